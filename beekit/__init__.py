@@ -1,0 +1,65 @@
+"""beekit: teach encoders what people use together, and recommend items nobody has touched yet.
+
+Names are imported when first used, so `import beekit` is instant and needs neither torch nor faiss.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from beekit.data import Catalog, Dataset, Interactions
+    from beekit.encoders import embed_items, load_encoder
+    from beekit.evaluation import HeldOutEvaluator, evaluate
+    from beekit.index import ItemIndex
+    from beekit.split import cold_start_split, load_split, time_split, user_split
+    from beekit.training import BeeFormerTrainer, BeeFormerTrainingArguments, ELSALoss
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Catalog": "data",
+    "Dataset": "data",
+    "Interactions": "data",
+    "cold_start_split": "split",
+    "load_split": "split",
+    "time_split": "split",
+    "user_split": "split",
+    "embed_items": "encoders",
+    "load_encoder": "encoders",
+    "BeeFormerTrainer": "training",
+    "BeeFormerTrainingArguments": "training",
+    "ELSALoss": "training",
+    "ItemIndex": "index",
+    "HeldOutEvaluator": "evaluation",
+    "evaluate": "evaluation",
+}
+
+__all__ = [
+    "BeeFormerTrainer",
+    "BeeFormerTrainingArguments",
+    "Catalog",
+    "Dataset",
+    "ELSALoss",
+    "HeldOutEvaluator",
+    "Interactions",
+    "ItemIndex",
+    "cold_start_split",
+    "embed_items",
+    "evaluate",
+    "load_encoder",
+    "load_split",
+    "time_split",
+    "user_split",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"beekit.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'beekit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

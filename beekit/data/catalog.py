@@ -1,0 +1,79 @@
+"""What is known of items: ids, fields and the text an encoder reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from beekit.data import ids
+from beekit.data.template import render
+from beekit.errors import DataError
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Items in item order; row i is item_index i everywhere in beekit.
+
+    Attributes:
+        item_ids: (items,) the caller's ids, distinct.
+        fields: one row an item, the columns of the items table without item_id.
+        text: template over the fields, or None for a catalog without text.
+
+    Raises:
+        DataError: repeated ids, or fields of another length.
+    """
+
+    item_ids: np.ndarray
+    fields: pa.Table
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.fields.num_columns and self.fields.num_rows != len(self.item_ids):
+            raise DataError(
+                f"{self.fields.num_rows:,} rows of fields for {len(self.item_ids):,} items",
+                expected="one row an item",
+                remedy="Pass fields of the same items.",
+            )
+        counts = pc.value_counts(ids.as_ids(self.item_ids))
+        repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+        if len(repeated):
+            shown = ", ".join(map(repr, repeated[:3].to_pylist()))
+            raise DataError(
+                f"the items table repeats {len(repeated):,} item ids (first: {shown})",
+                expected="each item_id once",
+                remedy="Keep one row an item.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """(items,) rendered texts; "" for an item whose named fields are all empty."""
+        if self.text is None:
+            raise DataError(
+                "the catalog has no text template",
+                expected="a template such as '{title}'",
+                remedy="Pass text='{title}' or another column of the items table.",
+            )
+        texts: list[str] = render(self.text, self.fields).to_pylist()
+        return texts
+
+    def labels(self, item_indices: np.ndarray) -> list[str]:
+        """Short names of items for people: the title where there is one, else the id."""
+        if "title" in self.fields.column_names:
+            titles = self.fields.column("title").take(pa.array(item_indices)).to_pylist()
+        else:
+            titles = [None] * len(item_indices)
+        return [
+            str(title) if title else str(self.item_ids[index])
+            for title, index in zip(titles, item_indices, strict=True)
+        ]
+
+    def take(self, keep: np.ndarray) -> Catalog:
+        """The catalog of the items where `keep` (bool, items) holds."""
+        return Catalog(self.item_ids[keep], self.fields.filter(pa.array(keep)), self.text)

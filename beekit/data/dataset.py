@@ -1,0 +1,182 @@
+"""A dataset folder as interactions and catalog that fit together."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from beekit.data import ids
+from beekit.data.catalog import Catalog
+from beekit.data.interactions import Interactions
+from beekit.data.tables import id_column, number_column, read_table
+from beekit.data.template import render
+from beekit.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Interactions whose columns are the rows of a catalog.
+
+    Attributes:
+        name: the folder's name.
+        interactions: X (users, items).
+        catalog: the same items in the same order, those nobody used included.
+    """
+
+    name: str
+    interactions: Interactions
+    catalog: Catalog
+
+    def __post_init__(self) -> None:
+        if not np.array_equal(self.interactions.item_ids, self.catalog.item_ids):
+            raise DataError(
+                "interactions and catalog list different items",
+                expected="the same item ids in the same order",
+                remedy="Build the interactions with catalog_ids=catalog.item_ids.",
+            )
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        text: str | None = None,
+        min_value: float | None = None,
+        user_min_support: int = 1,
+        item_min_support: int = 1,
+        unknown_items: str = "error",
+        missing_text: str = "error",
+        duplicates: str = "error",
+    ) -> Dataset:
+        """Read a dataset folder: `interactions.parquet|csv` and `items.parquet|csv`.
+
+        Args:
+            folder: holds user_id, item_id, optional value and timestamp in the one table, item_id
+                and any further columns in the other.
+            text: template over item columns; without it `{text}` or `{title}`, where there is such
+                a column.
+            min_value: interactions below it are left out.
+            user_min_support: users with fewer interactions are left out.
+            item_min_support: items with fewer interactions lose them, and stay in the catalog.
+            unknown_items: "error", or "drop" interactions whose item is not in the catalog.
+            missing_text: "error", or "drop" items without text, and their interactions.
+            duplicates: "error", or "merge" repeated (user, item) pairs.
+
+        Raises:
+            DataError: anything in the folder that is not as described; nothing is repaired unless
+                one of the three policies says so.
+        """
+        for option, value, allowed in (
+            ("unknown_items", unknown_items, ("error", "drop")),
+            ("missing_text", missing_text, ("error", "drop")),
+            ("duplicates", duplicates, ("error", "merge")),
+        ):
+            if value not in allowed:
+                raise DataError(
+                    f"{option}={value!r}",
+                    expected=" or ".join(allowed),
+                    remedy=f"Set {option} to one of them.",
+                )
+        folder = Path(folder)
+        items = read_table(folder, "items", id_columns=("item_id",))
+        events = read_table(folder, "interactions", id_columns=("user_id", "item_id"))
+        catalog_ids, event_items = _same_kind(
+            id_column(items, "item_id", "items"),
+            id_column(events, "item_id", "interactions"),
+        )
+        catalog = Catalog(
+            ids.to_numpy(catalog_ids), items.drop_columns("item_id"), _text_template(text, items)
+        )
+        users = id_column(events, "user_id", "interactions")
+        values, timestamps = (
+            number_column(events, name, "interactions") if name in events.column_names else None
+            for name in ("value", "timestamp")
+        )
+        if min_value is not None and values is None:
+            raise DataError(
+                f"min_value={min_value}, and interactions without the column value",
+                expected="a column value to compare with",
+                remedy="Add the column, or leave min_value out.",
+            )
+        has_text = _has_text(catalog, missing_text)
+        keep = np.ones(len(event_items), dtype=bool)
+        if unknown_items == "drop":
+            keep &= ids.positions(event_items, catalog.item_ids) >= 0
+        if not has_text.all():
+            position = ids.positions(event_items, catalog.item_ids)
+            keep &= (position < 0) | has_text[position]
+            catalog = catalog.take(has_text)
+        if not keep.all():
+            logger.info("left out %s interactions with unusable items", f"{(~keep).sum():,}")
+            mask = pa.array(keep)
+            users, event_items = users.filter(mask), event_items.filter(mask)
+            values = None if values is None else values[keep]
+            timestamps = None if timestamps is None else timestamps[keep]
+        interactions = Interactions.from_arrays(
+            users,
+            event_items,
+            values,
+            timestamps,
+            catalog_ids=catalog.item_ids,
+            min_value=min_value,
+            user_min_support=user_min_support,
+            item_min_support=item_min_support,
+            duplicates=duplicates,
+        )
+        dataset = cls(folder.resolve().name, interactions, catalog)
+        logger.info(
+            "%s: %s users, %s used items of %s, %s interactions",
+            dataset.name,
+            f"{interactions.n_users:,}",
+            f"{len(interactions.used_items):,}",
+            f"{len(catalog):,}",
+            f"{interactions.n_interactions:,}",
+        )
+        return dataset
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over ids, interactions and texts: what a result was computed on."""
+        order = np.argsort(self.catalog.item_ids, kind="stable")
+        texts = [] if self.catalog.text is None else self.catalog.texts
+        ordered = pa.array([texts[i] for i in order] if texts else [], pa.large_string())
+        return ids.digest(ordered, pa.array([self.interactions.fingerprint()]))
+
+
+def _same_kind(catalog_ids: pa.Array, event_items: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Item ids of both tables as one type: integers only if both are."""
+    if catalog_ids.type == event_items.type:
+        return catalog_ids, event_items
+    return catalog_ids.cast(pa.large_string()), event_items.cast(pa.large_string())
+
+
+def _text_template(text: str | None, items: pa.Table) -> str | None:
+    if text is not None:
+        return text
+    for name in ("text", "title"):
+        if name in items.column_names:
+            return f"{{{name}}}"
+    return None
+
+
+def _has_text(catalog: Catalog, missing_text: str) -> np.ndarray:
+    if catalog.text is None:
+        return np.ones(len(catalog), dtype=bool)
+    has_text = np.array([bool(text) for text in render(catalog.text, catalog.fields).to_pylist()])
+    missing = int(np.count_nonzero(~has_text))
+    if missing == len(catalog) or (missing and missing_text == "error"):
+        first = catalog.item_ids[int(np.argmin(has_text))]
+        raise DataError(
+            f"{missing:,} of {len(catalog):,} items have no text from {catalog.text!r} "
+            f"(first: {first!r})",
+            expected="a text for every item",
+            remedy="Name more columns in `text`, or set missing_text=drop to leave such items out.",
+        )
+    return has_text

@@ -1,0 +1,222 @@
+"""Who used what: the sparse matrix X with the ids of its rows and columns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+
+from beekit.data import ids
+from beekit.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Binary interactions X of users with items.
+
+    Attributes:
+        matrix: (users, items) float32 CSR with ones, column indices sorted, no explicit zeros.
+        user_ids: (users,) the caller's ids, sorted.
+        item_ids: (items,) the caller's ids, in column order.
+        timestamps: (interactions,) float64 seconds in the order of `matrix.indices`, or None.
+
+    Raises:
+        DataError: shapes that do not fit together.
+    """
+
+    matrix: sp.csr_array
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    timestamps: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        expected = (len(self.user_ids), len(self.item_ids))
+        if self.matrix.shape != expected:
+            raise DataError(
+                f"a matrix of shape {self.matrix.shape}",
+                expected=f"{expected}, one row a user id and one column an item id",
+                remedy="Pass ids and matrix of the same dataset.",
+            )
+        if self.timestamps is not None and len(self.timestamps) != self.matrix.nnz:
+            raise DataError(
+                f"{len(self.timestamps):,} timestamps for {self.matrix.nnz:,} interactions",
+                expected="one timestamp an interaction",
+                remedy="Pass timestamps in the order of matrix.indices.",
+            )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        user_ids: Iterable[object],
+        item_ids: Iterable[object],
+        values: np.ndarray | None = None,
+        timestamps: np.ndarray | None = None,
+        *,
+        catalog_ids: Iterable[object] | None = None,
+        min_value: float | None = None,
+        user_min_support: int = 1,
+        item_min_support: int = 1,
+        duplicates: str = "error",
+    ) -> Interactions:
+        """Build X from one row an interaction.
+
+        Args:
+            user_ids: (rows,) integers or strings.
+            item_ids: (rows,) integers or strings.
+            values: (rows,) strength of each interaction; only compared with `min_value`.
+            timestamps: (rows,) seconds.
+            catalog_ids: (items,) the columns of X, in order; every item id must be among them.
+                Without it the columns are the distinct item ids, sorted.
+            min_value: interactions below it are left out.
+            user_min_support: users with fewer interactions are left out.
+            item_min_support: items with fewer interactions lose them (both supports hold in the
+                result: the filters repeat until nothing changes).
+            duplicates: "error", or "merge" to count a repeated (user, item) pair once, at its
+                earliest timestamp.
+
+        Raises:
+            DataError: an item id outside `catalog_ids`, a repeated pair, or no users left.
+        """
+        user_array, item_array = ids.as_ids(user_ids), ids.as_ids(item_ids)
+        rows = len(user_array)
+        if catalog_ids is None:
+            column_ids, columns = ids.encode(item_array)
+        else:
+            column_ids = ids.to_numpy(ids.as_ids(catalog_ids))
+            columns = ids.positions(item_array, column_ids)
+            _require_known(columns, item_array)
+        if min_value is not None:
+            if values is None:
+                raise DataError(
+                    f"min_value {min_value} but no values",
+                    expected="a column value",
+                    remedy="Add the column value, or leave min_value out.",
+                )
+            strong = np.asarray(values) >= min_value
+            user_array, columns = user_array.filter(pa.array(strong)), columns[strong]
+            timestamps = None if timestamps is None else timestamps[strong]
+        if len(user_array) == 0:
+            raise _nobody_left(rows, min_value, user_min_support, item_min_support)
+        row_ids, row_numbers = ids.encode(user_array)
+        matrix, timestamps = _to_csr(
+            row_numbers, columns, timestamps, (len(row_ids), len(column_ids)), duplicates
+        )
+        keep_users, keep = _supported(matrix, user_min_support, item_min_support)
+        if not keep_users.any():
+            raise _nobody_left(rows, min_value, user_min_support, item_min_support)
+        if not keep.all():
+            timestamps = None if timestamps is None else timestamps[keep]
+            matrix.data[~keep] = 0
+            matrix.eliminate_zeros()
+        if not keep_users.all():
+            matrix, row_ids = matrix[keep_users], row_ids[keep_users]
+        return cls(matrix, row_ids, column_ids, timestamps)
+
+    @property
+    def n_users(self) -> int:
+        return int(self.matrix.shape[0])
+
+    @property
+    def n_items(self) -> int:
+        """Columns of X, items nobody used included."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def n_interactions(self) -> int:
+        return int(self.matrix.nnz)
+
+    @property
+    def used_items(self) -> np.ndarray:
+        """Item indices with at least one interaction, ascending."""
+        return np.flatnonzero(np.bincount(self.matrix.indices, minlength=self.n_items))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of ids and interactions; the same for the same data in any row order."""
+        order = np.argsort(self.item_ids, kind="stable")
+        ranked = self.matrix[:, order]
+        ranked.sort_indices()
+        return ids.digest(self.user_ids, self.item_ids[order], ranked.indptr, ranked.indices)
+
+
+def _to_csr(
+    rows: np.ndarray,
+    columns: np.ndarray,
+    timestamps: np.ndarray | None,
+    shape: tuple[int, int],
+    duplicates: str,
+) -> tuple[sp.csr_array, np.ndarray | None]:
+    # One integer a pair: sorting it is both sorts at once, and repeats end up side by side.
+    pairs = rows.astype(np.int64) * shape[1] + columns
+    if timestamps is None:
+        pairs.sort()
+    else:
+        order = np.lexsort((timestamps, pairs))  # the earliest of a repeated pair comes first
+        pairs, timestamps = pairs[order], np.asarray(timestamps, dtype=np.float64)[order]
+    first = np.ones(len(pairs), dtype=bool)
+    np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
+    repeats = len(pairs) - int(np.count_nonzero(first))
+    if repeats and duplicates == "error":
+        raise DataError(
+            f"{repeats:,} interactions repeat a (user, item) pair",
+            expected="each pair once",
+            remedy="Remove the repeats, or set duplicates=merge to count each pair once.",
+        )
+    if repeats:
+        logger.info("merged %s repeated (user, item) pairs", f"{repeats:,}")
+        pairs = pairs[first]
+        timestamps = None if timestamps is None else timestamps[first]
+    sorted_rows, sorted_columns = np.divmod(pairs, shape[1])
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(sorted_rows, minlength=shape[0]))])
+    ones = np.ones(len(pairs), dtype=np.float32)
+    index = np.int32 if len(pairs) < np.iinfo(np.int32).max else np.int64
+    return sp.csr_array(
+        (ones, sorted_columns.astype(index), indptr.astype(index)), shape=shape
+    ), timestamps
+
+
+def _supported(
+    matrix: sp.csr_array, user_min_support: int, item_min_support: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Users (bool, users) and interactions (bool, nnz) left when both supports hold."""
+    users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    keep = np.ones(matrix.nnz, dtype=bool)
+    while True:
+        user_support = np.bincount(users[keep], minlength=matrix.shape[0])
+        item_support = np.bincount(matrix.indices[keep], minlength=matrix.shape[1])
+        keep_users = user_support >= max(user_min_support, 1)
+        keep_items = item_support >= item_min_support
+        still = keep & keep_users[users] & keep_items[matrix.indices]
+        if still.sum() == keep.sum():
+            return keep_users, keep
+        keep = still
+
+
+def _require_known(columns: np.ndarray, item_ids: pa.Array) -> None:
+    unknown = columns < 0
+    count = int(np.count_nonzero(unknown))
+    if count:
+        names = item_ids.filter(pa.array(unknown)).unique()
+        shown = ", ".join(map(repr, names[:3].to_pylist()))
+        raise DataError(
+            f"{count:,} interactions name {len(names):,} items the catalog does not have "
+            f"(first: {shown})",
+            expected="every item_id of the interactions among the catalog's",
+            remedy="Add those items to the items table, or set unknown_items=drop.",
+        )
+
+
+def _nobody_left(
+    rows: int, min_value: float | None, user_min_support: int, item_min_support: int
+) -> DataError:
+    return DataError(
+        f"no user is left of {rows:,} interactions after min_value={min_value}, "
+        f"user_min_support={user_min_support}, item_min_support={item_min_support}",
+        expected="at least one user",
+        remedy="Lower the filters, or check the column value.",
+    )

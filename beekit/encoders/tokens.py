@@ -1,0 +1,108 @@
+"""Texts of a catalog, tokenised once; padded only as far as the items at hand need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+
+from beekit.errors import EncoderError
+
+
+class ItemTokens:
+    """The token sequences of every item, kept as flat arrays (4 bytes a token and key).
+
+    Built through the encoder's own `preprocess`, so whatever it adds to a text is here too.
+    Identical texts are stored once.
+
+    Args:
+        encoder: its input module reads the texts.
+        texts: (items,) one text an item, in item order.
+
+    Raises:
+        EncoderError: the encoder's features are not padded token sequences.
+    """
+
+    def __init__(self, encoder: SentenceTransformer, texts: Sequence[str]) -> None:
+        first_seen: dict[str, int] = {}
+        self.sequence_of = np.array(
+            [first_seen.setdefault(text, len(first_seen)) for text in texts], dtype=np.int64
+        )
+        distinct = list(first_seen)
+        by_size = sorted(range(len(distinct)), key=lambda position: len(distinct[position]))
+        chunks: list[dict[str, np.ndarray]] = []
+        lengths = np.zeros(len(distinct), dtype=np.int64)
+        self._constants: dict[str, Any] = {}
+        for begin in range(0, len(distinct), 512):
+            members = by_size[begin : begin + 512]
+            features = encoder.preprocess([distinct[position] for position in members])
+            mask = features.get("attention_mask")
+            if mask is None or mask.ndim != 2:
+                raise EncoderError(
+                    f"the encoder turns texts into {', '.join(features)}",
+                    expected="padded token sequences with an attention_mask",
+                    remedy="Use a transformer text encoder.",
+                )
+            present = mask.bool().numpy()
+            lengths[members] = present.sum(axis=1)
+            tokens = {}
+            for key, value in features.items():
+                if isinstance(value, torch.Tensor) and value.shape == mask.shape:
+                    tokens[key] = value.numpy()[present].astype(np.int32)
+                else:
+                    self._constants[key] = value
+            chunks.append(tokens)
+        self.n_sequences = len(distinct)
+        # Flat arrays are in the order the sequences were tokenised; offsets are by sequence.
+        starts = np.zeros(len(distinct), dtype=np.int64)
+        starts[by_size] = np.concatenate([[0], np.cumsum(lengths[by_size])[:-1]])
+        self._starts, self.sequence_lengths = starts, lengths
+        self._flat = {key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]}
+        tokenizer = encoder.tokenizer
+        self._pad = {
+            "input_ids": tokenizer.pad_token_id or 0,
+            "token_type_ids": getattr(tokenizer, "pad_token_type_id", 0),
+        }
+        self._left = getattr(tokenizer, "padding_side", "right") == "left"
+
+    def __len__(self) -> int:
+        return len(self.sequence_of)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(items,) tokens of each item, special ones included."""
+        return self.sequence_lengths[self.sequence_of]
+
+    def features(self, item_indices: np.ndarray) -> dict[str, Any]:
+        """What the encoder's forward takes for these items, padded to the longest of them.
+
+        Returns:
+            tensors (items, tokens) int64 by key, and the encoder's constants.
+        """
+        return self.sequence_features(self.sequence_of[item_indices])
+
+    def sequence_features(self, sequences: np.ndarray) -> dict[str, Any]:
+        """`features` for positions among the distinct texts."""
+        lengths = self.sequence_lengths[sequences]
+        longest = int(lengths.max())
+        place = np.arange(longest)
+        if self._left:
+            present = place >= longest - lengths[:, None]
+        else:
+            present = place < lengths[:, None]
+        ends = np.cumsum(lengths)
+        flat = np.arange(ends[-1]) + np.repeat(self._starts[sequences] - (ends - lengths), lengths)
+        features = dict(self._constants)
+        for key, tokens in self._flat.items():
+            padded = np.full((len(sequences), longest), self._pad.get(key, 0), dtype=np.int64)
+            padded[present] = tokens[flat]
+            features[key] = torch.from_numpy(padded)
+        return features
+
+    def by_length(self, item_indices: np.ndarray) -> np.ndarray:
+        """The same items, longest first, so that mini-batches hold texts of like length."""
+        order = np.argsort(-self.lengths[item_indices], kind="stable")
+        return np.asarray(item_indices)[order]

@@ -1,0 +1,153 @@
+"""Scoring a recommender on a held-out part: metrics per user, averages with intervals."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from beekit.errors import ConfigError
+from beekit.evaluation.intervals import coverage_interval, mean_intervals
+from beekit.evaluation.metrics import FROM_HITS, coverage, hits, target_counts
+from beekit.models import Recommender
+from beekit.split import HeldOut
+
+DEFAULT_METRICS = (
+    "calibrated_recall@20",
+    "calibrated_recall@50",
+    "recall@20",
+    "recall@50",
+    "ndcg@100",
+    "coverage@20",
+    "mrr@20",
+    "hit_rate@20",
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One model on one held-out part.
+
+    Attributes:
+        model: what was scored.
+        scenario: which part of which kind of split.
+        users: (users,) user indices evaluated, ascending.
+        per_user: metric name to (users,) values; not for coverage, which is of all lists together.
+        metrics: metric name to value and 95% interval.
+        ranked: (users, top_k) item indices recommended.
+        seconds: recommending and scoring, intervals included.
+    """
+
+    model: str
+    scenario: str
+    users: np.ndarray
+    per_user: Mapping[str, np.ndarray] = field(repr=False)
+    metrics: Mapping[str, Mapping[str, Any]]
+    ranked: np.ndarray = field(repr=False)
+    seconds: float
+
+    def row(self) -> dict[str, Any]:
+        """As a row of results.json."""
+        return {
+            "model": self.model,
+            "scenario": self.scenario,
+            "users": len(self.users),
+            "metrics": {name: dict(value) for name, value in self.metrics.items()},
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def evaluate(
+    recommender: Recommender,
+    held_out: HeldOut,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    top_k: int = 100,
+    model: str = "",
+    scenario: str = "",
+    exclude_seen: bool = True,
+    batch_size: int = 4096,
+    intervals: bool = True,
+    seed: int = 0,
+) -> Evaluation:
+    """Recommend to every held-out user from what is known of them, and score against the rest.
+
+    Averages are over users with a source and a target. Items are ranked among the part's
+    candidates; what a user's source holds is never recommended again.
+
+    Args:
+        recommender: anything that answers `recommend`.
+        held_out: whom to ask, and what is to be found.
+        metrics: names with a cut, `ndcg@100`.
+        top_k: length of the lists asked for, at least the largest cut.
+        model, scenario: names for the result.
+        exclude_seen: leave out what the source holds.
+        batch_size: users at once; does not change the result.
+        intervals: whether to bootstrap; without it an interval is its value twice.
+        seed: of the bootstrap.
+
+    Raises:
+        ConfigError: a metric that is not one, or a cut beyond `top_k`.
+    """
+    started = time.perf_counter()
+    cuts = [parse_metric(name, top_k) for name in metrics]
+    users = held_out.users
+    source, target = held_out.source[users], held_out.target[users]
+    # Targets outside the candidates stay: removing them would inflate recall.
+    ranked = np.concatenate(
+        [
+            recommender.recommend(
+                source[begin : begin + batch_size], top_k, held_out.candidates, exclude_seen
+            )[0]
+            for begin in range(0, len(users), batch_size)
+        ]
+    )
+    found, counts = hits(ranked, target), target_counts(target)
+    per_user = {
+        name: FROM_HITS[metric](found[:, :k], counts)
+        for name, (metric, k) in zip(metrics, cuts, strict=True)
+        if metric != "coverage"
+    }
+    limits: dict[str, tuple[float, float]] = {}
+    if intervals and per_user:
+        stacked = np.stack(list(per_user.values()), axis=1)
+        limits.update(zip(per_user, mean_intervals(stacked, seed), strict=True))
+    summary = {}
+    for name, (metric, k) in zip(metrics, cuts, strict=True):
+        if metric == "coverage":
+            value = coverage(ranked, held_out.candidates, k)
+            if intervals:
+                limits[name] = coverage_interval(ranked[:, :k], held_out.candidates, seed)
+        else:
+            value = float(per_user[name].mean())
+        summary[name] = {"value": value, "ci95": list(limits.get(name, (value, value)))}
+    seconds = time.perf_counter() - started
+    return Evaluation(model, scenario, users, per_user, summary, ranked, seconds)
+
+
+def parse_metric(name: str, top_k: int) -> tuple[str, int]:
+    """"ndcg@100" as ("ndcg", 100).
+
+    Raises:
+        ConfigError: an unknown metric, no cut, or one beyond `top_k`.
+    """
+    known = (*FROM_HITS, "coverage")
+    metric, _, cut = name.partition("@")
+    if metric not in known:
+        near = difflib.get_close_matches(metric, known, n=1)
+        raise ConfigError(
+            f"metric {name!r}",
+            expected=f"one of {', '.join(known)}, with a cut such as ndcg@100",
+            remedy=f"Did you mean {near[0]}@{cut or 20}?" if near else "Choose one of those.",
+        )
+    if not cut.isdigit() or not 1 <= int(cut) <= top_k:
+        raise ConfigError(
+            f"metric {name!r} with lists of {top_k}",
+            expected=f"a cut between 1 and {top_k}",
+            remedy=f"Write {metric}@20, or raise top_k.",
+        )
+    return metric, int(cut)

@@ -1,0 +1,118 @@
+"""Bootstrap over users: confidence intervals of averages, and of paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy import stats
+
+RESAMPLES = 1000
+# Bytes of resampling weights held at once.
+_BLOCK_BYTES = 2**27
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A paired comparison of two models on the same users.
+
+    Attributes:
+        difference: mean over users of first minus second.
+        ci95: bootstrap percentile interval of it.
+        p_value: two-sided, paired t test over users.
+        users: how many entered.
+    """
+
+    difference: float
+    ci95: tuple[float, float]
+    p_value: float
+    users: int
+
+
+def bootstrap_weights(
+    users: int, seed: int = 0, resamples: int = RESAMPLES
+) -> Iterator[np.ndarray]:
+    """How often each user occurs in each resample of all users with replacement.
+
+    Yields:
+        blocks of (some resamples, users) float32, `resamples` rows in all.
+    """
+    generator = np.random.default_rng(seed)
+    size = max(1, min(resamples, _BLOCK_BYTES // (4 * users)))
+    for begin in range(0, resamples, size):
+        rows = min(size, resamples - begin)
+        drawn = generator.integers(users, size=(rows, users), dtype=np.int64)
+        drawn += np.arange(rows)[:, None] * users
+        counts = np.bincount(drawn.ravel(), minlength=rows * users)
+        yield counts.reshape(rows, users).astype(np.float32)
+
+
+def mean_intervals(
+    per_user: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
+) -> list[tuple[float, float]]:
+    """95% percentile bootstrap intervals (Efron 1979) of column means.
+
+    All columns share the resamples, as the users they describe are the same.
+
+    Args:
+        per_user: (users, columns), finite.
+        seed: of the resampling.
+        resamples: how many.
+    """
+    users = len(per_user)
+    centre = per_user.mean(axis=0)
+    # Around the mean, float32 weights times values lose nothing that matters.
+    centred = (per_user - centre).astype(np.float32)
+    means = [weights @ centred / users for weights in bootstrap_weights(users, seed, resamples)]
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5], axis=0)
+    return [(float(c + a), float(c + b)) for c, a, b in zip(centre, low, high, strict=True)]
+
+
+def coverage_interval(
+    ranked: np.ndarray, candidates: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """95% bootstrap interval of coverage, resampling users.
+
+    A resample misses some users, so it covers less than all of them do; the interval is the spread
+    of the resamples, moved from their mean to the value itself, within [0, 1].
+
+    Args:
+        ranked: (users, k) item indices, -1 where a list ends.
+        candidates: the item indices that could be recommended.
+    """
+    users = len(ranked)
+    owner, place = np.nonzero(ranked >= 0)
+    items = ranked[owner, place]
+    support = np.bincount(items, minlength=int(candidates.max(initial=0)) + 1)
+    value = np.count_nonzero(support) / len(candidates)
+    # An item on many lists is missing from a resample with probability e^-lists: as good as never.
+    rare = support[items] <= 25
+    _, column = np.unique(items[rare], return_inverse=True)
+    shown_to = sp.csr_array(
+        (np.ones(len(column), dtype=np.float32), (owner[rare], column)),
+        shape=(users, int(column.max(initial=-1)) + 1),
+    )
+    covered = np.concatenate(
+        [((weights @ shown_to) > 0).sum(axis=1) for weights in bootstrap_weights(users, seed, resamples)]
+    ) / len(candidates)
+    low, high = np.percentile(covered - covered.mean(), [2.5, 97.5])
+    return max(0.0, float(value + low)), min(1.0, float(value + high))
+
+
+def compare(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Paired:
+    """Compare two models by one metric on the same users.
+
+    Args:
+        first, second: (users,) the metric of each, in the same order; NaN leaves a user out.
+    """
+    both = np.isfinite(first) & np.isfinite(second)
+    gap = first[both] - second[both]
+    constant = len(gap) < 2 or bool(np.all(gap == gap[0]))
+    if constant:
+        p_value = 1.0 if not len(gap) or gap[0] == 0 else 0.0
+    else:
+        p_value = float(stats.ttest_1samp(gap, 0.0).pvalue)
+    (interval,) = mean_intervals(gap[:, None], seed)
+    return Paired(float(gap.mean()), interval, p_value, int(both.sum()))

@@ -1,0 +1,144 @@
+"""Ranking metrics, per user.
+
+Each function takes `ranked` (users, k) item indices, best first and padded with -1, and `target`
+(users, items) CSR, the hidden interactions; it returns a (users,) float64 array with NaN for users
+without a target, which averages leave out. `k` cuts the lists; their whole width without it.
+`coverage` is of the lists together and returns one number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.sparse as sp
+
+# Users looked up at once, so that the table of targets stays small.
+_BLOCK = 4096
+
+
+def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
+    """(users, k) bool: which recommendations are targets."""
+    target = sp.csr_array(target)
+    found = np.zeros(ranked.shape, dtype=bool)
+    for begin in range(0, len(ranked), _BLOCK):
+        rows = target[begin : begin + _BLOCK]
+        # One column more than items: padding (-1) looks there and finds nothing.
+        table = np.zeros((rows.shape[0], rows.shape[1] + 1), dtype=bool)
+        owners = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+        table[owners, rows.indices] = rows.data != 0
+        part = slice(begin, begin + _BLOCK)
+        found[part] = np.take_along_axis(table, ranked[part], 1)
+    return found
+
+
+def target_counts(target: sp.csr_array) -> np.ndarray:
+    """(users,) number of targets."""
+    target = sp.csr_array(target)
+    if (target.data != 0).all():
+        return np.diff(target.indptr).astype(np.int64)
+    return np.asarray((target != 0).sum(axis=1)).ravel().astype(np.int64)
+
+
+def recall_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    return _ratio(found.sum(axis=1), targets)
+
+
+def calibrated_recall_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    return _ratio(found.sum(axis=1), np.minimum(found.shape[1], targets))
+
+
+def precision_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    return _ratio(found.sum(axis=1), np.where(targets > 0, found.shape[1], 0))
+
+
+def ndcg_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    discount = 1 / np.log2(np.arange(2, found.shape[1] + 2))
+    ideal = np.concatenate([[0.0], np.cumsum(discount)])
+    gain = found.astype(np.float64) @ discount
+    return _ratio(gain, ideal[np.minimum(targets, found.shape[1])])
+
+
+def mrr_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    first = found.argmax(axis=1)
+    reciprocal = np.where(found.any(axis=1), 1 / (first + 1.0), 0.0)
+    return np.where(targets > 0, reciprocal, np.nan)
+
+
+def hit_rate_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    return np.where(targets > 0, found.any(axis=1).astype(np.float64), np.nan)
+
+
+FromHits = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""A metric from hits (users, k) and number of targets (users,)."""
+
+FROM_HITS: dict[str, FromHits] = {
+    "calibrated_recall": calibrated_recall_of,
+    "recall": recall_of,
+    "precision": precision_of,
+    "ndcg": ndcg_of,
+    "mrr": mrr_of,
+    "hit_rate": hit_rate_of,
+}
+
+
+def recall(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
+    """Hits among the first k, divided by the number of targets."""
+    return _per_user(recall_of, ranked, target, k)
+
+
+def calibrated_recall(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
+    """Hits among the first k, divided by min(k, number of targets): 1 is always within reach.
+
+    What the beeFormer and ELSA papers call recall (Liang et al. 2018, eq. 9).
+    """
+    return _per_user(calibrated_recall_of, ranked, target, k)
+
+
+def precision(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
+    """Hits among the first k, divided by k."""
+    return _per_user(precision_of, ranked, target, k)
+
+
+def ndcg(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
+    """Discounted gain of the hits, 1/log2(1 + rank) each, divided by that of an ideal list cut at
+    min(k, number of targets); binary relevance."""
+    return _per_user(ndcg_of, ranked, target, k)
+
+
+def mrr(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
+    """One over the rank of the first hit; 0 without a hit among the first k."""
+    return _per_user(mrr_of, ranked, target, k)
+
+
+def hit_rate(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
+    """1 for a hit among the first k, else 0."""
+    return _per_user(hit_rate_of, ranked, target, k)
+
+
+def coverage(ranked: np.ndarray, candidates: np.ndarray | int, k: int | None = None) -> float:
+    """Share of the candidates that are among the first k of at least one user.
+
+    Args:
+        ranked: (users, k) item indices.
+        candidates: the item indices that could be recommended, or their number.
+        k: where lists are cut.
+    """
+    total = candidates if isinstance(candidates, int) else len(candidates)
+    shown = np.unique(ranked[:, :k])
+    return float(np.count_nonzero(shown >= 0) / total)
+
+
+def _per_user(
+    metric: FromHits, ranked: np.ndarray, target: sp.csr_array, k: int | None
+) -> np.ndarray:
+    cut = ranked[:, :k]
+    if k is not None and cut.shape[1] < k:
+        padding = np.full((len(cut), k - cut.shape[1]), -1, dtype=cut.dtype)
+        cut = np.concatenate([cut, padding], axis=1)
+    return metric(hits(cut, target), target_counts(target))
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    out = np.full(len(numerator), np.nan)
+    return np.divide(numerator, denominator, out=out, where=denominator > 0)

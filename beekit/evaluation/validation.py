@@ -1,0 +1,47 @@
+"""Evaluation while training, as sentence-transformers and its Trainer expect it."""
+
+from __future__ import annotations
+
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.evaluation import BaseEvaluator
+
+from beekit.encoders import ItemTokens, embed_items
+from beekit.evaluation.evaluate import evaluate
+from beekit.index import ItemIndex
+from beekit.split import HeldOut
+
+
+class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
+    """Scores the encoder, as it is at that step, on the validation part of a split.
+
+    Args:
+        held_out: the validation part.
+        tokens: the catalog's token sequences.
+        metric: the one that selects checkpoints (`load_best_model_at_end`).
+    """
+
+    def __init__(
+        self, held_out: HeldOut, tokens: ItemTokens, metric: str = "calibrated_recall@20"
+    ) -> None:
+        super().__init__()
+        self.held_out = held_out
+        self.tokens = tokens
+        self.primary_metric = metric
+
+    def __call__(
+        self,
+        model: SentenceTransformer,
+        output_path: str | None = None,
+        epoch: float = -1,
+        steps: int = -1,
+    ) -> dict[str, float]:
+        """Average of the metric over the part's users, by name."""
+        cut = int(self.primary_metric.partition("@")[2])
+        evaluation = evaluate(
+            ItemIndex(embed_items(model, self.tokens)),
+            self.held_out,
+            metrics=[self.primary_metric],
+            top_k=cut,
+            intervals=False,
+        )
+        return {self.primary_metric: evaluation.metrics[self.primary_metric]["value"]}

@@ -1,0 +1,5 @@
+"""FAISS indexes over item vectors."""
+
+from beekit.index.item_index import ItemIndex
+
+__all__ = ["ItemIndex"]

@@ -1,0 +1,207 @@
+"""Serving item vectors: FAISS search with seen items excluded and candidates respected."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import faiss
+import numpy as np
+import scipy.sparse as sp
+
+from beekit.data.ids import as_ids, digest, positions
+from beekit.errors import RunError
+from beekit.files import replacing_folder
+from beekit.index.exact import search_exact
+from beekit.models import Recommendations
+from beekit.models.top_k import candidate_indices
+
+# FAISS on a GPU finds at most so many neighbours.
+_GPU_LIMIT = 2048
+
+
+class ItemIndex:
+    """Recommends by inner product of user vectors X E with item vectors D.
+
+    For an encoder both sides are A, the L2-normalised item embeddings; for a linear item-item model
+    they are its factors, B = E Dᵀ. Search is exact (a flat index) and its ranking does not depend
+    on the batch size; ties rank the lower item index first.
+
+    Args:
+        item_vectors: D (items, dims) float32.
+        item_ids: (items,) the caller's ids; item indices without them.
+        user_side: E (items, dims) float32 that maps a history to a user vector; D without it.
+        gpu: search on the first GPU; by default where FAISS finds one.
+    """
+
+    scores_cold_items = True
+
+    def __init__(
+        self,
+        item_vectors: np.ndarray,
+        item_ids: np.ndarray | None = None,
+        *,
+        user_side: np.ndarray | None = None,
+        gpu: bool | None = None,
+    ) -> None:
+        self.item_vectors = np.ascontiguousarray(item_vectors, dtype=np.float32)
+        self.item_ids = np.arange(len(item_vectors)) if item_ids is None else np.asarray(item_ids)
+        self.user_side = None if user_side is None else np.ascontiguousarray(user_side, np.float32)
+        if len(self.item_ids) != len(self.item_vectors):
+            raise ValueError(
+                f"{len(self.item_ids)} item ids for {len(self.item_vectors)} item vectors; "
+                "expected one id a vector"
+            )
+        self.gpu = faiss.get_num_gpus() > 0 if gpu is None else gpu
+        self._searchers: dict[str, tuple[faiss.Index, np.ndarray]] = {}
+
+    def __len__(self) -> int:
+        return len(self.item_vectors)
+
+    def user_vectors(self, X: sp.csr_array) -> np.ndarray:
+        """X E: (users, dims) float32, summed row by row, so alike in any batch."""
+        side = self.item_vectors if self.user_side is None else self.user_side
+        return np.asarray(sp.csr_array(X, dtype=np.float32) @ side)
+
+    def recommend(
+        self,
+        X: sp.csr_array,
+        k: int,
+        candidates: np.ndarray | None = None,
+        exclude_seen: bool = True,
+        *,
+        batch_size: int = 4096,
+    ) -> Recommendations:
+        """The k best items of each user, best first.
+
+        Args:
+            X: (users, items) histories in the index's item order.
+            k: length of the lists; -1 pads what cannot be filled.
+            candidates: item indices that may be recommended; all without it.
+            exclude_seen: leave out what X holds.
+            batch_size: users searched at once; does not change the result.
+
+        Returns:
+            item indices (users, k) int64, scores (users, k) float32.
+        """
+        allowed = candidate_indices(candidates, len(self))
+        index, vectors = self._searcher(allowed)
+        X = sp.csr_array(X)
+        seen = sp.csr_array(X[:, allowed]) if exclude_seen else sp.csr_array(X.shape)
+        n_seen = np.diff(seen.indptr)
+        ranked = np.full((X.shape[0], k), -1, dtype=np.int64)
+        scores = np.full((X.shape[0], k), -np.inf, dtype=np.float32)
+        # Seen items are fetched too and dropped, so users with like histories search together.
+        by_seen = np.argsort(n_seen, kind="stable")
+        for begin in range(0, len(by_seen), batch_size):
+            members = by_seen[begin : begin + batch_size]
+            fetch = min(k + int(n_seen[members[-1]]), len(allowed))
+            on_gpu = self.gpu and fetch <= _GPU_LIMIT
+            rows, found = search_exact(
+                index if on_gpu or not self.gpu else _flat(vectors),
+                vectors,
+                self.user_vectors(X[members]),
+                fetch,
+            )
+            if n_seen[members[-1]]:
+                rows, found = _without_seen(rows, found, seen[members], k)
+            width = min(k, rows.shape[1])
+            unfilled = rows[:, :width] < 0
+            ranked[members, :width] = np.where(unfilled, -1, allowed[rows[:, :width]])
+            scores[members, :width] = found[:, :width]
+        return ranked, scores
+
+    def similar(self, item_indices: np.ndarray, k: int) -> Recommendations:
+        """The k items nearest to each given item by inner product, itself left out."""
+        one_hot = sp.csr_array(
+            (
+                np.ones(len(item_indices), dtype=np.float32),
+                (np.arange(len(item_indices)), item_indices),
+            ),
+            shape=(len(item_indices), len(self)),
+        )
+        return self.recommend(one_hot, k)
+
+    def indices_of(self, item_ids: list[object]) -> np.ndarray:
+        """Item indices of the caller's ids; -1 for an id the index does not have."""
+        ids = as_ids(item_ids)
+        known = as_ids(self.item_ids)
+        return positions(ids if ids.type == known.type else ids.cast(known.type), known)
+
+    def save(self, folder: str | Path) -> None:
+        """Write `items.faiss` and `index.json` (item ids and digest), whole or not at all."""
+        with replacing_folder(folder) as staging:
+            faiss.write_index(_flat(self.item_vectors), str(staging / "items.faiss"))
+            described = {
+                "item_ids": self.item_ids.tolist(),
+                "vectors": digest(self.item_vectors.view(np.int32)),
+            }
+            (staging / "index.json").write_text(json.dumps(described))
+            if self.user_side is not None:
+                faiss.write_index(_flat(self.user_side), str(staging / "users.faiss"))
+
+    @classmethod
+    def load(cls, folder: str | Path, *, gpu: bool | None = None) -> ItemIndex:
+        """The index saved in a folder.
+
+        Raises:
+            RunError: there is none, or its parts do not belong together.
+        """
+        folder = Path(folder)
+        if not (folder / "index.json").is_file():
+            raise RunError(
+                f"no index in {folder}",
+                expected="index.json and items.faiss",
+                remedy="Make it with `beekit index RUN`.",
+            )
+        described = json.loads((folder / "index.json").read_text())
+        vectors = _vectors(folder / "items.faiss")
+        if digest(vectors.view(np.int32)) != described["vectors"]:
+            raise RunError(
+                f"items.faiss and index.json in {folder} differ",
+                expected="files written together",
+                remedy="Make the index again with `beekit index RUN`.",
+            )
+        item_ids = np.array(
+            described["item_ids"],
+            dtype=object if isinstance(described["item_ids"][0], str) else np.int64,
+        )
+        has_user_side = (folder / "users.faiss").is_file()
+        user_side = _vectors(folder / "users.faiss") if has_user_side else None
+        return cls(vectors, item_ids, user_side=user_side, gpu=gpu)
+
+    def _searcher(self, allowed: np.ndarray) -> tuple[faiss.Index, np.ndarray]:
+        """An index over the candidates alone; the last one used is kept."""
+        key = digest(allowed)
+        if key not in self._searchers:
+            everything = len(allowed) == len(self)
+            vectors = self.item_vectors if everything else self.item_vectors[allowed]
+            index = _flat(vectors)
+            if self.gpu:
+                index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
+            self._searchers = {key: (index, vectors)}
+        return self._searchers[key]
+
+
+def _flat(vectors: np.ndarray) -> faiss.IndexFlatIP:
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    return index
+
+
+def _vectors(path: Path) -> np.ndarray:
+    index = faiss.read_index(str(path))
+    return np.ascontiguousarray(index.reconstruct_n(0, index.ntotal))
+
+
+def _without_seen(
+    rows: np.ndarray, scores: np.ndarray, seen: sp.csr_array, k: int
+) -> Recommendations:
+    """Drop seen rows from ranked lists and close the gaps; -1 where too few are left."""
+    is_seen = np.zeros(seen.shape, dtype=bool)
+    is_seen[np.repeat(np.arange(seen.shape[0]), np.diff(seen.indptr)), seen.indices] = True
+    dropped = np.take_along_axis(is_seen, rows, 1)
+    order = np.argsort(dropped, axis=1, kind="stable")[:, :k]
+    dropped = np.take_along_axis(dropped, order, 1)
+    rows = np.where(dropped, -1, np.take_along_axis(rows, order, 1))
+    return rows, np.where(dropped, -np.inf, np.take_along_axis(scores, order, 1))

@@ -1,0 +1,81 @@
+"""Floors every recommender must beat: popularity and chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from beekit.models.protocol import Recommendations
+from beekit.models.top_k import candidate_indices, seen_mask, top_k
+
+
+class Popularity:
+    """Recommends what most training users have; cold items tie at zero."""
+
+    scores_cold_items = False
+
+    def fit(self, X: sp.csr_array) -> Popularity:
+        """Count the users of each item of X (users, items)."""
+        self.support = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float32)
+        return self
+
+    def recommend(
+        self,
+        X: sp.csr_array,
+        k: int,
+        candidates: np.ndarray | None = None,
+        exclude_seen: bool = True,
+    ) -> Recommendations:
+        """The same order for everybody, less what each has seen."""
+        allowed = candidate_indices(candidates, X.shape[1])
+        order = np.argsort(-self.support[allowed], kind="stable")
+        by_rank = allowed[order]
+        # One ranking for all: a user needs at most k items beyond those they have seen.
+        overlap = int(np.diff(X[:, allowed].indptr).max(initial=0)) if exclude_seen else 0
+        by_rank = by_rank[: k + overlap]
+        scores = np.broadcast_to(-np.arange(len(by_rank)), (X.shape[0], len(by_rank)))
+        seen = seen_mask(X, by_rank) if exclude_seen else None
+        ranked, places = top_k(scores, k, np.arange(len(by_rank)), seen)
+        found = ranked >= 0
+        items = np.where(found, by_rank[ranked], -1)
+        return items, np.where(found, self.support[items], places).astype(np.float32)
+
+
+class Random:
+    """Recommends candidates in an order drawn for each user; the same user, the same order."""
+
+    scores_cold_items = True
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def fit(self, X: sp.csr_array) -> Random:
+        """Nothing to learn."""
+        return self
+
+    def recommend(
+        self,
+        X: sp.csr_array,
+        k: int,
+        candidates: np.ndarray | None = None,
+        exclude_seen: bool = True,
+    ) -> Recommendations:
+        """A draw that depends on seed, interactions and candidates, not on who is in the batch."""
+        allowed = candidate_indices(candidates, X.shape[1])
+        candidate_keys = _scramble(allowed.astype(np.uint64) + np.uint64(self.seed + 1))
+        # Users are told apart by the sum of their items' keys.
+        item_keys = _scramble(np.arange(X.shape[1], dtype=np.uint64) ^ np.uint64(0x9E3779B97F4A7C15))
+        prefix = np.concatenate([[np.uint64(0)], np.cumsum(item_keys[X.indices], dtype=np.uint64)])
+        user_keys = prefix[X.indptr[1:]] - prefix[X.indptr[:-1]]
+        scores = _scramble(user_keys[:, None] ^ candidate_keys[None, :])
+        unit = (scores >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
+        return top_k(unit, k, allowed, seen_mask(X, allowed) if exclude_seen else None)
+
+
+def _scramble(keys: np.ndarray) -> np.ndarray:
+    """SplitMix64 (Steele et al. 2014): 64-bit keys to 64 well-mixed bits."""
+    with np.errstate(over="ignore"):
+        mixed = keys + np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return np.asarray(mixed ^ (mixed >> np.uint64(31)))

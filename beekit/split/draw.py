@@ -1,0 +1,53 @@
+"""Drawing without replacement, the same on any machine and for any order of rows in a file."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from beekit.errors import SplitError
+
+
+def shuffled(count: int, seed: int, stream: int = 0) -> np.ndarray:
+    """A permutation of `count` positions.
+
+    Sorts by raw output of PCG64, whose stream numpy guarantees; its distributions may change
+    between releases.
+    """
+    keys = np.random.PCG64(np.random.SeedSequence([seed, stream])).random_raw(count)
+    return np.argsort(keys, kind="stable")
+
+
+def share(number: int | None, fraction: float | None, total: int, what: str) -> int:
+    """How many of `total` to hold out: exactly `number`, or the nearest to `fraction`.
+
+    Raises:
+        SplitError: both or neither given, or a share that leaves nothing on one side.
+    """
+    if (number is None) == (fraction is None):
+        raise SplitError(
+            f"{what}={number} and fraction={fraction}",
+            expected="exactly one of the two",
+            remedy=f"Give a number of {what}, or a fraction of them.",
+        )
+    count = round(total * fraction) if fraction is not None else number
+    if count is None or not 0 < count < total:
+        raise SplitError(
+            f"{count:,} {what} to hold out of {total:,}",
+            expected=f"between 1 and {total - 1:,}",
+            remedy="Hold out another share.",
+        )
+    return count
+
+
+def validation_share(
+    number: int | None, fraction: float | None, held_out: int, total: int, what: str
+) -> int:
+    """How many to hold out for validation: a quarter of the test's number unless said otherwise.
+
+    Zero is allowed and means no validation part.
+    """
+    if number is None and fraction is None:
+        return min(max(1, round(held_out / 4)), total - 1)
+    if number == 0 or fraction == 0:
+        return 0
+    return share(number, fraction, total, f"validation {what}")

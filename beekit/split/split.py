@@ -1,0 +1,236 @@
+"""A split as an artefact: who and what is held out, with a hash, saved and loaded by ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import scipy.sparse as sp
+
+from beekit.data import Interactions, ids
+from beekit.errors import SplitError
+from beekit.files import replacing_folder
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Test or validation users: what is known of them, and what is to be found.
+
+    Attributes:
+        source: (users, items) known interactions.
+        target: (users, items) hidden interactions; all of them, also those of users that cannot
+            be evaluated for want of a source.
+        candidates: item indices that may be recommended, ascending.
+    """
+
+    source: sp.csr_array
+    target: sp.csr_array
+    candidates: np.ndarray
+
+    @cached_property
+    def users(self) -> np.ndarray:
+        """User indices with a source and a target, ascending: those that are evaluated."""
+        return np.flatnonzero((np.diff(self.source.indptr) > 0) & (np.diff(self.target.indptr) > 0))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training interactions and two held-out parts over the same users and items.
+
+    Attributes:
+        kind: "cold_start", "user", "time" or "none".
+        settings: what the split was made with.
+        interactions: all of X.
+        train: (users, items) what models may learn from.
+        validation, test: the held-out parts; None where there is none.
+    """
+
+    kind: str
+    settings: Mapping[str, Any]
+    interactions: Interactions
+    train: sp.csr_array
+    validation: HeldOut | None = None
+    test: HeldOut | None = None
+    parts: Mapping[str, HeldOut] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        named = {"validation": self.validation, "test": self.test}
+        object.__setattr__(self, "parts", {k: v for k, v in named.items() if v is not None})
+        for name, part in self.parts.items():
+            if len(part.users) == 0:
+                raise SplitError(
+                    f"the {self.kind} split leaves no {name} user with a source and a target",
+                    expected="at least one",
+                    remedy="Hold out another share, or lower the support filters.",
+                )
+        if self.train.nnz == 0:
+            raise SplitError(
+                f"the {self.kind} split leaves no training interactions",
+                expected="at least one",
+                remedy="Hold out a smaller share.",
+            )
+
+    @property
+    def cold_items(self) -> np.ndarray:
+        """Item indices without a training interaction, ascending."""
+        support = np.bincount(self.train.indices, minlength=self.train.shape[1])
+        return np.flatnonzero(support == 0)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over kind, ids and every part: equal splits are equal on any machine."""
+        by_id = np.argsort(self.interactions.item_ids, kind="stable")
+        rank = np.argsort(by_id)
+        arrays: list[np.ndarray | pa.Array] = [
+            pa.array([self.kind]),
+            self.interactions.user_ids,
+            self.interactions.item_ids[by_id],
+        ]
+        matrices = [self.train]
+        for name, part in sorted(self.parts.items()):
+            arrays += [pa.array([name]), np.sort(rank[part.candidates])]
+            matrices += [part.source, part.target]
+        for matrix in matrices:
+            ranked = sp.csr_array(matrix[:, by_id])
+            ranked.sort_indices()
+            arrays += [ranked.indptr, ranked.indices]
+        return ids.digest(*arrays)
+
+    def summary(self) -> dict[str, Any]:
+        """Kind, hash, settings and counts, as results.json and reports state them."""
+        counts = {
+            name: {
+                "users": len(part.users),
+                "targets": int(part.target.nnz),
+                "candidates": len(part.candidates),
+            }
+            for name, part in self.parts.items()
+        }
+        return {
+            "kind": self.kind,
+            "hash": self.hash,
+            "settings": dict(self.settings),
+            "train": {"interactions": int(self.train.nnz), "cold_items": len(self.cold_items)},
+            **counts,
+        }
+
+    def save(self, folder: str | Path) -> None:
+        """Write `split.json`, `held_out.parquet` (part, role, user_id, item_id) and
+        `candidates.parquet` (part, item_id); the folder appears complete or not at all."""
+        with replacing_folder(folder) as staging:
+            (staging / "split.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
+            held_out = [
+                self._pairs(part, role, matrix)
+                for part, held in self.parts.items()
+                for role, matrix in (("source", held.source), ("target", held.target))
+                if role == "target" or self.kind == "user"
+            ]
+            candidates = [
+                pa.table(
+                    {
+                        "part": pa.array([part] * len(held.candidates), pa.string()),
+                        "item_id": ids.as_ids(self.interactions.item_ids[held.candidates]),
+                    }
+                )
+                for part, held in self.parts.items()
+            ]
+            if self.parts:
+                pq.write_table(pa.concat_tables(held_out), staging / "held_out.parquet")
+                pq.write_table(pa.concat_tables(candidates), staging / "candidates.parquet")
+
+    def _pairs(self, part: str, role: str, matrix: sp.csr_array) -> pa.Table:
+        users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        return pa.table(
+            {
+                "part": pa.array([part] * matrix.nnz, pa.string()),
+                "role": pa.array([role] * matrix.nnz, pa.string()),
+                "user_id": ids.as_ids(self.interactions.user_ids[users]),
+                "item_id": ids.as_ids(self.interactions.item_ids[matrix.indices]),
+            }
+        )
+
+
+def load_split(folder: str | Path, interactions: Interactions) -> Split:
+    """The split saved in `folder`, over the interactions it was made from.
+
+    Raises:
+        SplitError: no split there, or other interactions than those it was made from.
+    """
+    folder = Path(folder)
+    if not (folder / "split.json").is_file():
+        raise SplitError(
+            f"no split.json in {folder}",
+            expected="a folder written by Split.save",
+            remedy="Check the path, or make the split again.",
+        )
+    saved = json.loads((folder / "split.json").read_text())
+    parts: dict[str, HeldOut] = {}
+    train = interactions.matrix
+    if (folder / "held_out.parquet").is_file():
+        table = pq.read_table(folder / "held_out.parquet")
+        candidates = pq.read_table(folder / "candidates.parquet")
+        labels = np.char.add(
+            np.char.add(table["part"].to_numpy().astype(str), "/"),
+            table["role"].to_numpy().astype(str),
+        )
+        rows = ids.positions(ids.as_ids(table["user_id"]), interactions.user_ids)
+        columns = ids.positions(ids.as_ids(table["item_id"]), interactions.item_ids)
+        if rows.min() < 0 or columns.min() < 0:
+            raise _other_data(folder)
+        matrices = {
+            str(label): _ones(rows[labels == label], columns[labels == label], train.shape)
+            for label in np.unique(labels)
+        }
+        for matrix in matrices.values():
+            train = without(train, matrix)
+        known = train
+        for part in ("validation", "test"):
+            if f"{part}/target" not in matrices:
+                continue
+            target = matrices[f"{part}/target"]
+            allowed = ids.as_ids(candidates["item_id"].filter(pc.equal(candidates["part"], part)))
+            parts[part] = HeldOut(
+                matrices.get(f"{part}/source", known),
+                target,
+                np.sort(ids.positions(allowed, interactions.item_ids)),
+            )
+            if saved["kind"] == "time":
+                known = sp.csr_array(known + target)
+    split = Split(saved["kind"], saved["settings"], interactions, train, **parts)
+    if split.hash != saved["hash"]:
+        raise _other_data(folder)
+    return split
+
+
+def without(matrix: sp.csr_array, removed: sp.csr_array) -> sp.csr_array:
+    """`matrix` less the entries that `removed` has; both binary."""
+    left = sp.csr_array(matrix - matrix.multiply(removed))
+    left.eliminate_zeros()
+    left.sort_indices()
+    return left
+
+
+
+
+
+def _ones(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:
+    ones = np.ones(len(rows), dtype=np.float32)
+    matrix = sp.csr_array(sp.coo_array((ones, (rows, columns)), shape=shape))
+    matrix.sort_indices()
+    return matrix
+
+
+def _other_data(folder: Path) -> SplitError:
+    return SplitError(
+        f"the split in {folder} does not belong to these interactions",
+        expected="the dataset it was made from, with the same filters",
+        remedy="Load that dataset, or make the split again.",
+    )

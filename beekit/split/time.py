@@ -1,0 +1,60 @@
+"""Time split: learn from the past, find the future."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from beekit.data import Interactions
+from beekit.errors import SplitError
+from beekit.split.split import HeldOut, Split
+from beekit.split.entries import entries, used_items
+
+
+def time_split(
+    interactions: Interactions,
+    *,
+    fraction: float = 0.1,
+    validation_fraction: float | None = None,
+) -> Split:
+    """Hold out the latest interactions.
+
+    The test part is what happened at or after the time that leaves `fraction` of the interactions
+    behind it; validation is the stretch before, a quarter as long in interactions unless said
+    otherwise. Interactions of one instant stay together, so shares are met as closely as the
+    timestamps allow. A user's source is everything before the part, the candidates are the items
+    used before it.
+
+    Raises:
+        SplitError: no timestamps, or shares that leave nothing on one side.
+    """
+    stamps = interactions.timestamps
+    if stamps is None:
+        raise SplitError(
+            "interactions without timestamps",
+            expected="a column timestamp",
+            remedy="Add timestamps, or use a cold_start or user split.",
+        )
+    validation_fraction = fraction / 4 if validation_fraction is None else validation_fraction
+    if not (0 < fraction and 0 <= validation_fraction and fraction + validation_fraction < 1):
+        raise SplitError(
+            f"fraction={fraction} and validation_fraction={validation_fraction}",
+            expected="shares above 0 that leave something to train on",
+            remedy="Choose smaller shares.",
+        )
+    ordered = np.sort(stamps)
+    cut = [
+        float(ordered[min(round(len(ordered) * (1 - share)), len(ordered) - 1)])
+        for share in (fraction + validation_fraction, fraction)
+    ]
+    train = entries(interactions, stamps < cut[0])
+    between = entries(interactions, (stamps >= cut[0]) & (stamps < cut[1]))
+    before_test = entries(interactions, stamps < cut[1])
+    return Split(
+        "time",
+        {"fraction": fraction, "validation_fraction": validation_fraction, "times": cut},
+        interactions,
+        train,
+        validation=HeldOut(train, between, used_items(train)) if validation_fraction else None,
+        test=HeldOut(before_test, entries(interactions, stamps >= cut[1]), used_items(before_test)),
+    )
+

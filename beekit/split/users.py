@@ -1,0 +1,93 @@
+"""User split (strong generalisation): users that training never sees."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from beekit.data import Interactions
+from beekit.split.draw import share, shuffled, validation_share
+from beekit.split.entries import entries, used_items
+from beekit.split.split import HeldOut, Split
+
+
+def user_split(
+    interactions: Interactions,
+    *,
+    users: int | None = None,
+    fraction: float | None = None,
+    validation_users: int | None = None,
+    validation_fraction: float | None = None,
+    source_fraction: float = 0.8,
+    seed: int = 42,
+) -> Split:
+    """Hold out users, with all their interactions (Liang et al. 2018, strong generalisation).
+
+    Of a held-out user's interactions, `source_fraction` (drawn at random, at least one and never
+    all) are the source and the rest the target. Users with a single interaction are drawn like any
+    other and kept out of training, but cannot be evaluated. The candidates are the items with a
+    training interaction.
+
+    Args:
+        interactions: X.
+        users, fraction: the number of test users, or their share.
+        validation_users, validation_fraction: likewise; a quarter of the test users unless said
+            otherwise; 0 for no validation part.
+        source_fraction: share of a held-out user's interactions that is known, in (0, 1).
+        seed: of the draws.
+
+    Raises:
+        SplitError: a share that leaves nothing to train on or to evaluate.
+    """
+    total = interactions.n_users
+    test_count = share(users, fraction, total, "users")
+    validation_count = validation_share(
+        validation_users, validation_fraction, test_count, total - test_count, "users"
+    )
+    drawn = shuffled(total, seed)
+    role = np.zeros(total, dtype=np.int8)
+    role[drawn[:test_count]] = 2
+    role[drawn[test_count : test_count + validation_count]] = 1
+    source = _source_entries(interactions, source_fraction, seed)
+    rows = np.repeat(role, np.diff(interactions.matrix.indptr))
+    train = entries(interactions, rows == 0)
+    warm = used_items(train)
+
+    def part(which: int) -> HeldOut | None:
+        if not (role == which).any():
+            return None
+        mine = rows == which
+        return HeldOut(
+            entries(interactions, mine & source), entries(interactions, mine & ~source), warm
+        )
+
+    return Split(
+        "user",
+        {
+            "users": test_count,
+            "validation_users": validation_count,
+            "source_fraction": source_fraction,
+            "seed": seed,
+        },
+        interactions,
+        train,
+        validation=part(1),
+        test=part(2),
+    )
+
+
+def _source_entries(interactions: Interactions, fraction: float, seed: int) -> np.ndarray:
+    """Which of X's entries (bool, nnz) are source: a share of each row, at random."""
+    matrix = interactions.matrix
+    lengths = np.diff(matrix.indptr)
+    rows = np.repeat(np.arange(matrix.shape[0]), lengths)
+    # Rank of each entry in its row after a shuffle in the order of item ids.
+    by_id = np.argsort(np.argsort(interactions.item_ids, kind="stable"))
+    canonical = np.lexsort((by_id[matrix.indices], rows))
+    keys = np.empty(matrix.nnz, dtype=np.int64)
+    keys[canonical] = np.argsort(shuffled(matrix.nnz, seed, stream=1))
+    order = np.lexsort((keys, rows))
+    rank = np.empty(matrix.nnz, dtype=np.int64)
+    rank[order] = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], lengths)
+    known = np.clip(np.round(lengths * fraction), 1, np.maximum(lengths - 1, 1))
+    return np.asarray(rank < np.repeat(known, lengths))
+

@@ -1,0 +1,54 @@
+"""Arguments of a beeFormer training, beside those of the Hugging Face Trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sentence_transformers import SentenceTransformerTrainingArguments
+from transformers.trainer_utils import SchedulerType
+
+from beekit.errors import ConfigError
+
+
+@dataclass
+class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type: ignore[misc]
+    """`SentenceTransformerTrainingArguments` with the size of a beeFormer step.
+
+    The batch is users: `users_per_step` takes the place of `per_device_train_batch_size`. Every
+    other argument keeps its Hugging Face name and meaning; the defaults below are those that did
+    best on held-out items (train/recipes state the runs).
+
+    Attributes:
+        users_per_step: users in a step; an epoch passes each once.
+        items_per_step: items encoded in a step, a cap that holds.
+        mini_batch_tokens: tokens (padding not counted) in one forward and backward pass; bounds
+            memory.
+        dropout: whether the encoder's dropout is on while training.
+    """
+
+    users_per_step: int = field(default=1024, metadata={"help": "Users in a step."})
+    items_per_step: int = field(default=800, metadata={"help": "Items encoded in a step."})
+    mini_batch_tokens: int = field(default=4096, metadata={"help": "Tokens in one pass."})
+    dropout: bool = field(default=False, metadata={"help": "Dropout while training."})
+
+    learning_rate: float = 1e-4
+    lr_scheduler_type: SchedulerType | str = "constant_with_warmup"
+    logging_steps: float = 1
+    save_total_limit: int | None = 2
+    report_to: None | str | list[str] = "none"
+
+    def __post_init__(self) -> None:
+        for name in ("users_per_step", "items_per_step", "mini_batch_tokens"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ConfigError(
+                    f"{name}={value!r}", expected="a positive integer", remedy=f"Set {name} so."
+                )
+        if not isinstance(self.dropout, bool):
+            raise ConfigError(
+                f"dropout={self.dropout!r}",
+                expected="true or false",
+                remedy="Set dropout so; the rate is the encoder's own.",
+            )
+        self.per_device_train_batch_size = self.users_per_step
+        super().__post_init__()

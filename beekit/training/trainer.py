@@ -1,0 +1,155 @@
+"""The Trainer: sentence-transformers' own, fed with users and items."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from datasets import Dataset as TrainDataset
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+from sentence_transformers.base.evaluation import BaseEvaluator
+from torch import nn
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import rotate_checkpoints
+
+from beekit.encoders import ItemTokens
+from beekit.errors import DataError
+from beekit.training.allocator import keep_freed_memory
+from beekit.training.arguments import BeeFormerTrainingArguments
+from beekit.training.elsa_loss import ELSALoss
+from beekit.training.progress import TrainingProgress
+from beekit.training.steps import StepCollator, UserBatchSampler, trainable_users
+
+logger = logging.getLogger(__name__)
+
+
+class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
+    """Fine-tunes an encoder on interactions with the ELSA loss.
+
+    Args:
+        model: the encoder.
+        args: sizes of a step and the Trainer's arguments.
+        interactions: (users, items) binary X to learn from; users with fewer than two interactions
+            are left out.
+        items: (items,) texts in column order, or their tokens.
+        loss: what to minimise; `ELSALoss` over mini-batches of `args.mini_batch_tokens` without it.
+        evaluator: called on the evaluation schedule of the arguments.
+        **trainer: further arguments of `SentenceTransformerTrainer`, such as callbacks.
+
+    Raises:
+        DataError: texts and columns differ in number, or no user has two interactions.
+    """
+
+    training_args_class = BeeFormerTrainingArguments
+
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        args: BeeFormerTrainingArguments,
+        *,
+        interactions: sp.csr_array,
+        items: Sequence[str] | ItemTokens,
+        loss: nn.Module | None = None,
+        evaluator: BaseEvaluator | None = None,
+        **trainer: Any,
+    ) -> None:
+        if len(items) != interactions.shape[1]:
+            raise DataError(
+                f"{len(items):,} items for {interactions.shape[1]:,} columns of X",
+                expected="one item a column",
+                remedy="Pass the texts of the same catalog, in order.",
+            )
+        users = trainable_users(interactions)
+        if len(users) == 0:
+            raise DataError(
+                f"none of {interactions.shape[0]:,} users has two training interactions",
+                expected="users with at least two",
+                remedy="Hold out less, or gather more interactions.",
+            )
+        logger.info("training on %s users with two or more interactions", f"{len(users):,}")
+        tokens = items if isinstance(items, ItemTokens) else ItemTokens(model, items)
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=TrainDataset.from_dict({"user": np.arange(len(users))}),
+            loss=loss or ELSALoss(model, mini_batch_num_tokens=args.mini_batch_tokens),
+            evaluator=evaluator,
+            data_collator=StepCollator(
+                interactions, users, tokens, args.items_per_step, args.data_seed or args.seed
+            ),
+            **trainer,
+        )
+        if not args.disable_tqdm:
+            self.remove_callback(ProgressCallback)
+            self.add_callback(TrainingProgress(args.users_per_step * args.world_size))
+        self.remove_callback(PrinterCallback)
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """As the Trainer's own; on a CPU the process keeps freed memory for the next step."""
+        if self.args.device.type == "cpu":
+            keep_freed_memory()
+        return super().train(*args, **kwargs)
+
+    def get_batch_sampler(
+        self, dataset: TrainDataset, batch_size: int, drop_last: bool, **_: Any
+    ) -> UserBatchSampler:
+        """Users without replacement, in an order of seed and epoch."""
+        seed = self.args.data_seed or self.args.seed
+        return UserBatchSampler(len(dataset), batch_size, drop_last, seed)
+
+    def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kw: Any) -> Any:
+        """The loss of one step, with dropout only where the arguments ask for it."""
+        if not self.args.dropout:
+            model.eval()  # the Trainer switches to training mode before every step
+        return super().compute_loss(model, inputs, *args, **kw)
+
+    def preprocess_dataset(self, dataset: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Nothing to add to rows that only name users."""
+        return dataset
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """As the Trainer's own, in a folder that gets its final name when it is complete."""
+        final = Path(self.args.output_dir)
+        staging = final / ".partial"
+        if self.args.should_save:
+            shutil.rmtree(staging, ignore_errors=True)
+        self._staging = staging
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self._staging = None
+        name = f"checkpoint-{self.state.global_step}"
+        if self.state.best_global_step == self.state.global_step:
+            self.state.best_model_checkpoint = str(final / name)
+        if self.args.should_save:
+            self.state.save_to_json(str(staging / name / TRAINER_STATE_NAME))
+            shutil.rmtree(final / name, ignore_errors=True)
+            (staging / name).rename(final / name)
+            shutil.rmtree(staging)
+            rotate_checkpoints(
+                output_dir=str(final),
+                save_total_limit=self.args.save_total_limit,
+                best_model_checkpoint=self.state.best_model_checkpoint,
+                use_mtime=True,
+            )
+
+    _staging: Path | None = None
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._staging or super()._get_output_dir(trial))
+
+
+def peak_memory(device: torch.device) -> float:
+    """Largest resident memory of this process so far, or allocated on the GPU, in MB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
