@@ -1,4 +1,4 @@
-"""Errors a user can mend. Each says in one line what was found, what was expected and what to do."""
+"""Errors a user can mend: one line on what was found, what was expected and what to do."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from beekit.data import ids
 from beekit.data.catalog import Catalog
-from beekit.data.interactions import Interactions
+from beekit.data.interactions import Interactions, require_policy
 from beekit.data.tables import id_column, number_column, read_table
 from beekit.data.template import render
 from beekit.errors import DataError
@@ -78,12 +78,7 @@ class Dataset:
             ("missing_text", missing_text, ("error", "drop")),
             ("duplicates", duplicates, ("error", "merge")),
         ):
-            if value not in allowed:
-                raise DataError(
-                    f"{option}={value!r}",
-                    expected=" or ".join(allowed),
-                    remedy=f"Set {option} to one of them.",
-                )
+            require_policy(option, value, allowed)
         folder = Path(folder)
         items = read_table(folder, "items", id_columns=("item_id",))
         events = read_table(folder, "interactions", id_columns=("user_id", "item_id"))
@@ -172,7 +167,7 @@ def _has_text(catalog: Catalog, missing_text: str) -> np.ndarray:
     has_text = np.array([bool(text) for text in render(catalog.text, catalog.fields).to_pylist()])
     missing = int(np.count_nonzero(~has_text))
     if missing == len(catalog) or (missing and missing_text == "error"):
-        first = catalog.item_ids[int(np.argmin(has_text))]
+        first = ids.plain(catalog.item_ids[int(np.argmin(has_text))])
         raise DataError(
             f"{missing:,} of {len(catalog):,} items have no text from {catalog.text!r} "
             f"(first: {first!r})",

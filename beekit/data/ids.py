@@ -9,14 +9,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beekit.errors import DataError
 
-def as_ids(values: Iterable[object] | np.ndarray | pa.Array) -> pa.Array:
-    """Any sequence of integers or strings as one int64 or large_string Arrow array."""
-    array = values if isinstance(values, pa.Array) else pa.array(values)
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks)
-    if pa.types.is_integer(array.type):
-        return array.cast(pa.int64())
+
+def as_ids(values: Iterable[object] | np.ndarray | pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Any sequence of integers or strings as one int64 or large_string Arrow array.
+
+    Raises:
+        DataError: anything but integers that fit 64 bits, or strings.
+    """
+    if isinstance(values, pa.ChunkedArray):
+        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+    try:
+        array = values if isinstance(values, pa.Array) else pa.array(values)
+        if pa.types.is_integer(array.type):
+            return array.cast(pa.int64())
+    except (pa.ArrowException, OverflowError) as error:
+        raise DataError(
+            f"ids that are neither all integers nor all strings ({str(error).splitlines()[0]})",
+            expected="integers that fit 64 bits, or strings",
+            remedy="Convert the ids to strings.",
+        ) from error
+    kind = array.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        raise DataError(
+            f"ids of type {kind}",
+            expected="integers or strings",
+            remedy="Convert the ids to integers or strings.",
+        )
     return array.cast(pa.large_string())
 
 
@@ -24,6 +44,23 @@ def to_numpy(ids: pa.Array) -> np.ndarray:
     """Ids as int64 or, for strings, an object array of `str`."""
     numpy_ids: np.ndarray = ids.to_numpy(zero_copy_only=False)
     return numpy_ids
+
+
+def plain(value: object) -> int | str:
+    """One id as Python's own int or str, for JSON and messages."""
+    return value if isinstance(value, str) else int(value)  # type: ignore[call-overload]
+
+
+def plain_integers(ids: pa.Array) -> pa.Array:
+    """Text ids as int64 where every one is an integer written plainly ("12", not "012")."""
+    if not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)):
+        return ids
+    if not pc.all(pc.match_substring_regex(ids, r"^(0|-?[1-9][0-9]{0,18})$")).as_py():
+        return ids
+    try:
+        return ids.cast(pa.int64())
+    except pa.ArrowInvalid:  # 19 digits, and more than 64 bits
+        return ids
 
 
 def encode(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:

@@ -81,9 +81,12 @@ class Interactions:
                 earliest timestamp.
 
         Raises:
-            DataError: an item id outside `catalog_ids`, a repeated pair, or no users left.
+            DataError: arrays of different lengths, a missing id, an item id outside `catalog_ids`,
+                a repeated pair, no users left, or an unknown policy.
         """
+        require_policy("duplicates", duplicates, ("error", "merge"))
         user_array, item_array = ids.as_ids(user_ids), ids.as_ids(item_ids)
+        _require_rows(user_array, item_array, values, timestamps)
         rows = len(user_array)
         if catalog_ids is None:
             column_ids, columns = ids.encode(item_array)
@@ -142,6 +145,36 @@ class Interactions:
         ranked = self.matrix[:, order]
         ranked.sort_indices()
         return ids.digest(self.user_ids, self.item_ids[order], ranked.indptr, ranked.indices)
+
+
+def require_policy(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise a `DataError` unless `value` is one of the policies allowed."""
+    if value not in allowed:
+        raise DataError(
+            f"{option}={value!r}",
+            expected=" or ".join(allowed),
+            remedy=f"Set {option} to one of them.",
+        )
+
+
+def _require_rows(
+    users: pa.Array, items: pa.Array, values: np.ndarray | None, timestamps: np.ndarray | None
+) -> None:
+    given = {"user_ids": users, "item_ids": items, "values": values, "timestamps": timestamps}
+    lengths = {name: len(array) for name, array in given.items() if array is not None}
+    if len(set(lengths.values())) > 1:
+        raise DataError(
+            "arrays of " + ", ".join(f"{count:,} {name}" for name, count in lengths.items()),
+            expected="one entry an interaction in each",
+            remedy="Pass arrays of equal length.",
+        )
+    missing = users.null_count + items.null_count
+    if missing:
+        raise DataError(
+            f"{missing:,} missing ids",
+            expected="a user and an item for every interaction",
+            remedy="Remove those interactions.",
+        )
 
 
 def _to_csr(
@@ -218,5 +251,7 @@ def _nobody_left(
         f"no user is left of {rows:,} interactions after min_value={min_value}, "
         f"user_min_support={user_min_support}, item_min_support={item_min_support}",
         expected="at least one user",
-        remedy="Lower the filters, or check the column value.",
+        remedy="Lower the filters, or check the column value."
+        if rows
+        else "Check that both tables name the same items.",
     )

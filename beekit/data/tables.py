@@ -10,18 +10,23 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from beekit.data.ids import as_ids, plain_integers
 from beekit.errors import DataError
+
+# Columns that are numbers or times, in a file that does not say what its columns are.
+_NUMBERS = ("value", "timestamp")
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 def read_table(folder: str | Path, stem: str, *, id_columns: tuple[str, ...]) -> pa.Table:
     """Read `<folder>/<stem>.parquet` or, where there is none, `<folder>/<stem>.csv`.
 
-    Ids in a CSV file are read as text first, so that "007" stays "007"; a column that holds nothing
-    but plain integers becomes integers.
+    A CSV file is read as the text it holds, so that "007" stays "007"; only the columns `value` and
+    `timestamp` become numbers or dates, and an id column with nothing but plain integers integers.
 
     Raises:
         DataError: no such folder or file, a file that is not what its name says, a missing id
-            column, or a table without rows.
+            column, a repeated column name, or a table without rows.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -40,15 +45,35 @@ def read_table(folder: str | Path, stem: str, *, id_columns: tuple[str, ...]) ->
             expected=f"{stem}.parquet or {stem}.csv in it",
             remedy="Name the file so, or point `data` at another folder.",
         )
-    table = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path, id_columns)
+    return read_file(path, id_columns=id_columns)
+
+
+def read_file(path: str | Path, *, id_columns: tuple[str, ...]) -> pa.Table:
+    """Read a Parquet or, by its name, CSV file that has the id columns given.
+
+    Raises:
+        DataError: no such file, not what its name says, a missing id column, a repeated column
+            name, or no rows.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(
+            f"no file {path}", expected="a Parquet or CSV file", remedy="Check the path."
+        )
+    table = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
     for name in id_columns:
         require_column(table, name, path.name)
+    _require_distinct(table.column_names, path)
     if table.num_rows == 0:
         raise DataError(
             f"{path} has no rows",
             expected="at least one row",
             remedy="Check how the file was written.",
         )
+    if path.suffix == ".csv":
+        for name in id_columns:
+            numbered = plain_integers(_one_array(table.column(name)))
+            table = table.set_column(table.column_names.index(name), name, numbered)
     return table
 
 
@@ -60,24 +85,26 @@ def require_column(table: pa.Table, name: str, source: str) -> pa.ChunkedArray:
             expected=f"a column {name}",
             remedy=f"Rename or add the column {name}.",
         )
-    return table.column(name)
+    return table.column(table.column_names.index(name))
 
 
 def id_column(table: pa.Table, name: str, source: str) -> pa.Array:
-    """An id column as one int64 or string array without nulls."""
+    """An id column as one int64 or string array, none of them missing or empty."""
     column = require_column(table, name, source)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if column.null_count:
+    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    missing = column.null_count
+    if text:
+        missing += pc.sum(pc.equal(column, "")).as_py() or 0
+    if missing:
         raise DataError(
-            f"{source} has {column.null_count:,} rows without {name}",
+            f"{source} has {missing:,} rows without {name}",
             expected=f"a {name} in every row",
             remedy="Remove those rows.",
         )
-    if pa.types.is_integer(column.type):
-        return _one_array(column.cast(pa.int64()))
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return _one_array(column.cast(pa.large_string()))
+    if text or pa.types.is_integer(column.type):
+        return as_ids(column)
     raise DataError(
         f"{source} has {name} of type {column.type}",
         expected="integers or strings",
@@ -86,24 +113,25 @@ def id_column(table: pa.Table, name: str, source: str) -> pa.Array:
 
 
 def number_column(table: pa.Table, name: str, source: str) -> np.ndarray:
-    """A numeric column as float64, finite everywhere; timestamps become seconds."""
+    """A numeric column as float64, finite everywhere; dates and times become seconds."""
     column = require_column(table, name, source)
     kind = column.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        column = column.cast(pa.timestamp("us")).cast(pa.int64())
-        scale = 1e-6
-    elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-        scale = 1.0
-    else:
+    per_second = 1.0
+    if pa.types.is_date(kind):
+        column = column.cast(pa.timestamp("s")).cast(pa.int64())
+    elif pa.types.is_timestamp(kind):
+        per_second = _PER_SECOND[kind.unit]
+        column = column.cast(pa.int64())
+    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
         raise DataError(
             f"{source} has {name} of type {kind}",
             expected="numbers",
             remedy=f"Convert {name} to a number, or drop the column.",
         )
     missing = column.null_count
-    numbers = np.asarray(
-        _one_array(column.cast(pa.float64())).to_numpy(zero_copy_only=False), dtype=np.float64
-    )
+    # Nanoseconds since 1970 need more digits than a float has; the nearest one is near enough.
+    rounded = _one_array(column.cast(pa.float64(), safe=False))
+    numbers = np.asarray(rounded.to_numpy(zero_copy_only=False), dtype=np.float64)
     bad = int(np.count_nonzero(~np.isfinite(numbers)))
     if bad:
         raise DataError(
@@ -112,16 +140,17 @@ def number_column(table: pa.Table, name: str, source: str) -> np.ndarray:
             expected="finite numbers",
             remedy="Remove or repair those rows.",
         )
-    return numbers * scale if scale != 1.0 else numbers
+    return numbers / per_second
 
 
-def plain_integers(ids: pa.Array) -> pa.Array:
-    """Text ids as int64 where every one is an integer written plainly ("12", not "012")."""
-    if not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)):
-        return ids
-    if not pc.all(pc.match_substring_regex(ids, r"^(0|-?[1-9][0-9]{0,17})$")).as_py():
-        return ids
-    return ids.cast(pa.int64())
+def _require_distinct(names: list[str], path: Path) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"{path} has more than one column {', '.join(repeated)}",
+            expected="distinct column names",
+            remedy="Rename or remove the repeats.",
+        )
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:
@@ -140,28 +169,24 @@ def _read_parquet(path: Path) -> pa.Table:
         ) from error
 
 
-def _read_csv(path: Path, id_columns: tuple[str, ...]) -> pa.Table:
+def _read_csv(path: Path) -> pa.Table:
     if path.stat().st_size == 0:
         raise DataError(
             f"{path} is empty",
             expected="a header line and rows",
             remedy="Check how the file was written.",
         )
-    types = {name: pa.large_string() for name in id_columns}
-    # An empty field is an empty text, but a missing number or id.
-    options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
     parse = pacsv.ParseOptions(newlines_in_values=True)
     try:
-        table = pacsv.read_csv(path, convert_options=options, parse_options=parse)
+        with pacsv.open_csv(path, parse_options=parse) as reader:
+            names = reader.schema.names
+        types = {name: pa.large_string() for name in names if name not in _NUMBERS}
+        # An empty field is an empty text, but a missing number.
+        options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
+        return pacsv.read_csv(path, convert_options=options, parse_options=parse)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} cannot be read as CSV ({str(error).splitlines()[0]})",
             expected="comma-separated UTF-8 text with a header line",
             remedy="Repair the line named, or write Parquet.",
         ) from error
-    for name in id_columns:
-        if name in table.column_names and table.num_rows:
-            position = table.column_names.index(name)
-            ids = plain_integers(_one_array(table.column(name)))
-            table = table.set_column(position, name, ids)
-    return table

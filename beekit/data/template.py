@@ -53,6 +53,8 @@ def _as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     try:
+        if pa.types.is_floating(column.type):  # NaN is a missing number
+            column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
         text = column.cast(pa.large_string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(
@@ -77,7 +79,9 @@ def _parts(template: str) -> list[tuple[str, str | None]]:
         if name is not None and (not name or not name.replace(" ", "_").isidentifier()):
             wrong = f"{{{name}}}"
         elif spec or conversion:
-            wrong = f"{{{name}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}}}"
+            wrong = (
+                f"{{{name}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}}}"
+            )
         else:
             continue
         raise DataError(

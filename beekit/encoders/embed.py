@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
@@ -12,7 +14,7 @@ from beekit.encoders.tokens import ItemTokens
 
 def embed_items(
     encoder: SentenceTransformer,
-    tokens: ItemTokens,
+    items: Sequence[str] | ItemTokens,
     item_indices: np.ndarray | None = None,
     *,
     mini_batch_tokens: int = 8192,
@@ -22,7 +24,7 @@ def embed_items(
 
     Args:
         encoder: used in inference mode, without gradients.
-        tokens: the catalog's token sequences.
+        items: (items,) texts, or their tokens.
         item_indices: which items; all without it.
         mini_batch_tokens: padded tokens in one forward pass.
         progress: show a bar.
@@ -30,6 +32,7 @@ def embed_items(
     Returns:
         (items, dims) float32, rows of length 1, in the order asked for.
     """
+    tokens = items if isinstance(items, ItemTokens) else ItemTokens(encoder, items)
     wanted = tokens.sequence_of if item_indices is None else tokens.sequence_of[item_indices]
     sequences, inverse = np.unique(wanted, return_inverse=True)
     lengths = tokens.sequence_lengths[sequences]

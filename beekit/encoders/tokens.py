@@ -89,10 +89,7 @@ class ItemTokens:
         lengths = self.sequence_lengths[sequences]
         longest = int(lengths.max())
         place = np.arange(longest)
-        if self._left:
-            present = place >= longest - lengths[:, None]
-        else:
-            present = place < lengths[:, None]
+        present = place >= longest - lengths[:, None] if self._left else place < lengths[:, None]
         ends = np.cumsum(lengths)
         flat = np.arange(ends[-1]) + np.repeat(self._starts[sequences] - (ends - lengths), lengths)
         features = dict(self._constants)

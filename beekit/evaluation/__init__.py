@@ -1,7 +1,8 @@
 """Metrics, intervals and the one evaluator for every recommender and split."""
 
-from beekit.evaluation.evaluate import DEFAULT_METRICS, Evaluation, evaluate
+from beekit.evaluation.breakdown import by_history, neighbours
 from beekit.evaluation.intervals import Paired, compare
+from beekit.evaluation.scoring import DEFAULT_METRICS, Evaluation, evaluate
 from beekit.evaluation.validation import HeldOutEvaluator
 
 __all__ = [
@@ -9,6 +10,8 @@ __all__ = [
     "Evaluation",
     "HeldOutEvaluator",
     "Paired",
+    "by_history",
     "compare",
     "evaluate",
+    "neighbours",
 ]

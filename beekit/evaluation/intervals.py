@@ -95,10 +95,13 @@ def coverage_interval(
         shape=(users, int(column.max(initial=-1)) + 1),
     )
     covered = np.concatenate(
-        [((weights @ shown_to) > 0).sum(axis=1) for weights in bootstrap_weights(users, seed, resamples)]
+        [
+            ((weights @ shown_to) > 0).sum(axis=1)
+            for weights in bootstrap_weights(users, seed, resamples)
+        ]
     ) / len(candidates)
     low, high = np.percentile(covered - covered.mean(), [2.5, 97.5])
-    return max(0.0, float(value + low)), min(1.0, float(value + high))
+    return max(0.0, float(value + min(low, 0))), min(1.0, float(value + max(high, 0)))
 
 
 def compare(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Paired:

@@ -20,7 +20,7 @@ _BLOCK = 4096
 def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
     """(users, k) bool: which recommendations are targets."""
     target = sp.csr_array(target)
-    found = np.zeros(ranked.shape, dtype=bool)
+    found: np.ndarray = np.zeros(ranked.shape, dtype=bool)
     for begin in range(0, len(ranked), _BLOCK):
         rows = target[begin : begin + _BLOCK]
         # One column more than items: padding (-1) looks there and finds nothing.
@@ -36,7 +36,7 @@ def target_counts(target: sp.csr_array) -> np.ndarray:
     """(users,) number of targets."""
     target = sp.csr_array(target)
     if (target.data != 0).all():
-        return np.diff(target.indptr).astype(np.int64)
+        return np.asarray(np.diff(target.indptr), dtype=np.int64)
     return np.asarray((target != 0).sum(axis=1)).ravel().astype(np.int64)
 
 
@@ -141,4 +141,5 @@ def _per_user(
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     out = np.full(len(numerator), np.nan)
-    return np.divide(numerator, denominator, out=out, where=denominator > 0)
+    ratio: np.ndarray = np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return ratio

@@ -6,7 +6,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.evaluation import BaseEvaluator
 
 from beekit.encoders import ItemTokens, embed_items
-from beekit.evaluation.evaluate import evaluate
+from beekit.evaluation.scoring import evaluate
 from beekit.index import ItemIndex
 from beekit.split import HeldOut
 

@@ -50,10 +50,10 @@ def search_exact(
     if k < fetch < len(vectors):
         # A run of near ties that reaches the end of what was fetched may go on behind it.
         runs_on = np.flatnonzero(close[:, k:-1].all(axis=1))
-        for user in runs_on:
-            everything = _dots(users, vectors, np.full(len(vectors), user), np.arange(len(vectors)))
+        for one in runs_on:
+            everything = _dots(users, vectors, np.full(len(vectors), one), np.arange(len(vectors)))
             order = np.lexsort((np.arange(len(vectors)), -everything))[:k]
-            rows[user, :k], scores[user, :k] = order, everything[order]
+            rows[one, :k], scores[one, :k] = order, everything[order]
     return rows[:, :k], scores[:, :k].astype(np.float32)
 
 

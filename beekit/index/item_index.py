@@ -7,9 +7,10 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+import pyarrow as pa
 import scipy.sparse as sp
 
-from beekit.data.ids import as_ids, digest, positions
+from beekit.data.ids import as_ids, digest, plain_integers, positions
 from beekit.errors import RunError
 from beekit.files import replacing_folder
 from beekit.index.exact import search_exact
@@ -124,9 +125,10 @@ class ItemIndex:
 
     def indices_of(self, item_ids: list[object]) -> np.ndarray:
         """Item indices of the caller's ids; -1 for an id the index does not have."""
-        ids = as_ids(item_ids)
-        known = as_ids(self.item_ids)
-        return positions(ids if ids.type == known.type else ids.cast(known.type), known)
+        ids, known = as_ids(item_ids), as_ids(self.item_ids)
+        if ids.type != known.type:  # text from a command line, or integers for text ids
+            ids = plain_integers(ids) if pa.types.is_integer(known.type) else ids.cast(known.type)
+        return positions(ids, known)
 
     def save(self, folder: str | Path) -> None:
         """Write `items.faiss` and `index.json` (item ids and digest), whole or not at all."""
@@ -176,7 +178,7 @@ class ItemIndex:
         if key not in self._searchers:
             everything = len(allowed) == len(self)
             vectors = self.item_vectors if everything else self.item_vectors[allowed]
-            index = _flat(vectors)
+            index: faiss.Index = _flat(vectors)
             if self.gpu:
                 index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
             self._searchers = {key: (index, vectors)}

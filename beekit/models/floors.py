@@ -16,7 +16,7 @@ class Popularity:
 
     def fit(self, X: sp.csr_array) -> Popularity:
         """Count the users of each item of X (users, items)."""
-        self.support = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float32)
+        self.support = np.asarray(sp.csr_array(X != 0).sum(axis=0), dtype=np.float32)
         return self
 
     def recommend(
@@ -27,6 +27,7 @@ class Popularity:
         exclude_seen: bool = True,
     ) -> Recommendations:
         """The same order for everybody, less what each has seen."""
+        X = sp.csr_array(X)
         allowed = candidate_indices(candidates, X.shape[1])
         order = np.argsort(-self.support[allowed], kind="stable")
         by_rank = allowed[order]
@@ -61,10 +62,13 @@ class Random:
         exclude_seen: bool = True,
     ) -> Recommendations:
         """A draw that depends on seed, interactions and candidates, not on who is in the batch."""
+        X = sp.csr_array(X)
         allowed = candidate_indices(candidates, X.shape[1])
         candidate_keys = _scramble(allowed.astype(np.uint64) + np.uint64(self.seed + 1))
         # Users are told apart by the sum of their items' keys.
-        item_keys = _scramble(np.arange(X.shape[1], dtype=np.uint64) ^ np.uint64(0x9E3779B97F4A7C15))
+        item_keys = _scramble(
+            np.arange(X.shape[1], dtype=np.uint64) ^ np.uint64(0x9E3779B97F4A7C15)
+        )
         prefix = np.concatenate([[np.uint64(0)], np.cumsum(item_keys[X.indices], dtype=np.uint64)])
         user_keys = prefix[X.indptr[1:]] - prefix[X.indptr[:-1]]
         scores = _scramble(user_keys[:, None] ^ candidate_keys[None, :])

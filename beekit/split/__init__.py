@@ -1,8 +1,16 @@
 """Splits of X into training and held-out parts, as artefacts with a hash."""
 
 from beekit.split.cold_start import cold_start_split
-from beekit.split.split import HeldOut, Split, load_split
+from beekit.split.split import HeldOut, Split, load_split, load_training_item_ids
 from beekit.split.time import time_split
 from beekit.split.users import user_split
 
-__all__ = ["HeldOut", "Split", "cold_start_split", "load_split", "time_split", "user_split"]
+__all__ = [
+    "HeldOut",
+    "Split",
+    "cold_start_split",
+    "load_split",
+    "load_training_item_ids",
+    "time_split",
+    "user_split",
+]

@@ -39,7 +39,7 @@ def cold_start_split(
     used = used[np.argsort(interactions.item_ids[used], kind="stable")]
     test_count = share(items, fraction, len(used), "items")
     validation_count = validation_share(
-        validation_items, validation_fraction, test_count, len(used) - test_count, "items"
+        validation_items, validation_fraction, test_count, len(used), "items"
     )
     drawn = used[shuffled(len(used), seed)]
     test = np.sort(drawn[:test_count])
@@ -55,4 +55,3 @@ def cold_start_split(
         else None,
         test=HeldOut(train, columns(interactions, test), test),
     )
-

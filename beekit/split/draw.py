@@ -12,7 +12,14 @@ def shuffled(count: int, seed: int, stream: int = 0) -> np.ndarray:
 
     Sorts by raw output of PCG64, whose stream numpy guarantees; its distributions may change
     between releases.
+
+    Raises:
+        SplitError: a negative seed.
     """
+    if seed < 0:
+        raise SplitError(
+            f"seed={seed}", expected="zero or more", remedy="Use a seed that is not negative."
+        )
     keys = np.random.PCG64(np.random.SeedSequence([seed, stream])).random_raw(count)
     return np.argsort(keys, kind="stable")
 
@@ -29,6 +36,12 @@ def share(number: int | None, fraction: float | None, total: int, what: str) -> 
             expected="exactly one of the two",
             remedy=f"Give a number of {what}, or a fraction of them.",
         )
+    if fraction is not None and not 0 < fraction < 1:
+        raise SplitError(
+            f"fraction={fraction} of the {what}",
+            expected="a share above 0 and below 1",
+            remedy="Hold out another share.",
+        )
     count = round(total * fraction) if fraction is not None else number
     if count is None or not 0 < count < total:
         raise SplitError(
@@ -42,12 +55,23 @@ def share(number: int | None, fraction: float | None, total: int, what: str) -> 
 def validation_share(
     number: int | None, fraction: float | None, held_out: int, total: int, what: str
 ) -> int:
-    """How many to hold out for validation: a quarter of the test's number unless said otherwise.
+    """How many of `total` to hold out for validation, besides the `held_out` of the test part.
 
-    Zero is allowed and means no validation part.
+    A quarter of the test's number unless said otherwise; zero means no validation part.
+
+    Raises:
+        SplitError: as `share`, or nothing left to train on.
     """
+    left = total - held_out
     if number is None and fraction is None:
-        return min(max(1, round(held_out / 4)), total - 1)
-    if number == 0 or fraction == 0:
+        return min(max(1, round(held_out / 4)), left - 1)
+    if (number, fraction) in ((0, None), (None, 0)):
         return 0
-    return share(number, fraction, total, f"validation {what}")
+    count = share(number, fraction, total, f"validation {what}")
+    if count >= left:
+        raise SplitError(
+            f"{held_out:,} test and {count:,} validation {what} of {total:,}",
+            expected=f"some {what} left to train on",
+            remedy="Hold out smaller shares.",
+        )
+    return count

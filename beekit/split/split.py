@@ -84,6 +84,13 @@ class Split:
         support = np.bincount(self.train.indices, minlength=self.train.shape[1])
         return np.flatnonzero(support == 0)
 
+    @property
+    def training_item_ids(self) -> np.ndarray:
+        """The caller's ids of the items with a training interaction."""
+        warm = np.ones(self.interactions.n_items, dtype=bool)
+        warm[self.cold_items] = False
+        return self.interactions.item_ids[warm]
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 over kind, ids and every part: equal splits are equal on any machine."""
@@ -123,8 +130,9 @@ class Split:
         }
 
     def save(self, folder: str | Path) -> None:
-        """Write `split.json`, `held_out.parquet` (part, role, user_id, item_id) and
-        `candidates.parquet` (part, item_id); the folder appears complete or not at all."""
+        """Write `split.json`, `held_out.parquet` (part, role, user_id, item_id),
+        `candidates.parquet` (part, item_id) and `training_items.parquet` (item_id); the folder
+        appears complete or not at all."""
         with replacing_folder(folder) as staging:
             (staging / "split.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
             held_out = [
@@ -142,6 +150,8 @@ class Split:
                 )
                 for part, held in self.parts.items()
             ]
+            training = pa.table({"item_id": ids.as_ids(self.training_item_ids)})
+            pq.write_table(training, staging / "training_items.parquet")
             if self.parts:
                 pq.write_table(pa.concat_tables(held_out), staging / "held_out.parquet")
                 pq.write_table(pa.concat_tables(candidates), staging / "candidates.parquet")
@@ -156,6 +166,22 @@ class Split:
                 "item_id": ids.as_ids(self.interactions.item_ids[matrix.indices]),
             }
         )
+
+
+def load_training_item_ids(folder: str | Path) -> np.ndarray:
+    """The caller's ids of the items a saved split trains on.
+
+    Raises:
+        SplitError: no split there.
+    """
+    path = Path(folder) / "training_items.parquet"
+    if not path.is_file():
+        raise SplitError(
+            f"no training_items.parquet in {folder}",
+            expected="a folder written by Split.save",
+            remedy="Check the path, or make the split again.",
+        )
+    return ids.to_numpy(ids.as_ids(pq.read_table(path)["item_id"]))
 
 
 def load_split(folder: str | Path, interactions: Interactions) -> Split:
@@ -190,7 +216,10 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
             for label in np.unique(labels)
         }
         for matrix in matrices.values():
-            train = without(train, matrix)
+            left = without(train, matrix)
+            if left.nnz != train.nnz - matrix.nnz:  # a held-out pair that is not in X
+                raise _other_data(folder)
+            train = left
         known = train
         for part in ("validation", "test"):
             if f"{part}/target" not in matrices:
@@ -216,9 +245,6 @@ def without(matrix: sp.csr_array, removed: sp.csr_array) -> sp.csr_array:
     left.eliminate_zeros()
     left.sort_indices()
     return left
-
-
-
 
 
 def _ones(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:

@@ -6,8 +6,8 @@ import numpy as np
 
 from beekit.data import Interactions
 from beekit.errors import SplitError
-from beekit.split.split import HeldOut, Split
 from beekit.split.entries import entries, used_items
+from beekit.split.split import HeldOut, Split
 
 
 def time_split(
@@ -35,7 +35,7 @@ def time_split(
             remedy="Add timestamps, or use a cold_start or user split.",
         )
     validation_fraction = fraction / 4 if validation_fraction is None else validation_fraction
-    if not (0 < fraction and 0 <= validation_fraction and fraction + validation_fraction < 1):
+    if not (fraction > 0 and validation_fraction >= 0 and fraction + validation_fraction < 1):
         raise SplitError(
             f"fraction={fraction} and validation_fraction={validation_fraction}",
             expected="shares above 0 that leave something to train on",
@@ -57,4 +57,3 @@ def time_split(
         validation=HeldOut(train, between, used_items(train)) if validation_fraction else None,
         test=HeldOut(before_test, entries(interactions, stamps >= cut[1]), used_items(before_test)),
     )
-

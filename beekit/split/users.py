@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from beekit.data import Interactions
+from beekit.errors import SplitError
 from beekit.split.draw import share, shuffled, validation_share
 from beekit.split.entries import entries, used_items
 from beekit.split.split import HeldOut, Split
@@ -38,10 +39,16 @@ def user_split(
     Raises:
         SplitError: a share that leaves nothing to train on or to evaluate.
     """
+    if not 0 < source_fraction < 1:
+        raise SplitError(
+            f"source_fraction={source_fraction}",
+            expected="a share above 0 and below 1",
+            remedy="Choose another, 0.8 is usual.",
+        )
     total = interactions.n_users
     test_count = share(users, fraction, total, "users")
     validation_count = validation_share(
-        validation_users, validation_fraction, test_count, total - test_count, "users"
+        validation_users, validation_fraction, test_count, total, "users"
     )
     drawn = shuffled(total, seed)
     role = np.zeros(total, dtype=np.int8)
@@ -90,4 +97,3 @@ def _source_entries(interactions: Interactions, fraction: float, seed: int) -> n
     rank[order] = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], lengths)
     known = np.clip(np.round(lengths * fraction), 1, np.maximum(lengths - 1, 1))
     return np.asarray(rank < np.repeat(known, lengths))
-

@@ -35,7 +35,12 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
     lr_scheduler_type: SchedulerType | str = "constant_with_warmup"
     logging_steps: float = 1
     save_total_limit: int | None = 2
-    report_to: None | str | list[str] = "none"
+    report_to: str | list[str] | None = "none"
+    # One worker prepares the next step while this one trains; its tensors are small. It is not kept
+    # from epoch to epoch: starting one draws from the global random state, so a resumed run would
+    # draw at other times, and its dropout masks would differ.
+    dataloader_num_workers: int = 1
+    dataloader_pin_memory: bool = False
 
     def __post_init__(self) -> None:
         for name in ("users_per_step", "items_per_step", "mini_batch_tokens"):

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 
-class TrainingProgress(TrainerCallback):  # type: ignore[misc]
+class TrainingProgress(TrainerCallback):
     """One bar over the whole training: steps, loss, users a second, latest evaluation."""
 
     def __init__(self, users_per_step: int) -> None:

@@ -112,7 +112,7 @@ class StepCollator:
         )
 
     def __call__(self, batch: Sequence[Mapping[str, int]]) -> dict[str, Any]:
-        """Features `item_*` (m, tokens), longest first, and `label` (users, m), sparse COO."""
+        """Features `item_*` (m, tokens), longest first, and `label` (users, m), zeros and ones."""
         users = self.users[[row["user"] for row in batch]]
         rows = self.interactions[users]
         generator = np.random.default_rng([self.seed, *users.tolist()])
@@ -120,18 +120,16 @@ class StepCollator:
         items = self.tokens.by_length(items)
         features = self.tokens.features(items)
         step = {f"{ITEM_PREFIX}{key}": value for key, value in features.items()}
-        return {**step, "label": _columns_as_sparse_tensor(rows, items)}
+        return {**step, "label": _between(rows, items)}
 
 
-def _columns_as_sparse_tensor(rows: sp.csr_array, items: np.ndarray) -> torch.Tensor:
+def _between(rows: sp.csr_array, items: np.ndarray) -> torch.Tensor:
+    """X of a step, (users, m) uint8: a byte an entry, less than a sparse tensor's indices take."""
     place = np.full(rows.shape[1], -1, dtype=np.int64)
     place[items] = np.arange(len(items))
     columns = place[rows.indices]
     kept = columns >= 0
     owners = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))[kept]
-    return torch.sparse_coo_tensor(
-        torch.from_numpy(np.stack([owners, columns[kept]])),
-        torch.from_numpy(rows.data[kept]),
-        (rows.shape[0], len(items)),
-        check_invariants=False,
-    ).coalesce()
+    between = np.zeros((rows.shape[0], len(items)), dtype=np.uint8)
+    between[owners, columns[kept]] = 1
+    return torch.from_numpy(between)

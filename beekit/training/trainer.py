@@ -23,7 +23,7 @@ from beekit.encoders import ItemTokens
 from beekit.errors import DataError
 from beekit.training.allocator import keep_freed_memory
 from beekit.training.arguments import BeeFormerTrainingArguments
-from beekit.training.elsa_loss import ELSALoss
+from beekit.training.loss import ELSALoss
 from beekit.training.progress import TrainingProgress
 from beekit.training.steps import StepCollator, UserBatchSampler, trainable_users
 
@@ -109,6 +109,9 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         if not self.args.dropout:
             model.eval()  # the Trainer switches to training mode before every step
         return super().compute_loss(model, inputs, *args, **kw)
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """None: it draws examples from a dataset of sentences, and rows here name users."""
 
     def preprocess_dataset(self, dataset: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Nothing to add to rows that only name users."""

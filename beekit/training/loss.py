@@ -75,7 +75,7 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         features = list(sentence_features)
         if len(features) != 1:
             raise ValueError(f"ELSALoss got {len(features)} feature columns; expected the items")
-        loss: Tensor = self.forward_cached(features, labels)
+        loss: Tensor = self.forward_cached(features, labels)  # type: ignore[operator]
         return loss
 
     def calculate_loss(

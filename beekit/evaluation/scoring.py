@@ -130,7 +130,7 @@ def evaluate(
 
 
 def parse_metric(name: str, top_k: int) -> tuple[str, int]:
-    """"ndcg@100" as ("ndcg", 100).
+    """ "ndcg@100" as ("ndcg", 100).
 
     Raises:
         ConfigError: an unknown metric, no cut, or one beyond `top_k`.

@@ -1,0 +1,148 @@
+"""The command line: `beekit quickstart | train | index | recommend | report`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from beekit.errors import BeekitError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 on success, 2 with one line on standard error for what the user can mend, 130 when
+        interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    _quiet_libraries(options.verbose)
+    try:
+        options.run(options)
+    except BeekitError as error:
+        print(f"beekit: {error}".replace("\n", " "), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("beekit: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader, such as `head`, has had enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="beekit",
+        description="Teach encoders what people use together; recommend items nobody has touched.",
+    )
+    parser.add_argument("--verbose", action="store_true", help="show the libraries' log messages")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    quickstart = commands.add_parser(
+        "quickstart", help="the whole job on a small synthetic shop, in about three minutes"
+    )
+    quickstart.add_argument("--out", default="beekit-quickstart", help="run folder to make")
+    quickstart.set_defaults(run=_quickstart)
+
+    train = commands.add_parser("train", help="fine-tune an encoder as a configuration says")
+    train.add_argument("config", help="YAML file; train/recipes holds examples")
+    train.add_argument("overrides", nargs="*", metavar="key=value", help="data=DIR split.seed=7")
+    train.set_defaults(run=_train)
+
+    index = commands.add_parser("index", help="embed a run's catalog again and index it")
+    index.add_argument("path", metavar="RUN")
+    index.set_defaults(run=_index)
+
+    recommend = commands.add_parser("recommend", help="items for a history, from a run's index")
+    recommend.add_argument("path", metavar="RUN")
+    whom = recommend.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--history", help="item ids, comma-separated")
+    whom.add_argument("--users", help="Parquet or CSV file with user_id and item_id")
+    recommend.add_argument("--k", type=int, default=10, help="how many items (default 10)")
+    recommend.add_argument("--candidates", default="all", help="cold or all (default)")
+    recommend.add_argument("--json", action="store_true", help="JSON, one line a user with --users")
+    recommend.set_defaults(run=_recommend)
+
+    report = commands.add_parser("report", help="make the report of one run, or of several")
+    report.add_argument("paths", metavar="RUN", nargs="+")
+    report.add_argument("--out", help="file to write (default: report.html in the first run)")
+    report.set_defaults(run=_report)
+    return parser
+
+
+def _quickstart(options: argparse.Namespace) -> None:
+    from beekit.quickstart.job import run_quickstart
+
+    run_quickstart(options.out)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from beekit.run.config import load_config
+
+    config = load_config(options.config, options.overrides)
+    from beekit.run.summary import print_summary
+    from beekit.run.train import train
+
+    print_summary(train(config))
+
+
+def _index(options: argparse.Namespace) -> None:
+    from beekit.run.reindex import reindex
+
+    folder = reindex(options.path)
+    print(f"index of {options.path} written to {folder.index}")
+
+
+def _recommend(options: argparse.Namespace) -> None:
+    from beekit.run.serve import Server, read_histories
+
+    server = Server.open(options.path)
+    if options.users:
+        users, histories = read_histories(options.users)
+    else:
+        users = [None]
+        histories = [[item.strip() for item in options.history.split(",") if item.strip()]]
+    ranked, scores = server.recommend(server.histories(histories), options.k, options.candidates)
+    for user, items, values in zip(users, ranked, scores, strict=True):
+        described = server.describe(items, values)
+        if options.json:
+            print(json.dumps(described if user is None else {"user_id": user, "items": described}))
+            continue
+        if user is not None:
+            print(f"{user}:")
+        for rank, item in enumerate(described, start=1):
+            mark = "  cold" if item["cold"] else ""
+            print(f"{rank:3}. {item['score']:8.4f}  {item['item_id']!s:>12}  {item['label']}{mark}")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from beekit.report import write_report
+
+    path = Path(options.out) if options.out else Path(options.paths[0]) / "report.html"
+    write_report(options.paths, path)
+    print(f"report written to {path}")
+
+
+def _quiet_libraries(verbose: bool) -> None:
+    """beekit's own progress on standard error; the libraries' chatter only when asked for."""
+    if verbose:
+        logging.basicConfig(level=logging.INFO)
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    own = logging.getLogger("beekit")
+    own.handlers = [handler]
+    own.setLevel(logging.INFO)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # loader workers are forked
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The model card of a run, from its results."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, StrictUndefined
+
+from beekit.errors import RunError
+from beekit.files import write_text
+
+
+def write_card(run: str | Path) -> None:
+    """Write `README.md` of a run folder from its `results.json`.
+
+    Raises:
+        RunError: a folder without results.
+    """
+    run = Path(run)
+    if not (run / "results.json").is_file():
+        raise RunError(
+            f"no results.json in {run}",
+            expected="a finished run folder",
+            remedy="Finish the run with `beekit train`.",
+        )
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    write_text(run / "README.md", render_card(results))
+
+
+def render_card(results: dict[str, Any]) -> str:
+    """Markdown with the Hub's YAML header; every number is taken from the results."""
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+    template = environment.from_string(files("beekit.hub").joinpath("card.md.j2").read_text())
+    training = results.get("training", {})
+    header: dict[str, Any] = {
+        "library_name": "sentence-transformers",
+        "pipeline_tag": "sentence-similarity",
+        "tags": ["sentence-transformers", "recommender-systems", "cold-start", "beeformer"],
+    }
+    encoder = training.get("encoder", "")
+    if encoder.count("/") == 1 and not encoder.startswith((".", "/", "~")):
+        header["base_model"] = encoder  # a name on the Hub; a path would tell strangers nothing
+    metrics = list(results["rows"][0]["metrics"]) if results["rows"] else []
+    return template.render(
+        header=yaml.safe_dump(header, sort_keys=False).strip(),
+        results=results,
+        training=training,
+        encoder=header.get("base_model") or Path(encoder).name or "an encoder",
+        metrics=metrics,
+    )

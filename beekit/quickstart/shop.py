@@ -1,0 +1,104 @@
+"""A synthetic shop in which what reads alike and what is used together disagree, by construction.
+
+Every printer series needs supplies: a toner, a drum, a paper, and so on. A customer owns a few
+series and buys for those. Texts, though, are dominated by the kind of product: every toner reads
+like every other toner, and the printer it fits carries another code. So the nearest text of a
+toner is a toner for somebody else's printer, while the right recommendation is what fits the same
+machine. The rule is known, so the right answer is too: recommend what belongs to the customer's
+series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from beekit.files import replacing_folder
+
+_KINDS = {
+    "laser printer": "prints documents fast and quietly for the busy home office desk",
+    "toner cartridge": "high yield replacement with deep even colour for sharp printed text",
+    "imaging drum": "long life replacement unit that keeps every printed page clean and even",
+    "paper tray": "sturdy extra cassette that holds many sheets and feeds without a jam",
+    "maintenance kit": "rollers and cleaning parts that restore a smooth feed after heavy use",
+    "travel case": "padded carrying bag with soft lining that keeps equipment safe on the road",
+}
+_FINISHES = ("basic", "compact", "deluxe", "eco", "office", "premium")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The catalog and sales of the shop.
+
+    Attributes:
+        titles, texts: (items,) what a customer and an encoder read.
+        series: (items,) the printer series an item belongs to: the hidden rule.
+        users, items: (sales,) who bought what.
+    """
+
+    titles: list[str]
+    texts: list[str]
+    series: np.ndarray
+    users: np.ndarray
+    items: np.ndarray
+
+    def save(self, folder: str | Path) -> None:
+        """Write a dataset folder."""
+        with replacing_folder(folder) as staging:
+            item_ids = np.arange(1, len(self.titles) + 1)
+            catalog = {
+                "item_id": item_ids,
+                "title": self.titles,
+                "text": self.texts,
+                "series": self.series,
+            }
+            sales = {"user_id": self.users + 1, "item_id": item_ids[self.items]}
+            pq.write_table(pa.table(catalog), staging / "items.parquet")
+            pq.write_table(pa.table(sales), staging / "interactions.parquet")
+
+
+def make_shop(series: int = 40, customers: int = 3000, seed: int = 0) -> Shop:
+    """Generate the shop.
+
+    Each kind of product has its own code for each series ("HL-27" prints, "TN-81" is its toner),
+    so what fits together shares no word. Every kind and series comes in several finishes. A
+    customer owns two or three series and buys about half a dozen products of each; one purchase
+    in ten is anything at all.
+
+    Args:
+        series: printer series.
+        customers: how many.
+        seed: of everything that is drawn.
+    """
+    generator = np.random.default_rng(seed)
+    titles, texts, belongs = [], [], []
+    for number, (kind, blurb) in enumerate(_KINDS.items()):
+        initials = "".join(word[0] for word in kind.split()).upper()
+        codes = generator.permutation(series) + 100 * (number + 1)
+        for member in range(series):
+            for finish in _FINISHES:
+                title = f"{finish} {kind} {initials}{codes[member]}"
+                titles.append(title)
+                texts.append(f"{title}. {blurb}")
+                belongs.append(member)
+    hidden = np.array(belongs)
+    per_series = [np.flatnonzero(hidden == member) for member in range(series)]
+    users, items = [], []
+    for customer in range(customers):
+        owned = generator.choice(series, generator.integers(2, 4), replace=False)
+        basket = np.concatenate(
+            [
+                generator.choice(per_series[m], generator.integers(4, 9), replace=False)
+                for m in owned
+            ]
+        )
+        stray = generator.random(len(basket)) < 0.1
+        basket[stray] = generator.integers(len(hidden), size=int(stray.sum()))
+        basket = np.unique(basket)
+        users.append(np.full(len(basket), customer))
+        items.append(basket)
+    return Shop(titles, texts, hidden, np.concatenate(users), np.concatenate(items))

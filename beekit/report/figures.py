@@ -1,0 +1,198 @@
+"""The plots of a report, as SVG to put into a page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from beekit.report.numbers import is_finite, measure
+
+# Okabe and Ito (2008): told apart with any colour vision; the shapes do it without colour.
+_STYLES = (
+    ("#D55E00", "s"),
+    ("#0072B2", "o"),
+    ("#009E73", "^"),
+    ("#CC79A7", "D"),
+    ("#E69F00", "v"),
+    ("#56B4E9", "P"),
+)
+_BEFORE, _AFTER = _STYLES[0][0], _STYLES[1][0]
+# Inches. So small that letters keep a readable size when the figure shrinks to a phone's width.
+_SIZE = (4.2, 2.9)
+# More points than this and their marks run into one another.
+_MARKED = 40
+
+
+def loss_figure(curve: Sequence[Sequence[Any]], name: str) -> Markup | None:
+    """Training loss by step; None where there is no finite value.
+
+    Args:
+        curve: [step, loss] pairs.
+        name: unique on the page; prefixes the ids inside.
+    """
+    points = _finite(curve)
+    if not points:
+        return None
+    with matplotlib.rc_context(_settings(name)):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        axes = figure.subplots()
+        _line(axes, points)
+        axes.set_xlabel("training step")
+        axes.set_ylabel("loss")
+        return _svg(figure, name, f"Training loss by step: {_ends(points)}.")
+
+
+def validation_figure(
+    curve: Sequence[Sequence[Any]], metric: str, best_step: int | None, name: str
+) -> Markup | None:
+    """The validation metric by step, the step whose weights were kept marked; None where there is
+    no finite value.
+
+    Args:
+        curve: [step, value] pairs; step 0 is the encoder before training.
+        metric: its name.
+        best_step: the step kept for its value, if that is how weights were chosen.
+        name: unique on the page; prefixes the ids inside.
+    """
+    points = _finite(curve)
+    if not points:
+        return None
+    with matplotlib.rc_context(_settings(name)):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        axes = figure.subplots()
+        _line(axes, points)
+        before = [point for point in points if point[0] == 0]
+        if before:
+            axes.axhline(before[0][1], color=_BEFORE, linestyle=(0, (4, 2)), linewidth=1.2)
+            axes.plot(*before[0], "s", color=_BEFORE, label="before training")
+        kept = [point for point in points if point[0] == best_step]
+        if kept:
+            axes.plot(*kept[0], "o", markersize=10, mfc="none", color="#222", label="best, kept")
+        if before or kept:
+            _legend(figure, axes)
+        axes.set_xlabel("training step")
+        axes.set_ylabel(metric)
+        return _svg(figure, name, f"{metric} on validation users by step: {_ends(points)}.")
+
+
+def history_figure(by_history: Mapping[str, Any], name: str) -> Markup | None:
+    """A metric of each model by length of users' histories, with intervals; None without bins.
+
+    Args:
+        by_history: "metric" and "bins", as in results.json.
+        name: unique on the page; prefixes the ids inside.
+    """
+    bins = by_history["bins"]
+    models = list(dict.fromkeys(model for part in bins for model in part["models"]))
+    if not models:
+        return None
+    with matplotlib.rc_context(_settings(name)):
+        figure = Figure(figsize=(_SIZE[0], 3.2), layout="constrained")
+        axes = figure.subplots()
+        for place, model in enumerate(models):
+            colour, marker = _STYLES[place % len(_STYLES)]
+            # Side by side, so that intervals of equal length do not hide each other.
+            shift = (place - (len(models) - 1) / 2) * min(0.2, 0.7 / len(models))
+            for x, part in enumerate(bins):
+                limits = part["models"].get(model, {}).get("ci95") or [None]
+                if all(is_finite(limit) for limit in limits):
+                    axes.vlines(x + shift, limits[0], limits[-1], color=colour, linewidth=1.6)
+            values = [
+                (x + shift, p["models"].get(model, {}).get("value")) for x, p in enumerate(bins)
+            ]
+            points = _finite(values)
+            axes.plot(
+                [x for x, _ in points],
+                [y for _, y in points],
+                marker,
+                color=colour,
+                markersize=5,
+                label=model,
+            )
+        axes.set_xticks(range(len(bins)), [span(part) for part in bins])
+        if len(bins) > 5:
+            axes.tick_params(axis="x", labelrotation=40)
+            for label in axes.get_xticklabels():
+                label.set(horizontalalignment="right", rotation_mode="anchor")
+        axes.set_xlim(-0.6, len(bins) - 0.4)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("known interactions of a user")
+        axes.set_ylabel(by_history["metric"])
+        _legend(figure, axes)
+        described = f"{by_history['metric']} by number of known interactions of a user"
+        return _svg(figure, name, f"{described}, for {', '.join(models)}.")
+
+
+def span(part: Mapping[str, Any]) -> str:
+    """The history lengths of a bin: `5–9`, or one number."""
+    low, high = part["low"], part["high"]
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def _line(axes: Any, points: Sequence[tuple[float, float]]) -> None:
+    marker = "o" if len(points) <= _MARKED else None
+    axes.plot(
+        [x for x, _ in points],
+        [y for _, y in points],
+        color=_AFTER,
+        marker=marker,
+        markersize=3.5,
+        linewidth=1.6,
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def _legend(figure: Any, axes: Any) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=2, frameon=False)
+
+
+def _finite(curve: Sequence[Sequence[Any]]) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in curve if is_finite(x) and is_finite(y)]
+
+
+def _ends(points: Sequence[tuple[float, float]]) -> str:
+    (first, start), (last, end) = points[0], points[-1]
+    return f"{measure(start)} at step {first}, {measure(end)} at step {last}"
+
+
+def _settings(name: str) -> dict[str, Any]:
+    grey = "#444444"
+    return {
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,  # ids are random otherwise
+        "text.parse_math": False,  # a model may have a $ in its name
+        "font.size": 9.5,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.edgecolor": "#888888",
+        "axes.labelcolor": grey,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.grid.axis": "y",
+        "grid.color": "#e4e4e4",
+        "xtick.color": grey,
+        "ytick.color": grey,
+        "legend.handletextpad": 0.2,
+        "legend.columnspacing": 1.2,
+        "legend.borderaxespad": 0.0,
+    }
+
+
+def _svg(figure: Any, name: str, description: str) -> Markup:
+    out = io.StringIO()
+    without = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(out, format="svg", metadata=without)
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :]  # an XML declaration has no place inside HTML
+    # Figures of a page share one space of ids.
+    for before in ('id="', 'href="#', "url(#"):
+        svg = svg.replace(before, f"{before}{name}-")
+    labelled = f'<svg role="img" aria-label="{escape(description)}"'
+    return Markup(svg.replace("<svg", labelled, 1))

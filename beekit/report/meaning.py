@@ -1,0 +1,48 @@
+"""What the names in a report mean, in a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+MAIN_METRIC = "calibrated_recall@20"
+
+_METRICS = {
+    "calibrated_recall": "Targets among the first k recommendations, divided by min(k, number of "
+    "targets), so that 1 is always within reach; the beeFormer and ELSA papers call this recall.",
+    "recall": "Targets among the first k recommendations, divided by the number of targets.",
+    "precision": "Targets among the first k recommendations, divided by k.",
+    "ndcg": "Each target found counts 1 / log2(1 + rank), relevance being binary, divided by what "
+    "an ideal list of min(k, number of targets) targets would get.",
+    "mrr": "One over the rank of the first target found; 0 without one among the first k.",
+    "hit_rate": "Share of users with at least one target among the first k recommendations.",
+    "coverage": "Share of the candidate items that are on at least one user's list of k. It "
+    "describes breadth, not accuracy: random lists cover the most.",
+}
+
+_SPLITS = {
+    "cold_start": "Some items were held out with all their interactions, so nothing in training "
+    "knows who used them; they have to be recommended from their descriptions. A user's other "
+    "interactions are the source, those with held-out items the targets.",
+    "user": "Some users were held out whole; part of what each used is the source, the rest are "
+    "the targets.",
+    "time": "Interactions were cut in time: what came before is the source, what came after the "
+    "targets.",
+    "none": "Nothing was held out; training saw every interaction.",
+}
+
+
+def metric_meanings(names: Iterable[str]) -> list[tuple[str, str]]:
+    """The kinds of metric among these names, in their order, each with what it means."""
+    kinds = dict.fromkeys(name.partition("@")[0] for name in names)
+    return [(f"{kind}@k", _METRICS[kind]) for kind in kinds if kind in _METRICS]
+
+
+def split_meaning(kind: str) -> str | None:
+    """How a split of this kind holds out, or None for one beekit does not know."""
+    return _SPLITS.get(kind)
+
+
+def main_metric(names: Iterable[str]) -> str | None:
+    """The metric a summary speaks of: the usual one, or the first that is an average over users."""
+    per_user = [name for name in names if not name.startswith("coverage")]
+    return MAIN_METRIC if MAIN_METRIC in per_user else next(iter(per_user), None)

@@ -1,0 +1,180 @@
+"""From the content of `results.json` to one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from beekit.errors import RunError
+from beekit.files import write_text
+from beekit.report import figures, numbers
+from beekit.report.meaning import metric_meanings, split_meaning
+from beekit.report.summary import summarise
+from beekit.report.table import metric_names, results_table
+
+_SCHEMA = 1
+_CURVES = ("loss_curve", "validation_curve")
+
+
+def write_report(runs: Sequence[str | Path], path: str | Path) -> None:
+    """Write the report of one run, or of several compared, whole or not at all.
+
+    Args:
+        runs: run folders; each is named by its folder, by its path where folders share a name.
+        path: the HTML file.
+
+    Raises:
+        RunError: a folder without results, or with results this version cannot read.
+    """
+    folders = [Path(run) for run in runs]
+    results = [_read(folder) for folder in folders]
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [folder.as_posix() for folder in folders]
+    write_text(path, render_report(results, names))
+
+
+def render_report(results: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> str:
+    """HTML of one run, or of several: a table of all their rows, then each run's part.
+
+    The page holds its style and figures, and refers to nothing outside. The same results give the
+    same bytes. What a run's results leave out, its part leaves out.
+
+    Args:
+        results: the contents of `results.json` of each run.
+        names: of the runs; numbers without.
+
+    Raises:
+        RunError: no results.
+    """
+    if not results:
+        raise RunError(
+            "no runs to report", expected="at least one", remedy="Name one or more run folders."
+        )
+    if names is None:
+        names = [f"run {number}" for number in range(1, len(results) + 1)] if results[1:] else [""]
+    environment = Environment(
+        loader=PackageLoader("beekit", "report"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "measure": numbers.measure,
+        "difference": numbers.difference,
+        "interval": numbers.interval,
+        "p_value": numbers.p_value,
+        "count": numbers.count,
+        "duration": numbers.duration,
+        "memory": numbers.memory,
+        "setting": numbers.setting,
+        "span": figures.span,
+    }
+    return environment.get_template("report.html.j2").render(
+        runs=[_run(*numbered) for numbered in zip(results, names, range(len(names)), strict=True)],
+        table=results_table(results, names),
+        meanings=metric_meanings(metric_names(row for r in results for row in r["rows"])),
+    )
+
+
+def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
+    """What the template says of one run; None or empty is left out."""
+    key = f"run-{number + 1}"
+    training = dict(result.get("training") or {})
+    curves = {curve: training.pop(curve, None) or [] for curve in _CURVES}
+    encoder = short_name(training.get("encoder", ""))
+    if encoder:
+        training["encoder"] = encoder
+    dataset = result["dataset"]["name"]
+    history = result.get("by_history") or {"bins": []}
+    metric = training.get("metric", "validation metric")
+    best_step = training.get("best_step")
+    split = result["split"]
+    neighbours = result.get("neighbours") or []
+    return {
+        "key": key,
+        "name": name,
+        "title": f"{encoder} → {dataset}" if encoder else f"Models evaluated on {dataset}",
+        "summary": summarise(result),
+        "note": result.get("note"),
+        "dataset": result["dataset"],
+        "split": split,
+        "split_meaning": split_meaning(split["kind"]),
+        "parts": {part: split[part] for part in ("validation", "test") if split.get(part)},
+        "table": results_table([result], [name]),
+        "comparisons": _by_pair(result.get("comparisons") or []),
+        "training": training,
+        "loss": figures.loss_figure(curves["loss_curve"], f"{key}-loss"),
+        "validation": figures.validation_figure(
+            curves["validation_curve"], metric, best_step, f"{key}-validation"
+        ),
+        "history": history,
+        "history_models": list(
+            dict.fromkeys(m for part in history["bins"] for m in part["models"])
+        ),
+        "history_figure": figures.history_figure(history, f"{key}-history"),
+        "neighbours": neighbours,
+        "together": _mean_together(neighbours),
+        "settings": {
+            "Environment": result["environment"],
+            "Training": training,
+            "Split": {**(split.get("settings") or {}), "hash": split["hash"]},
+            "Dataset": {"fingerprint": result["dataset"].get("fingerprint", "")},
+        },
+    }
+
+
+def short_name(encoder: str) -> str:
+    """A name on the Hub as it is; of a path only its end, as the rest tells strangers nothing."""
+    on_hub = encoder.count("/") == 1 and not encoder.startswith((".", "/", "~"))
+    return encoder if on_hub else Path(encoder).name
+
+
+def _by_pair(
+    comparisons: Sequence[Mapping[str, Any]],
+) -> list[tuple[str, str, list[Mapping[str, Any]]]]:
+    pairs = dict.fromkeys((paired["first"], paired["second"]) for paired in comparisons)
+    return [
+        (*pair, [c for c in comparisons if (c["first"], c["second"]) == pair]) for pair in pairs
+    ]
+
+
+def _mean_together(neighbours: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+    means = {}
+    for side in ("before", "after"):
+        counts = [near["together"] for item in neighbours for near in item.get(side) or ()]
+        if not counts:
+            return None
+        means[side] = sum(counts) / len(counts)
+    return means
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / "results.json"
+    if not path.is_file():
+        raise RunError(
+            f"no results.json in {folder}",
+            expected="a finished run folder",
+            remedy="Check the path, or finish the run with `beekit train`.",
+        )
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _unreadable(f"{path} is not JSON ({error})") from error
+    if not isinstance(results, dict) or results.get("schema") != _SCHEMA:
+        schema = results.get("schema") if isinstance(results, dict) else None
+        raise _unreadable(f"{path} has schema {schema!r}")
+    return results
+
+
+def _unreadable(found: str) -> RunError:
+    return RunError(
+        found,
+        expected=f"results of schema {_SCHEMA}",
+        remedy="Make the run again with this version of beekit.",
+    )

@@ -1,0 +1,139 @@
+"""The result in two or three plain sentences, every number taken from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from beekit.report import numbers
+from beekit.report.meaning import main_metric
+from beekit.report.table import metric_names
+
+TUNED, PRETRAINED = "fine-tuned", "pretrained"
+_FLOORS = ("random", "popularity")
+
+
+def summarise(result: Mapping[str, Any]) -> list[str]:
+    """Sentences on the main metric: who was asked, fine-tuned against pretrained, and the floors.
+
+    Speaks of one scenario, that of the first fine-tuned row (of the first row without one).
+    """
+    rows = result["rows"]
+    metric = main_metric(metric_names(rows))
+    if metric is None:
+        return ["Nothing was held out, so nothing was measured."]
+    scenario = next((row for row in rows if row["model"] == TUNED), rows[0]).get("scenario")
+    measured = {
+        row["model"]: row["metrics"][metric]
+        for row in rows
+        if row.get("scenario") == scenario
+        and metric in row["metrics"]
+        and numbers.is_finite(row["metrics"][metric]["value"])
+    }
+    users = next(row.get("users") for row in rows if row.get("scenario") == scenario)
+    setting = _setting(result["split"], scenario or "", users)
+    if not measured:
+        return [f"{setting}, {metric} has no finite value for any model."]
+    if TUNED not in measured:
+        return [*_without_tuned(setting, metric, measured), *_floors(measured, None)]
+    sentences = [_headline(setting, metric, measured)]
+    sentences += _paired(result.get("comparisons", ()), metric)
+    sentences += _floors(measured, TUNED)
+    best = max(measured, key=lambda model: measured[model]["value"])
+    if best not in (TUNED, PRETRAINED, *_FLOORS) and _value(measured, best) > _value(
+        measured, TUNED
+    ):
+        sentences.append(
+            f"The highest value in the table is that of {best}, {_stated(measured[best])}."
+        )
+    return sentences
+
+
+def _setting(split: Mapping[str, Any], scenario: str, users: Any) -> str:
+    part = split.get(scenario.rpartition("/")[2])
+    candidates = part.get("candidates") if isinstance(part, Mapping) else None
+    asked = f"For {numbers.count(users)} users" if numbers.is_finite(users) else "For these users"
+    if not numbers.is_finite(candidates):
+        return asked
+    kind = (
+        "items without an interaction in training"
+        if split["kind"] == "cold_start"
+        else "candidate items"
+    )
+    return f"{asked} and {numbers.count(candidates)} {kind}"
+
+
+def _headline(setting: str, metric: str, measured: Mapping[str, Mapping[str, Any]]) -> str:
+    start = f"{setting}, {metric} is {_stated(measured[TUNED])} with the fine-tuned encoder"
+    if PRETRAINED not in measured:
+        return f"{start}; there is no row of the encoder before training to compare it with."
+    both = f"{start} and {_stated(measured[PRETRAINED])} with the encoder as it came"
+    before = _value(measured, PRETRAINED)
+    if before <= 0:
+        return f"{both}."
+    return f"{both}: {numbers.ratio(_value(measured, TUNED) / before)} times as much."
+
+
+def _paired(comparisons: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
+    for paired in comparisons:
+        if (paired["metric"], paired["first"], paired["second"]) != (metric, TUNED, PRETRAINED):
+            continue
+        limits = numbers.interval(paired.get("ci95"))
+        if limits is None or not numbers.is_finite(paired["difference"]):
+            return []
+        low, high = paired["ci95"]
+        verdict = (
+            "zero lies outside that interval"
+            if low > 0
+            else "fine-tuning made this metric worse"
+            if high < 0
+            else "zero lies inside that interval, so these users do not tell the two apart"
+        )
+        difference = numbers.difference(paired["difference"])
+        return [
+            f"Paired by user, the difference is {difference} (95% interval {limits}); {verdict}."
+        ]
+    return []
+
+
+def _floors(measured: Mapping[str, Mapping[str, Any]], model: str | None) -> list[str]:
+    floors = [name for name in _FLOORS if name in measured]
+    if not floors:
+        return []
+    values = " and ".join(f"{name} {numbers.measure(_value(measured, name))}" for name in floors)
+    if model is None:
+        return [f"Floors that any model should beat: {values}."]
+    unbeaten = [name for name in floors if not _clears(measured[model], measured[name])]
+    if unbeaten:
+        verdict = f"the {model} encoder is not clearly above {' or '.join(unbeaten)}"
+    else:
+        above = "both" if len(floors) == 2 else "it"
+        verdict = f"the {model} encoder is above {above}, and the intervals do not overlap"
+    return [f"Floors that any model should beat: {values}; {verdict}."]
+
+
+def _without_tuned(
+    setting: str, metric: str, measured: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    best = max(measured, key=lambda model: measured[model]["value"])
+    models = "model" if len(measured) == 1 else "models"
+    return [
+        f"This run holds {len(measured)} {models} and no fine-tuned one.",
+        f"{setting}, the highest {metric} is that of {best}, {_stated(measured[best])}.",
+    ]
+
+
+def _clears(above: Mapping[str, Any], below: Mapping[str, Any]) -> bool:
+    low = (above.get("ci95") or [above["value"]])[0]
+    high = (below.get("ci95") or [below["value"]])[-1]
+    return bool(numbers.is_finite(low) and numbers.is_finite(high) and low > high)
+
+
+def _value(measured: Mapping[str, Mapping[str, Any]], model: str) -> float:
+    return float(measured[model]["value"])
+
+
+def _stated(metric: Mapping[str, Any]) -> str:
+    limits = numbers.interval(metric.get("ci95"), metric["value"])
+    value = numbers.measure(metric["value"])
+    return f"{value} (95% interval {limits})" if limits else value

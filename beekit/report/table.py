@@ -1,0 +1,104 @@
+"""Models by metrics as a table: what is compared with what, and which value is best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from beekit.report import numbers
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric of a model: text of its value, of its interval if there is one, whether best."""
+
+    value: str
+    interval: str | None
+    best: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model of a run, with a cell for each metric of the table."""
+
+    run: str
+    model: str
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that may be compared: the same users, targets and candidates."""
+
+    scenario: str
+    dataset: str
+    split_hash: str
+    users: str
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Groups of rows under common columns."""
+
+    metrics: Sequence[str]
+    groups: Sequence[Group]
+
+
+def results_table(results: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
+    """All rows of all runs, grouped by dataset, split and scenario in order of appearance.
+
+    The best value is sought within a group, among finite values of at least two models; equals
+    share it.
+    """
+    metrics = metric_names(row for result in results for row in result["rows"])
+    grouped: dict[tuple[str, ...], list[tuple[str, Mapping[str, Any]]]] = {}
+    for result, name in zip(results, names, strict=True):
+        dataset, split = result["dataset"], result["split"]
+        for row in result["rows"]:
+            key = (row.get("scenario", ""), dataset["name"], split["hash"])
+            same = (*key, str(dataset.get("fingerprint")))
+            grouped.setdefault(same, []).append((name, row))
+    groups = [_group(key, members, metrics) for key, members in grouped.items()]
+    return Table(metrics, groups)
+
+
+def metric_names(rows: Any) -> list[str]:
+    """Names of the metrics any of these rows has, in order of appearance."""
+    return list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+
+
+def _group(
+    key: tuple[str, ...],
+    members: Sequence[tuple[str, Mapping[str, Any]]],
+    metrics: Sequence[str],
+) -> Group:
+    scenario, dataset, split_hash, _ = key
+    best = {name: _best([row for _, row in members], name) for name in metrics}
+    rows = [
+        Row(run, row["model"], [_cell(row["metrics"].get(m), best[m]) for m in metrics])
+        for run, row in members
+    ]
+    users = sorted({row["users"] for _, row in members if numbers.is_finite(row.get("users"))})
+    return Group(
+        scenario,
+        dataset,
+        split_hash,
+        "–".join(map(numbers.count, users[:1] + users[1:][-1:])),
+        rows,
+    )
+
+
+def _best(rows: Sequence[Mapping[str, Any]], metric: str) -> float | None:
+    values = [row["metrics"][metric]["value"] for row in rows if metric in row["metrics"]]
+    finite = [value for value in values if numbers.is_finite(value)]
+    return max(finite) if len(finite) > 1 else None
+
+
+def _cell(metric: Mapping[str, Any] | None, best: float | None) -> Cell:
+    if metric is None:
+        return Cell(numbers.MISSING, None, False)
+    value = metric["value"]
+    limits = numbers.interval(metric.get("ci95"), value)
+    return Cell(numbers.measure(value), limits, best is not None and value == best)

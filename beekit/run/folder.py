@@ -1,0 +1,136 @@
+"""A run folder: where its parts are, and what state it is in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers.trainer_utils import get_last_checkpoint
+
+from beekit.errors import RunError
+from beekit.files import write_json
+from beekit.run.config import Config, make_config
+
+# Where the quickstart keeps its shop and encoder, in the run folder itself.
+_QUICKSTART = "quickstart"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of the parts of a run; the contract names them."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def split(self) -> Path:
+        return self.path / "split"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def index(self) -> Path:
+        return self.path / "index"
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.json"
+
+    @property
+    def quickstart(self) -> Path:
+        return self.path / _QUICKSTART
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def card(self) -> Path:
+        return self.path / "README.md"
+
+    @property
+    def last_checkpoint(self) -> str | None:
+        """The newest complete checkpoint, if any."""
+        return get_last_checkpoint(str(self.checkpoints)) if self.checkpoints.is_dir() else None
+
+    def load_config(self) -> Config:
+        """The resolved configuration.
+
+        Raises:
+            RunError: no run there.
+        """
+        if not self.config.is_file():
+            raise RunError(
+                f"no config.yaml in {self.path}",
+                expected="a run folder made by `beekit train`",
+                remedy="Check the path.",
+            )
+        return make_config(yaml.safe_load(self.config.read_text(encoding="utf-8")))
+
+    def claim(self, config: Config) -> Config:
+        """Take the folder for a run of this configuration: fresh, or unfinished with the same one.
+
+        Returns:
+            the configuration to run: the saved one where the run goes on, since it has settled
+            what was left to `auto`.
+
+        Raises:
+            RunError: a finished run, a run of another configuration, or other files.
+        """
+        if self.results.is_file():
+            raise RunError(
+                f"{self.path} holds a finished run",
+                expected="a folder without results.json",
+                remedy="Choose another `out`, or remove that folder.",
+            )
+        if self.config.is_file():
+            saved = self.load_config()
+            differing = _differences(saved, config)
+            if differing:
+                raise RunError(
+                    f"{self.path} holds an unfinished run with another {', '.join(differing)}",
+                    expected="the same configuration, to go on with it",
+                    remedy="Choose another `out`, remove that folder, or use its config.yaml.",
+                )
+            return saved
+        if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} - {_QUICKSTART}:
+            raise RunError(
+                f"{self.path} holds other files",
+                expected="an empty or new folder",
+                remedy="Choose another `out`.",
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        return config
+
+    def write_results(self, results: dict[str, Any]) -> None:
+        write_json(self.results, results)
+
+    def read_results(self) -> dict[str, Any]:
+        results: dict[str, Any] = json.loads(self.results.read_text(encoding="utf-8"))
+        return results
+
+
+def _differences(saved: Config, asked: Config) -> list[str]:
+    """Keys whose values differ, less a bf16 that was `auto` and has been settled."""
+    names = [
+        name
+        for name in vars(asked)
+        if name not in ("training", "out") and getattr(saved, name) != getattr(asked, name)
+    ]
+    for key in sorted({*saved.training, *asked.training}):
+        mine, theirs = saved.training.get(key), asked.training.get(key)
+        if mine != theirs and not (key == "bf16" and theirs == "auto"):
+            names.append(f"training.{key}")
+    return names

@@ -1,0 +1,47 @@
+"""The end of a run on a terminal: a short table, and where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from beekit.run.folder import RunFolder
+
+_SHOWN = 4
+
+
+def print_summary(folder: RunFolder) -> None:
+    """Print the first metrics of every row, and the paths of report and model."""
+    results = folder.read_results()
+    print()
+    print(summary_table(results))
+    print(f"\nreport  {folder.report}\nmodel   {folder.model}\n")
+
+
+def summary_table(results: Mapping[str, Any]) -> str:
+    """Models by metrics as aligned text, with half the width of the 95% interval."""
+    rows = results["rows"]
+    if not rows:
+        return "nothing was held out, so nothing was measured"
+    names = list(rows[0]["metrics"])[:_SHOWN]
+    table = [["", *names]]
+    for row in rows:
+        cells = []
+        for name in names:
+            metric = row["metrics"][name]
+            half = (metric["ci95"][1] - metric["ci95"][0]) / 2
+            cells.append(f"{metric['value']:.4f} ±{half:.4f}")
+        table.append([row["model"], *cells])
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
+    lines = [
+        "  ".join(
+            [
+                line[0].ljust(widths[0]),
+                *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True)),
+            ]
+        )
+        for line in table
+    ]
+    test = results["split"]["test"]
+    counted = f"{test['users']:,} test users, {test['candidates']:,} candidate items"
+    return "\n".join([*lines, f"({counted}; ± is half a 95% interval)"])

@@ -1,0 +1,132 @@
+"""One contract, run on every recommender."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from beekit import ItemIndex
+from beekit.models import Popularity, Random
+
+
+def item_index(X):
+    generator = np.random.default_rng(0)
+    side = generator.normal(size=(X.shape[1], 6)).astype(np.float32)
+    return ItemIndex(side)
+
+
+def two_sided_index(X):
+    generator = np.random.default_rng(0)
+    return ItemIndex(
+        generator.normal(size=(X.shape[1], 6)), user_side=generator.normal(size=(X.shape[1], 6))
+    )
+
+
+RECOMMENDERS = {
+    "popularity": lambda X: Popularity().fit(X),
+    "random": lambda X: Random(3).fit(X),
+    "item index": item_index,
+    "two-sided index": two_sided_index,
+}
+
+
+@pytest.fixture(params=RECOMMENDERS)
+def build(request):
+    return RECOMMENDERS[request.param]
+
+
+@pytest.fixture
+def X(random_matrix):
+    return random_matrix(60, 40, 0.15, seed=2)
+
+
+def test_shapes_and_types(build, X):
+    items, scores = build(X).recommend(X, 7)
+    assert items.shape == scores.shape == (60, 7)
+    assert items.dtype == np.int64
+    assert scores.dtype == np.float32
+
+
+def test_lists_are_distinct_and_sorted_by_score(build, X):
+    items, scores = build(X).recommend(X, 10)
+    assert all(len(set(row)) == 10 for row in items)
+    assert (np.diff(scores, axis=1) <= 0).all()
+
+
+def test_seen_items_never_come_back(build, X):
+    items, _ = build(X).recommend(X, 40)
+    for user, row in enumerate(items):
+        assert not set(row[row >= 0]) & set(X[[user]].indices)
+        assert len(row[row >= 0]) == 40 - len(X[[user]].indices)
+
+
+def test_seen_items_come_back_when_asked_for(build, X):
+    items, _ = build(X).recommend(X, 40, exclude_seen=False)
+    assert all(sorted(row) == list(range(40)) for row in items)
+
+
+def test_candidates_are_honoured_in_any_order(build, X):
+    allowed = np.array([31, 4, 17, 8, 22])
+    items, _ = build(X).recommend(X, 10, allowed)
+    assert set(items.ravel()) <= {-1, *allowed.tolist()}
+    again, _ = build(X).recommend(X, 10, np.sort(allowed))
+    np.testing.assert_array_equal(items, again)
+
+
+def test_more_than_there_is_is_padded(build, X):
+    items, scores = build(X).recommend(X, 50, np.array([3, 5]))
+    assert (items[:, 2:] == -1).all()
+    assert np.isneginf(scores[items == -1]).all()
+
+
+def test_batches_change_nothing(build, X):
+    recommender = build(X)
+    whole, scores = recommender.recommend(X, 9)
+    for size in (1, 7):
+        parts = [recommender.recommend(X[b : b + size], 9) for b in range(0, 60, size)]
+        np.testing.assert_array_equal(np.concatenate([p[0] for p in parts]), whole)
+        np.testing.assert_allclose(
+            np.concatenate([p[1] for p in parts]), scores, rtol=1e-4, atol=1e-5
+        )
+
+
+def test_any_sparse_format_and_index_type(build, X):
+    recommender = build(X)
+    expected, _ = recommender.recommend(X, 5)
+    wide = sp.csr_array((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), X.shape)
+    for other in (X.tocsc(), X.tocoo(), sp.csr_matrix(X), wide, X.astype(bool), X.astype(np.int8)):
+        np.testing.assert_array_equal(recommender.recommend(other, 5)[0], expected)
+
+
+def test_one_user_one_item_and_empty_history(build):
+    X = sp.csr_array(np.array([[0.0]], dtype=np.float32))
+    assert build(X).recommend(X, 3)[0].tolist() == [[0, -1, -1]]
+    seen = sp.csr_array(np.array([[1.0]], dtype=np.float32))
+    assert build(seen).recommend(seen, 1)[0].tolist() == [[-1]]
+
+
+def test_no_users(build, X):
+    items, scores = build(X).recommend(X[:0], 4)
+    assert items.shape == scores.shape == (0, 4)
+
+
+def test_same_seed_same_lists(build, X):
+    np.testing.assert_array_equal(build(X).recommend(X, 8)[0], build(X).recommend(X, 8)[0])
+
+
+def test_popularity_by_hand():
+    X = sp.csr_array(np.array([[1, 1, 0, 0], [1, 0, 0, 1], [1, 1, 0, 0]], dtype=np.float32))
+    items, scores = Popularity().fit(X).recommend(X, 2)
+    assert items.tolist() == [[3, 2], [1, 2], [3, 2]]
+    assert scores[0].tolist() == [1, 0]
+
+
+def test_random_gives_every_candidate_its_chance(random_matrix):
+    X = random_matrix(4000, 50, 0.2, seed=1)
+    first = Random().recommend(X, 1, np.arange(10), exclude_seen=False)[0].ravel()
+    counts = np.bincount(first, minlength=10)
+    # Binomial with p = 0.1: five standard deviations.
+    assert np.abs(counts - 400).max() < 5 * np.sqrt(4000 * 0.1 * 0.9)
+    other = Random(1).recommend(X, 1, np.arange(10), exclude_seen=False)[0].ravel()
+    assert (first != other).mean() > 0.8

@@ -1,0 +1,77 @@
+"""Token caches give the encoder exactly what its own tokenisation would."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from beekit import embed_items, load_encoder
+from beekit.encoders import ItemTokens
+from beekit.errors import EncoderError
+
+TEXTS = ["basic toner", "deluxe laser printer prints documents", "toner", "basic toner", ""]
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_features_are_those_of_the_encoder(encoder, side):
+    encoder.tokenizer.padding_side = side
+    items = np.array([1, 0, 3])
+    expected = encoder.preprocess([TEXTS[item] for item in items])
+    found = ItemTokens(encoder, TEXTS).features(items)
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(found[key], value), key
+
+
+def test_items_are_padded_to_the_longest_at_hand_only(encoder):
+    tokens = ItemTokens(encoder, TEXTS)
+    assert tokens.features(np.array([2]))["input_ids"].shape == (1, 3)
+    assert tokens.lengths.tolist() == [4, 7, 3, 4, 2]
+
+
+def test_long_texts_are_cut_at_max_seq_length(encoder_folder):
+    short = load_encoder(encoder_folder, max_seq_length=4, device="cpu")
+    assert ItemTokens(short, TEXTS).lengths.max() == 4
+
+
+def test_embeddings_are_those_of_sentence_transformers(encoder, shop_dataset):
+    texts = shop_dataset.catalog.texts
+    for budget in (30, 500, 10**6):
+        found = embed_items(encoder, texts, mini_batch_tokens=budget)
+        expected = encoder.encode(texts, normalize_embeddings=True)
+        np.testing.assert_allclose(found, expected, atol=2e-6)
+        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+
+
+def test_embeddings_of_some_items_in_the_order_asked_for(encoder):
+    tokens = ItemTokens(encoder, TEXTS)
+    everything = embed_items(encoder, tokens)
+    np.testing.assert_allclose(
+        embed_items(encoder, tokens, np.array([3, 1])), everything[[3, 1]], atol=1e-6
+    )
+
+
+def test_items_with_the_same_text_get_the_same_bits(encoder):
+    embedded = embed_items(encoder, TEXTS, mini_batch_tokens=4)
+    np.testing.assert_array_equal(embedded[0], embedded[3])
+
+
+def test_embedding_leaves_the_mode_of_the_encoder(encoder):
+    encoder.train()
+    embed_items(encoder, TEXTS)
+    assert encoder.training
+
+
+def test_an_encoder_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(EncoderError) as caught:
+        load_encoder(tmp_path / "nothing")
+    assert "\n" not in str(caught.value)
+    assert "Check the path" in str(caught.value)
+
+
+@pytest.mark.parametrize("length", [1, 10_000])
+def test_impossible_lengths_are_refused(encoder_folder, length):
+    with pytest.raises(EncoderError, match="max_seq_length"):
+        load_encoder(encoder_folder, max_seq_length=length)

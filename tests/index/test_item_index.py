@@ -1,0 +1,110 @@
+"""The item index against brute force in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beekit import ItemIndex
+from beekit.errors import RunError
+
+
+def brute_force(D, E, X, k, candidates, exclude_seen):
+    scores = (X.toarray().astype(np.float64) @ E.astype(np.float64)) @ D.astype(np.float64).T
+    ranked = np.full((X.shape[0], k), -1)
+    for user in range(X.shape[0]):
+        seen = set(X[[user]].indices) if exclude_seen else set()
+        allowed = [i for i in candidates if i not in seen]
+        best = sorted(allowed, key=lambda i: (-round(scores[user, i], 10), i))[:k]
+        ranked[user, : len(best)] = best
+    return ranked
+
+
+@given(
+    items=st.integers(1, 50),
+    users=st.integers(1, 8),
+    k=st.integers(1, 30),
+    distinct=st.integers(1, 50),
+    exclude_seen=st.booleans(),
+    seed=st.integers(0, 10**6),
+)
+@settings(max_examples=120, deadline=None)
+def test_ranking_is_brute_force_with_ties_by_item_index(
+    items, users, k, distinct, exclude_seen, seed
+):
+    generator = np.random.default_rng(seed)
+    # Repeated vectors of small integers: exact ties and near ones.
+    D = generator.integers(-2, 3, size=(distinct, 5)).astype(np.float32)[
+        generator.integers(0, distinct, items)
+    ]
+    X = sp.csr_array((generator.random((users, items)) < 0.3).astype(np.float32))
+    candidates = np.flatnonzero(generator.random(items) < 0.7)
+    if not len(candidates):
+        candidates = np.array([0])
+    found, scores = ItemIndex(D).recommend(X, k, candidates, exclude_seen)
+    np.testing.assert_array_equal(found, brute_force(D, D, X, k, candidates, exclude_seen))
+    exact = (X.toarray() @ D) @ D.T
+    rows, columns = np.nonzero(found >= 0)
+    np.testing.assert_allclose(
+        scores[rows, columns], exact[rows, found[rows, columns]], rtol=1e-6, atol=1e-6
+    )
+
+
+def test_near_ties_are_settled_alike_in_any_batch():
+    generator = np.random.default_rng(0)
+    base = generator.normal(size=(1, 64))
+    D = (base + 1e-7 * generator.normal(size=(200, 64))).astype(np.float32)
+    X = sp.csr_array((generator.random((40, 200)) < 0.1).astype(np.float32))
+    index = ItemIndex(D)
+    whole = index.recommend(X, 20)[0]
+    exact = (X.toarray().astype(np.float64) @ D.astype(np.float64)).astype(np.float32)
+    for size in (1, 3, 40):
+        np.testing.assert_array_equal(index.recommend(X, 20, batch_size=size)[0], whole)
+    scores = index.user_vectors(X).astype(np.float64) @ D.astype(np.float64).T
+    scores[X.toarray() > 0] = -np.inf
+    np.testing.assert_array_equal(whole, np.argsort(-scores, axis=1, kind="stable")[:, :20])
+    assert exact.shape == (40, 64)
+
+
+def test_two_sides_score_as_their_product():
+    generator = np.random.default_rng(3)
+    D, E = generator.normal(size=(2, 30, 4)).astype(np.float32)
+    X = sp.csr_array((generator.random((9, 30)) < 0.2).astype(np.float32))
+    found, _ = ItemIndex(D, user_side=E).recommend(X, 6)
+    np.testing.assert_array_equal(found, brute_force(D, E, X, 6, range(30), True))
+
+
+def test_similar_items_leave_the_item_itself_out():
+    D = np.array([[1, 0], [0.9, 0.1], [0, 1]], dtype=np.float32)
+    items, _ = ItemIndex(D).similar(np.array([0, 2]), 2)
+    assert items.tolist() == [[1, 2], [1, 0]]
+
+
+@pytest.mark.parametrize("ids", [np.array([7, 3, 9]), np.array(["b", "a", "c"], dtype=object)])
+def test_saved_index_is_the_same(tmp_path, ids):
+    D = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    ItemIndex(D, ids, user_side=D[::-1]).save(tmp_path / "index")
+    loaded = ItemIndex.load(tmp_path / "index")
+    np.testing.assert_array_equal(loaded.item_vectors, D)
+    np.testing.assert_array_equal(loaded.user_side, D[::-1])
+    assert loaded.item_ids.tolist() == ids.tolist()
+    assert loaded.indices_of([ids[1], ids[0]]).tolist() == [1, 0]
+
+
+def test_an_id_the_index_does_not_have_is_minus_one():
+    index = ItemIndex(np.eye(2), np.array([10, 20]))
+    assert index.indices_of(["20", "30"]).tolist() == [1, -1]
+    assert index.indices_of(["x"]).tolist() == [-1]
+
+
+def test_missing_and_mixed_up_indexes_are_refused(tmp_path):
+    with pytest.raises(RunError, match="no index"):
+        ItemIndex.load(tmp_path)
+    ItemIndex(np.eye(3)).save(tmp_path / "one")
+    ItemIndex(2 * np.eye(3)).save(tmp_path / "two")
+    (tmp_path / "two" / "items.faiss").replace(tmp_path / "one" / "items.faiss")
+    with pytest.raises(RunError, match="differ"):
+        ItemIndex.load(tmp_path / "one")

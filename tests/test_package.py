@@ -1,0 +1,66 @@
+"""The package: instant to import, importing one way, and alone in its wheel."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import beekit
+
+ROOT = Path(__file__).parent.parent
+# The way of the data: a package imports only from those before it.
+ORDER = (
+    *("data", "split", "encoders", "training", "models", "index"),
+    *("evaluation", "report", "hub", "run", "quickstart"),
+)
+
+
+def test_import_needs_neither_torch_nor_faiss_and_is_quick():
+    code = (
+        "import sys, time; t = time.perf_counter(); import beekit; "
+        "assert time.perf_counter() - t < 0.5; "
+        "assert not {'torch', 'faiss', 'numpy', 'open_clip', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_public_name_is_there():
+    assert all(getattr(beekit, name) is not None for name in beekit.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = beekit.nothing
+
+
+def test_imports_point_one_way():
+    for path in (ROOT / "beekit").rglob("*.py"):
+        package = path.relative_to(ROOT / "beekit").parts[0]
+        if package not in ORDER:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not node.module:
+                continue
+            parts = node.module.split(".")
+            if parts[0] == "beekit" and len(parts) > 1 and parts[1] in ORDER:
+                assert ORDER.index(parts[1]) <= ORDER.index(package), f"{path}: {node.module}"
+
+
+def test_modules_stay_small():
+    for path in (ROOT / "beekit").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_wheel_holds_beekit_alone(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)],
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"beekit", f"beekit-{beekit.__version__}.dist-info"}
+    for needed in ("py.typed", "report/report.html.j2", "hub/card.md.j2"):
+        assert f"beekit/{needed}" in names

@@ -1,0 +1,129 @@
+"""What a step sees: users without replacement, items under a cap that holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beekit.encoders import ItemTokens
+from beekit.training.steps import StepCollator, UserBatchSampler, step_items, trainable_users
+
+
+@given(
+    users=st.integers(1, 60),
+    batch=st.integers(1, 25),
+    epoch=st.integers(0, 3),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=40, deadline=None)
+def test_an_epoch_passes_every_user_once(users, batch, epoch, seed):
+    sampler = UserBatchSampler(users, batch, drop_last=False, seed=seed)
+    sampler.set_epoch(epoch)
+    batches = list(sampler)
+    assert sorted(user for b in batches for user in b) == list(range(users))
+    assert all(len(b) == batch for b in batches[:-1])
+    assert batches == list(sampler)
+    assert len(batches) == len(sampler)
+
+
+def test_epochs_and_seeds_have_other_orders():
+    def order(seed, epoch):
+        sampler = UserBatchSampler(100, 100, drop_last=False, seed=seed)
+        sampler.set_epoch(epoch)
+        return next(iter(sampler))
+
+    assert order(0, 0) != order(0, 1)
+    assert order(0, 0) != order(1, 0)
+
+
+def test_an_incomplete_batch_can_be_dropped():
+    batches = list(UserBatchSampler(10, 4, drop_last=True, seed=0))
+    assert [len(b) for b in batches] == [4, 4]
+
+
+@given(
+    users=st.integers(1, 12),
+    items=st.integers(2, 30),
+    cap=st.integers(1, 40),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=150, deadline=None)
+def test_step_items_are_distinct_capped_and_from_the_pool(users, items, cap, seed):
+    generator = np.random.default_rng(seed)
+    X = sp.csr_array((generator.random((users * 3, items)) < 0.15).astype(np.float32))
+    rows = X[:users]
+    pool = np.flatnonzero(np.bincount(X.indices, minlength=items))
+    chosen = step_items(rows, pool, cap, generator)
+    occurring = np.unique(rows.indices)
+    assert len(chosen) == min(cap, len(pool))
+    assert len(set(chosen)) == len(chosen)
+    assert set(chosen) <= set(pool)
+    if len(occurring) <= cap:
+        assert set(occurring) <= set(chosen)
+    else:
+        assert set(chosen) <= set(occurring)
+
+
+def test_every_occurring_item_is_as_likely_when_the_cap_binds():
+    rows = sp.csr_array(np.ones((2, 10), dtype=np.float32))
+    generator = np.random.default_rng(0)
+    counts = np.zeros(10)
+    draws = 4000
+    for _ in range(draws):
+        counts[step_items(rows, np.arange(10), 4, generator)] += 1
+    # Binomial with p = 0.4: five standard deviations.
+    assert np.all(np.abs(counts - 0.4 * draws) < 5 * np.sqrt(draws * 0.4 * 0.6))
+
+
+def test_users_with_one_interaction_do_not_train():
+    X = sp.csr_array(np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 1]], dtype=np.float32))
+    assert trainable_users(X).tolist() == [0, 3]
+
+
+@pytest.fixture
+def collator(encoder, shop_dataset):
+    X = shop_dataset.interactions.matrix
+    tokens = ItemTokens(encoder, shop_dataset.catalog.texts)
+    return StepCollator(X, trainable_users(X), tokens, items_per_step=50, seed=5)
+
+
+def test_labels_are_the_interactions_between_the_step_s_users_and_items(
+    collator, encoder, shop_dataset
+):
+    positions = [3, 1, 20]
+    batch = collator([{"user": p} for p in positions])
+    features = encoder.preprocess(shop_dataset.catalog.texts)
+    by_ids = {
+        tuple(row[mask.bool()].tolist()): item
+        for item, (row, mask) in enumerate(
+            zip(features["input_ids"], features["attention_mask"], strict=True)
+        )
+    }
+    items = [
+        by_ids[tuple(row[mask.bool()].tolist())]
+        for row, mask in zip(batch["item_input_ids"], batch["item_attention_mask"], strict=True)
+    ]
+    expected = collator.interactions[collator.users[positions]][:, items].toarray()
+    np.testing.assert_array_equal(batch["label"].numpy(), expected)
+    assert batch["label"].shape == (3, 50)
+
+
+def test_texts_come_longest_first_and_padded_to_the_longest_of_the_step(collator):
+    lengths = collator([{"user": 0}, {"user": 1}])["item_attention_mask"].sum(dim=1)
+    assert (lengths[:-1] >= lengths[1:]).all()
+    batch = collator([{"user": 0}])
+    assert batch["item_input_ids"].shape[1] == batch["item_attention_mask"].sum(dim=1).max()
+
+
+def test_a_step_depends_on_seed_and_users_only(collator):
+    users = [{"user": 4}, {"user": 9}]
+    first = collator(users)
+    collator([{"user": 2}])
+    again = collator(users)
+    assert all((first[key] == again[key]).all() for key in first if hasattr(first[key], "shape"))
+    collator.seed = 6
+    other = collator(users)
+    assert not np.array_equal(first["label"].numpy(), other["label"].numpy())
