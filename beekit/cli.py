@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from beekit.errors import BeekitError
+from beekit.errors import BeekitError, ConfigError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader, such as `head`, has had enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"beekit: {where}{error.strerror or error}; expected a path that can be read and "
+            "written, on a disk with room. Check the path, its permissions and the space left.",
+            file=sys.stderr,
+        )
+        return 2
     return 0
 
 
@@ -69,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("--json", action="store_true", help="JSON, one line a user with --users")
     recommend.set_defaults(run=_recommend)
 
-    report = commands.add_parser("report", help="make the report of one run, or of several")
+    report = commands.add_parser(
+        "report", help="make the report of one run or several, and their model cards"
+    )
     report.add_argument("paths", metavar="RUN", nargs="+")
     report.add_argument("--out", help="file to write (default: report.html in the first run)")
     report.set_defaults(run=_report)
@@ -108,6 +118,12 @@ def _recommend(options: argparse.Namespace) -> None:
     else:
         users = [None]
         histories = [[item.strip() for item in options.history.split(",") if item.strip()]]
+    if not all(histories):
+        raise ConfigError(
+            f"--history {options.history!r}",
+            expected="at least one item id",
+            remedy="Write ids with commas between them, such as --history 1,48,260.",
+        )
     ranked, scores = server.recommend(server.histories(histories), options.k, options.candidates)
     for user, items, values in zip(users, ranked, scores, strict=True):
         described = server.describe(items, values)
@@ -122,10 +138,13 @@ def _recommend(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
+    from beekit.hub import write_card
     from beekit.report import write_report
 
     path = Path(options.out) if options.out else Path(options.paths[0]) / "report.html"
     write_report(options.paths, path)
+    for run in options.paths:
+        write_card(run)
     print(f"report written to {path}")
 
 

@@ -15,7 +15,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 @pytest.fixture(scope="session")
 def shop():
-    """A shop of 8 series: 288 items, 300 customers."""
+    """A shop of 8 series: 192 items, 300 customers."""
     from beekit.quickstart import make_shop
 
     return make_shop(series=8, customers=300, seed=1)

@@ -68,6 +68,15 @@ def encode(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
     Sorting makes row numbers independent of the order of rows in a file.
     """
+    if pa.types.is_integer(ids.type) and len(ids):
+        numbers = ids.to_numpy()
+        lowest, highest = int(numbers.min()), int(numbers.max())
+        if highest - lowest < 4 * len(numbers):  # dense ids need a table, not a hash
+            offsets = numbers - lowest
+            present = np.zeros(highest - lowest + 1, dtype=bool)
+            present[offsets] = True
+            rank = np.cumsum(present, dtype=np.int32) - np.int32(1)
+            return np.flatnonzero(present) + lowest, rank[offsets]
     encoded = ids.dictionary_encode()
     distinct = encoded.dictionary
     order = pc.array_sort_indices(distinct).to_numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 
 from beekit.errors import EncoderError
@@ -31,7 +32,7 @@ def load_encoder(
         encoder = SentenceTransformer(
             str(name_or_path), device=device, trust_remote_code=trust_remote_code
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise EncoderError(
             f"cannot load the encoder {str(name_or_path)!r} ({reason})",

@@ -97,6 +97,7 @@ def neighbours(
     for key, index in (("before", before), ("after", after)):
         ranked, scores = index.similar(chosen, k)
         for entry, item, near, score in zip(shown, chosen, ranked, scores, strict=True):
+            near, score = near[near >= 0], score[near >= 0]
             together = np.asarray((by_item[:, [item]].T @ by_item[:, near]).todense()).ravel()
             entry[key] = [
                 {"label": name, "score": round(float(s), 4), "together": int(count)}

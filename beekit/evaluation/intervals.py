@@ -71,7 +71,7 @@ def mean_intervals(
 
 
 def coverage_interval(
-    ranked: np.ndarray, candidates: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
+    ranked: np.ndarray, candidates: np.ndarray, seed: int = 0, resamples: int = 200
 ) -> tuple[float, float]:
     """95% bootstrap interval of coverage, resampling users.
 

@@ -129,8 +129,8 @@ def evaluate(
     return Evaluation(model, scenario, users, per_user, summary, ranked, seconds)
 
 
-def parse_metric(name: str, top_k: int) -> tuple[str, int]:
-    """ "ndcg@100" as ("ndcg", 100).
+def parse_metric(name: str, top_k: int | None = None) -> tuple[str, int]:
+    """Name and cut of a metric such as ndcg@100.
 
     Raises:
         ConfigError: an unknown metric, no cut, or one beyond `top_k`.
@@ -144,10 +144,10 @@ def parse_metric(name: str, top_k: int) -> tuple[str, int]:
             expected=f"one of {', '.join(known)}, with a cut such as ndcg@100",
             remedy=f"Did you mean {near[0]}@{cut or 20}?" if near else "Choose one of those.",
         )
-    if not cut.isdigit() or not 1 <= int(cut) <= top_k:
+    if not cut.isdigit() or int(cut) < 1 or (top_k is not None and int(cut) > top_k):
         raise ConfigError(
-            f"metric {name!r} with lists of {top_k}",
-            expected=f"a cut between 1 and {top_k}",
-            remedy=f"Write {metric}@20, or raise top_k.",
+            f"metric {name!r}" + (f" with lists of {top_k}" if top_k else ""),
+            expected="a cut of at least 1" + (f" and at most {top_k}" if top_k else ""),
+            remedy=f"Write for example {metric}@10, or raise top_k.",
         )
     return metric, int(cut)

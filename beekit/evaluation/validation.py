@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.evaluation import BaseEvaluator
 
@@ -27,6 +28,8 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         self.held_out = held_out
         self.tokens = tokens
         self.primary_metric = metric
+        # Items that neither a history nor a candidate names need no embedding.
+        self.items = np.union1d(held_out.source.indices, held_out.candidates)
 
     def __call__(
         self,
@@ -37,8 +40,11 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
     ) -> dict[str, float]:
         """Average of the metric over the part's users, by name."""
         cut = int(self.primary_metric.partition("@")[2])
+        embedded = embed_items(model, self.tokens, self.items)
+        vectors = np.zeros((len(self.tokens), embedded.shape[1]), dtype=np.float32)
+        vectors[self.items] = embedded
         evaluation = evaluate(
-            ItemIndex(embed_items(model, self.tokens)),
+            ItemIndex(vectors),
             self.held_out,
             metrics=[self.primary_metric],
             top_k=cut,

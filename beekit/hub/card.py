@@ -44,7 +44,8 @@ def render_card(results: dict[str, Any]) -> str:
         "tags": ["sentence-transformers", "recommender-systems", "cold-start", "beeformer"],
     }
     encoder = training.get("encoder", "")
-    if encoder.count("/") == 1 and not encoder.startswith((".", "/", "~")):
+    is_name = encoder.count("/") == 1 and not encoder.startswith((".", "/", "~"))
+    if is_name and not Path(encoder).exists():
         header["base_model"] = encoder  # a name on the Hub; a path would tell strangers nothing
     metrics = list(results["rows"][0]["metrics"]) if results["rows"] else []
     return template.render(

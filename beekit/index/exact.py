@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import faiss
 import numpy as np
 
@@ -9,59 +11,100 @@ from beekit.models import Recommendations
 
 # Entries fetched beyond those asked for, so that ties at the cut are seen whole.
 _MARGIN = 8
+# Pairs scored in float64 at once: a few MB, so that they stay in the cache.
+_PAIRS = 2**11
+# FAISS on a GPU finds at most so many neighbours.
+_GPU_LIMIT = 2048
 
 
-def search_exact(
-    index: faiss.Index, vectors: np.ndarray, users: np.ndarray, k: int
-) -> Recommendations:
-    """The k nearest rows of `vectors` by inner product, ranked as exact arithmetic would.
+class ExactSearch:
+    """The rows of `vectors` with the largest inner products, ranked as exact arithmetic would.
 
     A float32 product depends on the shape of the batch it is computed in, so neighbours whose
     scores differ by less than its error may swap from one batch size to another. Here such
-    neighbours are scored again in float64, row by row; equal scores rank the lower row first. The
-    result is the same for any batch size.
+    neighbours are scored again in float64, row by row, and equal scores rank the lower row first:
+    the ranking is the same for any batch size.
+
+    FAISS holds the vectors less their mean, which changes no ranking, and keeps the error small
+    for encoders whose embeddings all point one way.
 
     Args:
-        index: flat inner-product index over `vectors`, or its GPU clone.
-        vectors: (items, dims) float32, what the index holds.
-        users: (users, dims) float32 queries.
-        k: how many, at most the number of vectors.
-
-    Returns:
-        rows (users, k) int64 and scores (users, k) float32.
+        vectors: (items, dims) float32.
+        gpu: search on the first GPU.
     """
-    fetch = min(k + _MARGIN, len(vectors))
-    scores, rows = index.search(users, fetch)
-    scores = scores.astype(np.float64)
-    # A float32 dot product is off by at most dims x eps/2 x |u| |v|, and a gap by twice that.
-    norms = np.linalg.norm(users, axis=1) * np.linalg.norm(vectors, axis=1).max(initial=0)
-    tolerance = vectors.shape[1] * np.finfo(np.float32).eps * norms
-    close = np.zeros((len(users), fetch + 1), dtype=bool)
-    close[:, 1:-1] = scores[:, :-1] - scores[:, 1:] <= tolerance[:, None]
-    unsettled = close[:, :-1] | close[:, 1:]
-    touched = np.flatnonzero(unsettled.any(axis=1))
-    if len(touched):
-        user, place = np.nonzero(unsettled[touched])
-        user = touched[user]
-        scores[user, place] = _dots(users, vectors, user, rows[user, place])
-        order = np.lexsort((rows[touched], -scores[touched]), axis=1)
-        scores[touched] = np.take_along_axis(scores[touched], order, 1)
-        rows[touched] = np.take_along_axis(rows[touched], order, 1)
-    if k < fetch < len(vectors):
-        # A run of near ties that reaches the end of what was fetched may go on behind it.
-        runs_on = np.flatnonzero(close[:, k:-1].all(axis=1))
-        for one in runs_on:
-            everything = _dots(users, vectors, np.full(len(vectors), one), np.arange(len(vectors)))
-            order = np.lexsort((np.arange(len(vectors)), -everything))[:k]
-            rows[one, :k], scores[one, :k] = order, everything[order]
-    return rows[:, :k], scores[:, :k].astype(np.float32)
 
+    def __init__(self, vectors: np.ndarray, *, gpu: bool = False) -> None:
+        self.exact = vectors.astype(np.float64)
+        self.centre = self.exact.mean(axis=0)
+        centred = (self.exact - self.centre).astype(np.float32)
+        self.largest = float(np.linalg.norm(centred, axis=1).max(initial=0))
+        self.index: Any = faiss.IndexFlatIP(vectors.shape[1])
+        self.index.add(centred)
+        self.gpu_index: Any = None
+        if gpu:
+            resources = faiss.StandardGpuResources()
+            self.gpu_index = faiss.index_cpu_to_gpu(resources, 0, self.index)
 
-def _dots(users: np.ndarray, vectors: np.ndarray, user: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Inner products of pairs in float64, each computed alike whoever else is computed."""
-    out = np.empty(len(user))
-    for begin in range(0, len(user), 2**15):
-        part = slice(begin, begin + 2**15)
-        left, right = users[user[part]].astype(np.float64), vectors[row[part]].astype(np.float64)
-        out[part] = np.multiply(left, right, out=left).sum(axis=1)
-    return out
+    def search(self, users: np.ndarray, k: int) -> Recommendations:
+        """The k best rows for each user vector.
+
+        Args:
+            users: (users, dims) float32.
+            k: how many, at most the number of vectors.
+
+        Returns:
+            rows (users, k) int64 and scores (users, k) float32, best first.
+        """
+        rows = np.empty((len(users), k), dtype=np.int64)
+        scores = np.empty((len(users), k))
+        open_users, fetch = np.arange(len(users)), k + _MARGIN
+        while len(open_users):
+            fetch = min(fetch, len(self.exact))
+            found, values, runs_on = self._settled(users[open_users], k, fetch)
+            rows[open_users], scores[open_users] = found[:, :k], values[:, :k]
+            # A run of near ties that reaches the end of what was fetched may go on behind it.
+            open_users, fetch = open_users[runs_on], 2 * fetch
+        scores += self._shift(users)[:, None]
+        return rows, scores.astype(np.float32)
+
+    def _settled(
+        self, users: np.ndarray, k: int, fetch: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`fetch` rows in exact order, their centred scores, and whom that is not enough for."""
+        on_gpu = self.gpu_index is not None and fetch <= _GPU_LIMIT
+        index = self.gpu_index if on_gpu else self.index
+        found, rows = index.search(users, fetch)
+        scores = found.astype(np.float64)
+        # The error of a float32 dot product grows like a random walk, eps/2 · √dims · |u| |v| at
+        # most; seven standard deviations of it on both sides of a gap.
+        norms = np.linalg.norm(users, axis=1) * self.largest
+        tolerance = 4 * np.sqrt(users.shape[1]) * np.finfo(np.float32).eps * norms
+        close = np.zeros((len(users), fetch + 1), dtype=bool)
+        close[:, 1:-1] = scores[:, :-1] - scores[:, 1:] <= tolerance[:, None]
+        unsettled = close[:, :-1] | close[:, 1:]
+        touched = np.flatnonzero(unsettled.any(axis=1))
+        if len(touched):
+            user, place = np.nonzero(unsettled[touched])
+            user = touched[user]
+            exact = self._dots(users, user, rows[user, place])
+            scores[user, place] = exact - self._shift(users)[user]
+            order = np.lexsort((rows[touched], -scores[touched]), axis=1)
+            scores[touched] = np.take_along_axis(scores[touched], order, 1)
+            rows[touched] = np.take_along_axis(rows[touched], order, 1)
+        if fetch == len(self.exact):
+            return rows, scores, np.zeros(len(users), dtype=bool)
+        return rows, scores, np.asarray(close[:, k:-1].all(axis=1))
+
+    def _shift(self, users: np.ndarray) -> np.ndarray:
+        """What centring takes from all scores of a user."""
+        return np.asarray((users * self.centre).sum(axis=1))
+
+    def _dots(self, users: np.ndarray, user: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Inner products of pairs in float64, each computed alike whoever else is computed."""
+        out = np.empty(len(user))
+        exact_users = users.astype(np.float64)
+        for begin in range(0, len(user), _PAIRS):
+            part = slice(begin, begin + _PAIRS)
+            left = exact_users[user[part]]
+            out[part] = np.multiply(left, self.exact[row[part]], out=left).sum(axis=1)
+        return out

@@ -10,15 +10,12 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from beekit.data.ids import as_ids, digest, plain_integers, positions
+from beekit.data.ids import as_ids, digest, positions
 from beekit.errors import RunError
 from beekit.files import replacing_folder
-from beekit.index.exact import search_exact
+from beekit.index.exact import ExactSearch
 from beekit.models import Recommendations
-from beekit.models.top_k import candidate_indices
-
-# FAISS on a GPU finds at most so many neighbours.
-_GPU_LIMIT = 2048
+from beekit.models.top_k import as_csr, candidate_indices
 
 
 class ItemIndex:
@@ -54,7 +51,7 @@ class ItemIndex:
                 "expected one id a vector"
             )
         self.gpu = faiss.get_num_gpus() > 0 if gpu is None else gpu
-        self._searchers: dict[str, tuple[faiss.Index, np.ndarray]] = {}
+        self._searches: dict[str, ExactSearch] = {}
 
     def __len__(self) -> int:
         return len(self.item_vectors)
@@ -86,8 +83,8 @@ class ItemIndex:
             item indices (users, k) int64, scores (users, k) float32.
         """
         allowed = candidate_indices(candidates, len(self))
-        index, vectors = self._searcher(allowed)
-        X = sp.csr_array(X)
+        search = self._search(allowed)
+        X = as_csr(X)
         seen = sp.csr_array(X[:, allowed]) if exclude_seen else sp.csr_array(X.shape)
         n_seen = np.diff(seen.indptr)
         ranked = np.full((X.shape[0], k), -1, dtype=np.int64)
@@ -97,13 +94,7 @@ class ItemIndex:
         for begin in range(0, len(by_seen), batch_size):
             members = by_seen[begin : begin + batch_size]
             fetch = min(k + int(n_seen[members[-1]]), len(allowed))
-            on_gpu = self.gpu and fetch <= _GPU_LIMIT
-            rows, found = search_exact(
-                index if on_gpu or not self.gpu else _flat(vectors),
-                vectors,
-                self.user_vectors(X[members]),
-                fetch,
-            )
+            rows, found = search.search(self.user_vectors(X[members]), fetch)
             if n_seen[members[-1]]:
                 rows, found = _without_seen(rows, found, seen[members], k)
             width = min(k, rows.shape[1])
@@ -125,10 +116,12 @@ class ItemIndex:
 
     def indices_of(self, item_ids: list[object]) -> np.ndarray:
         """Item indices of the caller's ids; -1 for an id the index does not have."""
-        ids, known = as_ids(item_ids), as_ids(self.item_ids)
-        if ids.type != known.type:  # text from a command line, or integers for text ids
-            ids = plain_integers(ids) if pa.types.is_integer(known.type) else ids.cast(known.type)
-        return positions(ids, known)
+        known = as_ids(self.item_ids)
+        if pa.types.is_integer(known.type):
+            # Text from a command line; what is not an integer is no id of this index.
+            numbers = [int(str(i)) if str(i).lstrip("-").isdigit() else None for i in item_ids]
+            return positions(pa.array(numbers, pa.int64()), known)
+        return positions(pa.array([str(i) for i in item_ids], pa.large_string()), known)
 
     def save(self, folder: str | Path) -> None:
         """Write `items.faiss` and `index.json` (item ids and digest), whole or not at all."""
@@ -156,33 +149,34 @@ class ItemIndex:
                 expected="index.json and items.faiss",
                 remedy="Make it with `beekit index RUN`.",
             )
-        described = json.loads((folder / "index.json").read_text())
-        vectors = _vectors(folder / "items.faiss")
-        if digest(vectors.view(np.int32)) != described["vectors"]:
+        try:
+            described = json.loads((folder / "index.json").read_text())
+            vectors = _vectors(folder / "items.faiss")
+            intact = digest(vectors.view(np.int32)) == described["vectors"]
+        except (ValueError, KeyError, TypeError, RuntimeError):
+            intact = False
+        if not intact:
             raise RunError(
-                f"items.faiss and index.json in {folder} differ",
-                expected="files written together",
+                f"items.faiss and index.json in {folder} are broken or differ",
+                expected="whole files, written together",
                 remedy="Make the index again with `beekit index RUN`.",
             )
         item_ids = np.array(
             described["item_ids"],
-            dtype=object if isinstance(described["item_ids"][0], str) else np.int64,
+            dtype=object if isinstance(next(iter(described["item_ids"]), 0), str) else np.int64,
         )
         has_user_side = (folder / "users.faiss").is_file()
         user_side = _vectors(folder / "users.faiss") if has_user_side else None
         return cls(vectors, item_ids, user_side=user_side, gpu=gpu)
 
-    def _searcher(self, allowed: np.ndarray) -> tuple[faiss.Index, np.ndarray]:
-        """An index over the candidates alone; the last one used is kept."""
+    def _search(self, allowed: np.ndarray) -> ExactSearch:
+        """A search over the candidates alone; the last one used is kept."""
         key = digest(allowed)
-        if key not in self._searchers:
+        if key not in self._searches:
             everything = len(allowed) == len(self)
             vectors = self.item_vectors if everything else self.item_vectors[allowed]
-            index: faiss.Index = _flat(vectors)
-            if self.gpu:
-                index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
-            self._searchers = {key: (index, vectors)}
-        return self._searchers[key]
+            self._searches = {key: ExactSearch(vectors, gpu=self.gpu)}
+        return self._searches[key]
 
 
 def _flat(vectors: np.ndarray) -> faiss.IndexFlatIP:

@@ -6,7 +6,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.models.protocol import Recommendations
-from beekit.models.top_k import candidate_indices, seen_mask, top_k
+from beekit.models.top_k import as_csr, candidate_indices, seen_mask, top_k
+
+# Scores drawn at once: 32 MB of keys.
+_BLOCK_ELEMENTS = 2**22
 
 
 class Popularity:
@@ -27,7 +30,7 @@ class Popularity:
         exclude_seen: bool = True,
     ) -> Recommendations:
         """The same order for everybody, less what each has seen."""
-        X = sp.csr_array(X)
+        X = as_csr(X)
         allowed = candidate_indices(candidates, X.shape[1])
         order = np.argsort(-self.support[allowed], kind="stable")
         by_rank = allowed[order]
@@ -62,7 +65,7 @@ class Random:
         exclude_seen: bool = True,
     ) -> Recommendations:
         """A draw that depends on seed, interactions and candidates, not on who is in the batch."""
-        X = sp.csr_array(X)
+        X = as_csr(X)
         allowed = candidate_indices(candidates, X.shape[1])
         candidate_keys = _scramble(allowed.astype(np.uint64) + np.uint64(self.seed + 1))
         # Users are told apart by the sum of their items' keys.
@@ -71,9 +74,17 @@ class Random:
         )
         prefix = np.concatenate([[np.uint64(0)], np.cumsum(item_keys[X.indices], dtype=np.uint64)])
         user_keys = prefix[X.indptr[1:]] - prefix[X.indptr[:-1]]
-        scores = _scramble(user_keys[:, None] ^ candidate_keys[None, :])
-        unit = (scores >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
-        return top_k(unit, k, allowed, seen_mask(X, allowed) if exclude_seen else None)
+        block = max(1, _BLOCK_ELEMENTS // max(1, len(allowed)))
+        ranked, best = [np.empty((0, k), dtype=np.int64)], [np.empty((0, k), dtype=np.float32)]
+        for begin in range(0, X.shape[0], block):
+            part = slice(begin, begin + block)
+            keys = _scramble(user_keys[part, None] ^ candidate_keys[None, :])
+            unit = (keys >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
+            seen = seen_mask(X[part], allowed) if exclude_seen else None
+            items, scores = top_k(unit, k, allowed, seen)
+            ranked.append(items)
+            best.append(scores)
+        return np.concatenate(ranked), np.concatenate(best)
 
 
 def _scramble(keys: np.ndarray) -> np.ndarray:

@@ -15,6 +15,15 @@ def candidate_indices(candidates: np.ndarray | None, n_items: int) -> np.ndarray
     return np.unique(np.asarray(candidates, dtype=np.int64))
 
 
+def as_csr(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
+    """Any sparse matrix as CSR without explicit zeros; the caller's stays as it is."""
+    csr = sp.csr_array(X)
+    if csr.nnz and not csr.data.all():
+        csr = csr.copy()
+        csr.eliminate_zeros()
+    return csr
+
+
 def seen_mask(X: sp.csr_array, candidates: np.ndarray) -> np.ndarray:
     """(users, candidates) bool: what each user already has."""
     return np.asarray(X[:, candidates].toarray() != 0)
@@ -34,18 +43,25 @@ def top_k(
     users, n_candidates = scores.shape
     ranked = np.full((users, k), -1, dtype=np.int64)
     best = np.full((users, k), -np.inf, dtype=np.float32)
-    # A stable sort keeps the order of candidates among equals; excluded ones sort behind all.
-    order = np.argsort(-scores, axis=1, kind="stable")
-    if excluded is not None:
-        behind = np.argsort(np.take_along_axis(excluded, order, 1), axis=1, kind="stable")
-        order = np.take_along_axis(order, behind, 1)
-        left = n_candidates - excluded.sum(axis=1)
-    else:
-        left = np.full(users, n_candidates)
     width = min(k, n_candidates)
-    order = order[:, :width]
-    ranked[:, :width] = candidates[order]
-    best[:, :width] = np.take_along_axis(scores, order, 1)
-    beyond = np.arange(k) >= left[:, None]
-    ranked[beyond], best[beyond] = -1, -np.inf
+    allowed = scores if excluded is None else np.where(excluded, -np.inf, scores)
+    order = _best_columns(allowed, width)
+    values = np.take_along_axis(allowed, order, 1)
+    found = np.isfinite(values)
+    ranked[:, :width] = np.where(found, candidates[order], -1)
+    best[:, :width] = values
     return ranked, best
+
+
+def _best_columns(scores: np.ndarray, width: int) -> np.ndarray:
+    """The `width` best columns of each row, best first; ties take the lower column first."""
+    if width == scores.shape[1]:
+        return np.argsort(-scores, axis=1, kind="stable")
+    parted = np.argpartition(-scores, width - 1, axis=1)
+    chosen, rest = parted[:, :width], parted[:, width:]
+    values = np.take_along_axis(scores, chosen, 1)
+    order = np.take_along_axis(chosen, np.lexsort((chosen, -values), axis=1), 1)
+    # Where the last one in ties with one left out, only a full sort knows which column is lower.
+    tied = np.take_along_axis(scores, rest, 1).max(axis=1) >= values.min(axis=1)
+    order[tied] = np.argsort(-scores[tied], axis=1, kind="stable")[:, :width]
+    return order

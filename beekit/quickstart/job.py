@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from beekit.errors import RunError
+from beekit.encoders import embed_items, load_encoder
 from beekit.files import replacing_folder
 from beekit.quickstart.encoder import build_encoder
+from beekit.quickstart.picture import draw_before_after
 from beekit.quickstart.shop import make_shop
 from beekit.run.config import make_config
+from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
 from beekit.run.summary import print_summary
 from beekit.run.train import train
+from beekit.split import load_split
 
 _NOTE = (
     "This shop is synthetic: its catalog and sales are generated, and the encoder starts from "
@@ -30,12 +33,7 @@ def run_quickstart(out: str | Path, *, seed: int = 0) -> RunFolder:
     """
     folder = RunFolder(Path(out))
     made = folder.quickstart
-    if folder.results.is_file():
-        raise RunError(
-            f"{folder.path} holds a finished run",
-            expected="a new folder, or an unfinished quickstart",
-            remedy="Remove it, or choose another with --out DIR.",
-        )
+    folder.require_unfinished()
     print(f"{_NOTE}\n")
     shop = make_shop(seed=seed)
     shop.save(made / "shop")
@@ -52,15 +50,27 @@ def run_quickstart(out: str | Path, *, seed: int = 0) -> RunFolder:
             "training": {
                 "users_per_step": 256,
                 "items_per_step": 400,
-                "mini_batch_tokens": 4096,
                 "learning_rate": 2e-3,
-                "max_steps": 160,
+                "max_steps": 320,
             },
         }
     )
     train(config)
+    split = load_split(folder.split, load_dataset(config).interactions)
+    if split.test is not None:
+        cold = split.test.candidates
+        pretrained = embed_items(load_encoder(made / "encoder"), shop.texts)
+        tuned = embed_items(load_encoder(folder.model), shop.texts)
+        draw_before_after(
+            pretrained[cold],
+            tuned[cold],
+            shop.series[cold],
+            shop.kinds[cold],
+            folder.path / "before_after.svg",
+        )
     print_summary(folder)
     print(
+        f"picture {folder.path / 'before_after.svg'}\n"
         "next    your own data, with a real encoder:\n"
         "        beekit train train/recipes/ml1m.yaml data=DIR "
         "encoder=sentence-transformers/all-MiniLM-L6-v2 out=RUN"

@@ -25,9 +25,11 @@ _KINDS = {
     "imaging drum": "long life replacement unit that keeps every printed page clean and even",
     "paper tray": "sturdy extra cassette that holds many sheets and feeds without a jam",
     "maintenance kit": "rollers and cleaning parts that restore a smooth feed after heavy use",
+    "fuser unit": "heating part that bonds every letter to the sheet and lasts for years",
+    "waste box": "collects spent powder so the inside stays clean and service is simple",
     "travel case": "padded carrying bag with soft lining that keeps equipment safe on the road",
 }
-_FINISHES = ("basic", "compact", "deluxe", "eco", "office", "premium")
+_FINISHES = ("basic", "office", "premium")
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,14 @@ class Shop:
     Attributes:
         titles, texts: (items,) what a customer and an encoder read.
         series: (items,) the printer series an item belongs to: the hidden rule.
+        kinds: (items,) the kind of product, a number.
         users, items: (sales,) who bought what.
     """
 
     titles: list[str]
     texts: list[str]
     series: np.ndarray
+    kinds: np.ndarray
     users: np.ndarray
     items: np.ndarray
 
@@ -61,7 +65,7 @@ class Shop:
             pq.write_table(pa.table(sales), staging / "interactions.parquet")
 
 
-def make_shop(series: int = 40, customers: int = 3000, seed: int = 0) -> Shop:
+def make_shop(series: int = 48, customers: int = 3000, seed: int = 0) -> Shop:
     """Generate the shop.
 
     Each kind of product has its own code for each series ("HL-27" prints, "TN-81" is its toner),
@@ -75,7 +79,7 @@ def make_shop(series: int = 40, customers: int = 3000, seed: int = 0) -> Shop:
         seed: of everything that is drawn.
     """
     generator = np.random.default_rng(seed)
-    titles, texts, belongs = [], [], []
+    titles, texts, belongs, kinds = [], [], [], []
     for number, (kind, blurb) in enumerate(_KINDS.items()):
         initials = "".join(word[0] for word in kind.split()).upper()
         codes = generator.permutation(series) + 100 * (number + 1)
@@ -85,6 +89,7 @@ def make_shop(series: int = 40, customers: int = 3000, seed: int = 0) -> Shop:
                 titles.append(title)
                 texts.append(f"{title}. {blurb}")
                 belongs.append(member)
+                kinds.append(number)
     hidden = np.array(belongs)
     per_series = [np.flatnonzero(hidden == member) for member in range(series)]
     users, items = [], []
@@ -101,4 +106,6 @@ def make_shop(series: int = 40, customers: int = 3000, seed: int = 0) -> Shop:
         basket = np.unique(basket)
         users.append(np.full(len(basket), customer))
         items.append(basket)
-    return Shop(titles, texts, hidden, np.concatenate(users), np.concatenate(items))
+    return Shop(
+        titles, texts, hidden, np.array(kinds), np.concatenate(users), np.concatenate(items)
+    )

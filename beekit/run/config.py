@@ -82,7 +82,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
             expected="a YAML configuration",
             remedy="Check the path; train/recipes holds examples.",
         )
-    content = _parse(path.read_text(encoding="utf-8"), str(path))
+    try:
+        content = _parse(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not UTF-8 text ({error.reason})",
+            expected="a YAML configuration",
+            remedy="Save it as UTF-8.",
+        ) from error
     if not isinstance(content, dict):
         raise ConfigError(
             f"{path} holds {type(content).__name__}",
@@ -97,7 +104,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
                 expected="key=value",
                 remedy="Write for example training.learning_rate=5e-5.",
             )
-        _assign(content, key, _parse(value, override) if value else None)
+        # Paths and templates are taken as they stand: braces and digits mean nothing in them.
+        parsed = value if key in _TEXT_KEYS else _parse(value, override)
+        _assign(content, key, parsed if value else None)
     return make_config(content)
 
 
@@ -115,6 +124,13 @@ def make_config(content: Mapping[str, Any]) -> Config:
         sections[name] = _checked(kind, _mapping(section, name), f"{name}.")
     values["training"] = _checked_training(_mapping(values.pop("training", None) or {}, "training"))
     config: Config = _checked(Config, {**values, **sections}, "")
+    if config.split.seed < 0 or config.evaluation.seed < 0 or config.evaluation.top_k < 1:
+        raise ConfigError(
+            f"split.seed={config.split.seed}, evaluation.seed={config.evaluation.seed}, "
+            f"evaluation.top_k={config.evaluation.top_k}",
+            expected="seeds of at least 0 and a top_k of at least 1",
+            remedy="Correct the value.",
+        )
     if config.split.kind not in SPLIT_KINDS:
         raise ConfigError(
             f"split.kind={config.split.kind!r}",
@@ -123,6 +139,9 @@ def make_config(content: Mapping[str, Any]) -> Config:
         )
     return config
 
+
+# Keys whose value on the command line is text, whatever it looks like.
+_TEXT_KEYS = ("data", "out", "encoder", "text", "note")
 
 # Keys of the training section under beekit's names, and what the Trainer calls them.
 TRAINING_ALIASES = {"epochs": "num_train_epochs"}
@@ -154,10 +173,8 @@ def _checked_training(section: Mapping[str, Any]) -> dict[str, Any]:
 def _checked(kind: type, section: Mapping[str, Any], prefix: str) -> Any:
     hints = typing.get_type_hints(kind)
     fields = dataclasses.fields(kind)
-    for key, value in section.items():
+    for key in section:
         _require_known(key, [f.name for f in fields], prefix)
-        if not dataclasses.is_dataclass(value):
-            _require_type(f"{prefix}{key}", value, hints[key])
     for f in fields:
         required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
         if required and section.get(f.name) is None:
@@ -166,6 +183,9 @@ def _checked(kind: type, section: Mapping[str, Any], prefix: str) -> Any:
                 expected=f"a value for {prefix}{f.name}",
                 remedy=f"Add it to the configuration, or {prefix}{f.name}=... to the command.",
             )
+    for key, value in section.items():
+        if not dataclasses.is_dataclass(value):
+            _require_type(f"{prefix}{key}", value, hints[key])
     return kind(**section)
 
 
@@ -196,6 +216,8 @@ def _require_type(name: str, value: Any, hint: Any) -> None:
         if option is int and isinstance(value, int) and not isinstance(value, bool):
             return
         if option in (bool, str, list, dict, type(None)) and isinstance(value, option):
+            if option is list and hint == list[str] and not all(isinstance(v, str) for v in value):
+                continue
             return
     names = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
     names |= {list: "a list", dict: "keys and values", type(None): "nothing"}
@@ -221,10 +243,10 @@ def _mapping(section: Any, name: str) -> Mapping[str, Any]:
 def _assign(content: dict[str, Any], dotted: str, value: Any) -> None:
     *sections, last = dotted.split(".")
     for section in sections:
-        inner = content.setdefault(section, {})
-        if inner is None:
-            inner = content[section] = {}
-        content = dict(_mapping(inner, section)) if not isinstance(inner, dict) else inner
+        if content.get(section) is None:
+            content[section] = {}
+        _mapping(content[section], section)
+        content = content[section]
     content[last] = value
 
 

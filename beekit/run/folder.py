@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
 from beekit.errors import RunError
 from beekit.files import write_json
-from beekit.run.config import Config, make_config
+from beekit.run.config import Config, load_config
 
 # Where the quickstart keeps its shop and encoder, in the run folder itself.
 _QUICKSTART = "quickstart"
@@ -39,6 +38,11 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def made_of(self) -> Path:
+        """Hashes of what the checkpoints learnt from."""
+        return self.checkpoints / "made_of.json"
 
     @property
     def index(self) -> Path:
@@ -77,17 +81,47 @@ class RunFolder:
                 expected="a run folder made by `beekit train`",
                 remedy="Check the path.",
             )
-        return make_config(yaml.safe_load(self.config.read_text(encoding="utf-8")))
+        return load_config(self.config)
 
-    def claim(self, config: Config) -> Config:
-        """Take the folder for a run of this configuration: fresh, or unfinished with the same one.
+    def claim(self, config: Config, split_hash: str, fingerprint: str) -> Config:
+        """Take the folder for a run: a fresh one, or one to go on with from its last checkpoint.
+
+        Args:
+            config: what to run.
+            split_hash, fingerprint: of the split and dataset as they are now; a checkpoint that
+                learnt from others must not be continued, for it may know what is held out.
 
         Returns:
             the configuration to run: the saved one where the run goes on, since it has settled
             what was left to `auto`.
 
         Raises:
-            RunError: a finished run, a run of another configuration, or other files.
+            RunError: a finished run, a run of another configuration or other data, or other files.
+        """
+        self.require_unfinished()
+        made_of = {"split": split_hash, "fingerprint": fingerprint}
+        if self.last_checkpoint is None:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.checkpoints.mkdir(exist_ok=True)
+            write_json(self.made_of, made_of)
+            return config
+        saved = self.load_config()
+        differing = _differences(saved, config)
+        if not self.made_of.is_file() or json.loads(self.made_of.read_text()) != made_of:
+            differing.append("dataset or split")
+        if differing:
+            raise RunError(
+                f"{self.path} holds an unfinished run with another {', '.join(differing)}",
+                expected="the same configuration and data, to go on with it",
+                remedy="Choose another `out`, or remove that folder.",
+            )
+        return saved
+
+    def require_unfinished(self) -> None:
+        """Refuse a folder that holds a finished run, or files that are no run.
+
+        Raises:
+            RunError: so.
         """
         if self.results.is_file():
             raise RunError(
@@ -95,24 +129,19 @@ class RunFolder:
                 expected="a folder without results.json",
                 remedy="Choose another `out`, or remove that folder.",
             )
-        if self.config.is_file():
-            saved = self.load_config()
-            differing = _differences(saved, config)
-            if differing:
-                raise RunError(
-                    f"{self.path} holds an unfinished run with another {', '.join(differing)}",
-                    expected="the same configuration, to go on with it",
-                    remedy="Choose another `out`, remove that folder, or use its config.yaml.",
-                )
-            return saved
-        if self.path.is_dir() and {entry.name for entry in self.path.iterdir()} - {_QUICKSTART}:
+        if self.path.exists() and not self.path.is_dir():
             raise RunError(
-                f"{self.path} holds other files",
-                expected="an empty or new folder",
-                remedy="Choose another `out`.",
+                f"{self.path} is a file", expected="a folder", remedy="Choose another `out`."
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        return config
+        if self.path.is_dir() and not self.config.is_file():
+            names = {entry.name for entry in self.path.iterdir()}
+            others = {n for n in names if not n.endswith(".partial")} - {_QUICKSTART, "checkpoints"}
+            if others:
+                raise RunError(
+                    f"{self.path} holds other files ({', '.join(sorted(others)[:3])})",
+                    expected="an empty or new folder",
+                    remedy="Choose another `out`.",
+                )
 
     def write_results(self, results: dict[str, Any]) -> None:
         write_json(self.results, results)

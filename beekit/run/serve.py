@@ -30,8 +30,10 @@ def save_index(folder: RunFolder, index: ItemIndex, catalog: Catalog, trained: n
         trained: ids of the items with a training interaction; the others are cold.
     """
     index.save(folder.index)
-    item_ids = ids.as_ids(catalog.item_ids)
-    cold = ids.positions(item_ids, trained) < 0
+    item_ids, trained_ids = ids.as_ids(catalog.item_ids), ids.as_ids(trained)
+    if item_ids.type != trained_ids.type:  # one new text id among integers makes all ids text
+        item_ids, trained_ids = (one.cast(pa.large_string()) for one in (item_ids, trained_ids))
+    cold = ids.positions(item_ids, trained_ids) < 0
     described = pa.table(
         {
             "item_id": item_ids,
@@ -66,7 +68,12 @@ class Server:
             RunError: no run, or one without an index.
         """
         folder = RunFolder(Path(run))
-        folder.load_config()
+        if not folder.config.is_file():
+            raise RunError(
+                f"no config.yaml in {folder.path}",
+                expected="a run folder made by `beekit train`",
+                remedy="Check the path.",
+            )
         index = ItemIndex.load(folder.index)
         if not (folder.index / "items.parquet").is_file():
             raise RunError(

@@ -22,8 +22,6 @@ def make_split(interactions: Interactions, config: SplitConfig) -> Split:
         ConfigError: a number of items or users that the kind of split has no use for.
         SplitError: a split that cannot be made from these interactions.
     """
-    if config.kind == "none":
-        return Split("none", {}, interactions, interactions.matrix)
     counted = _COUNTED.get(config.kind)
     for name in ("items", "users"):
         if getattr(config, name) is not None and name != counted:
@@ -32,6 +30,8 @@ def make_split(interactions: Interactions, config: SplitConfig) -> Split:
                 expected=f"split.{counted} or split.fraction" if counted else "split.fraction",
                 remedy=f"Remove split.{name}.",
             )
+    if config.kind == "none":
+        return Split("none", {}, interactions, interactions.matrix)
     number = getattr(config, counted) if counted else None
     fraction = config.fraction
     if number is None and fraction is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 
 from beekit.encoders import ItemTokens, embed_items, load_encoder
+from beekit.errors import RunError
 from beekit.evaluation import (
     DEFAULT_METRICS,
     Evaluation,
-    HeldOutEvaluator,
     by_history,
     compare,
     evaluate,
@@ -26,16 +27,16 @@ from beekit.hub import write_card
 from beekit.index import ItemIndex
 from beekit.models import Popularity, Random, Recommender
 from beekit.report import write_report
-from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config
+from beekit.run.config import DEFAULT_METRIC, Config
 from beekit.run.dataset import describe, load_dataset
 from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
 from beekit.run.serve import save_index
 from beekit.run.splitting import make_split
+from beekit.run.training import describe_training, make_trainer, training_arguments
 from beekit.split import Split
-from beekit.training import BeeFormerTrainer, BeeFormerTrainingArguments
+from beekit.training import BeeFormerTrainingArguments
 from beekit.training.precision import bf16_pays
-from beekit.training.trainer import peak_memory
 
 logger = logging.getLogger(__name__)
 
@@ -46,23 +47,28 @@ def train(config: Config) -> RunFolder:
     A folder with an unfinished run of the same configuration is taken up from its last checkpoint;
     the weights then end as they would have without the interruption. `results.json` is written
     after model, split and index, so a folder that has it is complete but for report and card, which
-    follow and can be made again from it.
+    follow, and which `beekit report` makes again.
 
     Raises:
         BeekitError: anything about the configuration, data, encoder or folder a user can mend.
     """
-    metrics = tuple(config.evaluation.metrics or DEFAULT_METRICS)
-    for metric in metrics:
-        parse_metric(metric, config.evaluation.top_k)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise RunError(
+            f"a launcher with {os.environ['WORLD_SIZE']} processes",
+            expected="one, since each would write the run folder",
+            remedy="Run `beekit train` alone, or BeeFormerTrainer in a script of your own.",
+        )
+    metrics = _metrics(config)
     folder = RunFolder(Path(config.out))
     dataset = load_dataset(config)
     split = make_split(dataset.interactions, config.split)
+    training_arguments(config, folder, split)  # mistakes in them show before anything takes long
     encoder = load_encoder(
         config.encoder,
         max_seq_length=config.max_seq_length,
         trust_remote_code=config.trust_remote_code,
     )
-    config = folder.claim(config)
+    config = folder.claim(config, split.hash, dataset.fingerprint)
     tokens = ItemTokens(encoder, dataset.catalog.texts)
     config = _settle_precision(config, encoder, tokens)
     config.save(folder.config)
@@ -80,7 +86,7 @@ def train(config: Config) -> RunFolder:
         metrics,
     )
     started = time.perf_counter()
-    trainer = _trainer(config, folder, split, encoder, tokens)
+    trainer = make_trainer(config, folder, split, encoder, tokens)
     trainer.train(resume_from_checkpoint=folder.last_checkpoint)
     seconds = time.perf_counter() - started
     with replacing_folder(folder.model) as staging:
@@ -97,7 +103,7 @@ def train(config: Config) -> RunFolder:
             "environment": environment(encoder.device),
             "rows": [evaluation.row() for evaluation in evaluations],
             **({"note": config.note} if config.note else {}),
-            "training": _describe_training(config, trainer, seconds),
+            "training": describe_training(config, dataset.catalog.text, trainer, seconds),
             **_findings(evaluations, split, metrics),
             "neighbours": neighbours(
                 before,
@@ -113,34 +119,14 @@ def train(config: Config) -> RunFolder:
     return folder
 
 
-def training_arguments(
-    config: Config, folder: RunFolder, split: Split
-) -> BeeFormerTrainingArguments:
-    """The Trainer's arguments; checkpoints and evaluations five times a run unless configured."""
-    given = {TRAINING_ALIASES.get(key, key): value for key, value in config.training.items()}
-    usual: dict[str, Any] = {"save_strategy": "steps", "save_steps": 0.2}
-    if split.validation is not None:
-        usual |= {"eval_strategy": "steps", "eval_steps": given.get("save_steps", 0.2)}
-        if given.get("load_best_model_at_end"):
-            usual |= {"metric_for_best_model": DEFAULT_METRIC, "greater_is_better": True}
-    return BeeFormerTrainingArguments(output_dir=str(folder.checkpoints), **{**usual, **given})
-
-
-def _trainer(
-    config: Config,
-    folder: RunFolder,
-    split: Split,
-    encoder: SentenceTransformer,
-    tokens: ItemTokens,
-) -> BeeFormerTrainer:
-    arguments = training_arguments(config, folder, split)
-    metric = (arguments.metric_for_best_model or DEFAULT_METRIC).removeprefix("eval_")
-    evaluator = None
-    if split.validation is not None and arguments.eval_strategy != "no":
-        evaluator = HeldOutEvaluator(split.validation, tokens, metric)
-    return BeeFormerTrainer(
-        encoder, arguments, interactions=split.train, items=tokens, evaluator=evaluator
-    )
+def _metrics(config: Config) -> tuple[str, ...]:
+    """The metrics asked for, or the usual ones that fit into lists of `top_k`."""
+    top_k = config.evaluation.top_k
+    if not config.evaluation.metrics:
+        return tuple(m for m in DEFAULT_METRICS if int(m.partition("@")[2]) <= top_k)
+    for metric in config.evaluation.metrics:
+        parse_metric(metric, top_k)
+    return tuple(config.evaluation.metrics)
 
 
 def _settle_precision(config: Config, encoder: SentenceTransformer, tokens: ItemTokens) -> Config:
@@ -192,33 +178,3 @@ def _findings(
         return {"comparisons": comparisons}
     history = by_history([pretrained, tuned], split.test.source, main)
     return {"comparisons": comparisons, "by_history": history}
-
-
-def _describe_training(config: Config, trainer: BeeFormerTrainer, seconds: float) -> dict[str, Any]:
-    arguments, state = trainer.args, trainer.state
-    metric = (arguments.metric_for_best_model or DEFAULT_METRIC).removeprefix("eval_")
-    log = state.log_history
-    return {
-        "encoder": config.encoder,
-        "text": config.text,
-        "loss": type(trainer.loss).__name__,
-        "steps": state.global_step,
-        "seconds": round(seconds, 1),
-        **{
-            name: getattr(arguments, name)
-            for name in (
-                *("users_per_step", "items_per_step", "mini_batch_tokens", "learning_rate"),
-                *("weight_decay", "warmup_steps", "seed", "bf16", "dropout"),
-            )
-        },
-        "scheduler": str(arguments.lr_scheduler_type.value),
-        "optimizer": str(getattr(arguments.optim, "value", arguments.optim)),
-        "max_seq_length": trainer.model.max_seq_length,
-        "peak_memory_mb": round(peak_memory(arguments.device)),
-        "best_step": state.best_global_step if arguments.load_best_model_at_end else None,
-        "metric": metric,
-        "loss_curve": [[entry["step"], float(entry["loss"])] for entry in log if "loss" in entry],
-        "validation_curve": [
-            [entry["step"], entry[f"eval_{metric}"]] for entry in log if f"eval_{metric}" in entry
-        ],
-    }

@@ -8,17 +8,18 @@ import platform
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
-# The largest threshold glibc accepts for M_MMAP_THRESHOLD on 64-bit systems.
+# The largest M_MMAP_THRESHOLD that glibc accepts on 64-bit systems.
 _LARGEST_MMAP_THRESHOLD = 32 * 2**20
 
 
 def keep_freed_memory() -> bool:
-    """Stop glibc from handing freed activations back to the system.
+    """Stop glibc from handing freed activations back to the system after every mini-batch.
 
-    By default blocks above 32 MB at most are mapped and unmapped one by one, and the top of the
-    heap is trimmed; every training step then pays page faults for memory it had a moment ago.
-    Process-wide and for good; the resident size stays at its peak. PyTorch allocates its CPU
-    tensors through the C library, so a training step gains from it.
+    By default the top of the heap is trimmed and larger blocks are mapped and unmapped one by one,
+    so the next mini-batch pays page faults for memory this one just had. PyTorch allocates its CPU
+    tensors through the C library, so a training step gains from it. Process-wide and for good; the
+    resident size stays at its peak. Blocks above 32 MB still come and go: with no mapping at all,
+    aligned blocks fragment the heap and it grows.
 
     Returns:
         Whether it took effect; False where the C library is not glibc.
@@ -26,6 +27,6 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL("libc.so.6")
-    trim = libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    mmap = libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
-    return bool(trim and mmap)
+    kept = libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    unmapped = libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
+    return bool(kept and unmapped)

@@ -28,13 +28,14 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
 
     users_per_step: int = field(default=1024, metadata={"help": "Users in a step."})
     items_per_step: int = field(default=800, metadata={"help": "Items encoded in a step."})
-    mini_batch_tokens: int = field(default=4096, metadata={"help": "Tokens in one pass."})
+    mini_batch_tokens: int = field(default=2048, metadata={"help": "Tokens in one pass."})
     dropout: bool = field(default=False, metadata={"help": "Dropout while training."})
 
     learning_rate: float = 1e-4
-    lr_scheduler_type: SchedulerType | str = "constant_with_warmup"
+    lr_scheduler_type: SchedulerType | str = "linear"
     logging_steps: float = 1
     save_total_limit: int | None = 2
+    disable_tqdm: bool | None = False
     report_to: str | list[str] | None = "none"
     # One worker prepares the next step while this one trains; its tensors are small. It is not kept
     # from epoch to epoch: starting one draws from the global random state, so a resumed run would
@@ -54,6 +55,19 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
                 f"dropout={self.dropout!r}",
                 expected="true or false",
                 remedy="Set dropout so; the rate is the encoder's own.",
+            )
+        for name in ("learning_rate", "seed"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or value < 0:
+                raise ConfigError(
+                    f"{name}={value!r}", expected="a number of at least 0", remedy="Correct it."
+                )
+        if self.gradient_checkpointing and not self.dropout:
+            raise ConfigError(
+                "gradient_checkpointing with dropout false, which runs the encoder in inference "
+                "mode, where it does not checkpoint",
+                expected="one of the two",
+                remedy="Set dropout=true, or lower mini_batch_tokens to save memory.",
             )
         self.per_device_train_batch_size = self.users_per_step
         super().__post_init__()

@@ -16,8 +16,8 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from sentence_transformers.base.evaluation import BaseEvaluator
 from torch import nn
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_callback import PrinterCallback, ProgressCallback
-from transformers.trainer_utils import rotate_checkpoints
+from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
+from transformers.trainer_utils import TrainOutput, get_last_checkpoint, rotate_checkpoints
 
 from beekit.encoders import ItemTokens
 from beekit.errors import DataError
@@ -82,27 +82,40 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             loss=loss or ELSALoss(model, mini_batch_num_tokens=args.mini_batch_tokens),
             evaluator=evaluator,
             data_collator=StepCollator(
-                interactions, users, tokens, args.items_per_step, args.data_seed or args.seed
+                interactions, users, tokens, args.items_per_step, _data_seed(args)
             ),
             **trainer,
         )
         if not args.disable_tqdm:
             self.remove_callback(ProgressCallback)
-            self.add_callback(TrainingProgress(args.users_per_step * args.world_size))
+            users = args.users_per_step * args.world_size * args.gradient_accumulation_steps
+            self.add_callback(TrainingProgress(users))
         self.remove_callback(PrinterCallback)
 
-    def train(self, *args: Any, **kwargs: Any) -> Any:
-        """As the Trainer's own; on a CPU the process keeps freed memory for the next step."""
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        """As the Trainer's own; on a CPU the process keeps freed memory for the next step.
+
+        A checkpoint of the last step is loaded and nothing trained: the Trainer would add a step.
+        """
         if self.args.device.type == "cpu":
             keep_freed_memory()
-        return super().train(*args, **kwargs)
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = get_last_checkpoint(self.args.output_dir)
+        if resume_from_checkpoint:
+            state = TrainerState.load_from_json(f"{resume_from_checkpoint}/{TRAINER_STATE_NAME}")
+            if state.global_step >= state.max_steps:
+                self.state = state
+                best = f"{self.args.output_dir}/checkpoint-{state.best_global_step}"
+                wants_best = self.args.load_best_model_at_end and state.best_global_step
+                self._load_from_checkpoint(best if wants_best else resume_from_checkpoint)
+                return TrainOutput(state.global_step, float("nan"), {})
+        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
 
     def get_batch_sampler(
         self, dataset: TrainDataset, batch_size: int, drop_last: bool, **_: Any
     ) -> UserBatchSampler:
         """Users without replacement, in an order of seed and epoch."""
-        seed = self.args.data_seed or self.args.seed
-        return UserBatchSampler(len(dataset), batch_size, drop_last, seed)
+        return UserBatchSampler(len(dataset), batch_size, drop_last, _data_seed(self.args))
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kw: Any) -> Any:
         """The loss of one step, with dropout only where the arguments ask for it."""
@@ -123,11 +136,13 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         staging = final / ".partial"
         if self.args.should_save:
             shutil.rmtree(staging, ignore_errors=True)
+        self.accelerator.wait_for_everyone()  # every process writes its random state in there
         self._staging = staging
         try:
             super()._save_checkpoint(model, trial)
         finally:
             self._staging = None
+        self.accelerator.wait_for_everyone()
         name = f"checkpoint-{self.state.global_step}"
         if self.state.best_global_step == self.state.global_step:
             self.state.best_model_checkpoint = str(final / name)
@@ -147,6 +162,10 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(self._staging or super()._get_output_dir(trial))
+
+
+def _data_seed(args: BeeFormerTrainingArguments) -> int:
+    return int(args.seed if args.data_seed is None else args.data_seed)
 
 
 def peak_memory(device: torch.device) -> float:

@@ -95,6 +95,13 @@ def test_any_sparse_format_and_index_type(build, X):
     recommender = build(X)
     expected, _ = recommender.recommend(X, 5)
     wide = sp.csr_array((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), X.shape)
+    with_zeros = X.copy()
+    with_zeros.data[::3] = 0
+    pruned = with_zeros.copy()
+    pruned.eliminate_zeros()
+    np.testing.assert_array_equal(
+        recommender.recommend(with_zeros, 5)[0], recommender.recommend(pruned, 5)[0]
+    )
     for other in (X.tocsc(), X.tocoo(), sp.csr_matrix(X), wide, X.astype(bool), X.astype(np.int8)):
         np.testing.assert_array_equal(recommender.recommend(other, 5)[0], expected)
 

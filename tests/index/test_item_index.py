@@ -48,8 +48,13 @@ def test_ranking_is_brute_force_with_ties_by_item_index(
     np.testing.assert_array_equal(found, brute_force(D, D, X, k, candidates, exclude_seen))
     exact = (X.toarray() @ D) @ D.T
     rows, columns = np.nonzero(found >= 0)
+    # Scores are float32 products of 5 dimensions with centred vectors: 2 · 5 · eps · |u| |v|.
+    size = np.linalg.norm(X.toarray() @ D, axis=1).max() * np.linalg.norm(D, axis=1).max()
     np.testing.assert_allclose(
-        scores[rows, columns], exact[rows, found[rows, columns]], rtol=1e-6, atol=1e-6
+        scores[rows, columns],
+        exact[rows, found[rows, columns]],
+        rtol=1e-6,
+        atol=10 * np.finfo(np.float32).eps * size,
     )
 
 
@@ -108,3 +113,21 @@ def test_missing_and_mixed_up_indexes_are_refused(tmp_path):
     (tmp_path / "two" / "items.faiss").replace(tmp_path / "one" / "items.faiss")
     with pytest.raises(RunError, match="differ"):
         ItemIndex.load(tmp_path / "one")
+
+
+def test_vectors_that_all_point_one_way_are_still_ranked_exactly():
+    generator = np.random.default_rng(7)
+    D = (4 * np.ones(64) + generator.normal(size=(500, 64))).astype(np.float32)
+    D /= np.linalg.norm(D, axis=1, keepdims=True)
+    D[100:140] = D[60:100]  # exact ties, more than are fetched at first
+    X = sp.csr_array((generator.random((30, 500)) < 0.05).astype(np.float32))
+    found, _ = ItemIndex(D).recommend(X, 25)
+    np.testing.assert_array_equal(found, brute_force(D, D, X, 25, range(500), True))
+
+
+def test_a_run_of_equals_longer_than_what_is_fetched_is_seen_whole():
+    D = np.repeat(np.eye(2, dtype=np.float32), [40, 3], axis=0)
+    X = sp.csr_array(([1.0], ([0], [30])), shape=(1, 43))
+    found, scores = ItemIndex(D).recommend(X, 5)
+    assert found.tolist() == [[0, 1, 2, 3, 4]]
+    np.testing.assert_allclose(scores, 1)

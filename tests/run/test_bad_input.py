@@ -73,6 +73,19 @@ BAD = {
     "a folder that does not exist": (lambda p: p, {}, "no folder"),
     "an absent template column": (folder_with, {"text": "{name}"}, "name"),
     "a template that does not close": (folder_with, {"text": "{title"}, "braces"),
+    "arguments the Trainer refuses": (
+        folder_with,
+        {"training": {"optim": "nothing"}, "split": {"items": 1, "validation": 0}},
+        "training section is refused",
+    ),
+    "a metric for checkpoints that is not one": (
+        folder_with,
+        {
+            "training": {"metric_for_best_model": "loss"},
+            "split": {"items": 1, "validation": 0},
+        },
+        "metric 'loss'",
+    ),
     "too few items to split": (folder_with, {"split": {"items": 3}}, "between 1 and 2"),
 }
 

@@ -111,6 +111,8 @@ def test_recommendations_for_a_file_of_users(run, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--history", "1,999999"], "no item 999999"),
+        (["--history", "1,abc"], "no item abc"),
+        (["--history", ","], "at least one item id"),
         (["--history", "1", "--k", "0"], "k=0"),
         (["--history", "1", "--candidates", "warm"], "expected cold or all"),
         (["--users", "nowhere.csv"], "no file nowhere.csv"),
@@ -157,18 +159,38 @@ def test_a_finished_run_is_not_overwritten(run, capsys):
     assert run.results.read_bytes() == before
 
 
-def test_an_unfinished_run_goes_on_and_ends_the_same(run, tmp_path, capsys):
+def test_an_unfinished_run_goes_on_and_ends_the_same(run, shop_folder, tmp_path, capsys):
     again = RunFolder(tmp_path / "run")
     shutil.copytree(run.path, again.path)
     again.results.unlink()
     shutil.rmtree(again.model)
     (again.checkpoints / "checkpoint-20").rename(tmp_path / "last")
+    items = dict(pq.read_table(shop_folder / "items.parquet").to_pydict())
+    items["text"][0] += " new"
+    changed = tmp_path / "changed"
+    shutil.copytree(shop_folder, changed)
+    pq.write_table(pa.table(items), changed / "items.parquet")
+    assert main(["train", str(run.config), f"out={again.path}", f"data={changed}"]) == 2
+    assert "dataset or split" in capsys.readouterr().err
     other = ["train", str(run.config), f"out={again.path}", "training.learning_rate=1e-3"]
     assert main(other) == 2
     assert "training.learning_rate" in capsys.readouterr().err
     assert main(["train", str(run.config), f"out={again.path}"]) == 0
     name = "model.safetensors"
     assert (again.model / name).read_bytes() == (run.model / name).read_bytes()
+
+
+def test_a_run_killed_after_its_last_checkpoint_trains_no_further(run, tmp_path):
+    again = RunFolder(tmp_path / "run")
+    shutil.copytree(run.path, again.path)
+    again.results.unlink()
+    shutil.rmtree(again.model)
+    assert main(["train", str(run.config), f"out={again.path}"]) == 0
+    name = "model.safetensors"
+    assert (again.model / name).read_bytes() == (run.model / name).read_bytes()
+    first, second = run.read_results(), again.read_results()
+    assert first["training"]["loss_curve"] == second["training"]["loss_curve"]
+    assert second["training"]["steps"] == 20
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path, shop_folder, encoder_folder, capsys):
