@@ -13,7 +13,7 @@ from beekit.files import write_text
 
 # Okabe and Ito (2008), told apart with any colour vision.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_SHAPES = ("o", "s", "^", "D", "v", "P", "X")
+_SHAPES = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def draw_before_after(
