@@ -15,6 +15,10 @@ logger = logging.getLogger(__name__)
 
 # bf16 rounds the embeddings; it must buy at least so much speed on a CPU.
 _WORTHWHILE = 1.2
+# Where the first mini-batch in bf16 takes so many times as long, a second one will not help.
+_HOPELESS = 4
+# Tokens to time; more would only take longer.
+_TIMED_TOKENS = 1024
 
 
 def bf16_pays(encoder: SentenceTransformer, tokens: ItemTokens, mini_batch_tokens: int) -> bool:
@@ -29,7 +33,7 @@ def bf16_pays(encoder: SentenceTransformer, tokens: ItemTokens, mini_batch_token
     if encoder.device.type != "cpu":
         return False
     typical = tokens.by_length(np.arange(len(tokens)))[len(tokens) // 2 :]
-    count = max(1, mini_batch_tokens // int(tokens.lengths[typical[0]]))
+    count = max(1, min(mini_batch_tokens, _TIMED_TOKENS) // int(tokens.lengths[typical[0]]))
     features = tokens.features(typical[:count])
 
     def seconds(bf16: bool) -> float:
@@ -42,8 +46,11 @@ def bf16_pays(encoder: SentenceTransformer, tokens: ItemTokens, mini_batch_token
 
     training = encoder.training
     encoder.eval()
-    seconds(False), seconds(True)  # the first of each also sets up kernels
-    full, half = (min(seconds(bf16) for _ in range(2)) for bf16 in (False, True))
+    # The first of each also sets up kernels; a CPU that emulates bf16 shows in the first already.
+    full = min(seconds(False) for _ in range(2))
+    half = seconds(True)
+    if half < _HOPELESS * full:
+        half = min(half, seconds(True))
     encoder.train(training)
     logger.info("bf16 auto: float32 %.2f s, bf16 %.2f s a mini-batch", full, half)
     return full > _WORTHWHILE * half
