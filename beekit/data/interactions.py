@@ -217,8 +217,10 @@ def _supported(
     matrix: sp.csr_array, user_min_support: int, item_min_support: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Users (bool, users) and interactions (bool, nnz) left when both supports hold."""
-    users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     keep = np.ones(matrix.nnz, dtype=bool)
+    if max(user_min_support, item_min_support) <= 1:  # every row has an entry already
+        return np.ones(matrix.shape[0], dtype=bool), keep
+    users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     while True:
         user_support = np.bincount(users[keep], minlength=matrix.shape[0])
         item_support = np.bincount(matrix.indices[keep], minlength=matrix.shape[1])
