@@ -55,7 +55,6 @@ class ItemTokens:
                 else:
                     self._constants[key] = value
             chunks.append(tokens)
-        self.n_sequences = len(distinct)
         # Flat arrays are in the order the sequences were tokenised; offsets are by sequence.
         starts = np.zeros(len(distinct), dtype=np.int64)
         starts[by_size] = np.concatenate([[0], np.cumsum(lengths[by_size])[:-1]])
