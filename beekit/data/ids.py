@@ -72,7 +72,7 @@ def encode(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         numbers = ids.to_numpy()
         lowest, highest = int(numbers.min()), int(numbers.max())
         if highest - lowest < 4 * len(numbers):  # dense ids need a table, not a hash
-            offsets = numbers - lowest
+            offsets = numbers - lowest if lowest else numbers
             present = np.zeros(highest - lowest + 1, dtype=bool)
             present[offsets] = True
             rank = np.cumsum(present, dtype=np.int32) - np.int32(1)

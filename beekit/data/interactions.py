@@ -185,7 +185,10 @@ def _to_csr(
     duplicates: str,
 ) -> tuple[sp.csr_array, np.ndarray | None]:
     # One integer a pair: sorting it is both sorts at once, and repeats end up side by side.
-    pairs = rows.astype(np.int64) * shape[1] + columns
+    # In place, since memory touched for the first time costs more than the arithmetic.
+    pairs = rows.astype(np.int64)
+    pairs *= shape[1]
+    pairs += columns
     if timestamps is None:
         pairs.sort()
     else:
@@ -204,12 +207,13 @@ def _to_csr(
         logger.info("merged %s repeated (user, item) pairs", f"{repeats:,}")
         pairs = pairs[first]
         timestamps = None if timestamps is None else timestamps[first]
-    sorted_rows, sorted_columns = np.divmod(pairs, shape[1])
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(sorted_rows, minlength=shape[0]))])
-    ones = np.ones(len(pairs), dtype=np.float32)
+    # Pairs are sorted, so a row begins where its first possible pair would stand.
+    indptr = np.searchsorted(pairs, np.arange(shape[0] + 1, dtype=np.int64) * shape[1])
+    columns = np.remainder(pairs, shape[1], out=pairs)
     index = np.int32 if len(pairs) < np.iinfo(np.int32).max else np.int64
+    ones = np.ones(len(pairs), dtype=np.float32)
     return sp.csr_array(
-        (ones, sorted_columns.astype(index), indptr.astype(index)), shape=shape
+        (ones, columns.astype(index), indptr.astype(index)), shape=shape
     ), timestamps
 
 

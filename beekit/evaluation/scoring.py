@@ -13,7 +13,7 @@ import numpy as np
 from beekit.errors import ConfigError
 from beekit.evaluation.intervals import coverage_interval, mean_intervals
 from beekit.evaluation.metrics import FROM_HITS, coverage, hits, target_counts
-from beekit.models import Recommender
+from beekit.ranking import Recommender
 from beekit.split import HeldOut
 
 DEFAULT_METRICS = (

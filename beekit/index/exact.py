@@ -7,7 +7,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from beekit.models import Recommendations
+from beekit.ranking import Recommendations
 
 # Entries fetched beyond those asked for, so that ties at the cut are seen whole.
 _MARGIN = 8

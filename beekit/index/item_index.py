@@ -14,8 +14,8 @@ from beekit.data.ids import as_ids, digest, positions
 from beekit.errors import RunError
 from beekit.files import replacing_folder
 from beekit.index.exact import ExactSearch
-from beekit.models import Recommendations
-from beekit.models.top_k import as_csr, candidate_indices
+from beekit.ranking import Recommendations
+from beekit.ranking.top_k import as_csr, candidate_indices
 
 
 class ItemIndex:

@@ -1,6 +1,53 @@
-"""Recommenders that answer one protocol."""
+"""Recommenders that answer one protocol; see `beekit.ranking.protocol`.
 
-from beekit.models.floors import Popularity, Random
-from beekit.models.protocol import Recommendations, Recommender
+Names are imported when first used: models differ in what they need.
+"""
 
-__all__ = ["Popularity", "Random", "Recommendations", "Recommender"]
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from beekit.models.floors import Popularity, Random
+    from beekit.models.linear.ease import EASE
+    from beekit.ranking import Model
+
+_HOME = {
+    "EASE": "linear.ease",
+    "Popularity": "floors",
+    "Random": "floors",
+}
+
+__all__ = ["EASE", "Popularity", "Random", "load_model"]
+
+
+def load_model(folder: str | Path) -> Model:
+    """The model saved in a folder, whatever its class.
+
+    Raises:
+        RunError: there is none.
+    """
+    from beekit.errors import RunError
+    from beekit.models.saved import saved_kind
+
+    kind = saved_kind(folder)
+    if kind not in _HOME:
+        raise RunError(
+            f"a model {kind} in {folder}",
+            expected=f"one of {', '.join(sorted(_HOME))}",
+            remedy="Load it with the version of beekit that saved it.",
+        )
+    model: Model = __getattr__(kind).load(folder)
+    return model
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"beekit.models.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'beekit.models' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

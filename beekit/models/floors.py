@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Self
+
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.models.protocol import Recommendations
-from beekit.models.top_k import as_csr, candidate_indices, seen_mask, top_k
+from beekit.models.checks import require_fitted, training_matrix
+from beekit.models.saved import load_fields, save_fields
+from beekit.ranking import Recommendations
+from beekit.ranking.top_k import as_csr, candidate_indices, seen_mask, top_k
 
 # Scores drawn at once: 32 MB of keys.
 _BLOCK_ELEMENTS = 2**22
 
 
+@dataclass(eq=False)
 class Popularity:
-    """Recommends what most training users have; cold items tie at zero."""
+    """Recommends what most training users have; cold items tie at zero.
 
-    scores_cold_items = False
+    Attributes:
+        support: (items,) float32 users of each item, after `fit`.
+    """
 
-    def fit(self, X: sp.csr_array) -> Popularity:
+    scores_cold_items: ClassVar[bool] = False
+
+    support: np.ndarray | None = field(default=None, init=False, repr=False)
+
+    def fit(self, X: sp.csr_array) -> Self:
         """Count the users of each item of X (users, items)."""
-        self.support = np.asarray(sp.csr_array(X != 0).sum(axis=0), dtype=np.float32)
+        self.support = np.asarray(training_matrix(X).sum(axis=0), dtype=np.float32)
         return self
 
     def recommend(
@@ -30,9 +43,12 @@ class Popularity:
         exclude_seen: bool = True,
     ) -> Recommendations:
         """The same order for everybody, less what each has seen."""
+        support = self.support
+        require_fitted(self, None if support is None else len(support), X)
+        assert support is not None  # for the type checker
         X = as_csr(X)
         allowed = candidate_indices(candidates, X.shape[1])
-        order = np.argsort(-self.support[allowed], kind="stable")
+        order = np.argsort(-support[allowed], kind="stable")
         by_rank = allowed[order]
         # One ranking for all: a user needs at most k items beyond those they have seen.
         overlap = int(np.diff(X[:, allowed].indptr).max(initial=0)) if exclude_seen else 0
@@ -42,18 +58,27 @@ class Popularity:
         ranked, places = top_k(scores, k, np.arange(len(by_rank)), seen)
         found = ranked >= 0
         items = np.where(found, by_rank[ranked], -1)
-        return items, np.where(found, self.support[items], places).astype(np.float32)
+        return items, np.where(found, support[items], places).astype(np.float32)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the support."""
+        save_fields(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The model saved in a folder."""
+        return load_fields(cls, folder)
 
 
+@dataclass(eq=False)
 class Random:
     """Recommends candidates in an order drawn for each user; the same user, the same order."""
 
-    scores_cold_items = True
+    scores_cold_items: ClassVar[bool] = True
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    seed: int = 0
 
-    def fit(self, X: sp.csr_array) -> Random:
+    def fit(self, X: sp.csr_array) -> Self:
         """Nothing to learn."""
         return self
 
@@ -85,6 +110,15 @@ class Random:
             ranked.append(items)
             best.append(scores)
         return np.concatenate(ranked), np.concatenate(best)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the seed."""
+        save_fields(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The model saved in a folder."""
+        return load_fields(cls, folder)
 
 
 def _scramble(keys: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from beekit.data import Catalog, ids
 from beekit.data.tables import id_column, read_file
 from beekit.errors import ConfigError, DataError, RunError
 from beekit.index import ItemIndex
-from beekit.models import Recommendations
+from beekit.ranking import Recommendations
 from beekit.run.folder import RunFolder
 
 

@@ -25,7 +25,8 @@ from beekit.evaluation.scoring import parse_metric
 from beekit.files import replacing_folder
 from beekit.hub import write_card
 from beekit.index import ItemIndex
-from beekit.models import Popularity, Random, Recommender
+from beekit.models import Popularity, Random
+from beekit.ranking import Recommender
 from beekit.report import write_report
 from beekit.run.config import DEFAULT_METRIC, Config
 from beekit.run.dataset import describe, load_dataset

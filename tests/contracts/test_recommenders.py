@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from contracts.models import MODELS
 
 from beekit import ItemIndex
 from beekit.models import Popularity, Random
@@ -23,11 +24,18 @@ def two_sided_index(X):
     )
 
 
+def fitted(factory):
+    def build(X):
+        vectors = np.random.default_rng(1).normal(size=(X.shape[1], 6)).astype(np.float32)
+        return factory(vectors).fit(X)
+
+    return build
+
+
 RECOMMENDERS = {
-    "popularity": lambda X: Popularity().fit(X),
-    "random": lambda X: Random(3).fit(X),
     "item index": item_index,
     "two-sided index": two_sided_index,
+    **{name: fitted(factory) for name, factory in MODELS.items()},
 }
 
 

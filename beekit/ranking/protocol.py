@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,8 +15,10 @@ Recommendations = tuple[np.ndarray, np.ndarray]
 class Recommender(Protocol):
     """Ranks candidates for users given by their interactions."""
 
-    scores_cold_items: bool
-    """Whether items without training interactions get a meaningful score."""
+    @property
+    def scores_cold_items(self) -> bool:
+        """Whether items without training interactions get a meaningful score."""
+        ...
 
     def recommend(
         self,
@@ -31,5 +34,26 @@ class Recommender(Protocol):
             k: length of the lists.
             candidates: item indices that may be recommended; all without it.
             exclude_seen: leave out what X holds.
+        """
+        ...
+
+
+class Model(Recommender, Protocol):
+    """A recommender that learns from interactions, and can be kept in a folder."""
+
+    def fit(self, X: sp.csr_array) -> Self:
+        """Learn from X (users, items), any sparse format; only what is nonzero counts."""
+        ...
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model, whole or not at all."""
+        ...
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The model saved in a folder; it recommends what the saved one did.
+
+        Raises:
+            RunError: there is none, or one of another kind.
         """
         ...

@@ -1,0 +1,56 @@
+"""Checks every model makes where it meets its data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from beekit.errors import ConfigError, DataError
+from beekit.ranking.top_k import ones
+
+
+def training_matrix(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
+    """X (users, items) of any sparse format as float32 CSR of ones, sorted; not the caller's.
+
+    Raises:
+        DataError: values that are not finite.
+    """
+    if not np.isfinite(X.data).all():
+        raise DataError(
+            "interactions that are not finite",
+            expected="finite values, nonzero where a user used an item",
+            remedy="Remove or correct those entries.",
+        )
+    return ones(X)
+
+
+def require_fitted(model: Any, items: int | None, X: sp.sparray | sp.spmatrix) -> None:
+    """Refuse to recommend before `fit`, or for histories over other items.
+
+    Args:
+        model: for its name.
+        items: how many it was fitted on; None before that.
+        X: (users, items) histories.
+
+    Raises:
+        ConfigError, DataError: so.
+    """
+    name = type(model).__name__
+    if items is None:
+        raise ConfigError(
+            f"{name} before fit", expected="a fitted model", remedy="Call fit(X) or load a folder."
+        )
+    if X.shape[1] != items:
+        raise DataError(
+            f"histories over {X.shape[1]:,} items",
+            expected=f"the {items:,} items {name} was fitted on",
+            remedy="Build X with the same catalog.",
+        )
+
+
+def require(condition: bool, found: str, expected: str) -> None:
+    """Raise a `ConfigError` for a hyperparameter outside its range."""
+    if not condition:
+        raise ConfigError(found, expected=expected, remedy="Choose another value.")

@@ -1,0 +1,138 @@
+"""EASE: the item-item model in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import psutil
+import scipy.sparse as sp
+import torch
+
+from beekit.errors import DataError
+from beekit.models.checks import require, require_fitted, training_matrix
+from beekit.models.saved import load_fields, save_fields
+from beekit.ranking import Recommendations
+from beekit.ranking.top_k import Scorer, recommend_by_scores
+
+# Rows of the Gram matrix made dense at once: 256 MB in float32.
+_BLOCK_ELEMENTS = 2**26
+
+
+@dataclass(eq=False)
+class EASE:
+    """Embarrassingly shallow autoencoder (Steck, WWW 2019).
+
+    Minimises ‖X − X B‖² + λ‖B‖² over B (items, items) with a zero diagonal; with P = (XᵀX + λI)⁻¹,
+    B = I − P / diag(P) column by column (eq. 8). P comes from a Cholesky factorisation: XᵀX + λI
+    is positive definite, and `inv` would neither use that nor keep the memory at two matrices.
+
+    Args:
+        regularization: λ > 0. Grows with the density of X; hundreds are usual.
+        dtype: float32, or float64 at twice the memory and time.
+        device: where to factorise; by default the GPU where there is one that has the room.
+
+    Attributes:
+        item_item: B (items, items) after `fit`.
+    """
+
+    scores_cold_items: ClassVar[bool] = False
+
+    regularization: float = 500.0
+    dtype: str = "float32"
+    device: str | None = None
+    item_item: np.ndarray | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        require(
+            self.regularization > 0, f"regularization={self.regularization}", "a number above 0"
+        )
+        require(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}", "float32 or float64")
+
+    def fit(self, X: sp.csr_array) -> Self:
+        """Solve for B; O(items³) time and 2 items² numbers of memory.
+
+        Raises:
+            DataError: the memory it takes is not there; nothing was started.
+        """
+        X = training_matrix(X)
+        need = predicted_bytes(X.shape[1], self.dtype)
+        device = _device(self.device, need)
+        _require_memory(need, X.shape[1], device)
+        # Kept in no name here, so that the Gram matrix goes once it is factorised.
+        factor = torch.linalg.cholesky(_gram(X, self.regularization, self.dtype, device))
+        precision = torch.cholesky_inverse(factor)
+        del factor
+        diagonal = precision.diagonal().clone()
+        precision /= -diagonal
+        precision.fill_diagonal_(0)
+        self.item_item = precision.cpu().numpy()
+        return self
+
+    def recommend(
+        self,
+        X: sp.csr_array,
+        k: int,
+        candidates: np.ndarray | None = None,
+        exclude_seen: bool = True,
+    ) -> Recommendations:
+        """The k best items by X B."""
+        item_item = self.item_item
+        require_fitted(self, None if item_item is None else len(item_item), X)
+        assert item_item is not None  # for the type checker
+
+        def scorer(allowed: np.ndarray) -> Scorer:
+            side = item_item if len(allowed) == len(item_item) else item_item[:, allowed]
+            return lambda histories: np.asarray(histories @ side)
+
+        return recommend_by_scores(scorer, X, k, candidates, exclude_seen)
+
+    def save(self, folder: str | Path) -> None:
+        """Write settings and B."""
+        save_fields(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The model saved in a folder."""
+        return load_fields(cls, folder)
+
+
+def predicted_bytes(items: int, dtype: str = "float32") -> int:
+    """Memory EASE takes at its peak beside X: a matrix of items² and its factor or inverse."""
+    return 2 * items**2 * np.dtype(dtype).itemsize
+
+
+def _device(device: str | None, need: int) -> torch.device:
+    if device is not None:
+        return torch.device(device)
+    if torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > 1.2 * need:
+        return torch.device("cuda")
+    return torch.device("cpu")
+
+
+def _require_memory(need: int, items: int, device: torch.device) -> None:
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    else:
+        free = psutil.virtual_memory().available
+    if need > free:
+        raise DataError(
+            f"EASE of {items:,} items takes {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free",
+            expected="memory for two dense matrices of items × items",
+            remedy="Use SANSA, which keeps everything sparse, or leave out rare items.",
+        )
+
+
+def _gram(X: sp.csr_array, regularization: float, dtype: str, device: torch.device) -> torch.Tensor:
+    """XᵀX + λI, dense, made in blocks of rows so that its sparse form never exists whole."""
+    items = X.shape[1]
+    gram = torch.empty((items, items), dtype=getattr(torch, dtype), device=device)
+    by_item = sp.csr_array(X.T.astype(dtype))
+    block = max(1, _BLOCK_ELEMENTS // max(1, items))
+    for begin in range(0, items, block):
+        rows = (by_item[begin : begin + block] @ X).toarray()
+        gram[begin : begin + block] = torch.from_numpy(rows)
+    gram.diagonal().add_(regularization)
+    return gram

@@ -1,0 +1,109 @@
+"""A model in a folder: `model.json` (kind, settings, plain state) and `arrays.npz`, no pickle.
+
+Models are dataclasses: fields of their constructor are settings, the others what `fit` learnt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from beekit.errors import RunError
+from beekit.files import replacing_folder
+
+_SCHEMA = 1
+_SPARSE = ("data", "indices", "indptr", "shape")
+
+Kind = TypeVar("Kind")
+
+
+def save_fields(model: Any, folder: str | Path) -> None:
+    """Write a model's fields, whole or not at all."""
+    plain: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray] = {}
+    for field in dataclasses.fields(model):
+        value = getattr(model, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[field.name] = value
+        elif sp.issparse(value):
+            csr = sp.csr_array(value)
+            arrays |= {f"{field.name}.{part}": np.asarray(getattr(csr, part)) for part in _SPARSE}
+        else:
+            plain[field.name] = value
+    described = {"schema": _SCHEMA, "model": type(model).__name__, "fields": plain}
+    with replacing_folder(folder) as staging:
+        (staging / "model.json").write_text(json.dumps(described, indent=2) + "\n")
+        np.savez(staging / "arrays.npz", allow_pickle=False, **arrays)
+
+
+def saved_kind(folder: str | Path) -> str:
+    """Class name of the model saved in a folder.
+
+    Raises:
+        RunError: there is none.
+    """
+    return str(_described(Path(folder))["model"])
+
+
+def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
+    """The model of a class saved in a folder.
+
+    Raises:
+        RunError: there is none, one of another class, or a broken one.
+    """
+    folder = Path(folder)
+    described = _described(folder)
+    if described["model"] != kind.__name__:
+        raise RunError(
+            f"a model {described['model']} in {folder}",
+            expected=f"a model {kind.__name__}",
+            remedy=f"Load it with {described['model']}.load.",
+        )
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    values = dict(described["fields"])
+    try:
+        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+            for name in arrays.files:
+                whole, _, part = name.rpartition(".")
+                if not whole:
+                    values[name] = arrays[name]
+                elif part == "data":
+                    data, indices, indptr, shape = (arrays[f"{whole}.{p}"] for p in _SPARSE)
+                    values[whole] = sp.csr_array((data, indices, indptr), shape=tuple(shape))
+        model = kind(**{field.name: values[field.name] for field in fields if field.init})
+        for field in fields:
+            setattr(model, field.name, values[field.name])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _broken(folder, str(error)) from error
+    return model
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    path = folder / "model.json"
+    if not path.is_file():
+        raise RunError(
+            f"no model.json in {folder}",
+            expected="a folder written by a model's `save`",
+            remedy="Check the path.",
+        )
+    try:
+        described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        whole = described["schema"] == _SCHEMA and "model" in described and "fields" in described
+    except (ValueError, KeyError, TypeError) as error:
+        raise _broken(folder, str(error)) from error
+    if not whole:
+        raise _broken(folder, f"schema {described['schema']}")
+    return described
+
+
+def _broken(folder: Path, why: str) -> RunError:
+    return RunError(
+        f"model.json or arrays.npz in {folder} cannot be read ({why})",
+        expected="the files a model's `save` wrote",
+        remedy="Fit and save the model again.",
+    )

@@ -1,0 +1,159 @@
+"""The k best of scores, with exact ties and exclusions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.sparse as sp
+
+from beekit.ranking.protocol import Recommendations
+
+# Scores held at once: 32 MB in float32.
+BLOCK_ELEMENTS = 2**23
+
+
+def candidate_indices(candidates: np.ndarray | None, n_items: int) -> np.ndarray:
+    """Candidates as distinct ascending item indices; all items without any given."""
+    if candidates is None:
+        return np.arange(n_items)
+    return np.unique(np.asarray(candidates, dtype=np.int64))
+
+
+def as_csr(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
+    """Any sparse matrix as CSR without explicit zeros; the caller's stays as it is."""
+    csr = sp.csr_array(X)
+    if csr.nnz and not csr.data.all():
+        csr = csr.copy()
+        csr.eliminate_zeros()
+    return csr
+
+
+def ones(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
+    """X as float32 CSR with ones where it is nonzero, column indices sorted."""
+    csr = as_csr(X)
+    binary = sp.csr_array((np.ones(csr.nnz, np.float32), csr.indices, csr.indptr), shape=csr.shape)
+    return binary if binary.has_sorted_indices else binary.sorted_indices()
+
+
+def seen_mask(X: sp.csr_array, candidates: np.ndarray) -> np.ndarray:
+    """(users, candidates) bool: what each user already has."""
+    if np.array_equal(candidates, np.arange(X.shape[1])):
+        return np.asarray(X.toarray() != 0)
+    return np.asarray(X[:, candidates].toarray() != 0)
+
+
+def top_k(
+    scores: np.ndarray, k: int, candidates: np.ndarray, excluded: np.ndarray | None = None
+) -> Recommendations:
+    """The k best candidates of each row; ties rank the lower item index first.
+
+    Args:
+        scores: (users, candidates), finite.
+        k: length of the lists.
+        candidates: (candidates,) item indices, ascending.
+        excluded: (users, candidates) bool, what must not be recommended.
+    """
+    users, n_candidates = scores.shape
+    ranked = np.full((users, k), -1, dtype=np.int64)
+    best = np.full((users, k), -np.inf, dtype=np.float32)
+    width = min(k, n_candidates)
+    allowed = scores if excluded is None else np.where(excluded, -np.inf, scores)
+    order = _best_columns(allowed, width)
+    values = np.take_along_axis(allowed, order, 1)
+    found = np.isfinite(values)
+    ranked[:, :width] = np.where(found, candidates[order], -1)
+    best[:, :width] = values
+    return ranked, best
+
+
+Scorer = Callable[[sp.csr_array], np.ndarray]
+"""From some users' histories (users, items) to scores of the candidates (users, candidates)."""
+
+
+def recommend_by_scores(
+    scorer: Callable[[np.ndarray], Scorer],
+    X: sp.csr_array,
+    k: int,
+    candidates: np.ndarray | None = None,
+    exclude_seen: bool = True,
+) -> Recommendations:
+    """`recommend` for a model that scores every candidate, in blocks of users.
+
+    Args:
+        scorer: from (candidates,) item indices, ascending, to what scores users among them. Its
+            scores are finite, and a user's do not depend on who else is asked.
+        X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
+    """
+    X = as_csr(X)
+    allowed = candidate_indices(candidates, X.shape[1])
+    score, histories = scorer(allowed), ones(X)
+    block = max(1, BLOCK_ELEMENTS // max(1, len(allowed)))
+    ranked, best = [np.empty((0, k), dtype=np.int64)], [np.empty((0, k), dtype=np.float32)]
+    for begin in range(0, X.shape[0], block):
+        part = histories[begin : begin + block]
+        seen = seen_mask(part, allowed) if exclude_seen else None
+        items, values = top_k(score(part), k, allowed, seen)
+        ranked.append(items)
+        best.append(values)
+    return np.concatenate(ranked), np.concatenate(best)
+
+
+def sparse_top_k(
+    scores: sp.csr_array,
+    k: int,
+    candidates: np.ndarray,
+    seen: sp.csr_array | None = None,
+) -> Recommendations:
+    """The k best candidates of each row of sparse scores; what is not stored scores zero.
+
+    Work grows with what is stored, not with users times items: only rows with fewer than k
+    positive scores, whose lists go on with items at zero or below, are looked at whole.
+
+    Args:
+        scores: (users, items) CSR, finite.
+        k: length of the lists.
+        candidates: item indices, ascending.
+        seen: (users, items) CSR, what must not be recommended; None to exclude nothing.
+    """
+    users, n_items = scores.shape
+    is_candidate = np.zeros(n_items, dtype=bool)
+    is_candidate[candidates] = True
+    rows = np.repeat(np.arange(users, dtype=np.int64), np.diff(scores.indptr))
+    pairs = rows * n_items + scores.indices
+    keep = is_candidate[scores.indices] & (scores.data > 0)
+    if seen is not None and seen.nnz:
+        owners = np.repeat(np.arange(users, dtype=np.int64), np.diff(seen.indptr))
+        keep &= ~np.isin(pairs, owners * n_items + seen.indices)
+    rows, columns, values = rows[keep], scores.indices[keep], scores.data[keep]
+    order = np.lexsort((columns, -values, rows))
+    rows, columns, values = rows[order], columns[order], values[order]
+    counts = np.bincount(rows, minlength=users)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    ranked = np.full((users, k), -1, dtype=np.int64)
+    best = np.full((users, k), -np.inf, dtype=np.float32)
+    listed = place < k
+    ranked[rows[listed], place[listed]] = columns[listed]
+    best[rows[listed], place[listed]] = values[listed]
+    short = np.flatnonzero(counts < k)
+    block = max(1, BLOCK_ELEMENTS // max(1, len(candidates)))
+    for begin in range(0, len(short), block):
+        members = short[begin : begin + block]
+        excluded = None if seen is None else seen_mask(seen[members], candidates)
+        dense = scores[members][:, candidates].toarray()
+        ranked[members], best[members] = top_k(dense, k, candidates, excluded)
+    return ranked, best
+
+
+def _best_columns(scores: np.ndarray, width: int) -> np.ndarray:
+    """The `width` best columns of each row, best first; ties take the lower column first."""
+    if width == scores.shape[1]:
+        return np.argsort(-scores, axis=1, kind="stable")
+    parted = np.argpartition(-scores, width - 1, axis=1)
+    chosen, rest = parted[:, :width], parted[:, width:]
+    values = np.take_along_axis(scores, chosen, 1)
+    order = np.take_along_axis(chosen, np.lexsort((chosen, -values), axis=1), 1)
+    # Where the last one in ties with one left out, only a full sort knows which column is lower.
+    tied = np.take_along_axis(scores, rest, 1).max(axis=1) >= values.min(axis=1)
+    order[tied] = np.argsort(-scores[tied], axis=1, kind="stable")[:, :width]
+    return order

@@ -1,0 +1,139 @@
+"""What every model promises beyond recommending: to learn, to be kept, and to say what is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from contracts.models import IMPERSONAL, MODELS
+
+from beekit.errors import BeekitError
+from beekit.models import load_model
+
+
+def vectors_of(X, dims: int = 8):
+    """Item vectors that say which items are used together, plus noise: a truthful content."""
+    generator = np.random.default_rng(0)
+    users = generator.normal(size=(X.shape[0], dims))
+    noise = 0.1 * generator.normal(size=(X.shape[1], dims))
+    return (X.T @ users / np.sqrt(X.shape[0]) + noise).astype(np.float32)
+
+
+@pytest.fixture(params=MODELS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def X(random_matrix):
+    return random_matrix(60, 40, 0.15, seed=2)
+
+
+@pytest.fixture
+def fit(name):
+    return lambda X: MODELS[name](vectors_of(X)).fit(X)
+
+
+@pytest.fixture(scope="module")
+def groups():
+    """60 users of three groups, each with four to six of its group's eight items."""
+    generator = np.random.default_rng(5)
+    dense = np.zeros((60, 24), dtype=np.float32)
+    for user in range(60):
+        chosen = generator.choice(8, 4 + user % 3, replace=False)
+        dense[user, 8 * (user % 3) + chosen] = 1
+    return sp.csr_array(dense)
+
+
+def test_what_belongs_together_is_recommended_together(name, groups):
+    if name in IMPERSONAL:
+        pytest.skip("recommends alike whatever belongs together")
+    model = MODELS[name](vectors_of(groups)).fit(groups)
+    for group in range(3):
+        known = np.zeros((1, 24), dtype=np.float32)
+        known[0, [8 * group + 1, 8 * group + 3, 8 * group + 6]] = 1
+        items, _ = model.recommend(sp.csr_array(known), 5)
+        assert set(items[0]) == {8 * group + i for i in (0, 2, 4, 5, 7)}
+
+
+def test_saved_and_loaded_it_recommends_the_same(fit, X, tmp_path):
+    model = fit(X)
+    model.save(tmp_path / "model")
+    for loaded in (load_model(tmp_path / "model"), type(model).load(tmp_path / "model")):
+        assert type(loaded) is type(model)
+        for ours, theirs in zip(model.recommend(X, 9), loaded.recommend(X, 9), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_folder_of_another_kind_is_refused(fit, X, tmp_path):
+    model = fit(X)
+    with pytest.raises(BeekitError, match=r"no model\.json"):
+        type(model).load(tmp_path)
+    model.save(tmp_path / "model")
+    text = (tmp_path / "model" / "model.json").read_text()
+    other = text.replace(f'"{type(model).__name__}"', '"Another"')
+    (tmp_path / "model" / "model.json").write_text(other)
+    with pytest.raises(BeekitError, match="a model Another"):
+        type(model).load(tmp_path / "model")
+
+
+def test_fitted_on_any_sparse_format_it_learns_the_same(fit, X):
+    expected = fit(X).recommend(X, 8)[0]
+    wide = sp.csr_array((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), X.shape)
+    for other in (X.tocsc(), X.tocoo(), sp.csr_matrix(X), wide, X.astype(np.int8), X * 5):
+        np.testing.assert_array_equal(fit(other).recommend(X, 8)[0], expected)
+
+
+def test_training_data_are_left_alone(fit, X):
+    given = X.copy()
+    given.data[::4] = 0
+    before = given.copy()
+    model = fit(given)
+    model.recommend(given, 5)
+    np.testing.assert_array_equal(given.data, before.data)
+    np.testing.assert_array_equal(given.indices, before.indices)
+
+
+def test_fitted_twice_it_is_the_model_of_the_second_time(fit, X):
+    twice = fit(X).fit(X).recommend(X, 8)[0]
+    np.testing.assert_array_equal(twice, fit(X).recommend(X, 8)[0])
+
+
+def test_columns_and_rows_without_interactions(fit, random_matrix):
+    dense = random_matrix(30, 20, 0.3, seed=3).toarray()
+    dense[:, [0, 7, 19]] = 0
+    dense[[0, 11]] = 0
+    X = sp.csr_array(dense)
+    items, scores = fit(X).recommend(X, 20)
+    assert np.isfinite(scores[items >= 0]).all()
+    assert sorted(items[0]) == list(range(20))
+
+
+def test_one_user_and_one_item(fit):
+    one = sp.csr_array(np.ones((1, 1), dtype=np.float32))
+    assert fit(one).recommend(one, 2)[0].tolist() == [[-1, -1]]
+    row = sp.csr_array(np.array([[1, 0, 1, 1]], dtype=np.float32))
+    assert fit(row).recommend(row, 2)[0].tolist() == [[1, -1]]
+
+
+def test_histories_over_other_items_are_refused(name, fit, X):
+    if name == "random":
+        pytest.skip("learns nothing of the items")
+    with pytest.raises(BeekitError, match="39 items"):
+        fit(X).recommend(X[:, :39], 3)
+
+
+def test_before_fit_it_says_so(name, X):
+    if name == "random":
+        pytest.skip("learns nothing")
+    with pytest.raises(BeekitError, match="before fit"):
+        MODELS[name](vectors_of(X)).recommend(X, 3)
+
+
+def test_interactions_that_are_not_finite_are_refused(name, fit, X):
+    if name == "random":
+        pytest.skip("learns nothing")
+    broken = X.copy()
+    broken.data[0] = np.nan
+    with pytest.raises(BeekitError, match="not finite"):
+        fit(broken)
