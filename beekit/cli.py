@@ -1,4 +1,4 @@
-"""The command line: `beekit quickstart | train | index | recommend | report`."""
+"""The command line: `beekit quickstart | train | evaluate | index | recommend | report`."""
 
 from __future__ import annotations
 
@@ -63,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("overrides", nargs="*", metavar="key=value", help="data=DIR split.seed=7")
     train.set_defaults(run=_train)
 
+    evaluate = commands.add_parser("evaluate", help="several models on one split, in one table")
+    evaluate.add_argument("config", help="YAML file; eval/recipes holds examples")
+    evaluate.add_argument("overrides", nargs="*", metavar="key=value", help="models.EASE.dtype=...")
+    evaluate.set_defaults(run=_evaluate)
+
     index = commands.add_parser("index", help="embed a run's catalog again and index it")
     index.add_argument("path", metavar="RUN")
     index.set_defaults(run=_index)
@@ -100,6 +105,16 @@ def _train(options: argparse.Namespace) -> None:
     from beekit.run.train import train
 
     print_summary(train(config))
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from beekit.run.comparison import load_comparison
+
+    config = load_comparison(options.config, options.overrides)
+    from beekit.run.evaluate import run_comparison
+    from beekit.run.summary import print_summary
+
+    print_summary(run_comparison(config))
 
 
 def _index(options: argparse.Namespace) -> None:

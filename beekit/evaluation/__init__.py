@@ -1,6 +1,6 @@
 """Metrics, intervals and the one evaluator for every recommender and split."""
 
-from beekit.evaluation.breakdown import by_history, neighbours
+from beekit.evaluation.breakdown import by_history, by_support, neighbours
 from beekit.evaluation.intervals import Paired, compare
 from beekit.evaluation.scoring import DEFAULT_METRICS, Evaluation, evaluate
 from beekit.evaluation.validation import HeldOutEvaluator
@@ -11,6 +11,7 @@ __all__ = [
     "HeldOutEvaluator",
     "Paired",
     "by_history",
+    "by_support",
     "compare",
     "evaluate",
     "neighbours",

@@ -1,4 +1,4 @@
-"""Where a model gains: a metric by length of history, and neighbours of single items."""
+"""Where a model gains: by length of history, by popularity of items, and around single items."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import scipy.sparse as sp
 
 from beekit.data import Catalog
 from beekit.evaluation.intervals import mean_intervals
-from beekit.evaluation.scoring import Evaluation
+from beekit.evaluation.metrics import hits
+from beekit.evaluation.scoring import Evaluation, parse_metric
 from beekit.index import ItemIndex
+from beekit.split import HeldOut
 
-# Lower ends of the history lengths that are reported together.
+# Lower ends of the history lengths, or of the numbers of users of an item, reported together.
 _HISTORY = np.array([1, 2, 5, 10, 20, 50, 100, 200])
+_SUPPORT = np.array([1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000])
 # Fewer users than this say nothing about a bin.
 _FEWEST = 20
 
@@ -41,21 +44,79 @@ def by_history(
         if members.sum() < _FEWEST:
             continue
         values = np.stack([e.per_user[metric][members] for e in evaluations], axis=1)
-        limits = mean_intervals(values)
         bins.append(
             {
                 "low": int(low),
                 "high": int(min(above - 1, lengths.max())),
                 "users": int(members.sum()),
-                "models": {
-                    e.model: {"value": float(value), "ci95": list(limit)}
-                    for e, value, limit in zip(
-                        evaluations, values.mean(axis=0), limits, strict=True
-                    )
-                },
+                "models": _by_model(evaluations, values),
             }
         )
     return {"metric": metric, "bins": bins}
+
+
+def by_support(
+    evaluations: Sequence[Evaluation], part: HeldOut, interactions: sp.csr_array, metric: str
+) -> dict[str, Any]:
+    """Recall of several models by how many users the items to be found have.
+
+    For each range of support, averages over the users with a target in it the share of those
+    targets among the user's first k recommendations, k being the cut of `metric`. Items are binned
+    by all their users, held-out ones included: a cold item has a popularity too, nobody knew it.
+
+    Args:
+        evaluations: models scored on the same users of `part`.
+        part: what was to be found.
+        interactions: (users, items) all of X.
+        metric: whose cut to use.
+
+    Returns:
+        as `by_history`, with "recall@k" for the metric and users with a target in the bin.
+    """
+    _, k = parse_metric(metric)
+    users = evaluations[0].users
+    target = sp.csr_array(part.target[users])
+    support = np.bincount(interactions.indices, minlength=interactions.shape[1])
+    place = np.searchsorted(_SUPPORT, support, side="right") - 1  # (items,) bin of each
+    n_bins, n_users = len(_SUPPORT), len(users)
+    owners = np.repeat(np.arange(n_users), np.diff(target.indptr))
+
+    def counts(owner: np.ndarray, items: np.ndarray) -> np.ndarray:
+        pairs = owner * n_bins + place[items]
+        return np.bincount(pairs, minlength=n_users * n_bins).reshape(n_users, n_bins)
+
+    wanted = counts(owners, target.indices)
+    found = []
+    for evaluation in evaluations:
+        owner, rank = np.nonzero(hits(evaluation.ranked[:, :k], target))
+        found.append(counts(owner, evaluation.ranked[owner, rank]))
+    bins = []
+    for number, low in enumerate(_SUPPORT):
+        members = wanted[:, number] > 0
+        if members.sum() < _FEWEST:
+            continue
+        asked = wanted[members, number]
+        values = np.stack([f[members, number] / asked for f in found], axis=1)
+        highest = int(support[place == number].max())
+        bins.append(
+            {
+                "low": int(low),
+                "high": highest,
+                "users": int(members.sum()),
+                "models": _by_model(evaluations, values),
+            }
+        )
+    return {"metric": f"recall@{k}", "bins": bins}
+
+
+def _by_model(evaluations: Sequence[Evaluation], values: np.ndarray) -> dict[str, Any]:
+    """Mean and interval of each column of (users, models) values."""
+    return {
+        evaluation.model: {"value": float(value), "ci95": list(limits)}
+        for evaluation, value, limits in zip(
+            evaluations, values.mean(axis=0), mean_intervals(values), strict=True
+        )
+    }
 
 
 def neighbours(

@@ -129,6 +129,19 @@ def evaluate(
     return Evaluation(model, scenario, users, per_user, summary, ranked, seconds)
 
 
+def usual_metrics(asked: Sequence[str], top_k: int) -> tuple[str, ...]:
+    """The metrics asked for, or where none are, the usual ones that fit into lists of `top_k`.
+
+    Raises:
+        ConfigError: a metric that is not one, or a cut beyond `top_k`.
+    """
+    if not asked:
+        return tuple(m for m in DEFAULT_METRICS if int(m.partition("@")[2]) <= top_k)
+    for metric in asked:
+        parse_metric(metric, top_k)
+    return tuple(asked)
+
+
 def parse_metric(name: str, top_k: int | None = None) -> tuple[str, int]:
     """Name and cut of a metric such as ndcg@100.
 

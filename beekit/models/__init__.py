@@ -20,7 +20,18 @@ _HOME = {
     "Random": "floors",
 }
 
-__all__ = ["EASE", "Popularity", "Random", "load_model"]
+__all__ = ["EASE", "Popularity", "Random", "load_model", "model_class", "model_names"]
+
+
+def model_names() -> list[str]:
+    """Names of all models."""
+    return sorted(_HOME)
+
+
+def model_class(name: str) -> type[Model]:
+    """The class of a name of `model_names()`."""
+    kind: type[Model] = __getattr__(name)
+    return kind
 
 
 def load_model(folder: str | Path) -> Model:
@@ -36,11 +47,10 @@ def load_model(folder: str | Path) -> Model:
     if kind not in _HOME:
         raise RunError(
             f"a model {kind} in {folder}",
-            expected=f"one of {', '.join(sorted(_HOME))}",
+            expected=f"one of {', '.join(model_names())}",
             remedy="Load it with the version of beekit that saved it.",
         )
-    model: Model = __getattr__(kind).load(folder)
-    return model
+    return model_class(kind).load(folder)
 
 
 def __getattr__(name: str) -> Any:

@@ -81,14 +81,15 @@ def validation_figure(
         return _svg(figure, name, f"{metric} on validation users by step: {_ends(points)}.")
 
 
-def history_figure(by_history: Mapping[str, Any], name: str) -> Markup | None:
-    """A metric of each model by length of users' histories, with intervals; None without bins.
+def bins_figure(by: Mapping[str, Any], quantity: str, name: str) -> Markup | None:
+    """A metric of each model by ranges of a quantity, with intervals; None without bins.
 
     Args:
-        by_history: "metric" and "bins", as in results.json.
+        by: "metric" and "bins", as in results.json.
+        quantity: what the ranges are of, such as "known interactions of a user".
         name: unique on the page; prefixes the ids inside.
     """
-    bins = by_history["bins"]
+    bins = by["bins"]
     models = list(dict.fromkeys(model for part in bins for model in part["models"]))
     if not models:
         return None
@@ -122,15 +123,58 @@ def history_figure(by_history: Mapping[str, Any], name: str) -> Markup | None:
                 label.set(horizontalalignment="right", rotation_mode="anchor")
         axes.set_xlim(-0.6, len(bins) - 0.4)
         axes.set_ylim(bottom=0)
-        axes.set_xlabel("known interactions of a user")
-        axes.set_ylabel(by_history["metric"])
+        axes.set_xlabel(quantity)
+        axes.set_ylabel(by["metric"])
         _legend(figure, axes)
-        described = f"{by_history['metric']} by number of known interactions of a user"
-        return _svg(figure, name, f"{described}, for {', '.join(models)}.")
+        return _svg(figure, name, f"{by['metric']} by {quantity}, for {', '.join(models)}.")
+
+
+def cost_figure(
+    rows: Sequence[Mapping[str, Any]], metric: str, cost: str, label: str, name: str
+) -> Markup | None:
+    """A metric of each model against what fitting it cost, each point named; None without costs.
+
+    Args:
+        rows: of one scenario, as in results.json.
+        metric: on the vertical axis.
+        cost: key of the rows on the horizontal axis, which is logarithmic.
+        label: of that axis.
+        name: unique on the page; prefixes the ids inside.
+    """
+    points = [
+        (float(row[cost]), row["metrics"][metric]["value"], row["model"])
+        for row in rows
+        if is_finite(row.get(cost)) and row[cost] > 0 and metric in row["metrics"]
+    ]
+    points = [point for point in points if is_finite(point[1])]
+    if len(points) < 2:
+        return None
+    with matplotlib.rc_context(_settings(name)):
+        figure = Figure(figsize=(_SIZE[0], 3.2), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([x for x, _, _ in points], [y for _, y, _ in points], "o", color=_AFTER, ms=4)
+        for place, (x, y, model) in enumerate(sorted(points, key=lambda p: p[1])):
+            # Neighbours in height would write over each other on one side.
+            left = place % 2 == 1
+            axes.annotate(
+                model,
+                (x, y),
+                xytext=(-5 if left else 5, 0),
+                textcoords="offset points",
+                fontsize=8,
+                va="center",
+                ha="right" if left else "left",
+            )
+        axes.set_xscale("log")
+        axes.margins(x=0.25)
+        axes.set_xlabel(label)
+        axes.set_ylabel(metric)
+        names = ", ".join(model for _, _, model in points)
+        return _svg(figure, name, f"{metric} against {label}, for {names}.")
 
 
 def span(part: Mapping[str, Any]) -> str:
-    """The history lengths of a bin: `5–9`, or one number."""
+    """The range of a bin: `5–9`, or one number."""
     low, high = part["low"], part["high"]
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 

@@ -27,6 +27,10 @@ _SPLITS = {
     "the targets.",
     "time": "Interactions were cut in time: what came before is the source, what came after the "
     "targets.",
+    "zero_shot": "Nothing of this dataset was trained on. Part of what each user used is the "
+    "source, the rest are the targets, and all items anybody used are candidates.",
+    "published": "Training and test interactions are those of files that others published, so "
+    "that numbers can be compared with theirs; all items are candidates.",
     "none": "Nothing was held out; training saw every interaction.",
 }
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from beekit.errors import RunError
 from beekit.files import write_text
 from beekit.report import figures, numbers
-from beekit.report.meaning import metric_meanings, split_meaning
+from beekit.report.meaning import main_metric, metric_meanings, split_meaning
 from beekit.report.summary import summarise
 from beekit.report.table import metric_names, results_table
 
@@ -92,6 +93,7 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         training["encoder"] = encoder
     dataset = result["dataset"]["name"]
     history = result.get("by_history") or {"bins": []}
+    support = result.get("by_support") or {"bins": []}
     metric = training.get("metric", "validation metric")
     best_step = training.get("best_step")
     split = result["split"]
@@ -117,7 +119,13 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         "history_models": list(
             dict.fromkeys(m for part in history["bins"] for m in part["models"])
         ),
-        "history_figure": figures.history_figure(history, f"{key}-history"),
+        "history_figure": figures.bins_figure(
+            history, "known interactions of a user", f"{key}-history"
+        ),
+        "support": support,
+        "support_figure": figures.bins_figure(support, "users of an item", f"{key}-support"),
+        "costs": _cost_figures(result, key),
+        "left_out": result.get("left_out") or [],
         "neighbours": neighbours,
         "together": _mean_together(neighbours),
         "settings": {
@@ -127,6 +135,20 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
             "Dataset": {"fingerprint": result["dataset"].get("fingerprint", "")},
         },
     }
+
+
+def _cost_figures(result: Mapping[str, Any], key: str) -> list[Markup]:
+    """The main metric against seconds and memory of fitting, for the rows of the first scenario."""
+    metric = main_metric(metric_names(result["rows"]))
+    if metric is None:
+        return []
+    scenario = result["rows"][0].get("scenario")
+    rows = [row for row in result["rows"] if row.get("scenario") == scenario]
+    drawn = (
+        figures.cost_figure(rows, metric, "fit_seconds", "seconds to fit", f"{key}-seconds"),
+        figures.cost_figure(rows, metric, "fit_memory_mb", "memory to fit, MB", f"{key}-memory"),
+    )
+    return [figure for figure in drawn if figure is not None]
 
 
 def short_name(encoder: str) -> str:

@@ -1,35 +1,40 @@
-"""The configuration of a run: YAML and overrides in, checked dataclasses out."""
+"""The configuration of a run: the keys beekit knows, as dataclasses."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import re
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from beekit.errors import ConfigError
-from beekit.files import write_text
+from beekit.run.checked import checked, mapping, read_content, require_known, require_type
 
 DEFAULT_METRIC = "calibrated_recall@20"
-SPLIT_KINDS = ("cold_start", "user", "time", "none")
+SPLIT_KINDS = ("cold_start", "user", "time", "none", "zero_shot", "published")
+# Splits with no training interactions, or no items table.
+_NOTHING_TO_LEARN = ("zero_shot", "published")
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """What is held out; `validation` is a number (int) or share (float) beside the test part."""
+    """What is held out; `validation` is a number (int) or share (float) beside the test part.
+
+    `warm_fraction` belongs to a cold-start split, `source_fraction` to user and zero-shot splits,
+    `train` and `test` (files in the dataset folder) to a published one.
+    """
 
     kind: str = "cold_start"
     items: int | None = None
     users: int | None = None
     fraction: float | None = None
     validation: float | None = None
+    warm_fraction: float | None = None
+    source_fraction: float | None = None
+    train: str | None = None
+    test: str | None = None
     seed: int = 42
 
 
@@ -63,11 +68,6 @@ class Config:
     training: dict[str, Any] = field(default_factory=dict)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
-    def save(self, path: str | Path) -> None:
-        """Write the resolved configuration as YAML."""
-        text = yaml.safe_dump(dataclasses.asdict(self), sort_keys=False, allow_unicode=True)
-        write_text(path, text)
-
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
@@ -75,39 +75,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: no such file, not YAML, or a key or value that `make_config` refuses.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(
-            f"no file {path}",
-            expected="a YAML configuration",
-            remedy="Check the path; train/recipes holds examples.",
-        )
-    try:
-        content = _parse(path.read_text(encoding="utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path} is not UTF-8 text ({error.reason})",
-            expected="a YAML configuration",
-            remedy="Save it as UTF-8.",
-        ) from error
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{path} holds {type(content).__name__}",
-            expected="keys and values",
-            remedy="Start from a recipe in train/recipes.",
-        )
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals or not key:
-            raise ConfigError(
-                f"argument {override!r}",
-                expected="key=value",
-                remedy="Write for example training.learning_rate=5e-5.",
-            )
-        # Paths and templates are taken as they stand: braces and digits mean nothing in them.
-        parsed = value if key in _TEXT_KEYS else _parse(value, override)
-        _assign(content, key, parsed if value else None)
-    return make_config(content)
+    return make_config(read_content(path, overrides))
 
 
 def make_config(content: Mapping[str, Any]) -> Config:
@@ -117,31 +85,43 @@ def make_config(content: Mapping[str, Any]) -> Config:
         ConfigError: an unknown key (with the nearest known one), a value of the wrong type, or a
             required key left out.
     """
-    values = dict(content)
-    sections: dict[str, Any] = {}
-    for name, kind in (("split", SplitConfig), ("evaluation", EvaluationConfig)):
-        section = values.pop(name, None) or {}
-        sections[name] = _checked(kind, _mapping(section, name), f"{name}.")
-    values["training"] = _checked_training(_mapping(values.pop("training", None) or {}, "training"))
-    config: Config = _checked(Config, {**values, **sections}, "")
-    if config.split.seed < 0 or config.evaluation.seed < 0 or config.evaluation.top_k < 1:
+    values = with_sections(content)
+    values["training"] = _checked_training(mapping(values.get("training") or {}, "training"))
+    config: Config = checked(Config, values, "")
+    if config.split.kind in _NOTHING_TO_LEARN:
         raise ConfigError(
-            f"split.seed={config.split.seed}, evaluation.seed={config.evaluation.seed}, "
-            f"evaluation.top_k={config.evaluation.top_k}",
-            expected="seeds of at least 0 and a top_k of at least 1",
-            remedy="Correct the value.",
-        )
-    if config.split.kind not in SPLIT_KINDS:
-        raise ConfigError(
-            f"split.kind={config.split.kind!r}",
-            expected=f"one of {', '.join(SPLIT_KINDS)}",
-            remedy="Choose one of those.",
+            f"split.kind={config.split.kind} in a training",
+            expected="a split that leaves interactions and texts to train on",
+            remedy="Use it with `beekit evaluate`, or train with split.kind=cold_start.",
         )
     return config
 
 
-# Keys whose value on the command line is text, whatever it looks like.
-_TEXT_KEYS = ("data", "out", "encoder", "text", "note")
+def with_sections(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content with its sections `split` and `evaluation` as checked dataclasses.
+
+    Raises:
+        ConfigError: a key or value that does not belong there.
+    """
+    values = dict(content)
+    for name, kind in (("split", SplitConfig), ("evaluation", EvaluationConfig)):
+        values[name] = checked(kind, mapping(values.get(name) or {}, name), f"{name}.")
+    split, evaluation = values["split"], values["evaluation"]
+    if split.seed < 0 or evaluation.seed < 0 or evaluation.top_k < 1:
+        raise ConfigError(
+            f"split.seed={split.seed}, evaluation.seed={evaluation.seed}, "
+            f"evaluation.top_k={evaluation.top_k}",
+            expected="seeds of at least 0 and a top_k of at least 1",
+            remedy="Correct the value.",
+        )
+    if split.kind not in SPLIT_KINDS:
+        raise ConfigError(
+            f"split.kind={split.kind!r}",
+            expected=f"one of {', '.join(SPLIT_KINDS)}",
+            remedy="Choose one of those.",
+        )
+    return values
+
 
 # Keys of the training section under beekit's names, and what the Trainer calls them.
 TRAINING_ALIASES = {"epochs": "num_train_epochs"}
@@ -157,10 +137,10 @@ def _checked_training(section: Mapping[str, Any]) -> dict[str, Any]:
     owned = {"output_dir", "per_device_train_batch_size"}
     known = [name for name in named if name not in owned] + list(TRAINING_ALIASES)
     for key, value in section.items():
-        _require_known(key, known, "training.")
+        require_known(key, known, "training.")
         if key == "bf16" and value == "auto":
             continue
-        _require_type(f"training.{key}", value, named[TRAINING_ALIASES.get(key, key)])
+        require_type(f"training.{key}", value, named[TRAINING_ALIASES.get(key, key)])
     if "epochs" in section and "max_steps" in section:
         raise ConfigError(
             "training.epochs and training.max_steps together",
@@ -168,105 +148,3 @@ def _checked_training(section: Mapping[str, Any]) -> dict[str, Any]:
             remedy="Leave one out.",
         )
     return dict(section)
-
-
-def _checked(kind: type, section: Mapping[str, Any], prefix: str) -> Any:
-    hints = typing.get_type_hints(kind)
-    fields = dataclasses.fields(kind)
-    for key in section:
-        _require_known(key, [f.name for f in fields], prefix)
-    for f in fields:
-        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        if required and section.get(f.name) is None:
-            raise ConfigError(
-                f"no key {prefix}{f.name}",
-                expected=f"a value for {prefix}{f.name}",
-                remedy=f"Add it to the configuration, or {prefix}{f.name}=... to the command.",
-            )
-    for key, value in section.items():
-        if not dataclasses.is_dataclass(value):
-            _require_type(f"{prefix}{key}", value, hints[key])
-    return kind(**section)
-
-
-def _require_known(key: str, known: Sequence[str], prefix: str) -> None:
-    if key in known:
-        return
-    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-    raise ConfigError(
-        f"unknown key {prefix}{key}",
-        expected="a key beekit knows",
-        remedy=f"Did you mean {prefix}{near[0]}?"
-        if near
-        else f"Known here: {', '.join(sorted(known)[:20])}.",
-    )
-
-
-def _require_type(name: str, value: Any, hint: Any) -> None:
-    """Refuse a value that none of the annotated plain types fits; "true" is not true."""
-    options = typing.get_args(hint) if _is_union(hint) else (hint,)
-    plain = [typing.get_origin(option) or option for option in options]
-    # An enumeration or the like: the Trainer's arguments check those themselves.
-    checkable = all(o in (bool, int, float, str, list, dict, type(None)) for o in plain)
-    if not checkable and not isinstance(value, (dict, list)):
-        return
-    for option in plain:
-        if option is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-            return
-        if option is int and isinstance(value, int) and not isinstance(value, bool):
-            return
-        if option in (bool, str, list, dict, type(None)) and isinstance(value, option):
-            if option is list and hint == list[str] and not all(isinstance(v, str) for v in value):
-                continue
-            return
-    names = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
-    names |= {list: "a list", dict: "keys and values", type(None): "nothing"}
-    raise ConfigError(
-        f"{name}={value!r}",
-        expected=" or ".join(names.get(option, str(option)) for option in plain),
-        remedy="Correct the value.",
-    )
-
-
-def _is_union(hint: Any) -> bool:
-    return typing.get_origin(hint) in (typing.Union, types.UnionType)
-
-
-def _mapping(section: Any, name: str) -> Mapping[str, Any]:
-    if isinstance(section, dict):
-        return section
-    raise ConfigError(
-        f"{name}={section!r}", expected="keys and values", remedy=f"Indent them under {name}:."
-    )
-
-
-def _assign(content: dict[str, Any], dotted: str, value: Any) -> None:
-    *sections, last = dotted.split(".")
-    for section in sections:
-        if content.get(section) is None:
-            content[section] = {}
-        _mapping(content[section], section)
-        content = content[section]
-    content[last] = value
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with the floats of YAML 1.2, so that 5e-5 is a number."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
-    list("-+0123456789."),
-)
-
-
-def _parse(text: str, source: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"{source} is not YAML ({str(error).splitlines()[0]})",
-            expected="key: value lines",
-            remedy="Quote values that hold braces, colons or hashes.",
-        ) from error

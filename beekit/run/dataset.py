@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from beekit.data import Dataset
+import pyarrow as pa
+
+from beekit.data import Catalog, Dataset, Interactions
+from beekit.data.tables import id_column, read_file
+from beekit.run.comparison import Comparison
 from beekit.run.config import Config
 
 
-def load_dataset(config: Config) -> Dataset:
+def load_dataset(config: Config | Comparison) -> Dataset:
     """The dataset folder with the filters and policies of the configuration."""
     return Dataset.load(
         config.data,
@@ -20,6 +25,30 @@ def load_dataset(config: Config) -> Dataset:
         missing_text=config.missing_text,
         duplicates=config.duplicates,
     )
+
+
+def load_published(config: Comparison) -> tuple[Dataset, Interactions]:
+    """A dataset that comes as a file of training and one of test interactions, without a catalog.
+
+    Returns:
+        all interactions, over items known by their ids alone; and the test interactions.
+
+    Raises:
+        DataError: files that cannot be read, or a pair that is in both.
+    """
+    folder = Path(config.data)
+    names = (config.split.train or "train.parquet", config.split.test or "test.parquet")
+    tables = [read_file(folder / name, id_columns=("user_id", "item_id")) for name in names]
+    users, items = (
+        [id_column(table, column, name) for table, name in zip(tables, names, strict=True)]
+        for column in ("user_id", "item_id")
+    )
+    test = Interactions.from_arrays(users[1], items[1], duplicates=config.duplicates)
+    interactions = Interactions.from_arrays(
+        pa.concat_arrays(users), pa.concat_arrays(items), duplicates=config.duplicates
+    )
+    catalog = Catalog(interactions.item_ids, pa.table({}))
+    return Dataset(folder.resolve().name, interactions, catalog), test
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
 from beekit.errors import RunError
-from beekit.files import write_json
+from beekit.files import write_json, write_text
+from beekit.run.comparison import Comparison
 from beekit.run.config import Config, load_config
 
 # Where the quickstart keeps its shop and encoder, in the run folder itself.
@@ -47,6 +50,11 @@ class RunFolder:
     @property
     def index(self) -> Path:
         return self.path / "index"
+
+    @property
+    def models(self) -> Path:
+        """Fitted models of a comparison that keeps them."""
+        return self.path / "models"
 
     @property
     def results(self) -> Path:
@@ -143,10 +151,26 @@ class RunFolder:
                     remedy="Choose another `out`.",
                 )
 
+    def write_config(self, config: Config | Comparison) -> None:
+        """Write a resolved configuration as YAML."""
+        text = yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+        write_text(self.config, text)
+
     def write_results(self, results: dict[str, Any]) -> None:
         write_json(self.results, results)
 
     def read_results(self) -> dict[str, Any]:
+        """What the run measured.
+
+        Raises:
+            RunError: it is not finished.
+        """
+        if not self.results.is_file():
+            raise RunError(
+                f"no results.json in {self.path}",
+                expected="a finished run",
+                remedy="Check the path, or finish the run.",
+            )
         results: dict[str, Any] = json.loads(self.results.read_text(encoding="utf-8"))
         return results
 

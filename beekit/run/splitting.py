@@ -7,31 +7,51 @@ from typing import Any
 from beekit.data import Interactions
 from beekit.errors import ConfigError
 from beekit.run.config import SplitConfig
-from beekit.split import Split, cold_start_split, time_split, user_split
+from beekit.split import (
+    Split,
+    cold_start_split,
+    time_split,
+    user_split,
+    zero_shot_split,
+)
 
 # Held out where the configuration gives neither number nor share.
 _USUAL_SHARE = {"cold_start": 0.2, "user": 0.1, "time": 0.1}
 # Which number each kind understands.
 _COUNTED = {"cold_start": "items", "user": "users"}
+# Which kinds a key means something to.
+_BELONGS_TO = {
+    "items": ("cold_start",),
+    "users": ("user",),
+    "warm_fraction": ("cold_start",),
+    "source_fraction": ("user", "zero_shot"),
+    "train": ("published",),
+    "test": ("published",),
+}
 
 
 def make_split(interactions: Interactions, config: SplitConfig) -> Split:
     """Split X as configured.
 
     Raises:
-        ConfigError: a number of items or users that the kind of split has no use for.
+        ConfigError: a key that the kind of split has no use for.
         SplitError: a split that cannot be made from these interactions.
     """
     counted = _COUNTED.get(config.kind)
-    for name in ("items", "users"):
-        if getattr(config, name) is not None and name != counted:
+    for name, kinds in _BELONGS_TO.items():
+        if getattr(config, name) is not None and config.kind not in kinds:
             raise ConfigError(
                 f"split.{name}={getattr(config, name)} with split.kind={config.kind}",
-                expected=f"split.{counted} or split.fraction" if counted else "split.fraction",
+                expected=f"split.{counted} or split.fraction" if counted else "no such key there",
                 remedy=f"Remove split.{name}.",
             )
     if config.kind == "none":
         return Split("none", {}, interactions, interactions.matrix)
+    source: dict[str, Any] = {}
+    if config.source_fraction is not None:
+        source["source_fraction"] = config.source_fraction
+    if config.kind == "zero_shot":
+        return zero_shot_split(interactions, seed=config.seed, **source)
     number = getattr(config, counted) if counted else None
     fraction = config.fraction
     if number is None and fraction is None:
@@ -57,10 +77,12 @@ def make_split(interactions: Interactions, config: SplitConfig) -> Split:
             users=number,
             validation_users=validation if as_number else None,  # type: ignore[arg-type]
             **shares,
+            **source,
         )
     return cold_start_split(
         interactions,
         items=number,
         validation_items=validation if as_number else None,  # type: ignore[arg-type]
+        warm_fraction=config.warm_fraction,
         **shares,
     )

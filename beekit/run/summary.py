@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from beekit.run.folder import RunFolder
@@ -12,10 +12,10 @@ _SHOWN = 4
 
 def print_summary(folder: RunFolder) -> None:
     """Print the first metrics of every row, and the paths of report and model."""
-    results = folder.read_results()
     print()
-    print(summary_table(results))
-    print(f"\nreport  {folder.report}\nmodel   {folder.model}\n")
+    print(summary_table(folder.read_results()))
+    print(f"\nreport  {folder.report}")
+    print(f"model   {folder.model}\n" if folder.model.is_dir() else "")
 
 
 def summary_table(results: Mapping[str, Any]) -> str:
@@ -23,8 +23,18 @@ def summary_table(results: Mapping[str, Any]) -> str:
     rows = results["rows"]
     if not rows:
         return "nothing was held out, so nothing was measured"
+    scenarios = dict.fromkeys(row["scenario"] for row in rows)
+    tables = [
+        _table([row for row in rows if row["scenario"] == scenario], results["split"], scenario)
+        for scenario in scenarios
+    ]
+    return "\n\n".join(tables)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], split: Mapping[str, Any], scenario: str) -> str:
     names = list(rows[0]["metrics"])[:_SHOWN]
-    table = [["", *names]]
+    part = scenario.rpartition("/")[2]
+    table = [["" if part == "test" else part, *names]]
     for row in rows:
         cells = []
         for name in names:
@@ -42,6 +52,6 @@ def summary_table(results: Mapping[str, Any]) -> str:
         )
         for line in table
     ]
-    test = results["split"]["test"]
-    counted = f"{test['users']:,} test users, {test['candidates']:,} candidate items"
+    held = split[part]
+    counted = f"{held['users']:,} test users, {held['candidates']:,} candidate items"
     return "\n".join([*lines, f"({counted}; ± is half a 95% interval)"])

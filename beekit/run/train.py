@@ -14,14 +14,13 @@ from sentence_transformers import SentenceTransformer
 from beekit.encoders import ItemTokens, embed_items, load_encoder
 from beekit.errors import RunError
 from beekit.evaluation import (
-    DEFAULT_METRICS,
     Evaluation,
     by_history,
     compare,
     evaluate,
     neighbours,
 )
-from beekit.evaluation.scoring import parse_metric
+from beekit.evaluation.scoring import usual_metrics
 from beekit.files import replacing_folder
 from beekit.hub import write_card
 from beekit.index import ItemIndex
@@ -59,7 +58,7 @@ def train(config: Config) -> RunFolder:
             expected="one, since each would write the run folder",
             remedy="Run `beekit train` alone, or BeeFormerTrainer in a script of your own.",
         )
-    metrics = _metrics(config)
+    metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
     folder = RunFolder(Path(config.out))
     dataset = load_dataset(config)
     split = make_split(dataset.interactions, config.split)
@@ -72,7 +71,7 @@ def train(config: Config) -> RunFolder:
     config = folder.claim(config, split.hash, dataset.fingerprint)
     tokens = ItemTokens(encoder, dataset.catalog.texts)
     config = _settle_precision(config, encoder, tokens)
-    config.save(folder.config)
+    folder.write_config(config)
     split.save(folder.split)
 
     before = ItemIndex(embed_items(encoder, tokens, progress=True), dataset.catalog.item_ids)
@@ -118,16 +117,6 @@ def train(config: Config) -> RunFolder:
     write_report([folder.path], folder.report)
     write_card(folder.path)
     return folder
-
-
-def _metrics(config: Config) -> tuple[str, ...]:
-    """The metrics asked for, or the usual ones that fit into lists of `top_k`."""
-    top_k = config.evaluation.top_k
-    if not config.evaluation.metrics:
-        return tuple(m for m in DEFAULT_METRICS if int(m.partition("@")[2]) <= top_k)
-    for metric in config.evaluation.metrics:
-        parse_metric(metric, top_k)
-    return tuple(config.evaluation.metrics)
 
 
 def _settle_precision(config: Config, encoder: SentenceTransformer, tokens: ItemTokens) -> Config:

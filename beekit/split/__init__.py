@@ -1,9 +1,11 @@
 """Splits of X into training and held-out parts, as artefacts with a hash."""
 
 from beekit.split.cold_start import cold_start_split
+from beekit.split.published import published_split
 from beekit.split.split import HeldOut, Split, load_split, load_training_item_ids
 from beekit.split.time import time_split
 from beekit.split.users import user_split
+from beekit.split.zero_shot import zero_shot_split
 
 __all__ = [
     "HeldOut",
@@ -11,6 +13,8 @@ __all__ = [
     "cold_start_split",
     "load_split",
     "load_training_item_ids",
+    "published_split",
     "time_split",
     "user_split",
+    "zero_shot_split",
 ]

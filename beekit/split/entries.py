@@ -6,11 +6,17 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.data import Interactions
+from beekit.errors import SplitError
+from beekit.split.draw import shuffled
 
 
 def entries(interactions: Interactions, keep: np.ndarray) -> sp.csr_array:
     """X (users, items) with only the entries where `keep` (bool, nnz) holds."""
-    matrix = interactions.matrix
+    return matrix_entries(interactions.matrix, keep)
+
+
+def matrix_entries(matrix: sp.csr_array, keep: np.ndarray) -> sp.csr_array:
+    """A matrix with only the entries where `keep` (bool, nnz) holds."""
     kept_before = np.concatenate([[0], np.cumsum(keep)]).astype(matrix.indptr.dtype)
     return sp.csr_array(
         (matrix.data[keep], matrix.indices[keep], kept_before[matrix.indptr]), shape=matrix.shape
@@ -27,3 +33,39 @@ def columns(interactions: Interactions, item_indices: np.ndarray) -> sp.csr_arra
 def used_items(matrix: sp.csr_array) -> np.ndarray:
     """Item indices with an entry, ascending."""
     return np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
+
+
+def require_source_fraction(fraction: float) -> None:
+    """Refuse a share that leaves nothing known of users, or nothing to find.
+
+    Raises:
+        SplitError: so.
+    """
+    if not 0 < fraction < 1:
+        raise SplitError(
+            f"source_fraction={fraction}",
+            expected="a share above 0 and below 1",
+            remedy="Choose another, 0.8 is usual.",
+        )
+
+
+def source_entries(
+    matrix: sp.csr_array, item_ids: np.ndarray, fraction: float, seed: int
+) -> np.ndarray:
+    """Which entries of a matrix (bool, nnz) are source: a share of each row, drawn at random.
+
+    Of a row with two entries or more at least one is source and at least one is not; a single
+    entry is source. The draw depends on ids, not on the order of columns.
+    """
+    lengths = np.diff(matrix.indptr)
+    rows = np.repeat(np.arange(matrix.shape[0]), lengths)
+    # Rank of each entry in its row after a shuffle in the order of item ids.
+    by_id = np.argsort(np.argsort(item_ids, kind="stable"))
+    canonical = np.lexsort((by_id[matrix.indices], rows))
+    keys = np.empty(matrix.nnz, dtype=np.int64)
+    keys[canonical] = np.argsort(shuffled(matrix.nnz, seed, stream=1))
+    order = np.lexsort((keys, rows))
+    rank = np.empty(matrix.nnz, dtype=np.int64)
+    rank[order] = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], lengths)
+    known = np.clip(np.round(lengths * fraction), 1, np.maximum(lengths - 1, 1))
+    return np.asarray(rank < np.repeat(known, lengths))

@@ -19,6 +19,9 @@ from beekit.data import Interactions, ids
 from beekit.errors import SplitError
 from beekit.files import replacing_folder
 
+# Kinds whose sources are not what training knows.
+_OWN_SOURCE = ("user", "zero_shot")
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -43,14 +46,17 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Split:
-    """Training interactions and two held-out parts over the same users and items.
+    """Training interactions and held-out parts over the same users and items.
 
     Attributes:
-        kind: "cold_start", "user", "time" or "none".
+        kind: "cold_start", "user", "time", "zero_shot", "published" or "none".
         settings: what the split was made with.
         interactions: all of X.
         train: (users, items) what models may learn from.
         validation, test: the held-out parts; None where there is none.
+        warm: of a cold-start split, interactions held out of the training items.
+        parts: all of these by name; where there is a warm part, also `overall`, the targets and
+            candidates of test and warm together.
     """
 
     kind: str
@@ -59,10 +65,13 @@ class Split:
     train: sp.csr_array
     validation: HeldOut | None = None
     test: HeldOut | None = None
+    warm: HeldOut | None = None
     parts: Mapping[str, HeldOut] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        named = {"validation": self.validation, "test": self.test}
+        named = {"validation": self.validation, "test": self.test, "warm": self.warm}
+        if self.test is not None and self.warm is not None:
+            named["overall"] = _together(self.test, self.warm)
         object.__setattr__(self, "parts", {k: v for k, v in named.items() if v is not None})
         for name, part in self.parts.items():
             if len(part.users) == 0:
@@ -71,7 +80,7 @@ class Split:
                     expected="at least one",
                     remedy="Hold out another share, or lower the support filters.",
                 )
-        if self.train.nnz == 0:
+        if self.train.nnz == 0 and self.kind != "zero_shot":
             raise SplitError(
                 f"the {self.kind} split leaves no training interactions",
                 expected="at least one",
@@ -138,8 +147,9 @@ class Split:
             held_out = [
                 self._pairs(part, role, matrix)
                 for part, held in self.parts.items()
+                if part != "overall"  # test and warm hold it
                 for role, matrix in (("source", held.source), ("target", held.target))
-                if role == "target" or self.kind == "user"
+                if role == "target" or self.kind in _OWN_SOURCE
             ]
             candidates = [
                 pa.table(
@@ -221,7 +231,7 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
                 raise _other_data(folder)
             train = left
         known = train
-        for part in ("validation", "test"):
+        for part in ("validation", "test", "warm"):
             if f"{part}/target" not in matrices:
                 continue
             target = matrices[f"{part}/target"]
@@ -245,6 +255,13 @@ def without(matrix: sp.csr_array, removed: sp.csr_array) -> sp.csr_array:
     left.eliminate_zeros()
     left.sort_indices()
     return left
+
+
+def _together(test: HeldOut, warm: HeldOut) -> HeldOut:
+    """Both parts' targets among both parts' candidates."""
+    target = sp.csr_array(test.target + warm.target)
+    target.sort_indices()
+    return HeldOut(test.source, target, np.union1d(test.candidates, warm.candidates))
 
 
 def _ones(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from beekit.data import Interactions
-from beekit.errors import SplitError
 from beekit.split.draw import share, shuffled, validation_share
-from beekit.split.entries import entries, used_items
+from beekit.split.entries import (
+    entries,
+    require_source_fraction,
+    source_entries,
+    used_items,
+)
 from beekit.split.split import HeldOut, Split
 
 
@@ -39,12 +43,7 @@ def user_split(
     Raises:
         SplitError: a share that leaves nothing to train on or to evaluate.
     """
-    if not 0 < source_fraction < 1:
-        raise SplitError(
-            f"source_fraction={source_fraction}",
-            expected="a share above 0 and below 1",
-            remedy="Choose another, 0.8 is usual.",
-        )
+    require_source_fraction(source_fraction)
     total = interactions.n_users
     test_count = share(users, fraction, total, "users")
     validation_count = validation_share(
@@ -54,7 +53,7 @@ def user_split(
     role = np.zeros(total, dtype=np.int8)
     role[drawn[:test_count]] = 2
     role[drawn[test_count : test_count + validation_count]] = 1
-    source = _source_entries(interactions, source_fraction, seed)
+    source = source_entries(interactions.matrix, interactions.item_ids, source_fraction, seed)
     rows = np.repeat(role, np.diff(interactions.matrix.indptr))
     train = entries(interactions, rows == 0)
     warm = used_items(train)
@@ -80,20 +79,3 @@ def user_split(
         validation=part(1),
         test=part(2),
     )
-
-
-def _source_entries(interactions: Interactions, fraction: float, seed: int) -> np.ndarray:
-    """Which of X's entries (bool, nnz) are source: a share of each row, at random."""
-    matrix = interactions.matrix
-    lengths = np.diff(matrix.indptr)
-    rows = np.repeat(np.arange(matrix.shape[0]), lengths)
-    # Rank of each entry in its row after a shuffle in the order of item ids.
-    by_id = np.argsort(np.argsort(interactions.item_ids, kind="stable"))
-    canonical = np.lexsort((by_id[matrix.indices], rows))
-    keys = np.empty(matrix.nnz, dtype=np.int64)
-    keys[canonical] = np.argsort(shuffled(matrix.nnz, seed, stream=1))
-    order = np.lexsort((keys, rows))
-    rank = np.empty(matrix.nnz, dtype=np.int64)
-    rank[order] = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], lengths)
-    known = np.clip(np.round(lengths * fraction), 1, np.maximum(lengths - 1, 1))
-    return np.asarray(rank < np.repeat(known, lengths))

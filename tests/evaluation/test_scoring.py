@@ -9,7 +9,13 @@ import scipy.sparse as sp
 from beekit import ItemIndex, evaluate
 from beekit.encoders import ItemTokens
 from beekit.errors import ConfigError
-from beekit.evaluation import DEFAULT_METRICS, HeldOutEvaluator, by_history, neighbours
+from beekit.evaluation import (
+    DEFAULT_METRICS,
+    HeldOutEvaluator,
+    by_history,
+    by_support,
+    neighbours,
+)
 from beekit.models import Random
 from beekit.split import HeldOut, cold_start_split
 
@@ -130,3 +136,27 @@ def test_neighbours_count_how_often_items_are_used_together(shop_dataset, encode
             other = titles.index(neighbour["label"])
             assert other != item
             assert neighbour["together"] == (dense[:, item] * dense[:, other]).sum()
+
+
+def test_recall_by_support_is_that_of_plain_loops(part):
+    X = sp.csr_array(part.source + part.target)
+    evaluations = [
+        evaluate(Random(seed), part, top_k=10, metrics=["calibrated_recall@5"], model=str(seed))
+        for seed in (0, 1)
+    ]
+    described = by_support(evaluations, part, X, "calibrated_recall@5")
+    assert described["metric"] == "recall@5"
+    support = np.bincount(X.indices, minlength=X.shape[1])
+    target = part.target.toarray() > 0
+    assert described["bins"]
+    for one in described["bins"]:
+        inside = (support >= one["low"]) & (support <= one["high"])
+        for evaluation in evaluations:
+            values = []
+            for user, ranked in zip(evaluation.users, evaluation.ranked, strict=True):
+                wanted = set(np.flatnonzero(target[user] & inside))
+                if wanted:
+                    values.append(len(wanted & set(ranked[:5].tolist())) / len(wanted))
+            assert one["users"] == len(values)
+            value = one["models"][evaluation.model]["value"]
+            assert value == pytest.approx(np.mean(values), abs=1e-12)

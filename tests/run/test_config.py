@@ -7,6 +7,7 @@ import yaml
 
 from beekit.errors import ConfigError
 from beekit.run.config import load_config, make_config
+from beekit.run.folder import RunFolder
 
 LEAST = {"data": "shop", "out": "run", "encoder": "encoder"}
 
@@ -35,8 +36,9 @@ def test_floats_without_a_point_are_numbers(tmp_path):
 
 def test_saved_configuration_reads_back(tmp_path):
     config = make_config({**LEAST, "split": {"fraction": 0.1}, "training": {"epochs": 2}})
-    config.save(tmp_path / "saved.yaml")
-    assert load_config(tmp_path / "saved.yaml") == config
+    folder = RunFolder(tmp_path)
+    folder.write_config(config)
+    assert folder.load_config() == config
 
 
 @pytest.mark.parametrize(

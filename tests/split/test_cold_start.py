@@ -10,7 +10,7 @@ from random_interactions import pairs, random_interactions, renumbered, tiny
 
 from beekit.data import Interactions
 from beekit.errors import SplitError
-from beekit.split import Split, cold_start_split
+from beekit.split import Split, cold_start_split, load_split
 
 seeds = st.integers(0, 2**32)
 
@@ -187,3 +187,36 @@ def test_a_split_nobody_can_be_evaluated_on_is_refused():
     interactions = Interactions.from_arrays([1, 2, 3, 4], [1, 2, 3, 4])
     with pytest.raises(SplitError, match="no test user with a source and a target"):
         cold_start_split(interactions, items=1, validation_items=0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(interactions=random_interactions(), share=st.sampled_from([0.2, 0.5]), seed=seeds)
+def test_warm_part_holds_out_besides_what_cold_items_take(
+    tmp_path_factory, interactions, share, seed
+):
+    try:
+        plain = cold_start_split(interactions, items=2, seed=seed)
+        split = cold_start_split(interactions, items=2, warm_fraction=share, seed=seed)
+    except SplitError:
+        reject()
+    train, warm, cold, overall = (
+        pairs(matrix, interactions)
+        for matrix in (
+            split.train,
+            split.warm.target,
+            split.test.target,
+            split.parts["overall"].target,
+        )
+    )
+    assert train | warm == pairs(plain.train, interactions)
+    assert not train & warm
+    assert cold == pairs(plain.test.target, interactions)
+    assert overall == warm | cold
+    assert set(ids_of(split, "overall")) == {*ids_of(split, "warm"), *ids_of(split, "test")}
+    assert set(ids_of(split, "warm")) == {item for _, item in train}
+    assert split.hash != plain.hash
+    folder = tmp_path_factory.mktemp("split") / "split"
+    split.save(folder)
+    loaded = load_split(folder, interactions)
+    assert loaded.hash == split.hash
+    assert list(loaded.parts) == list(split.parts)

@@ -1,0 +1,173 @@
+"""Reading a configuration: YAML and `key=value` overrides in, checked values out."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from beekit.errors import ConfigError
+
+# Keys whose value on the command line is text, whatever it looks like.
+TEXT_KEYS = ("data", "out", "encoder", "text", "note")
+
+
+def read_content(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
+
+    Raises:
+        ConfigError: no such file, not YAML, or an override that is not key=value.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(
+            f"no file {path}",
+            expected="a YAML configuration",
+            remedy="Check the path; train/recipes holds examples.",
+        )
+    try:
+        content = _parse(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not UTF-8 text ({error.reason})",
+            expected="a YAML configuration",
+            remedy="Save it as UTF-8.",
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{path} holds {type(content).__name__}",
+            expected="keys and values",
+            remedy="Start from a recipe in train/recipes.",
+        )
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(
+                f"argument {override!r}",
+                expected="key=value",
+                remedy="Write for example training.learning_rate=5e-5.",
+            )
+        # Paths and templates are taken as they stand: braces and digits mean nothing in them.
+        parsed = value if key in TEXT_KEYS else _parse(value, override)
+        _assign(content, key, parsed if value else None)
+    return content
+
+
+def checked(kind: type, section: Mapping[str, Any], prefix: str) -> Any:
+    """A dataclass from a section: no unknown keys, no wrong types, nothing required left out.
+
+    Raises:
+        ConfigError: so.
+    """
+    hints = typing.get_type_hints(kind)
+    fields = dataclasses.fields(kind)
+    for key in section:
+        require_known(key, [f.name for f in fields], prefix)
+    for f in fields:
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and section.get(f.name) is None:
+            raise ConfigError(
+                f"no key {prefix}{f.name}",
+                expected=f"a value for {prefix}{f.name}",
+                remedy=f"Add it to the configuration, or {prefix}{f.name}=... to the command.",
+            )
+    for key, value in section.items():
+        if not dataclasses.is_dataclass(value):
+            require_type(f"{prefix}{key}", value, hints[key])
+    return kind(**section)
+
+
+def require_known(key: str, known: Sequence[str], prefix: str) -> None:
+    """Refuse a key that is not known, naming the nearest that is."""
+    if key in known:
+        return
+    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    raise ConfigError(
+        f"unknown key {prefix}{key}",
+        expected="a key beekit knows",
+        remedy=f"Did you mean {prefix}{near[0]}?"
+        if near
+        else f"Known here: {', '.join(sorted(known)[:20])}.",
+    )
+
+
+def require_type(name: str, value: Any, hint: Any) -> None:
+    """Refuse a value that none of the annotated plain types fits; "true" is not true."""
+    options = typing.get_args(hint) if _is_union(hint) else (hint,)
+    plain = [typing.get_origin(option) or option for option in options]
+    # An enumeration or the like: the Trainer's arguments check those themselves.
+    checkable = all(o in (bool, int, float, str, list, dict, type(None)) for o in plain)
+    if not checkable and not isinstance(value, (dict, list)):
+        return
+    for option in plain:
+        if option is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return
+        if option is int and isinstance(value, int) and not isinstance(value, bool):
+            return
+        if option in (bool, str, list, dict, type(None)) and isinstance(value, option):
+            if option is list and hint == list[str] and not all(isinstance(v, str) for v in value):
+                continue
+            return
+    names = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+    names |= {list: "a list", dict: "keys and values", type(None): "nothing"}
+    raise ConfigError(
+        f"{name}={value!r}",
+        expected=" or ".join(names.get(option, str(option)) for option in plain),
+        remedy="Correct the value.",
+    )
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def mapping(section: Any, name: str) -> Mapping[str, Any]:
+    """A section that holds keys and values.
+
+    Raises:
+        ConfigError: it holds something else.
+    """
+    if isinstance(section, dict):
+        return section
+    raise ConfigError(
+        f"{name}={section!r}", expected="keys and values", remedy=f"Indent them under {name}:."
+    )
+
+
+def _assign(content: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, last = dotted.split(".")
+    for section in sections:
+        if content.get(section) is None:
+            content[section] = {}
+        mapping(content[section], section)
+        content = content[section]
+    content[last] = value
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with the floats of YAML 1.2, so that 5e-5 is a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
+    list("-+0123456789."),
+)
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"{source} is not YAML ({str(error).splitlines()[0]})",
+            expected="key: value lines",
+            remedy="Quote values that hold braces, colons or hashes.",
+        ) from error

@@ -1,0 +1,161 @@
+"""The configuration of `beekit evaluate`: a dataset, a split, and the models of the table."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from beekit.errors import ConfigError
+from beekit.models import model_class, model_names
+from beekit.run.checked import checked, mapping, read_content, require_known, require_type
+from beekit.run.config import EvaluationConfig, SplitConfig, with_sections
+
+# Keys of a model that say which one, and whose embeddings it gets; all others are its settings.
+_OWN_KEYS = ("model", "encoder", "run")
+# The setting that takes item embeddings.
+VECTORS = "vectors"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the table to be.
+
+    Attributes:
+        label: its name there.
+        kind: class of the model.
+        settings: of the class, without item vectors.
+        encoder: whose embeddings of the catalog it gets; None for a model without content.
+        run: run folder the encoder comes from, if so.
+    """
+
+    label: str
+    kind: type
+    settings: Mapping[str, Any]
+    encoder: str | None = None
+    run: str | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything a comparison depends on, under the keys of its YAML file."""
+
+    data: str
+    out: str
+    models: dict[str, Any]
+    encoder: str | None = None
+    text: str | None = None
+    min_value: float | None = None
+    user_min_support: int = 1
+    item_min_support: int = 1
+    unknown_items: str = "error"
+    missing_text: str = "error"
+    duplicates: str = "error"
+    max_seq_length: int | None = None
+    trust_remote_code: bool = False
+    note: str | None = None
+    save_models: bool = False
+    split: SplitConfig = field(default_factory=SplitConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def entries(self) -> list[Entry]:
+        """The models, in the order of the configuration.
+
+        Raises:
+            ConfigError: no such model or setting, a value of the wrong type or outside its range,
+                or a model that knows items by content and no encoder for it.
+        """
+        return [
+            self._entry(label, mapping({} if given is None else given, f"models.{label}"))
+            for label, given in self.models.items()
+        ]
+
+    def _entry(self, label: str, given: Mapping[str, Any]) -> Entry:
+        where = f"models.{label}."
+        kind = model_class(_model_name(str(given.get("model", label)), where))
+        hints = typing.get_type_hints(kind)
+        fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
+        for key, value in given.items():
+            if key in _OWN_KEYS:
+                require_type(f"{where}{key}", value, str)
+                continue
+            require_known(key, [*(set(fields) - {VECTORS}), *_OWN_KEYS], where)
+            require_type(f"{where}{key}", value, hints[key])
+        run = given.get("run")
+        encoder = f"{run}/model" if run else given.get("encoder")
+        if VECTORS in fields:
+            required = fields[VECTORS].default is dataclasses.MISSING
+            if encoder is None and required:
+                encoder = self.encoder
+            if encoder is None and required:
+                raise ConfigError(
+                    f"models.{label} and no encoder",
+                    expected=f"an encoder, since {kind.__name__} knows items by their content",
+                    remedy=f"Add encoder: NAME to the configuration, or {where}encoder.",
+                )
+        elif encoder is not None:
+            raise ConfigError(
+                f"{where}{'run' if run else 'encoder'}",
+                expected=f"no encoder, since {kind.__name__} learns from interactions alone",
+                remedy="Remove that key.",
+            )
+        settings = {key: value for key, value in given.items() if key not in _OWN_KEYS}
+        # Refuses values outside their range now, not when the others have been fitted.
+        content = {VECTORS: np.eye(2, dtype=np.float32)} if encoder is not None else {}
+        kind(**settings, **content)
+        return Entry(label, kind, settings, encoder, run)
+
+
+def load_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
+    """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
+
+    Raises:
+        ConfigError: as `make_comparison`, or a file that cannot be read.
+    """
+    return make_comparison(read_content(path, overrides))
+
+
+def make_comparison(content: Mapping[str, Any]) -> Comparison:
+    """Checked configuration from nested keys and values; `models` may be a list of names.
+
+    Raises:
+        ConfigError: an unknown key, model or setting, or a value that does not fit.
+    """
+    values = with_sections(content)
+    if isinstance(values.get("models"), list):
+        values["models"] = {str(name): None for name in values["models"]}
+    comparison: Comparison = checked(Comparison, values, "")
+    if not comparison.entries():
+        raise ConfigError(
+            "no models", expected="at least one model", remedy="Name some under models."
+        )
+    published = comparison.split.kind == "published"
+    if comparison.split.kind == "none" or published != (comparison.split.test is not None):
+        raise ConfigError(
+            f"split.kind={comparison.split.kind}, split.test={comparison.split.test}",
+            expected="a split that holds something out; files train and test with kind published",
+            remedy="Correct the section split.",
+        )
+    return comparison
+
+
+def _model_name(given: str, where: str) -> str:
+    """The class a name means: capitals, spaces and hyphens do not matter."""
+    plain = {_plain(name): name for name in model_names()}
+    if _plain(given) in plain:
+        return plain[_plain(given)]
+    near = difflib.get_close_matches(_plain(given), plain, n=1, cutoff=0.5)
+    raise ConfigError(
+        f"{where}model={given!r}",
+        expected=f"one of {', '.join(sorted(plain.values()))}",
+        remedy=f"Did you mean {plain[near[0]]}?" if near else f"Write {where}model: EASE.",
+    )
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "").replace(" ", "")

@@ -1,0 +1,205 @@
+"""Several models on one split: one table, with what each cost and which differences are real."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from beekit.data import Dataset
+from beekit.encoders import ItemTokens, embed_items, load_encoder
+from beekit.errors import BeekitError, RunError
+from beekit.evaluation import Evaluation, by_history, by_support, compare, evaluate
+from beekit.evaluation.scoring import usual_metrics
+from beekit.ranking import Model
+from beekit.report import write_report, write_tables
+from beekit.report.meaning import main_metric
+from beekit.run.comparison import VECTORS, Comparison, Entry
+from beekit.run.cost import Cost, measured
+from beekit.run.dataset import describe, load_dataset, load_published
+from beekit.run.environment import environment
+from beekit.run.folder import RunFolder
+from beekit.run.splitting import make_split
+from beekit.split import Split, published_split
+
+logger = logging.getLogger(__name__)
+
+# Models shown in figures by history and popularity: more cannot be told apart.
+_SHOWN = 6
+
+
+def run_comparison(config: Comparison) -> RunFolder:
+    """Fit every model on the split's training part, evaluate it on every test part, write it down.
+
+    A model that cannot be fitted, for want of memory or of an optional package, is left out of the
+    table and named with its reason under `left_out`; the others go on.
+
+    Raises:
+        BeekitError: anything about configuration, data or folder a user can mend, or no model left.
+    """
+    entries = config.entries()
+    folder = RunFolder(Path(config.out))
+    folder.require_unfinished()
+    dataset, split = _data(config)
+    for entry in entries:
+        _require_same_split(entry, dataset, split)
+    metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.write_config(config)
+    split.save(folder.split)
+
+    vectors = _Embeddings(dataset, config)
+    rows: list[dict[str, Any]] = []
+    tests: list[Evaluation] = []
+    left_out: list[dict[str, str]] = []
+    for entry in entries:
+        try:
+            model, cost = _fitted(entry, split, vectors)
+        except BeekitError as error:
+            logger.warning("%s is left out: %s", entry.label, error)
+            left_out.append({"model": entry.label, "reason": str(error)})
+            continue
+        if config.save_models:
+            model.save(folder.models / entry.label)
+        for part in _test_parts(split):
+            evaluation = evaluate(
+                model,
+                split.parts[part],
+                metrics=metrics,
+                top_k=config.evaluation.top_k,
+                model=entry.label,
+                scenario=f"{split.kind}/{part}",
+                seed=config.evaluation.seed,
+            )
+            if part == "test":
+                tests.append(evaluation)
+            rows.append({**evaluation.row(), **_described(entry, cost)})
+            _say(evaluation, cost)
+        del model  # before the next one is fitted, so that memory holds one at a time
+    if not rows:
+        raise RunError(
+            f"none of {len(entries)} models could be fitted ({left_out[0]['reason']})",
+            expected="at least one",
+            remedy="See the reason of each above.",
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    folder.write_results(
+        {
+            "schema": 1,
+            "dataset": describe(dataset),
+            "split": split.summary(),
+            "environment": environment(device),
+            "rows": rows,
+            **({"note": config.note} if config.note else {}),
+            **({"left_out": left_out} if left_out else {}),
+            **_findings(tests, split, metrics),
+        }
+    )
+    write_tables(folder.read_results(), folder.path)
+    write_report([folder.path], folder.report)
+    return folder
+
+
+def _data(config: Comparison) -> tuple[Dataset, Split]:
+    if config.split.kind != "published":
+        dataset = load_dataset(config)
+        return dataset, make_split(dataset.interactions, config.split)
+    dataset, test = load_published(config)
+    return dataset, published_split(dataset.interactions, test)
+
+
+def _test_parts(split: Split) -> list[str]:
+    return [part for part in split.parts if part != "validation"]
+
+
+def _require_same_split(entry: Entry, dataset: Dataset, split: Split) -> None:
+    """Refuse an encoder that may have learnt from what is held out here."""
+    if entry.run is None:
+        return
+    results = RunFolder(Path(entry.run)).read_results()
+    if results["dataset"]["fingerprint"] != dataset.fingerprint:
+        return  # trained elsewhere: nothing of this dataset is known to it
+    if results["split"]["hash"] != split.hash:
+        raise RunError(
+            f"{entry.run} was trained on this dataset under another split",
+            expected=f"the split {split.hash[:12]} that is evaluated here",
+            remedy="Train it again with the same split section, or evaluate it on that one.",
+        )
+
+
+class _Embeddings:
+    """Embeddings of the catalog, computed once an encoder."""
+
+    def __init__(self, dataset: Dataset, config: Comparison) -> None:
+        self.dataset, self.config = dataset, config
+        self.known: dict[str, np.ndarray] = {}
+
+    def of(self, entry: Entry) -> np.ndarray:
+        name = str(entry.encoder)
+        if name not in self.known:
+            encoder = load_encoder(
+                name,
+                max_seq_length=None if entry.run else self.config.max_seq_length,
+                trust_remote_code=self.config.trust_remote_code,
+            )
+            tokens = ItemTokens(encoder, self.dataset.catalog.texts)
+            self.known[name] = embed_items(encoder, tokens, progress=True)
+        return self.known[name]
+
+
+def _fitted(entry: Entry, split: Split, vectors: _Embeddings) -> tuple[Model, Cost]:
+    content = {} if entry.encoder is None else {VECTORS: vectors.of(entry)}
+    with measured() as cost:
+        model: Model = entry.kind(**entry.settings, **content).fit(split.train)
+    return model, cost
+
+
+def _described(entry: Entry, cost: Cost) -> dict[str, Any]:
+    return {
+        "kind": entry.kind.__name__,
+        "settings": dict(entry.settings),
+        "fit_seconds": round(cost.seconds, 3),
+        "fit_memory_mb": round(cost.memory_mb, 1),
+    }
+
+
+def _say(evaluation: Evaluation, cost: Cost) -> None:
+    shown = main_metric(evaluation.metrics)
+    value = f", {shown} {evaluation.metrics[shown]['value']:.4f}" if shown else ""
+    logger.info(
+        "%s on %s: fitted in %.1f s, evaluated in %.1f s%s",
+        evaluation.model,
+        evaluation.scenario,
+        cost.seconds,
+        evaluation.seconds,
+        value,
+    )
+
+
+def _findings(
+    evaluations: Sequence[Evaluation], split: Split, metrics: Sequence[str]
+) -> Mapping[str, Any]:
+    """The best model against every other one, and where each gains."""
+    main = main_metric(metrics)
+    if split.test is None or main is None:
+        return {}
+    ordered = sorted(evaluations, key=lambda e: -e.metrics[main]["value"])
+    best, shown = ordered[0], ordered[:_SHOWN]
+    return {
+        "comparisons": [
+            {
+                "metric": main,
+                "first": best.model,
+                "second": other.model,
+                **dataclasses.asdict(compare(best.per_user[main], other.per_user[main])),
+            }
+            for other in ordered[1:]
+        ],
+        "by_history": by_history(shown, split.test.source, main),
+        "by_support": by_support(shown, split.test, split.interactions.matrix, main),
+    }

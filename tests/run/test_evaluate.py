@@ -1,0 +1,168 @@
+"""Comparisons through the command line: one table, and nothing learnt from what is held out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+
+from beekit import Dataset, cold_start_split, evaluate
+from beekit.cli import main
+from beekit.models import EASE, load_model
+from beekit.run.cost import measured
+
+MODELS = {
+    "random": None,
+    "popularity": None,
+    "EASE": {"regularization": 100},
+    "weak": {"model": "ease", "regularization": 1e6},
+}
+
+
+@pytest.fixture
+def configure(tmp_path, shop_folder):
+    def write(**changes):
+        content = {
+            "data": str(shop_folder),
+            "out": str(tmp_path / "run"),
+            "split": {"kind": "user", "fraction": 0.3},
+            "models": MODELS,
+            "evaluation": {"metrics": ["calibrated_recall@20", "coverage@20"], "top_k": 20},
+            **changes,
+        }
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        return str(path)
+
+    return write
+
+
+def test_folder_holds_table_report_split_and_results(configure, tmp_path, capsys):
+    assert main(["evaluate", configure()]) == 0
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    expected = {"config.yaml", "split", "results.json", "report.html", "table.csv", "table.md"}
+    assert names == expected
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [row["model"] for row in results["rows"]] == list(MODELS)
+    assert all(row["fit_seconds"] >= 0 for row in results["rows"])
+    rows = list(csv.DictReader((tmp_path / "run" / "table.csv").read_text().splitlines()))
+    assert [row["model"] for row in rows] == list(MODELS)
+    best = results["comparisons"][0]["first"]
+    assert {c["second"] for c in results["comparisons"]} == set(MODELS) - {best}
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "By popularity of items" in report
+    assert "Accuracy and cost" in report
+    assert "EASE" in capsys.readouterr().out
+
+
+def test_rows_are_what_the_library_says(configure, tmp_path, shop_dataset):
+    split = {"kind": "cold_start", "items": 40, "warm_fraction": 0.2, "seed": 3}
+    assert main(["evaluate", configure(split=split)]) == 0
+    rows = json.loads((tmp_path / "run" / "results.json").read_text())["rows"]
+    ours = cold_start_split(shop_dataset.interactions, items=40, warm_fraction=0.2, seed=3)
+    model = EASE(regularization=100).fit(ours.train)
+    for part in ("test", "warm", "overall"):
+        expected = evaluate(model, ours.parts[part], top_k=20, metrics=["calibrated_recall@20"])
+        (row,) = [r for r in rows if r["model"] == "EASE" and r["scenario"] == f"cold_start/{part}"]
+        assert row["metrics"]["calibrated_recall@20"] == expected.metrics["calibrated_recall@20"]
+
+
+def test_published_files_are_taken_as_they_are(configure, tmp_path, shop_dataset):
+    X = shop_dataset.interactions
+    users = np.repeat(X.user_ids, np.diff(X.matrix.indptr))
+    items = X.item_ids[X.matrix.indices]
+    is_test = np.random.default_rng(0).random(len(users)) < 0.2
+    folder = tmp_path / "published"
+    folder.mkdir()
+    for name, keep in (("train.csv", ~is_test), ("test.csv", is_test)):
+        rows = zip(users[keep], items[keep], strict=True)
+        lines = ["user_id,item_id", *(f"{user},{item}" for user, item in rows)]
+        (folder / name).write_text("\n".join(lines) + "\n")
+    split = {"kind": "published", "train": "train.csv", "test": "test.csv"}
+    assert main(["evaluate", configure(data=str(folder), split=split)]) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["split"]["test"]["targets"] == int(is_test.sum())
+    assert results["split"]["train"]["interactions"] == int((~is_test).sum())
+
+
+def test_zero_shot_asks_every_user(configure, tmp_path, shop_dataset):
+    config = configure(split={"kind": "zero_shot"}, models=["random"])
+    assert main(["evaluate", config]) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    lengths = np.diff(shop_dataset.interactions.matrix.indptr)
+    assert results["rows"][0]["users"] == (lengths >= 2).sum()
+
+
+def test_models_are_kept_when_asked_for(configure, tmp_path, shop_dataset):
+    assert main(["evaluate", configure(save_models=True, models={"EASE": None})]) == 0
+    model = load_model(tmp_path / "run" / "models" / "EASE")
+    X = shop_dataset.interactions.matrix
+    assert model.recommend(X, 5)[0].shape == (X.shape[0], 5)
+
+
+def test_a_model_that_cannot_be_fitted_is_left_out_with_its_reason(
+    configure, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("beekit.models.linear.ease.predicted_bytes", lambda *_: 10**18)
+    assert main(["evaluate", configure()]) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [row["model"] for row in results["rows"]] == ["random", "popularity"]
+    assert [one["model"] for one in results["left_out"]] == ["EASE", "weak"]
+    assert "Use SANSA" in results["left_out"][0]["reason"]
+    assert "could not be fitted" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"models": {"EASI": None}}, "Did you mean EASE?"),
+        ({"models": {"EASE": {"regularisation": 1}}}, "Did you mean models.EASE.regularization?"),
+        ({"models": {"EASE": {"regularization": "much"}}}, "expected a number"),
+        ({"models": {"EASE": {"regularization": -1}}}, "above 0"),
+        ({"models": {"EASE": {"encoder": "x"}}}, "learns from interactions alone"),
+        ({"models": {}}, "at least one model"),
+        ({"modles": {}}, "Did you mean models?"),
+        ({"split": {"kind": "none"}}, "holds something out"),
+        ({"split": {"kind": "user", "test": "x"}}, "split"),
+        ({"split": {"kind": "time", "items": 3}}, "Remove split.items"),
+        ({"evaluation": {"metrics": ["recal@20"]}}, "Did you mean recall@20?"),
+    ],
+)
+def test_what_cannot_be_understood_is_said_in_one_line(configure, capsys, changes, message):
+    assert main(["evaluate", configure(**changes)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("beekit: ")
+    assert message in error
+
+
+def test_an_encoder_that_may_know_the_held_out_items_is_refused(
+    configure, tmp_path, capsys, encoder_folder, shop_folder
+):
+    run = tmp_path / "trained"
+    run.mkdir()
+    shutil.copytree(encoder_folder, run / "model")
+    fingerprint = Dataset.load(shop_folder).fingerprint
+    split = {"kind": "cold_start", "items": 40}
+    config = configure(split=split, models={"tuned": {"model": "ContentBased", "run": str(run)}})
+
+    def trained_on(fingerprint, split_hash):
+        described = {"dataset": {"fingerprint": fingerprint}, "split": {"hash": split_hash}}
+        (run / "results.json").write_text(json.dumps(described))
+
+    trained_on(fingerprint, "another")
+    assert main(["evaluate", config]) == 2
+    assert "under another split" in capsys.readouterr().err
+    trained_on("another dataset", "another")
+    assert main(["evaluate", config]) == 0
+
+
+def test_cost_sees_time_and_memory():
+    with measured() as cost:
+        block = np.ones(30_000_000)
+        block.sum()
+    assert cost.seconds > 0
+    assert 200 < cost.memory_mb < 400
