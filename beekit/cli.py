@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     whom.add_argument("--users", help="Parquet or CSV file with user_id and item_id")
     recommend.add_argument("--k", type=int, default=10, help="how many items (default 10)")
     recommend.add_argument("--candidates", default="all", help="cold or all (default)")
+    recommend.add_argument("--model", metavar="NAME", help="a model kept by `beekit evaluate`")
     recommend.add_argument("--json", action="store_true", help="JSON, one line a user with --users")
     recommend.set_defaults(run=_recommend)
 
@@ -127,7 +128,7 @@ def _index(options: argparse.Namespace) -> None:
 def _recommend(options: argparse.Namespace) -> None:
     from beekit.run.serve import Server, read_histories
 
-    server = Server.open(options.path)
+    server = Server.open(options.path, options.model)
     if options.users:
         users, histories = read_histories(options.users)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -92,6 +92,16 @@ def positions(ids: pa.Array, among: np.ndarray | pa.Array) -> np.ndarray:
         return np.full(len(ids), -1, dtype=np.int64)
     found = pc.index_in(ids, value_set=known)
     return np.asarray(found.fill_null(-1).to_numpy(), dtype=np.int64)
+
+
+def lookup(given: Sequence[object], among: np.ndarray | pa.Array) -> np.ndarray:
+    """Where ids as a person writes them stand in `among`: "12" finds 12; -1 for an unknown one."""
+    known = as_ids(among)
+    if pa.types.is_integer(known.type):
+        # Text from a command line; what is not an integer is none of these.
+        numbers = [int(str(i)) if str(i).lstrip("-").isdigit() else None for i in given]
+        return positions(pa.array(numbers, pa.int64()), known)
+    return positions(pa.array([str(i) for i in given], pa.large_string()), known)
 
 
 def digest(*arrays: np.ndarray | pa.Array) -> str:

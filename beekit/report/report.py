@@ -18,6 +18,7 @@ from beekit.report.summary import summarise
 from beekit.report.table import metric_names, results_table
 
 _SCHEMA = 1
+_PARTS = ("validation", "test", "warm", "overall")
 _CURVES = ("loss_curve", "validation_curve")
 
 
@@ -107,7 +108,7 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         "dataset": result["dataset"],
         "split": split,
         "split_meaning": split_meaning(split["kind"]),
-        "parts": {part: split[part] for part in ("validation", "test") if split.get(part)},
+        "parts": {part: split[part] for part in _PARTS if split.get(part)},
         "table": results_table([result], [name]),
         "comparisons": _by_pair(result.get("comparisons") or []),
         "training": training,

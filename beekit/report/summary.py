@@ -116,11 +116,8 @@ def _without_tuned(
     setting: str, metric: str, measured: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
     best = max(measured, key=lambda model: measured[model]["value"])
-    models = "model" if len(measured) == 1 else "models"
-    return [
-        f"This run holds {len(measured)} {models} and no fine-tuned one.",
-        f"{setting}, the highest {metric} is that of {best}, {_stated(measured[best])}.",
-    ]
+    among = f" of {len(measured)} models" if len(measured) > 1 else ""
+    return [f"{setting}, the highest {metric}{among} is that of {best}, {_stated(measured[best])}."]
 
 
 def _clears(above: Mapping[str, Any], below: Mapping[str, Any]) -> bool:

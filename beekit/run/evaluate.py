@@ -24,6 +24,7 @@ from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset, load_published
 from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
+from beekit.run.known_items import KnownItems
 from beekit.run.splitting import make_split
 from beekit.split import Split, published_split
 
@@ -53,7 +54,8 @@ def run_comparison(config: Comparison) -> RunFolder:
     folder.write_config(config)
     split.save(folder.split)
 
-    vectors = _Embeddings(dataset, config)
+    vectors = Embeddings(dataset, config)
+    known = KnownItems.of(dataset.catalog, split.training_item_ids)
     rows: list[dict[str, Any]] = []
     tests: list[Evaluation] = []
     left_out: list[dict[str, str]] = []
@@ -65,7 +67,8 @@ def run_comparison(config: Comparison) -> RunFolder:
             left_out.append({"model": entry.label, "reason": str(error)})
             continue
         if config.save_models:
-            model.save(folder.models / entry.label)
+            model.save(folder.model_folder(entry.label))
+            known.save(folder.model_folder(entry.label))
         for part in _test_parts(split):
             evaluation = evaluate(
                 model,
@@ -132,7 +135,7 @@ def _require_same_split(entry: Entry, dataset: Dataset, split: Split) -> None:
         )
 
 
-class _Embeddings:
+class Embeddings:
     """Embeddings of the catalog, computed once an encoder."""
 
     def __init__(self, dataset: Dataset, config: Comparison) -> None:
@@ -152,7 +155,7 @@ class _Embeddings:
         return self.known[name]
 
 
-def _fitted(entry: Entry, split: Split, vectors: _Embeddings) -> tuple[Model, Cost]:
+def _fitted(entry: Entry, split: Split, vectors: Embeddings) -> tuple[Model, Cost]:
     content = {} if entry.encoder is None else {VECTORS: vectors.of(entry)}
     with measured() as cost:
         model: Model = entry.kind(**entry.settings, **content).fit(split.train)

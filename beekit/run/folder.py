@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import yaml
 from transformers.trainer_utils import get_last_checkpoint
@@ -55,6 +56,31 @@ class RunFolder:
     def models(self) -> Path:
         """Fitted models of a comparison that keeps them."""
         return self.path / "models"
+
+    def kept_models(self) -> list[str]:
+        """Labels of the models kept here."""
+        if not self.models.is_dir():
+            return []
+        return sorted(unquote(p.name) for p in self.models.iterdir() if p.name[0] != ".")
+
+    def model_folder(self, label: str) -> Path:
+        """Where a model of a comparison is kept; a label may hold what a path must not."""
+        return self.models / quote(label, safe=" ,+()")
+
+    def kept_model(self, label: str) -> Path:
+        """Folder of a model kept here.
+
+        Raises:
+            RunError: there is none of that label.
+        """
+        if label not in self.kept_models():
+            kept = ", ".join(self.kept_models())
+            raise RunError(
+                f"no model {label!r} kept in {self.path}",
+                expected=f"one of {kept}" if kept else "a comparison made with save_models=true",
+                remedy="Choose one of those." if kept else "Evaluate again with save_models=true.",
+            )
+        return self.model_folder(label)
 
     @property
     def results(self) -> Path:

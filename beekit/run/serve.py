@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import scipy.sparse as sp
 
 from beekit.data import Catalog, ids
 from beekit.data.tables import id_column, read_file
 from beekit.errors import ConfigError, DataError, RunError
 from beekit.index import ItemIndex
-from beekit.ranking import Recommendations
+from beekit.models import load_model
+from beekit.ranking import Recommendations, Recommender
 from beekit.run.folder import RunFolder
+from beekit.run.known_items import KnownItems
 
 
 def save_index(folder: RunFolder, index: ItemIndex, catalog: Catalog, trained: np.ndarray) -> None:
@@ -30,59 +30,45 @@ def save_index(folder: RunFolder, index: ItemIndex, catalog: Catalog, trained: n
         trained: ids of the items with a training interaction; the others are cold.
     """
     index.save(folder.index)
-    item_ids, trained_ids = ids.as_ids(catalog.item_ids), ids.as_ids(trained)
-    if item_ids.type != trained_ids.type:  # one new text id among integers makes all ids text
-        item_ids, trained_ids = (one.cast(pa.large_string()) for one in (item_ids, trained_ids))
-    cold = ids.positions(item_ids, trained_ids) < 0
-    described = pa.table(
-        {
-            "item_id": item_ids,
-            "label": pa.array(catalog.labels(np.arange(len(catalog))), pa.string()),
-            "cold": pa.array(cold),
-        }
-    )
-    partial = folder.index / ".items.parquet.partial"
-    pq.write_table(described, partial)
-    partial.rename(folder.index / "items.parquet")
+    KnownItems.of(catalog, trained).save(folder.index)
 
 
 @dataclass(frozen=True)
 class Server:
-    """An index with names and the set of cold items, ready to recommend.
+    """An index or model with what is known of its items, ready to recommend.
 
     Attributes:
-        index: the run's item index.
-        labels: (items,) names for people.
-        cold: (items,) bool, no interaction in training.
+        recommender: the run's item index, or one of a comparison's models.
+        items: in its order.
     """
 
-    index: ItemIndex
-    labels: list[str]
-    cold: np.ndarray
+    recommender: Recommender
+    items: KnownItems
 
     @classmethod
-    def open(cls, run: str | Path) -> Server:
-        """Load what a run folder serves.
+    def open(cls, run: str | Path, model: str | None = None) -> Server:
+        """Load what a run folder serves: its index, or a model kept by `beekit evaluate`.
 
         Raises:
-            RunError: no run, or one without an index.
+            RunError: no run, one without an index, or without that model.
         """
         folder = RunFolder(Path(run))
         if not folder.config.is_file():
             raise RunError(
                 f"no config.yaml in {folder.path}",
-                expected="a run folder made by `beekit train`",
+                expected="a run folder made by `beekit train` or `beekit evaluate`",
                 remedy="Check the path.",
             )
-        index = ItemIndex.load(folder.index)
-        if not (folder.index / "items.parquet").is_file():
+        if model is not None:
+            place = folder.kept_model(model)
+            return cls(load_model(place), KnownItems.load(place))
+        if not folder.index.exists() and folder.kept_models():
             raise RunError(
-                f"no items.parquet in {folder.index}",
-                expected="an index made by `beekit index`",
-                remedy="Make it again with `beekit index RUN`.",
+                f"{folder.path} keeps the models {', '.join(folder.kept_models())}",
+                expected="the name of one of them",
+                remedy="Add --model NAME.",
             )
-        items = pq.read_table(folder.index / "items.parquet")
-        return cls(index, items["label"].to_pylist(), np.asarray(items["cold"]))
+        return cls(ItemIndex.load(folder.index), KnownItems.load(folder.index))
 
     def candidates(self, which: str) -> np.ndarray | None:
         """Item indices for "cold" or "all" (None: no restriction).
@@ -96,13 +82,13 @@ class Server:
             )
         if which == "all":
             return None
-        if not self.cold.any():
+        if not self.items.cold.any():
             raise ConfigError(
                 "candidates cold, and a run whose training saw every item",
                 expected="items without a training interaction",
                 remedy="Use --candidates all.",
             )
-        return np.flatnonzero(self.cold)
+        return np.flatnonzero(self.items.cold)
 
     def histories(self, histories: Sequence[Sequence[object]]) -> sp.csr_array:
         """X (users, items) from the caller's item ids.
@@ -111,19 +97,19 @@ class Server:
             DataError: an id the index does not have.
         """
         flat = [item for history in histories for item in history]
-        columns = self.index.indices_of(flat)
+        columns = ids.lookup(flat, self.items.item_ids)
         unknown = [str(item) for item, column in zip(flat, columns, strict=True) if column < 0]
         if unknown:
-            known = ", ".join(map(str, self.index.item_ids[:3]))
+            known = ", ".join(map(str, self.items.item_ids[:3]))
             raise DataError(
-                f"no item {', '.join(unknown[:5])} in the index",
+                f"no item {', '.join(unknown[:5])} in the run",
                 expected=f"item ids of the run's dataset, such as {known}",
                 remedy="Correct the ids of the history.",
             )
         rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
         X = sp.csr_array(
             (np.ones(len(flat), dtype=np.float32), (rows, columns)),
-            shape=(len(histories), len(self.index)),
+            shape=(len(histories), len(self.items)),
         )
         X.data[:] = 1  # an id named twice counts once
         return X
@@ -132,16 +118,16 @@ class Server:
         """The k best items of each history among the candidates."""
         if k < 1:
             raise ConfigError(f"k={k}", expected="at least 1", remedy="Ask for more.")
-        return self.index.recommend(X, k, self.candidates(candidates))
+        return self.recommender.recommend(X, k, self.candidates(candidates))
 
     def describe(self, items: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
         """One user's list for people and programs: item_id, label, score, cold."""
         return [
             {
-                "item_id": ids.plain(self.index.item_ids[item]),
-                "label": self.labels[item],
+                "item_id": ids.plain(self.items.item_ids[item]),
+                "label": self.items.labels[item],
                 "score": round(float(score), 6),
-                "cold": bool(self.cold[item]),
+                "cold": bool(self.items.cold[item]),
             }
             for item, score in zip(items, scores, strict=True)
             if item >= 0

@@ -7,6 +7,8 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -166,3 +168,53 @@ def test_cost_sees_time_and_memory():
         block.sum()
     assert cost.seconds > 0
     assert 200 < cost.memory_mb < 400
+
+
+def keep(configure, tmp_path, shop, encoder_folder, models) -> str:
+    """A comparison over a copy of the shop, its models kept."""
+    shop.save(tmp_path / "shop")
+    config = configure(
+        data=str(tmp_path / "shop"),
+        encoder=str(encoder_folder),
+        text="{text}",
+        split={"kind": "cold_start", "items": 40},
+        models=models,
+        save_models=True,
+    )
+    assert main(["evaluate", config]) == 0
+    return str(tmp_path / "run")
+
+
+def test_new_items_reach_a_kept_model_without_fitting_it_again(
+    configure, tmp_path, shop, encoder_folder, capsys
+):
+    fixed = {"model": "FixedSideELSA", "side": "decoder", "epochs": 2}
+    run = keep(configure, tmp_path, shop, encoder_folder, {"fixed, side": fixed})
+    items = pq.read_table(tmp_path / "shop" / "items.parquet")
+    like = items.slice(0, 1).to_pylist()[0]
+    new = pa.Table.from_pylist([{**like, "item_id": 7777}], schema=items.schema)
+    pq.write_table(pa.concat_tables([items, new]), tmp_path / "shop" / "items.parquet")
+    assert main(["index", run, "--model", "fixed, side"]) == 0
+    assert "1 new item" in capsys.readouterr().out
+    ask = ["recommend", run, "--model", "fixed, side", "--history", "1,2", "--candidates", "cold"]
+    assert main([*ask, "--k", "60", "--json"]) == 0
+    ranked = {one["item_id"]: one["score"] for one in json.loads(capsys.readouterr().out)}
+    assert len(ranked) == 51  # cold in test and validation, and the new one
+    # The new item reads as its model does, so it scores as that does.
+    assert main([*ask[:-2], "--k", "60", "--json"]) == 0
+    everything = {one["item_id"]: one["score"] for one in json.loads(capsys.readouterr().out)}
+    assert ranked[7777] == pytest.approx(everything[like["item_id"]], abs=1e-5)
+    assert main(["index", run, "--model", "fixed, side"]) == 0
+    assert "0 new items" in capsys.readouterr().out
+
+
+def test_a_model_that_knows_items_by_interactions_alone_takes_no_new_ones(
+    configure, tmp_path, shop, encoder_folder, capsys
+):
+    run = keep(configure, tmp_path, shop, encoder_folder, {"EASE": None})
+    assert main(["index", run, "--model", "EASE"]) == 2
+    assert "by their content" in capsys.readouterr().err
+    assert main(["recommend", run, "--history", "1"]) == 2
+    assert "Add --model NAME" in capsys.readouterr().err
+    assert main(["recommend", run, "--history", "1", "--model", "SLIM"]) == 2
+    assert "expected one of EASE" in capsys.readouterr().err

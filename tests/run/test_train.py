@@ -82,7 +82,7 @@ def test_model_is_a_plain_sentence_transformer_with_the_vectors_of_the_index(run
 
     model = SentenceTransformer(str(run.model), device="cpu")
     embedded = model.encode(shop_dataset.catalog.texts[:20], normalize_embeddings=True)
-    index = Server.open(run.path).index
+    index = Server.open(run.path).recommender
     np.testing.assert_allclose(index.item_vectors[:20], embedded, atol=2e-6)
 
 
@@ -138,7 +138,7 @@ def test_a_new_item_is_indexed_cold_and_recommendable(run, shop, tmp_path, capsy
     assert main(["index", str(moved.path)]) == 0
     capsys.readouterr()
     before, after = Server.open(run.path), Server.open(moved.path)
-    assert after.cold.sum() == before.cold.sum() + 1
+    assert after.items.cold.sum() == before.items.cold.sum() + 1
     assert (
         main(["recommend", str(moved.path), "--history", "1", "--candidates", "cold", "--json"])
         == 0

@@ -1,0 +1,58 @@
+"""New items for a model kept by `beekit evaluate`, without fitting it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from beekit.errors import RunError
+from beekit.models import load_model
+from beekit.ranking import Model
+from beekit.run.comparison import load_comparison
+from beekit.run.dataset import load_dataset
+from beekit.run.evaluate import Embeddings
+from beekit.run.folder import RunFolder
+from beekit.run.known_items import KnownItems
+
+
+@runtime_checkable
+class Extendable(Protocol):
+    """A model that takes new items by their vectors."""
+
+    def add_items(self, vectors: np.ndarray) -> Self:
+        """Append items (new items, dims) after those it knows."""
+        ...
+
+
+def add_new_items(run: str | Path, label: str) -> int:
+    """Give a kept model the items that its dataset folder has now and it does not know yet.
+
+    The new items are embedded with the model's encoder and stand after the others, cold.
+
+    Returns:
+        how many were added.
+
+    Raises:
+        RunError: no such model, or one that knows items by their interactions alone.
+    """
+    folder = RunFolder(Path(run))
+    place = folder.kept_model(label)
+    config = load_comparison(str(folder.config))
+    (entry,) = (entry for entry in config.entries() if entry.label == label)
+    model: Model = load_model(place)
+    if not isinstance(model, Extendable):
+        raise RunError(
+            f"{label}, a model of kind {entry.kind.__name__}",
+            expected="one that knows items by their content, and has `add_items`",
+            remedy="Evaluate again over the new catalog.",
+        )
+    known = KnownItems.load(place)
+    dataset = load_dataset(config)
+    new = known.new_in(dataset.catalog)
+    if len(new):
+        model.add_items(Embeddings(dataset, config).of(entry)[new])
+        model.save(place)
+        known.with_cold(dataset.catalog, new).save(place)
+    return len(new)

@@ -1,0 +1,91 @@
+"""What a run that serves says of its items: id, name, and whether training knew them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from beekit.data import Catalog, ids
+from beekit.errors import RunError
+
+_FILE = "items.parquet"
+
+
+@dataclass(frozen=True)
+class KnownItems:
+    """Items in the order of an index or model.
+
+    Attributes:
+        item_ids: (items,) the caller's ids.
+        labels: (items,) names for people.
+        cold: (items,) bool, no interaction in training.
+    """
+
+    item_ids: np.ndarray
+    labels: list[str]
+    cold: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @classmethod
+    def of(cls, catalog: Catalog, trained: np.ndarray) -> KnownItems:
+        """A catalog's items; cold are all but those with the ids `trained`."""
+        item_ids, trained_ids = ids.as_ids(catalog.item_ids), ids.as_ids(trained)
+        if item_ids.type != trained_ids.type:  # one new text id among integers makes all ids text
+            item_ids, trained_ids = (one.cast(pa.large_string()) for one in (item_ids, trained_ids))
+        cold = ids.positions(item_ids, trained_ids) < 0
+        return cls(ids.to_numpy(item_ids), catalog.labels(np.arange(len(catalog))), cold)
+
+    def with_cold(self, catalog: Catalog, new: np.ndarray) -> KnownItems:
+        """These items, followed by items `new` (indices) of a catalog that training never saw."""
+        added = ids.as_ids(catalog.item_ids[new])
+        known = ids.as_ids(self.item_ids)
+        if added.type != known.type:
+            added, known = (one.cast(pa.large_string()) for one in (added, known))
+        return KnownItems(
+            ids.to_numpy(pa.concat_arrays([known, added])),
+            [*self.labels, *catalog.labels(new)],
+            np.concatenate([self.cold, np.ones(len(new), dtype=bool)]),
+        )
+
+    def new_in(self, catalog: Catalog) -> np.ndarray:
+        """Item indices of a catalog whose ids are not among these."""
+        given, known = ids.as_ids(catalog.item_ids), ids.as_ids(self.item_ids)
+        if given.type != known.type:
+            given, known = (one.cast(pa.large_string()) for one in (given, known))
+        return np.flatnonzero(ids.positions(given, known) < 0)
+
+    def save(self, folder: Path) -> None:
+        """Write `items.parquet`, whole or not at all."""
+        table = pa.table(
+            {
+                "item_id": ids.as_ids(self.item_ids),
+                "label": pa.array(self.labels, pa.string()),
+                "cold": pa.array(self.cold),
+            }
+        )
+        partial = folder / f".{_FILE}.partial"
+        pq.write_table(table, partial)
+        partial.rename(folder / _FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> KnownItems:
+        """The items written in a folder.
+
+        Raises:
+            RunError: there are none.
+        """
+        if not (folder / _FILE).is_file():
+            raise RunError(
+                f"no {_FILE} in {folder}",
+                expected="an index made by `beekit index`, or a model kept by `beekit evaluate`",
+                remedy="Make it again with `beekit index RUN`.",
+            )
+        items = pq.read_table(folder / _FILE)
+        item_ids = ids.to_numpy(ids.as_ids(items["item_id"]))
+        return cls(item_ids, items["label"].to_pylist(), np.asarray(items["cold"]))
