@@ -70,6 +70,15 @@ def _parser() -> argparse.ArgumentParser:
 
     index = commands.add_parser("index", help="embed a run's catalog again and index it")
     index.add_argument("path", metavar="RUN")
+    index.add_argument(
+        "--factory",
+        default="Flat",
+        metavar="STRING",
+        help="FAISS factory string, such as IVF256,Flat or HNSW32 (default: Flat, exact search)",
+    )
+    index.add_argument(
+        "--model", metavar="NAME", help="give a model kept by `beekit evaluate` the new items alone"
+    )
     index.set_defaults(run=_index)
 
     recommend = commands.add_parser("recommend", help="items for a history, from a run's index")
@@ -119,10 +128,22 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _index(options: argparse.Namespace) -> None:
+    if options.model:
+        from beekit.run.extend import add_new_items
+
+        added = add_new_items(options.path, options.model)
+        print(f"{added:,} new item{'' if added == 1 else 's'} added to {options.model}")
+        return
     from beekit.run.reindex import reindex
 
-    folder = reindex(options.path)
+    folder, quality = reindex(options.path, options.factory)
     print(f"index of {options.path} written to {folder.index}")
+    if quality is not None:
+        print(
+            f"{quality.factory}: recall@{quality.k} {quality.recall:.4f} against exact search, "
+            f"{quality.single_ms:.2f} ms for a user alone, {quality.batch_us:.0f} µs each for "
+            f"{quality.users:,} together"
+        )
 
 
 def _recommend(options: argparse.Namespace) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
 import faiss
 import numpy as np
-import pyarrow as pa
 import scipy.sparse as sp
 
-from beekit.data.ids import as_ids, digest, positions
-from beekit.errors import RunError
+from beekit.data.ids import digest, lookup
+from beekit.errors import ConfigError, RunError
 from beekit.files import replacing_folder
+from beekit.index.approximate import ApproximateSearch, Effort
 from beekit.index.exact import ExactSearch
+from beekit.index.factory import trained
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import as_csr, candidate_indices
 
@@ -22,14 +25,31 @@ class ItemIndex:
     """Recommends by inner product of user vectors X E with item vectors D.
 
     For an encoder both sides are A, the L2-normalised item embeddings; for a linear item-item model
-    they are its factors, B = E Dᵀ. Search is exact (a flat index) and its ranking does not depend
-    on the batch size; ties rank the lower item index first.
+    they are its factors, B = E Dᵀ. Unless another factory is given, search is exact (a flat index)
+    and its ranking does not depend on the batch size; ties rank the lower item index first.
+
+    With another factory FAISS proposes items, from a part of the catalog or from compressed
+    vectors, and the proposed are ranked by their exact inner products. What holds then: no seen
+    item, no item but candidates, lists as long as candidates allow (exact search answers where
+    the index comes back short, and where it costs no more, such as for few candidates; its first
+    use takes three times the memory of the vectors), and scores that are exact. Which items are
+    proposed is approximate: `beekit.index.measure_index` says how well. It depends on the user,
+    k, candidates and effort alone, but for FAISS's rounding: it picks cells, and applies
+    transforms, with float32 products whose last bits depend on the size of a batch.
 
     Args:
         item_vectors: D (items, dims) float32.
         item_ids: (items,) the caller's ids; item indices without them.
         user_side: E (items, dims) float32 that maps a history to a user vector; D without it.
-        gpu: search on the first GPU; by default where FAISS finds one.
+        gpu: search on the first GPU; by default where FAISS finds one. Exact search and IVF have
+            a form for it; HNSW, and PQ without IVF, stay on the CPU.
+        factory: "Flat", or a FAISS factory string: "IVF256,Flat", "HNSW32", "IVF256,PQ48x8",
+            "OPQ48,IVF256,PQ48x8". Trained on the item vectors.
+        effort: how far to look; may be set anew on the index at any time. Without meaning for
+            Flat.
+
+    Raises:
+        ConfigError: a factory that is none, or that so few items cannot train.
     """
 
     scores_cold_items = True
@@ -41,6 +61,8 @@ class ItemIndex:
         *,
         user_side: np.ndarray | None = None,
         gpu: bool | None = None,
+        factory: str = "Flat",
+        effort: Effort | None = None,
     ) -> None:
         self.item_vectors = np.ascontiguousarray(item_vectors, dtype=np.float32)
         self.item_ids = np.arange(len(item_vectors)) if item_ids is None else np.asarray(item_ids)
@@ -51,7 +73,13 @@ class ItemIndex:
                 "expected one id a vector"
             )
         self.gpu = faiss.get_num_gpus() > 0 if gpu is None else gpu
+        self.factory = factory
+        self.effort = effort or Effort()
         self._searches: dict[str, ExactSearch] = {}
+        self._approximate: ApproximateSearch | None = None
+        if factory != "Flat":
+            index = trained(factory, self.item_vectors)
+            self._approximate = ApproximateSearch(index, self.item_vectors, gpu=self.gpu)
 
     def __len__(self) -> int:
         return len(self.item_vectors)
@@ -83,8 +111,29 @@ class ItemIndex:
             item indices (users, k) int64, scores (users, k) float32.
         """
         allowed = candidate_indices(candidates, len(self))
-        search = self._search(allowed)
         X = as_csr(X)
+        if self._approximate is None:
+            return self._exactly(X, k, allowed, exclude_seen, batch_size)
+        ranked, scores, left = self._approximate.recommend(
+            self.user_vectors,
+            X,
+            k,
+            allowed,
+            exclude_seen=exclude_seen,
+            batch_size=batch_size,
+            effort=self.effort,
+        )
+        if left.any():
+            left = np.flatnonzero(left)
+            exact = self._exactly(X[left], k, allowed, exclude_seen, batch_size)
+            ranked[left], scores[left] = exact
+        return ranked, scores
+
+    def _exactly(
+        self, X: sp.csr_array, k: int, allowed: np.ndarray, exclude_seen: bool, batch_size: int
+    ) -> Recommendations:
+        """`recommend` by flat search."""
+        search = self._search(allowed)
         seen = sp.csr_array(X[:, allowed]) if exclude_seen else sp.csr_array(X.shape)
         n_seen = np.diff(seen.indptr)
         ranked = np.full((X.shape[0], k), -1, dtype=np.int64)
@@ -116,28 +165,32 @@ class ItemIndex:
 
     def indices_of(self, item_ids: list[object]) -> np.ndarray:
         """Item indices of the caller's ids; -1 for an id the index does not have."""
-        known = as_ids(self.item_ids)
-        if pa.types.is_integer(known.type):
-            # Text from a command line; what is not an integer is no id of this index.
-            numbers = [int(str(i)) if str(i).lstrip("-").isdigit() else None for i in item_ids]
-            return positions(pa.array(numbers, pa.int64()), known)
-        return positions(pa.array([str(i) for i in item_ids], pa.large_string()), known)
+        return lookup(item_ids, self.item_ids)
 
     def save(self, folder: str | Path) -> None:
-        """Write `items.faiss` and `index.json` (item ids and digest), whole or not at all."""
+        """Write the index, whole or not at all.
+
+        `items.faiss` holds the vectors and `index.json` item ids, factory, effort and digests;
+        `users.faiss` the user side and `approximate.faiss` the trained index, where there are any.
+        """
         with replacing_folder(folder) as staging:
             faiss.write_index(_flat(self.item_vectors), str(staging / "items.faiss"))
             described = {
                 "item_ids": self.item_ids.tolist(),
                 "vectors": digest(self.item_vectors.view(np.int32)),
+                "factory": self.factory,
             }
+            if self._approximate is not None:
+                faiss.write_index(self._approximate.index, str(staging / "approximate.faiss"))
+                described["approximate"] = _file_digest(staging / "approximate.faiss")
+                described["effort"] = dataclasses.asdict(self.effort)
             (staging / "index.json").write_text(json.dumps(described))
             if self.user_side is not None:
                 faiss.write_index(_flat(self.user_side), str(staging / "users.faiss"))
 
     @classmethod
     def load(cls, folder: str | Path, *, gpu: bool | None = None) -> ItemIndex:
-        """The index saved in a folder.
+        """The index saved in a folder; it is not trained again.
 
         Raises:
             RunError: there is none, or its parts do not belong together.
@@ -150,24 +203,38 @@ class ItemIndex:
                 remedy="Make it with `beekit index RUN`.",
             )
         try:
-            described = json.loads((folder / "index.json").read_text())
-            vectors = _vectors(folder / "items.faiss")
-            intact = digest(vectors.view(np.int32)) == described["vectors"]
-        except (ValueError, KeyError, TypeError, RuntimeError):
-            intact = False
-        if not intact:
+            return cls._read(folder, gpu)
+        except (ValueError, KeyError, TypeError, RuntimeError, OSError, ConfigError) as error:
             raise RunError(
-                f"items.faiss and index.json in {folder} are broken or differ",
+                f"items.faiss, index.json and what lies beside them in {folder} are broken or "
+                "differ",
                 expected="whole files, written together",
                 remedy="Make the index again with `beekit index RUN`.",
-            )
+            ) from error
+
+    @classmethod
+    def _read(cls, folder: Path, gpu: bool | None) -> ItemIndex:
+        """The index in a folder; an error of any kind where its files are not as written."""
+        described = json.loads((folder / "index.json").read_text())
+        vectors = _vectors(folder / "items.faiss")
+        if digest(vectors.view(np.int32)) != described["vectors"]:
+            raise ValueError("items.faiss is not the one index.json was written with")
         item_ids = np.array(
             described["item_ids"],
             dtype=object if isinstance(next(iter(described["item_ids"]), 0), str) else np.int64,
         )
         has_user_side = (folder / "users.faiss").is_file()
         user_side = _vectors(folder / "users.faiss") if has_user_side else None
-        return cls(vectors, item_ids, user_side=user_side, gpu=gpu)
+        index = cls(vectors, item_ids, user_side=user_side, gpu=gpu)
+        index.factory = described.get("factory", "Flat")  # older folders are all flat
+        if index.factory != "Flat":
+            # Before FAISS reads it: a broken file can ask for any amount of memory.
+            if _file_digest(folder / "approximate.faiss") != described["approximate"]:
+                raise ValueError("approximate.faiss is not the one index.json was written with")
+            approximate = faiss.read_index(str(folder / "approximate.faiss"))
+            index.effort = Effort(**described["effort"])
+            index._approximate = ApproximateSearch(approximate, vectors, gpu=index.gpu)
+        return index
 
     def _search(self, allowed: np.ndarray) -> ExactSearch:
         """A search over the candidates alone; the last one used is kept."""
@@ -183,6 +250,11 @@ def _flat(vectors: np.ndarray) -> faiss.IndexFlatIP:
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     return index
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _vectors(path: Path) -> np.ndarray:

@@ -10,17 +10,69 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from beekit.models.cold.clcrec import CLCRec
+    from beekit.models.cold.content import ContentBased
+    from beekit.models.cold.dropout_net import DropoutNet
+    from beekit.models.cold.heater import Heater
+    from beekit.models.factors.als import ALS
+    from beekit.models.factors.asymmetric_svd import AsymmetricSVD
+    from beekit.models.factors.bpr import BPR
+    from beekit.models.factors.pmf import PMF
+    from beekit.models.factors.pure_svd import PureSVD
+    from beekit.models.factors.two_tower import TwoTower
     from beekit.models.floors import Popularity, Random
     from beekit.models.linear.ease import EASE
+    from beekit.models.linear.elsa import ELSA
+    from beekit.models.linear.item_knn import ItemKNN
+    from beekit.models.linear.mrf import MRF
+    from beekit.models.linear.sansa import SANSA
+    from beekit.models.linear.slim import SLIM
     from beekit.ranking import Model
 
 _HOME = {
+    "ALS": "factors.als",
+    "AsymmetricSVD": "factors.asymmetric_svd",
+    "BPR": "factors.bpr",
+    "CLCRec": "cold.clcrec",
+    "ContentBased": "cold.content",
+    "DropoutNet": "cold.dropout_net",
     "EASE": "linear.ease",
+    "ELSA": "linear.elsa",
+    "Heater": "cold.heater",
+    "ItemKNN": "linear.item_knn",
+    "MRF": "linear.mrf",
+    "PMF": "factors.pmf",
     "Popularity": "floors",
+    "PureSVD": "factors.pure_svd",
     "Random": "floors",
+    "SANSA": "linear.sansa",
+    "SLIM": "linear.slim",
+    "TwoTower": "factors.two_tower",
 }
 
-__all__ = ["EASE", "Popularity", "Random", "load_model", "model_class", "model_names"]
+__all__ = [
+    "ALS",
+    "BPR",
+    "EASE",
+    "ELSA",
+    "MRF",
+    "PMF",
+    "SANSA",
+    "SLIM",
+    "AsymmetricSVD",
+    "CLCRec",
+    "ContentBased",
+    "DropoutNet",
+    "Heater",
+    "ItemKNN",
+    "Popularity",
+    "PureSVD",
+    "Random",
+    "TwoTower",
+    "load_model",
+    "model_class",
+    "model_names",
+]
 
 
 def model_names() -> list[str]:

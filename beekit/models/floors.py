@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.models.checks import require_fitted, training_matrix
+from beekit.models.history_keys import history_keys, scramble
 from beekit.models.saved import load_fields, save_fields
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import as_csr, candidate_indices, seen_mask, top_k
@@ -92,18 +93,13 @@ class Random:
         """A draw that depends on seed, interactions and candidates, not on who is in the batch."""
         X = as_csr(X)
         allowed = candidate_indices(candidates, X.shape[1])
-        candidate_keys = _scramble(allowed.astype(np.uint64) + np.uint64(self.seed + 1))
-        # Users are told apart by the sum of their items' keys.
-        item_keys = _scramble(
-            np.arange(X.shape[1], dtype=np.uint64) ^ np.uint64(0x9E3779B97F4A7C15)
-        )
-        prefix = np.concatenate([[np.uint64(0)], np.cumsum(item_keys[X.indices], dtype=np.uint64)])
-        user_keys = prefix[X.indptr[1:]] - prefix[X.indptr[:-1]]
+        candidate_keys = scramble(allowed.astype(np.uint64) + np.uint64(self.seed + 1))
+        user_keys = history_keys(X)
         block = max(1, _BLOCK_ELEMENTS // max(1, len(allowed)))
         ranked, best = [np.empty((0, k), dtype=np.int64)], [np.empty((0, k), dtype=np.float32)]
         for begin in range(0, X.shape[0], block):
             part = slice(begin, begin + block)
-            keys = _scramble(user_keys[part, None] ^ candidate_keys[None, :])
+            keys = scramble(user_keys[part, None] ^ candidate_keys[None, :])
             unit = (keys >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
             seen = seen_mask(X[part], allowed) if exclude_seen else None
             items, scores = top_k(unit, k, allowed, seen)
@@ -119,12 +115,3 @@ class Random:
     def load(cls, folder: str | Path) -> Self:
         """The model saved in a folder."""
         return load_fields(cls, folder)
-
-
-def _scramble(keys: np.ndarray) -> np.ndarray:
-    """SplitMix64 (Steele et al. 2014): 64-bit keys to 64 well-mixed bits."""
-    with np.errstate(over="ignore"):
-        mixed = keys + np.uint64(0x9E3779B97F4A7C15)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return np.asarray(mixed ^ (mixed >> np.uint64(31)))

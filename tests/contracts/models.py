@@ -5,13 +5,93 @@ A factory gets the items' vectors (items, dims) float32, for models that know it
 
 from __future__ import annotations
 
-from beekit.models import EASE, Popularity, Random
+from typing import Any
+
+import numpy as np
+
+from beekit.models import (
+    ALS,
+    BPR,
+    EASE,
+    ELSA,
+    MRF,
+    PMF,
+    SANSA,
+    SLIM,
+    AsymmetricSVD,
+    CLCRec,
+    ContentBased,
+    DropoutNet,
+    Heater,
+    ItemKNN,
+    Popularity,
+    PureSVD,
+    Random,
+    TwoTower,
+)
+
+# Enough steps for a network to learn what a few dozen users say.
+BRIEFLY: dict[str, Any] = {
+    "dropout": 0.0,
+    "learning_rate": 0.02,
+    "epochs": 60,
+    "users_per_step": 20,
+}
 
 MODELS = {
     "popularity": lambda vectors: Popularity(),
     "random": lambda vectors: Random(3),
     "EASE": lambda vectors: EASE(regularization=1.0),
     "EASE float64": lambda vectors: EASE(regularization=1.0, dtype="float64"),
+    "ELSA": lambda vectors: ELSA(embedding_dim=8, users_per_step=20, epochs=5),
+    "ELSA pruned": lambda vectors: ELSA(
+        embedding_dim=8, users_per_step=20, epochs=20, items_per_step=20
+    ),
+    "PureSVD": lambda vectors: PureSVD(embedding_dim=3),
+    "ALS": lambda vectors: ALS(embedding_dim=6, iterations=8),
+    "ItemKNN": lambda vectors: ItemKNN(neighbours=10),
+    "ItemKNN tversky": lambda vectors: ItemKNN(
+        neighbours=5, similarity="tversky", weighting="bm25", shrinkage=1.0, normalise=True
+    ),
+    "SLIM": lambda vectors: SLIM(l1=0.1, l2=1.0, neighbours=12),
+    "SLIM on all items": lambda vectors: SLIM(l1=0.1, l2=1.0, neighbours=None),
+    "SANSA": lambda vectors: SANSA(regularization=1.0, density=0.3),
+    "SANSA exact": lambda vectors: SANSA(
+        regularization=1.0, density=0.3, factorisation="exact", residual_steps=2
+    ),
+    "MRF": lambda vectors: MRF(threshold=0.05, neighbours=12),
+    "BPR": lambda vectors: BPR(embedding_dim=6, iterations=40, batch_size=64),
+    "PMF": lambda vectors: PMF(embedding_dim=6, learning_rate=0.5, iterations=60, batch_size=64),
+    "AsymmetricSVD": lambda vectors: AsymmetricSVD(
+        embedding_dim=3, learning_rate=0.03, epochs=30, batch_size=16
+    ),
+    "TwoTower": lambda vectors: TwoTower(
+        embedding_dim=6, hidden_dim=8, learning_rate=0.02, epochs=10, batch_size=64
+    ),
+    "TwoTower with features": lambda vectors: TwoTower(
+        embedding_dim=6,
+        hidden_dim=8,
+        learning_rate=0.02,
+        epochs=10,
+        batch_size=64,
+        item_features=np.eye(len(vectors)),
+    ),
+    "ContentBased": lambda vectors: ContentBased(vectors),
+    "ContentBased centred": lambda vectors: ContentBased(vectors, centre=True),
+    "Heater": lambda vectors: Heater(vectors, embedding_dim=3, **BRIEFLY),
+    "Heater with factors": lambda vectors: Heater(
+        vectors,
+        experts=2,
+        hidden_dim=8,
+        cf_user_side=vectors,
+        cf_item_factors=vectors,
+        **BRIEFLY,
+    ),
+    "DropoutNet": lambda vectors: DropoutNet(vectors, embedding_dim=3, **BRIEFLY),
+    "DropoutNet with hidden layers": lambda vectors: DropoutNet(
+        vectors, embedding_dim=3, hidden_dims=(16,), **BRIEFLY
+    ),
+    "CLCRec": lambda vectors: CLCRec(vectors, embedding_dim=3, **BRIEFLY),
 }
 
 # The same list for everybody, or by chance: no right answer on the toy matrix.

@@ -16,7 +16,8 @@ def vectors_of(X, dims: int = 8):
     generator = np.random.default_rng(0)
     users = generator.normal(size=(X.shape[0], dims))
     noise = 0.1 * generator.normal(size=(X.shape[1], dims))
-    return (X.T @ users / np.sqrt(X.shape[0]) + noise).astype(np.float32)
+    used = sp.csr_array(X != 0, dtype=np.float64)
+    return (used.T @ users / np.sqrt(X.shape[0]) + noise).astype(np.float32)
 
 
 @pytest.fixture(params=MODELS)

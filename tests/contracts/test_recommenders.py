@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from contracts.models import MODELS
 
 from beekit import ItemIndex
+from beekit.index import Effort
 from beekit.models import Popularity, Random
 
 
@@ -24,6 +25,17 @@ def two_sided_index(X):
     )
 
 
+def approximate_index(factory, for_one_item):
+    def build(X):
+        vectors = np.random.default_rng(0).normal(size=(X.shape[1], 6)).astype(np.float32)
+        one = X.shape[1] == 1
+        # So little effort that the 40 items of the suite are not searched whole.
+        effort = Effort(nprobe=1, ef_search=1, refine=1)
+        return ItemIndex(vectors, factory=for_one_item if one else factory, effort=effort)
+
+    return build
+
+
 def fitted(factory):
     def build(X):
         vectors = np.random.default_rng(1).normal(size=(X.shape[1], 6)).astype(np.float32)
@@ -35,6 +47,9 @@ def fitted(factory):
 RECOMMENDERS = {
     "item index": item_index,
     "two-sided index": two_sided_index,
+    "IVF index": approximate_index("IVF8,Flat", "IVF1,Flat"),
+    "HNSW index": approximate_index("HNSW2", "HNSW2"),
+    "PQ index": approximate_index("PQ2x4", "SQ8"),
     **{name: fitted(factory) for name, factory in MODELS.items()},
 }
 

@@ -188,15 +188,15 @@ def keep(configure, tmp_path, shop, encoder_folder, models) -> str:
 def test_new_items_reach_a_kept_model_without_fitting_it_again(
     configure, tmp_path, shop, encoder_folder, capsys
 ):
-    fixed = {"model": "FixedSideELSA", "side": "decoder", "epochs": 2}
-    run = keep(configure, tmp_path, shop, encoder_folder, {"fixed, side": fixed})
+    content = {"model": "ContentBased"}
+    run = keep(configure, tmp_path, shop, encoder_folder, {"by content": content})
     items = pq.read_table(tmp_path / "shop" / "items.parquet")
     like = items.slice(0, 1).to_pylist()[0]
     new = pa.Table.from_pylist([{**like, "item_id": 7777}], schema=items.schema)
     pq.write_table(pa.concat_tables([items, new]), tmp_path / "shop" / "items.parquet")
-    assert main(["index", run, "--model", "fixed, side"]) == 0
+    assert main(["index", run, "--model", "by content"]) == 0
     assert "1 new item" in capsys.readouterr().out
-    ask = ["recommend", run, "--model", "fixed, side", "--history", "1,2", "--candidates", "cold"]
+    ask = ["recommend", run, "--model", "by content", "--history", "1,2", "--candidates", "cold"]
     assert main([*ask, "--k", "60", "--json"]) == 0
     ranked = {one["item_id"]: one["score"] for one in json.loads(capsys.readouterr().out)}
     assert len(ranked) == 51  # cold in test and validation, and the new one
@@ -204,7 +204,7 @@ def test_new_items_reach_a_kept_model_without_fitting_it_again(
     assert main([*ask[:-2], "--k", "60", "--json"]) == 0
     everything = {one["item_id"]: one["score"] for one in json.loads(capsys.readouterr().out)}
     assert ranked[7777] == pytest.approx(everything[like["item_id"]], abs=1e-5)
-    assert main(["index", run, "--model", "fixed, side"]) == 0
+    assert main(["index", run, "--model", "by content"]) == 0
     assert "0 new items" in capsys.readouterr().out
 
 

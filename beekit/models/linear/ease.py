@@ -65,6 +65,10 @@ class EASE:
         factor = torch.linalg.cholesky(_gram(X, self.regularization, self.dtype, device))
         precision = torch.cholesky_inverse(factor)
         del factor
+        if not precision.is_contiguous():
+            # LAPACK works by columns. P is symmetric, and sparse products want rows together: they
+            # would copy the whole of B for every block of users otherwise.
+            precision = precision.mT
         diagonal = precision.diagonal().clone()
         precision /= -diagonal
         precision.fill_diagonal_(0)

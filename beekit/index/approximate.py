@@ -1,0 +1,252 @@
+"""Approximate search by FAISS: which items are looked at is approximate, all else is exact."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+import faiss as faiss_module
+import numpy as np
+import scipy.sparse as sp
+
+from beekit.data.ids import digest
+from beekit.errors import ConfigError
+from beekit.index.factory import keeps_vectors, searched
+
+faiss: Any = faiss_module  # its stubs know few of the search parameters
+# Candidates an IVF search looks at for each one it is to return, at least.
+_LOOKED_AT = 2
+# A product in a cell takes about so many times that of one in exact search, which goes in blocks.
+_CELL_COST = 3
+# Pairs scored in float64 at once: a few MB, so that they stay in the cache.
+_PAIRS = 2**11
+# FAISS on a GPU finds at most so many neighbours, in at most so many cells.
+_GPU_LIMIT = 2048
+
+logger = logging.getLogger(__name__)
+
+Lookup = Callable[[np.ndarray], np.ndarray]
+"""From user vectors (users, dims) to item indices (users, fetched), -1 where FAISS found none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """How far an approximate search looks: more finds more of what exact search does, slower.
+
+    Each number is for all items as candidates; where they are a share of the catalog, cells and
+    ef_search are divided by it, so that as many candidates are looked at as without a filter.
+
+    Attributes:
+        nprobe: cells of an IVF index looked into for each user; more where they hold too few.
+        ef_search: items an HNSW search keeps in view, at least as many as it is to return.
+        refine: where the index holds codes (PQ, SQ) or transformed vectors (OPQ, PCA), `refine`
+            times k items are fetched by their approximate scores and ranked by their exact ones.
+    """
+
+    nprobe: int = 16
+    ef_search: int = 64
+    refine: int = 4
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(
+                    f"search effort {name}={value!r}",
+                    expected="an integer of at least 1",
+                    remedy="Choose another value.",
+                )
+
+
+class ApproximateSearch:
+    """Lists from a trained FAISS index: fetched items, less seen ones, by exact inner product.
+
+    Args:
+        index: FAISS index over the vectors, in their order.
+        vectors: (items, dims) float32.
+        gpu: search on the first GPU, where the index has a form for it: IVF with vectors, PQ or
+            SQ codes. HNSW and PQ without IVF have none, and searches among some candidates only
+            stay on the CPU too.
+    """
+
+    def __init__(self, index: Any, vectors: np.ndarray, *, gpu: bool = False) -> None:
+        self.index = index
+        self.vectors = vectors
+        self._inner = searched(index)
+        self._part: tuple[str, Any] = ("", None)
+        self._gpu: tuple[Any, Any] | None = None
+        if gpu and isinstance(self._inner, faiss.IndexIVF):
+            resources = faiss.StandardGpuResources()
+            try:
+                self._gpu = (resources, faiss.index_cpu_to_gpu(resources, 0, index))
+            except RuntimeError as error:
+                logger.warning("the index stays on the CPU: %s", str(error).splitlines()[0])
+
+    def recommend(
+        self,
+        user_vectors: Callable[[sp.csr_array], np.ndarray],
+        X: sp.csr_array,
+        k: int,
+        allowed: np.ndarray,
+        *,
+        exclude_seen: bool,
+        batch_size: int,
+        effort: Effort,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lists of those users whom the index can serve.
+
+        As many items are fetched for a user as k and their own history ask for, rounded up to a
+        power of two; users with the same number search together.
+
+        Args:
+            user_vectors: from histories to (users, dims) float32, row by row.
+            X: (users, items) histories, without explicit zeros.
+            k: length of the lists.
+            allowed: candidates, ascending.
+            exclude_seen: leave out what X holds.
+            batch_size: users searched at once.
+            effort: how far to look.
+
+        Returns:
+            item indices (users, k) int64 padded with -1; exact scores (users, k) float32; and
+            (users,) bool, who is left to exact search: because it costs no more than looking at
+            the candidates one by one, because too few items came back to fill the list, or because
+            their vector is zero, so that all items are equal.
+        """
+        n_items = len(self.vectors)
+        X = _distinct(X)
+        n_seen = _seen_candidates(X, allowed, n_items) if exclude_seen else np.zeros(X.shape[0])
+        refine = 1 if keeps_vectors(self.index) else effort.refine
+        fetch = np.exp2(np.ceil(np.log2(np.maximum(refine * k + n_seen, 1)))).astype(np.int64)
+        ranked = np.full((X.shape[0], k), -1, dtype=np.int64)
+        scores = np.full((X.shape[0], k), -np.inf, dtype=np.float32)
+        left = np.ones(X.shape[0], dtype=bool)
+        for size in np.unique(fetch):
+            lookup = self._lookup(int(size), allowed, effort)
+            if lookup is None:
+                continue
+            group = np.flatnonzero(fetch == size)
+            for begin in range(0, len(group), batch_size):
+                members = group[begin : begin + batch_size]
+                histories = X[members]
+                users = user_vectors(histories)
+                found = lookup(users)
+                listed = found >= 0
+                if exclude_seen:
+                    listed &= ~_pairs_in(found, histories)
+                ranked[members], scores[members] = self._best(users, found, listed, k)
+                fillable = np.minimum(k, len(allowed) - n_seen[members])
+                left[members] = (listed.sum(axis=1) < fillable) | ~users.any(axis=1)
+        return ranked, scores, left
+
+    def _lookup(self, size: int, allowed: np.ndarray, effort: Effort) -> Lookup | None:
+        """A search for `size` candidates of each user; None where exact search costs no more."""
+        n_items, n_allowed = len(self.vectors), len(allowed)
+        if size >= n_allowed:
+            return None
+        if isinstance(self._inner, faiss.IndexFlatCodes):
+            codes = self._codes_of(allowed)
+            return lambda users: _rows_to(allowed, codes.search(users, size)[1])
+        selector = None if n_allowed == n_items else _selector(allowed, n_items)
+        index = self.index
+        if isinstance(self._inner, faiss.IndexIVF):
+            fill = _LOOKED_AT * size * self._inner.nlist / n_items
+            cells = math.ceil(max(effort.nprobe, fill) * n_items / n_allowed)
+            if _CELL_COST * cells >= self._inner.nlist:
+                return None
+            if self._gpu is not None and selector is None and max(size, cells) <= _GPU_LIMIT:
+                index = self._gpu[1]
+            parameters = _ivf_parameters(self._inner, selector, cells)
+        else:
+            width = math.ceil(max(effort.ef_search, size) * n_items / n_allowed)
+            if width * self._inner.hnsw.nb_neighbors(0) >= n_allowed:
+                return None
+            parameters = faiss.SearchParametersHNSW(efSearch=width)
+            if selector is not None:
+                parameters.sel = selector
+        if isinstance(faiss.downcast_index(self.index), faiss.IndexPreTransform):
+            inside = parameters
+            parameters = faiss.SearchParametersPreTransform(index_params=inside)
+        return lambda users: np.asarray(index.search(users, size, params=parameters)[1])
+
+    def _codes_of(self, allowed: np.ndarray) -> Any:
+        """The codes of the candidates alone, since FAISS takes no selection of them; last kept."""
+        if len(allowed) == len(self.vectors):
+            return self.index
+        key = digest(allowed)
+        if self._part[0] != key:
+            part = faiss.clone_index(self.index)
+            part.remove_ids(faiss.IDSelectorNot(_selector(allowed, len(self.vectors))))
+            self._part = (key, part)
+        return self._part[1]
+
+    def _best(
+        self, users: np.ndarray, found: np.ndarray, listed: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k best of what is listed, by inner products in float64, the lower item first."""
+        exact = np.full(found.shape, -np.inf)
+        user, place = np.nonzero(listed)
+        values = np.empty(len(user))
+        for begin in range(0, len(user), _PAIRS):
+            part = slice(begin, begin + _PAIRS)
+            left = users[user[part]].astype(np.float64)
+            right = self.vectors[found[user[part], place[part]]]
+            values[part] = np.multiply(left, right, out=left).sum(axis=1)
+        exact[user, place] = values
+        items = np.where(listed, found, -1)
+        order = np.lexsort((items, -exact), axis=1)[:, :k]
+        items, exact = np.take_along_axis(items, order, 1), np.take_along_axis(exact, order, 1)
+        return items, exact.astype(np.float32)
+
+
+def _ivf_parameters(ivf: Any, selector: Any, cells: int) -> Any:
+    parameters = faiss.SearchParametersIVF(nprobe=cells)
+    if selector is not None:
+        parameters.sel = selector
+    if isinstance(faiss.downcast_index(ivf.quantizer), faiss.IndexHNSW):
+        parameters.quantizer_params = faiss.SearchParametersHNSW(efSearch=2 * cells)
+    return parameters
+
+
+def _selector(allowed: np.ndarray, n_items: int) -> Any:
+    chosen = np.zeros(n_items, dtype=bool)
+    chosen[allowed] = True
+    return faiss.IDSelectorBitmap(np.packbits(chosen, bitorder="little"))
+
+
+def _rows_to(allowed: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.where(rows < 0, -1, allowed[rows])
+
+
+def _distinct(X: sp.csr_array) -> sp.csr_array:
+    """X with each pair stored once; the caller's stays as it is."""
+    if X.has_canonical_format:
+        return X
+    distinct = X.copy()
+    distinct.sum_duplicates()
+    return distinct
+
+
+def _seen_candidates(X: sp.csr_array, allowed: np.ndarray, n_items: int) -> np.ndarray:
+    """(users,) how many of the candidates each user has."""
+    if len(allowed) == n_items:
+        return np.asarray(np.diff(X.indptr), dtype=np.int64)
+    is_candidate = np.zeros(n_items, dtype=bool)
+    is_candidate[allowed] = True
+    owners = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    return np.asarray(np.bincount(owners[is_candidate[X.indices]], minlength=X.shape[0]))
+
+
+def _pairs_in(found: np.ndarray, histories: sp.csr_array) -> np.ndarray:
+    """(users, fetched) bool: which of the items found are in the user's history."""
+    users, n_items = histories.shape
+    owners = np.repeat(np.arange(users, dtype=np.int64), np.diff(histories.indptr))
+    taken = np.sort(owners * n_items + histories.indices)
+    if not len(taken):
+        return np.zeros(found.shape, dtype=bool)
+    # What was not found, -1, falls among the pairs of the user before and is not listed anyway.
+    pairs = np.arange(users, dtype=np.int64)[:, None] * n_items + found
+    at = np.minimum(np.searchsorted(taken, pairs), len(taken) - 1)
+    return np.asarray(taken[at] == pairs)

@@ -1,0 +1,1 @@
+"""Models that know items by content, and so recommend items nobody has touched yet."""

@@ -1,0 +1,110 @@
+"""Content-based recommendation: items like those a user has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+
+from beekit.index import ItemIndex
+from beekit.models.checks import require_fitted, training_matrix
+from beekit.models.cold.content_vectors import (
+    content_vectors,
+    require_vectors_of,
+    require_width,
+)
+from beekit.models.saved import load_fields, save_fields
+from beekit.ranking import Recommendations
+from beekit.ranking.top_k import ones
+
+
+@dataclass(eq=False)
+class ContentBased:
+    """Ranks items by the sum of their similarities with what the user has.
+
+    With A the items' vectors a history x scores x A Aᵀ: the inner product of an item's vector with
+    the sum over the history. Nothing is learnt from interactions, which makes it the floor for
+    whatever learns to transform A; it is the CBF row of the beeFormer paper (Vančura et al.,
+    RecSys 2024).
+
+    Args:
+        vectors: A (items, dims), for example a sentence encoder's embeddings.
+        normalize: scale rows of A to length 1, so that similarities are cosines.
+        centre: first take the mean of all rows away. Embeddings of one encoder point much the same
+            way, and what they share ranks items alike for everybody: summed over a history it
+            drowns what the user's items have in particular.
+
+    Attributes:
+        mean: (dims,) what is taken away from vectors, after `fit`.
+        item_vectors: (items, dims) float32 as they are compared, after `fit`.
+    """
+
+    scores_cold_items: ClassVar[bool] = True
+
+    vectors: np.ndarray = field(repr=False)
+    normalize: bool = True
+    centre: bool = False
+    mean: np.ndarray | None = field(default=None, init=False, repr=False)
+    item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.vectors = content_vectors(self.vectors)
+
+    def fit(self, X: sp.csr_array) -> Self:
+        """Check that X (users, items) is over the items there are vectors of; learns nothing."""
+        require_vectors_of(self.vectors, training_matrix(X).shape[1])
+        dims = self.vectors.shape[1]
+        mean = self.vectors.mean(axis=0, dtype=np.float64) if self.centre else np.zeros(dims)
+        self.mean = mean
+        self.item_vectors = self._compared(self.vectors, mean)
+        return self
+
+    def add_items(self, vectors: np.ndarray) -> Self:
+        """Append items by their vectors (new items, dims); the others stay as they are.
+
+        Raises:
+            ConfigError: before `fit`.
+            DataError: vectors of another width.
+        """
+        fitted, mean = self.item_vectors, self.mean
+        require_fitted(self, 0 if fitted is not None else None, np.empty((0, 0)))
+        assert fitted is not None  # for the type checker
+        assert mean is not None
+        new = content_vectors(vectors)
+        require_width(new, self.vectors.shape[1])
+        self.vectors = np.concatenate([self.vectors, new])
+        self.item_vectors = np.concatenate([fitted, self._compared(new, mean)])
+        return self
+
+    def _compared(self, vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        """Vectors as they are compared: less the mean, and of length 1, where asked for."""
+        compared = vectors.astype(np.float64) - mean
+        if self.normalize:
+            lengths = np.linalg.norm(compared, axis=1, keepdims=True)
+            compared = compared / np.where(lengths > 0, lengths, 1)
+        return compared.astype(np.float32)
+
+    def recommend(
+        self,
+        X: sp.csr_array,
+        k: int,
+        candidates: np.ndarray | None = None,
+        exclude_seen: bool = True,
+    ) -> Recommendations:
+        """The k best items by X A Aᵀ."""
+        vectors = self.item_vectors
+        require_fitted(self, None if vectors is None else len(vectors), X)
+        assert vectors is not None  # for the type checker
+        return ItemIndex(vectors).recommend(ones(X), k, candidates, exclude_seen)
+
+    def save(self, folder: str | Path) -> None:
+        """Write settings and vectors."""
+        save_fields(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The model saved in a folder."""
+        return load_fields(cls, folder)

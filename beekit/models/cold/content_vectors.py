@@ -1,0 +1,74 @@
+"""The items' content vectors: checked, and brought to a scale networks learn from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from beekit.errors import DataError
+
+
+def content_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (items, dims) as float32, row after row.
+
+    Raises:
+        DataError: not two-dimensional, no columns, or not finite.
+    """
+    array = np.asarray(vectors)
+    if array.ndim != 2 or not array.shape[1] or array.dtype.kind not in "fiub":
+        raise DataError(
+            f"vectors of shape {array.shape} and type {array.dtype}",
+            expected="numbers (items, dims), one row an item of the catalog",
+            remedy="Give what embed_items returns.",
+        )
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(array).all():
+        raise DataError(
+            "vectors that are not finite",
+            expected="finite numbers",
+            remedy="Embed the items again, or put zeros where an item has no content.",
+        )
+    return array
+
+
+def require_vectors_of(vectors: np.ndarray, items: int) -> None:
+    """Refuse interactions over other items than the vectors describe.
+
+    Raises:
+        DataError: so.
+    """
+    if len(vectors) != items:
+        raise DataError(
+            f"interactions over {items:,} items",
+            expected=f"the {len(vectors):,} items there are vectors of",
+            remedy="Build X and the vectors with the same catalog.",
+        )
+
+
+def require_width(vectors: np.ndarray, dims: int) -> None:
+    """Refuse vectors of new items that are not of the width of those known.
+
+    Raises:
+        DataError: so.
+    """
+    if vectors.shape[1] != dims:
+        raise DataError(
+            f"vectors of {vectors.shape[1]:,} dimensions",
+            expected=f"{dims:,}, as those of the items known",
+            remedy="Embed the new items with the same encoder.",
+        )
+
+
+def standardised(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Vectors less the mean of the `known` rows, over the root mean square of what remains.
+
+    One scale for all dimensions, so that angles around the mean stay; encoders' embeddings share a
+    large mean that would hide them. Only rows that training may see decide.
+
+    Args:
+        vectors: (items, dims).
+        known: (items,) bool; all rows decide where none is.
+    """
+    reference = vectors[known] if known.any() else vectors
+    centre = reference.mean(axis=0, dtype=np.float64)
+    spread = float(np.sqrt(np.mean((reference - centre) ** 2)))
+    return np.asarray((vectors - centre) / (spread or 1.0), dtype=np.float32)

@@ -1,0 +1,82 @@
+"""The pretrained collaborative filtering that cold-start models build on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from beekit.errors import DataError
+from beekit.models.checks import require
+from beekit.models.factors.pure_svd import PureSVD
+
+
+@dataclass(frozen=True)
+class LinearFactors:
+    """A linear model X E Dᵀ of the interactions X, whose users follow from their histories.
+
+    Attributes:
+        user_side: E (items, dims) float32; a history x is the user x E.
+        item_factors: D (items, dims) float32.
+    """
+
+    user_side: np.ndarray
+    item_factors: np.ndarray
+
+
+def linear_factors(
+    X: sp.csr_array,
+    dims: int,
+    seed: int,
+    user_side: np.ndarray | None = None,
+    item_factors: np.ndarray | None = None,
+) -> LinearFactors:
+    """The factors given, or else E = V Σ^(−1/2) and D = V Σ^(1/2) of the SVD X ≈ U Σ Vᵀ.
+
+    Users x E are then U Σ^(1/2), as large as the items in every dimension: symmetric like the
+    factors of WMF and BPR, which the papers start from. Scores are those of PureSVD. Rows of D of
+    items without interactions are zero.
+
+    Args:
+        X: (users, items) CSR of ones.
+        dims: singular values to keep, unless factors are given.
+        seed: of the decomposition.
+        user_side, item_factors: E and D of a model fitted to X before.
+
+    Raises:
+        ConfigError: one side alone is given.
+        DataError: factors given that are not finite (items, dims) matrices of one shape.
+    """
+    require(
+        (user_side is None) == (item_factors is None),
+        "one of cf_user_side and cf_item_factors",
+        "both sides of one linear model, or neither",
+    )
+    if user_side is not None and item_factors is not None:
+        given = [np.asarray(side, dtype=np.float32) for side in (user_side, item_factors)]
+        shapes = {side.shape for side in given}
+        finite = all(np.isfinite(side).all() for side in given)
+        if len(shapes) > 1 or given[0].ndim != 2 or len(given[0]) != X.shape[1] or not finite:
+            raise DataError(
+                f"factors of shapes {given[0].shape} and {given[1].shape}",
+                expected=f"finite numbers ({X.shape[1]:,} items, dims) on both sides",
+                remedy="Give both sides of one linear model of the same catalog.",
+            )
+        warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
+        return LinearFactors(given[0], given[1] * warm[:, None])
+    vectors = PureSVD(dims, seed).fit(X).item_vectors
+    assert vectors is not None  # for the type checker
+    roots = np.sqrt(np.linalg.norm(X @ vectors, axis=0))
+    inverse = np.divide(1, roots, out=np.zeros_like(roots), where=roots > 0)
+    return LinearFactors(vectors * inverse, vectors * roots)
+
+
+def unit_scale(factors: Tensor) -> Tensor:
+    """Factors (items, dims) times the number that makes the values of rows that are not zero of
+    size 1 (root mean square), the scale networks work on; it changes no ranking."""
+    rows = factors[factors.any(dim=1)]
+    size = rows.square().mean().sqrt() if len(rows) else torch.ones(())
+    return factors / size

@@ -1,0 +1,1 @@
+"""Models that give every item and every user a short vector."""

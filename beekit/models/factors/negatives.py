@@ -1,0 +1,87 @@
+"""Items to set against what a user has: drawn uniformly from what they do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from beekit.models.factors.epochs import shuffled
+
+
+class UnseenItems:
+    """Draws, for any users, items that are not in their histories, each with equal chance.
+
+    Exact and without rejection: the r-th item, from 0, that a user does not have is r plus the
+    number of their items h_t, ascending, with h_t − t ≤ r, which one binary search finds.
+
+    Args:
+        histories: (users, items) CSR of ones, column indices sorted.
+
+    Attributes:
+        counts: (users,) int64, how many items each user does not have.
+    """
+
+    def __init__(self, histories: sp.csr_array) -> None:
+        users, self.items = histories.shape
+        lengths = np.diff(histories.indptr).astype(np.int64)
+        starts = histories.indptr[:-1].astype(np.int64)
+        owners = np.repeat(np.arange(users), lengths)
+        places = np.arange(histories.nnz) - starts[owners]
+        # One ascending array for all users: theirs lie between u · (items + 1) and the next.
+        gaps = owners * (self.items + 1) + histories.indices - places
+        self.counts = torch.from_numpy(self.items - lengths)
+        self._gaps = torch.from_numpy(gaps)
+        self._starts = torch.from_numpy(starts)
+
+    def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """One item for each entry of `users` (draws,) int64; each must lack at least one."""
+        unit = torch.rand(len(users), generator=generator, dtype=torch.float64)
+        rank = (unit * self.counts[users]).long()
+        below = torch.searchsorted(self._gaps, users * (self.items + 1) + rank, right=True)
+        return rank + below - self._starts[users]
+
+
+class Triples:
+    """Interactions of X, each with items the user does not have, in shuffled mini-batches.
+
+    Users who have every item are left out: nothing can be set against what they have.
+
+    Args:
+        histories: (users, items) CSR of ones, column indices sorted.
+        negatives: items drawn for each interaction, anew at each pass.
+        batch_size: interactions in a mini-batch.
+        generator: where draws come from.
+    """
+
+    def __init__(
+        self,
+        histories: sp.csr_array,
+        negatives: int,
+        batch_size: int,
+        generator: torch.Generator,
+    ) -> None:
+        self.unseen = UnseenItems(histories)
+        owners = np.repeat(np.arange(histories.shape[0]), np.diff(histories.indptr))
+        users, items = (
+            torch.from_numpy(owners),
+            torch.from_numpy(histories.indices.astype(np.int64)),
+        )
+        kept = self.unseen.counts[users] > 0
+        self.users, self.items = users[kept], items[kept]
+        self.negatives = negatives
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def epoch(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """One pass: users (batch,), their items (batch,), items they lack (batch, negatives)."""
+        # Drawn in the order of users, which the binary search is several times quicker on.
+        drawn = [self.unseen.draw(self.users, self.generator) for _ in range(self.negatives)]
+        against = torch.stack(drawn, dim=1)
+        for part in shuffled(len(self), self.batch_size, self.generator):
+            yield self.users[part], self.items[part], against[part]

@@ -1,0 +1,109 @@
+"""PureSVD: the truncated singular value decomposition of the interactions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.linalg import svds
+
+from beekit.index import ItemIndex
+from beekit.models.checks import require, training_matrix
+from beekit.models.factors.vector_ranking import fitted, similar_items
+from beekit.models.saved import load_fields, save_fields
+from beekit.ranking import Recommendations
+from beekit.ranking.top_k import ones
+
+
+@dataclass(eq=False)
+class PureSVD:
+    """PureSVD (Cremonesi, Koren & Turrin, RecSys 2010).
+
+    With X ≈ U Σ Vᵀ of the largest singular values, missing entries taken for zeros, a history x
+    scores x V Vᵀ: users need no vector of their own. Directions beyond the rank of X are
+    left out, so that `item_vectors` may have columns of zeros. V is unique but for the sign of its
+    columns (here the entry largest in size is positive) and where singular values coincide.
+
+    Args:
+        embedding_dim: singular values kept, or as many as X has.
+        seed: of the vector the iteration starts from.
+
+    Attributes:
+        item_vectors: V (items, min(embedding_dim, users, items)) float32 after `fit`.
+    """
+
+    scores_cold_items: ClassVar[bool] = False
+
+    embedding_dim: int = 64
+    seed: int = 0
+    item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        require(
+            self.embedding_dim >= 1, f"embedding_dim={self.embedding_dim}", "an integer from 1 on"
+        )
+
+    def fit(self, X: sp.csr_array) -> Self:
+        """Decompose X (users, items) in float64, sparse throughout."""
+        binary = training_matrix(X).astype(np.float64)
+        values, vectors = right_singular_vectors(binary, self.embedding_dim, self.seed)
+        # svds finds the squares of singular values to within rounding of the largest.
+        precision = np.finfo(np.float64).eps * max(binary.shape)
+        vectors = vectors * (values**2 > precision * (values**2).max(initial=0))
+        self.item_vectors = with_signs(vectors).astype(np.float32)
+        return self
+
+    def recommend(
+        self,
+        X: sp.csr_array,
+        k: int,
+        candidates: np.ndarray | None = None,
+        exclude_seen: bool = True,
+    ) -> Recommendations:
+        """The k best items by X V Vᵀ."""
+        return ItemIndex(fitted(self, self.item_vectors, X)).recommend(
+            ones(X), k, candidates, exclude_seen
+        )
+
+    def similar(self, item_indices: np.ndarray, k: int) -> Recommendations:
+        """The k items nearest to each given one by the cosine of their rows of V."""
+        return similar_items(fitted(self, self.item_vectors), item_indices, k)
+
+    def save(self, folder: str | Path) -> None:
+        """Write settings and V."""
+        save_fields(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The model saved in a folder."""
+        return load_fields(cls, folder)
+
+
+def right_singular_vectors(X: sp.csr_array, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest singular values (count,), descending, and their vectors (items, count).
+
+    At most min(users, items) of them.
+    """
+    smaller = min(X.shape)
+    if not X.nnz:
+        width = min(count, smaller)
+        return np.zeros(width), np.zeros((X.shape[1], width))
+    if count >= smaller:
+        # The iteration finds fewer than all; and dense, X is no larger than the vectors asked for.
+        _, values, rows = np.linalg.svd(X.toarray(), full_matrices=False)
+        return values, rows.T
+    start = np.random.default_rng(seed).normal(size=smaller)
+    _, values, rows = svds(X, k=count, v0=start, return_singular_vectors="vh")
+    order = np.argsort(-values, kind="stable")
+    return values[order], rows[order].T
+
+
+def with_signs(vectors: np.ndarray) -> np.ndarray:
+    """Columns turned so that their entry largest in size, the first of equals, is positive."""
+    if not len(vectors):
+        return vectors
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], 0)
+    return vectors * np.where(largest < 0, -1, 1)

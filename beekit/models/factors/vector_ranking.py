@@ -1,0 +1,79 @@
+"""Ranking items by vectors: for users whose vectors a model computes, and for items alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from beekit.errors import DataError
+from beekit.index import ItemIndex
+from beekit.models.checks import require_fitted
+from beekit.ranking import Recommendations
+from beekit.ranking.top_k import ones
+
+
+def recommend_by_vectors(
+    item_vectors: np.ndarray,
+    user_vectors: np.ndarray,
+    X: sp.csr_array,
+    k: int,
+    candidates: np.ndarray | None = None,
+    exclude_seen: bool = True,
+) -> Recommendations:
+    """`recommend` for users given by vectors: the k items of largest inner product.
+
+    Args:
+        item_vectors: (items, dims) float32.
+        user_vectors: (users, dims) float32.
+        X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
+    """
+    # The index makes user vectors of histories. So each user gets a column of their own behind the
+    # items; its row of the user side is their vector, and the items' rows are zero.
+    own = sp.eye_array(X.shape[0], dtype=np.float32, format="csr")
+    histories = sp.csr_array(sp.hstack([ones(X), own], format="csr"))
+    user_side = np.concatenate([np.zeros_like(item_vectors), user_vectors])
+    index = ItemIndex(item_vectors, user_side=user_side)
+    return index.recommend(histories, k, candidates, exclude_seen)
+
+
+def fitted(
+    model: Any, vectors: np.ndarray | None, X: sp.sparray | sp.spmatrix | None = None
+) -> np.ndarray:
+    """A model's item vectors, once it is known to have them and, given histories, to fit those.
+
+    Raises:
+        ConfigError, DataError: as `require_fitted`.
+    """
+    items = None if vectors is None else len(vectors)
+    require_fitted(model, items, sp.csr_array((0, items or 0)) if X is None else X)
+    assert vectors is not None  # for the type checker
+    return vectors
+
+
+def similar_items(item_vectors: np.ndarray, item_indices: np.ndarray, k: int) -> Recommendations:
+    """The k items nearest to each given item by cosine, itself left out.
+
+    Args:
+        item_vectors: (items, dims) float32; a vector of zeros is as far from everything.
+        item_indices: (queries,) item indices.
+        k: length of the lists.
+
+    Returns:
+        item indices (queries, k) int64, padded with -1, and their cosines (queries, k) float32.
+
+    Raises:
+        DataError: an index outside the catalog.
+    """
+    item_indices = np.asarray(item_indices, dtype=np.int64)
+    outside = (item_indices < 0) | (item_indices >= len(item_vectors))
+    if outside.any():
+        raise DataError(
+            f"item index {item_indices[outside][0]}",
+            expected=f"0 to {len(item_vectors) - 1}",
+            remedy="Look the item up in the catalog the model was fitted on.",
+        )
+    lengths = np.linalg.norm(item_vectors, axis=1, keepdims=True)
+    directions = item_vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return ItemIndex(directions).similar(item_indices, k)

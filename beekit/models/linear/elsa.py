@@ -1,0 +1,179 @@
+"""ELSA: the item-item model of low rank, learnt by gradient descent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from beekit.index import ItemIndex
+from beekit.models.checks import require, require_fitted, training_matrix
+from beekit.models.linear.elsa_steps import Items, Schedule, teaching, train, training_device
+from beekit.models.linear.normalised_error import Batch, normalised_error
+from beekit.models.linear.row_nadam import RowNadam
+from beekit.models.linear.spectral import spectral_vectors
+from beekit.models.linear.two_sides import recommend_by_sides
+from beekit.models.saved import load_fields, save_fields
+from beekit.ranking import Recommendations
+
+
+@dataclass(eq=False)
+class ELSA:
+    """Scalable linear shallow autoencoder (Vančura et al., RecSys 2022).
+
+    B = A Aᵀ − I with A (items, dims), rows of length 1, so that an item never explains itself.
+    Over mini-batches of users A minimises, with S = relu(X A Aᵀ − X),
+
+        mean over users of ‖ S_u/‖S_u‖ − X_u/‖X_u‖ ‖²
+
+    A batch comes straight from CSR; memory is a few (items, dims) matrices and one
+    (users_per_step, items) matrix. Items without interactions get A = 0 and score 0.
+
+    Where we depart from the paper: A starts from the leading eigenvectors of normalised
+    co-occurrence instead of at random, which replaces most of the epochs; A is put back on the
+    sphere after every step instead of being normalised in the loss; the second moment of Nadam is
+    one number an item; the learning rate falls along a cosine; the loss is not divided by the
+    number of items (which no step notices).
+
+    Args:
+        embedding_dim: columns of A.
+        learning_rate: about the angle in radians by which an item turns in one of the first steps.
+        epochs: passes over the users.
+        users_per_step: users in a batch.
+        items_per_step: sparsity pruning: score only so many items a step, those that occur in the
+            batch and negatives drawn without replacement; None for all items.
+        seed: of the start, the order of users and the negatives.
+        device: where to train; by default the GPU where there is one.
+
+    Attributes:
+        item_vectors: A (items, dims) float32 after `fit`.
+    """
+
+    scores_cold_items: ClassVar[bool] = False
+
+    embedding_dim: int = 256
+    learning_rate: float = 0.08
+    epochs: int = 2
+    users_per_step: int = 128
+    items_per_step: int | None = None
+    seed: int = 42
+    device: str | None = None
+    item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("embedding_dim", "epochs", "users_per_step"):
+            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}", "at least 1")
+        require(self.learning_rate > 0, f"learning_rate={self.learning_rate}", "a number above 0")
+        require(
+            self.items_per_step is None or self.items_per_step >= 2,
+            f"items_per_step={self.items_per_step}",
+            "at least 2, or None for all items",
+        )
+
+    def fit(self, X: sp.csr_array) -> Self:
+        """Learn A from X (users, items), any sparse format; what is nonzero counts."""
+        X = training_matrix(X)
+        vectors = np.zeros((X.shape[1], self.embedding_dim), dtype=np.float32)
+        rows, items = teaching(X)
+        if len(items):
+            vectors[items] = self._learn(rows).cpu().numpy()
+        self.item_vectors = vectors
+        self.__dict__.pop("index", None)
+        return self
+
+    def _learn(self, X: sp.csr_array) -> Tensor:
+        """A of items that all have interactions."""
+        device = training_device(self.device)
+        generator = torch.Generator().manual_seed(self.seed)
+        vectors = spectral_vectors(X, self.embedding_dim, generator, device)
+        nadam = RowNadam(vectors)
+
+        def step(batch: Batch, items: Items, learning_rate: float) -> Tensor:
+            chosen = vectors if items is None else vectors[items]
+            loss, gradient = sphere_gradient(batch, chosen)
+            moved = chosen.sub_(nadam.update(gradient, items), alpha=learning_rate)
+            functional.normalize(moved, dim=1, out=moved)
+            if items is not None:
+                vectors[items] = moved
+            return loss
+
+        schedule = Schedule(
+            self.learning_rate,
+            self.epochs,
+            self.users_per_step,
+            self.items_per_step,
+            self.seed,
+            device,
+        )
+        train(X, schedule, step, "ELSA")
+        return vectors
+
+    @property
+    def encoder_side(self) -> np.ndarray:
+        """E (items, dims) with B = E Dᵀ off the diagonal; the same as D."""
+        return self.index.item_vectors
+
+    @property
+    def decoder_side(self) -> np.ndarray:
+        """D (items, dims)."""
+        return self.index.item_vectors
+
+    @cached_property
+    def index(self) -> ItemIndex:
+        """A for serving; made at its first use after `fit`."""
+        items = None if self.item_vectors is None else len(self.item_vectors)
+        require_fitted(self, items, sp.csr_array((0, items or 0)))
+        assert self.item_vectors is not None  # for the type checker
+        return ItemIndex(self.item_vectors)
+
+    def recommend(
+        self,
+        X: sp.csr_array,
+        k: int,
+        candidates: np.ndarray | None = None,
+        exclude_seen: bool = True,
+    ) -> Recommendations:
+        """The k best items by X A Aᵀ − X.
+
+        The −X takes a seen item's similarity with itself out of its score, as in training; for
+        unseen items it changes nothing.
+        """
+        require_fitted(self, None if self.item_vectors is None else len(self.item_vectors), X)
+        return recommend_by_sides(self.index, X, k, candidates, exclude_seen)
+
+    def similar(self, item_indices: np.ndarray, k: int) -> Recommendations:
+        """The k items nearest to each given one by A Aᵀ (a cosine), itself left out."""
+        return self.index.similar(item_indices, k)
+
+    def save(self, folder: str | Path) -> None:
+        """Write settings and A."""
+        save_fields(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The model saved in a folder."""
+        return load_fields(cls, folder)
+
+
+def sphere_gradient(batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss and its gradient in A along the sphere each row lives on.
+
+    Both sides of B are A, so G = ∂loss/∂S gives ∂loss/∂A = Xᵀ (G A) + Gᵀ (X A). What points away
+    from the sphere is taken out; with it goes the diagonal's part, a multiple of A itself.
+
+    Args:
+        batch: X (users, items).
+        vectors: A (items, dims), unit rows.
+    """
+    error = normalised_error(batch, vectors, vectors)
+    gradient = batch.transposed_times(error.slope @ vectors)
+    gradient.addmm_(error.slope.T, error.user_vectors)
+    outward = torch.linalg.vecdot(gradient, vectors)
+    return error.loss, gradient.addcmul_(outward[:, None], vectors, value=-1)

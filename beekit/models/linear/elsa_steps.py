@@ -1,0 +1,103 @@
+"""Steps of training an ELSA: batches of users, the items each scores, the learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from beekit.models.linear.normalised_error import Batch
+
+Items = Tensor | None
+"""(m,) item indices of a step, ascending; None for all of them."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to train, on what at a time.
+
+    Attributes:
+        learning_rate: of the first step; it falls to zero along half a cosine (Loshchilov and
+            Hutter 2017), so that the last steps average out what single batches say.
+        epochs: passes over the users.
+        users_per_step: users in a batch.
+        items_per_step: cap on the items a step scores, None for all (sparsity pruning, see
+            `beekit.training.steps.step_items`).
+        seed: of the order of users and of negatives.
+        device: where the batches go.
+    """
+
+    learning_rate: float
+    epochs: int
+    users_per_step: int
+    items_per_step: int | None
+    seed: int
+    device: torch.device
+
+
+def train(
+    X: sp.csr_array,
+    schedule: Schedule,
+    step: Callable[[Batch, Items, float], Tensor],
+    title: str,
+) -> None:
+    """Call `step(batch, items, learning_rate)`, which returns the loss, on all batches of X.
+
+    Batches are cut from CSR; the only dense (users, items) matrix is the step's own.
+
+    Args:
+        X: (users, items) binary CSR.
+        schedule: how.
+        step: one step of training.
+        title: of the progress bar.
+    """
+    total = schedule.epochs * math.ceil(X.shape[0] / schedule.users_per_step)
+    with tqdm(total=total, desc=title, unit="step", disable=None) as bar:
+        for number, (batch, items) in enumerate(_batches(X, schedule)):
+            left = (1 + math.cos(math.pi * number / total)) / 2
+            loss = step(batch, items, schedule.learning_rate * left)
+            if not bar.disable:
+                bar.set_postfix_str(f"loss {loss.item():.4f}", refresh=False)
+            bar.update()
+
+
+def _batches(X: sp.csr_array, schedule: Schedule) -> Iterator[tuple[Batch, Items]]:
+    generator = np.random.default_rng(schedule.seed)
+    pool = np.arange(X.shape[1])
+    for _ in range(schedule.epochs):
+        order = generator.permutation(X.shape[0])
+        for begin in range(0, len(order), schedule.users_per_step):
+            rows = X[order[begin : begin + schedule.users_per_step]]
+            if schedule.items_per_step is None or schedule.items_per_step >= X.shape[1]:
+                yield Batch.from_csr(rows, schedule.device), None
+                continue
+            # Its module takes seconds to import, which only pruning needs.
+            from beekit.training.steps import step_items
+
+            items = step_items(rows, pool, schedule.items_per_step, generator)
+            kept = torch.from_numpy(items).to(schedule.device)
+            yield Batch.from_csr(sp.csr_array(rows[:, items]), schedule.device), kept
+
+
+def teaching(X: sp.csr_array) -> tuple[sp.csr_array, np.ndarray]:
+    """X of the users with at least two interactions and of the items they use.
+
+    ELSA explains an item by a user's other items, so a single interaction teaches nothing.
+
+    Returns:
+        The smaller X (users', items'), and (items',) which items of X its columns are, ascending.
+    """
+    rows = X[np.flatnonzero(np.diff(X.indptr) >= 2)]
+    items = np.flatnonzero(np.bincount(rows.indices, minlength=X.shape[1]))
+    return sp.csr_array(rows[:, items]), items
+
+
+def training_device(device: str | None) -> torch.device:
+    """The device asked for; by default the GPU where there is one."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

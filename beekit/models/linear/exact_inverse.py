@@ -1,0 +1,152 @@
+"""The exact LDLᵀ factorisation of XᵀX + λI, and the largest entries of its factor's inverse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+from scipy.sparse.linalg import splu, spsolve_triangular
+from tqdm import tqdm
+
+from beekit.errors import DataError
+from beekit.models.linear.incomplete_inverse import largest
+
+# Columns of the inverse held at once: 64 MB in float64.
+_BLOCK_ELEMENTS = 2**23
+# Among the most used items the factor is full: 32 MB in float64, solved by BLAS.
+_DENSE_ITEMS = 2048
+
+
+@dataclass(frozen=True)
+class LDL:
+    """A = L D Lᵀ.
+
+    Attributes:
+        lower: L (items, items) float64 CSC, unit lower triangular, row indices sorted.
+        pivots: diagonal of D (items,) float64, positive.
+    """
+
+    lower: sp.csc_array
+    pivots: np.ndarray
+
+
+def exact_ldl(A: sp.sparray) -> LDL:
+    """L and D of a symmetric positive definite matrix, in the order it has.
+
+    SuperLU factorises A = L U; without pivoting U = D Lᵀ, so that L and the diagonal of U are all
+    there is to know. Its time and memory are those of a factor with all its fill-in.
+
+    Raises:
+        DataError: rows were exchanged, so that A is not positive definite in float64.
+    """
+    items = A.shape[0]
+    factors = splu(
+        sp.csc_array(A.astype(np.float64)),
+        permc_spec="NATURAL",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+    lower = sp.csc_array(factors.L)
+    lower.sort_indices()
+    pivots = np.asarray(factors.U.diagonal())
+    in_place = np.arange(items)
+    unmoved = np.array_equal(factors.perm_r, in_place) and np.array_equal(factors.perm_c, in_place)
+    if not (unmoved and (pivots > 0).all()):
+        raise DataError(
+            "a Gram matrix that is not positive definite in double precision",
+            expected="a regularization well above rounding, 1e-9 of the most used item's users",
+            remedy="Raise regularization.",
+        )
+    return LDL(lower, pivots)
+
+
+def exact_inverse(
+    X: sp.csr_array, regularization: float, entries: int, progress: bool = False
+) -> tuple[sp.csr_array, np.ndarray]:
+    """The largest entries of K = L⁻¹ where L D Lᵀ = XᵀX + λI, and the diagonal of D.
+
+    Columns of the inverse are solved for in blocks, exactly, and forgotten but for their largest
+    entries by |K_ij| √(A_jj / d_i), so that the inverse never exists whole.
+
+    Args, Returns: as of `incomplete_inverse`.
+    """
+    items = X.shape[1]
+    gram = sp.csc_array(X.T @ X) + regularization * sp.eye_array(items, format="csc")
+    ldl = exact_ldl(gram)
+    scale = np.sqrt(gram.diagonal())
+    solve = _Solver(ldl.lower)
+    step = max(1, _BLOCK_ELEMENTS // max(1, items))
+    kept = _Entries(entries)
+    starts = tqdm(range(0, items, step), "inverting the factor", disable=None if progress else True)
+    for begin in starts:
+        width = min(step, items - begin)
+        block = solve.columns(begin, width)
+        block[np.arange(width), np.arange(width)] = 0
+        strength = np.abs(block)
+        strength *= scale[begin : begin + width]
+        strength /= np.sqrt(ldl.pivots[begin:, None])
+        strongest = largest(strength.ravel(), entries)
+        rows, columns = np.divmod(np.flatnonzero(strongest), width)
+        kept.add(rows + begin, columns + begin, block[rows, columns], strength[rows, columns])
+    rows, columns, values = kept.best()
+    diagonal = np.arange(items)
+    return sp.csr_array(
+        (
+            np.concatenate([values, np.ones(items)]).astype(np.float32),
+            (np.concatenate([rows, diagonal]), np.concatenate([columns, diagonal])),
+        ),
+        shape=(items, items),
+    ), ldl.pivots
+
+
+class _Solver:
+    """Columns of L⁻¹; the last items, among which L is full, as a dense triangle."""
+
+    def __init__(self, lower: sp.csc_array) -> None:
+        self.items = lower.shape[0]
+        self.split = max(0, self.items - _DENSE_ITEMS)
+        self.head = lower[: self.split, : self.split]
+        self.below = sp.csr_array(lower[self.split :, : self.split])
+        self.tail = lower[self.split :, self.split :].toarray()
+
+    def columns(self, begin: int, width: int) -> np.ndarray:
+        """Rows from `begin` on of columns begin to begin + width (items − begin, width)."""
+        block = np.zeros((self.items - begin, width))
+        block[np.arange(width), np.arange(width)] = 1
+        above = max(0, self.split - begin)
+        if above:
+            head = self.head[begin:, begin:]
+            block[:above] = spsolve_triangular(head, block[:above], unit_diagonal=True)
+            block[above:] -= self.below[:, begin:] @ block[:above]
+        first = max(0, begin - self.split)
+        block[above:] = scipy.linalg.solve_triangular(
+            self.tail[first:, first:], block[above:], lower=True, unit_diagonal=True
+        )
+        return block
+
+
+class _Entries:
+    """Entries of a sparse matrix, of which only the strongest are to stay."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.parts: list[tuple[np.ndarray, ...]] = []
+
+    def add(self, *part: np.ndarray) -> None:
+        """Rows, columns, values and strengths."""
+        self.parts.append(part)
+        if sum(len(part[0]) for part in self.parts) > 2 * self.most:
+            self._reduce()
+
+    def best(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, columns and values of what stays."""
+        self._reduce()
+        rows, columns, values, _ = self.parts[0]
+        return rows, columns, values
+
+    def _reduce(self) -> None:
+        together = tuple(np.concatenate(column) for column in zip(*self.parts, strict=True))
+        stays = largest(together[3], self.most)
+        self.parts = [tuple(column[stays] for column in together)]

@@ -1,0 +1,180 @@
+"""The inverse of an incomplete LDLᵀ factor of XᵀX + λI, without the factor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+from tqdm import tqdm
+
+from beekit.models.linear.strips import times
+from beekit.models.linear.user_blocks import first_items, product_gram, user_blocks
+
+# Narrower panels cost more in Python than they save in arithmetic.
+_PANEL_ITEMS = 128
+# The last panel takes what the factor itself may take, a few times over, or 4 KB an item.
+_LAST_PANEL_ITEMS, _LAST_PANEL_FACTORS = 1024, 8
+
+
+def incomplete_inverse(
+    X: sp.csr_array, regularization: float, entries: int, progress: bool = False
+) -> tuple[sp.csr_array, np.ndarray]:
+    """Sparse unit lower triangular K and positive d with K (XᵀX + λI) Kᵀ ≈ diag(d).
+
+    With L D Lᵀ = A = XᵀX + λI, K approximates L⁻¹ and d the pivots; with room for every entry both
+    are exact. Row i of K holds −1 times the ridge regression of item i on the items before it.
+
+    The rows are made A-orthogonal to those before them, in panels J of items:
+
+        C = K₍<₎ A₍<,J₎ = D L_Jᵀ,   Q = [−K₍<₎ᵀ D⁻¹ C; I],   S = Qᵀ A Q = F D_J Fᵀ,   K_J = F⁻¹ Qᵀ,
+
+    and of K_J the largest entries are kept. This is the stabilised approximate inverse of Benzi,
+    Cullum and Tůma (SIAM J. Sci. Comput. 22, 2000), whose by-product L is the robust incomplete
+    factor of Benzi and Tůma (2003), in panels: within a panel, and so among the most used items,
+    which make one wide last panel, everything is dense, exact and done by BLAS. S is a Gram matrix
+    of vectors that exist, so that no pivot falls below λ whatever was dropped; an incomplete
+    Cholesky factorisation of a Gram matrix as full as those of interactions loses definiteness.
+
+    An entry counts as large by |K_ij| √(A_jj / d_i), which has no unit: what is left out moves the
+    residual of item i by that much of its own size. Panels get entries in proportion to the uses
+    of their items.
+
+    Args:
+        X: (users, items) CSR of ones, items from the least used to the most used.
+        regularization: λ > 0.
+        entries: nonzeros K may hold below its diagonal.
+        progress: show a bar on a terminal.
+
+    Returns:
+        K (items, items) float32 CSR, column indices sorted, ones on its diagonal; d (items,)
+        float64.
+    """
+    n_items = X.shape[1]
+    support = np.bincount(X.indices, minlength=n_items)
+    scale = np.sqrt(support + regularization).astype(np.float32)
+    panels = list(_panels(n_items, entries))
+    most = np.cumsum(np.concatenate([[0.0], _shares(support, entries)])).astype(np.int64)
+    widest = max((end - begin for begin, end in panels), default=1)
+    blocks = user_blocks(X, widest)
+    by_item = sp.csr_array(X.T)
+    rows = _Rows(n_items, int(most[-1]))
+    pivots = np.zeros(n_items)
+    for begin, end in tqdm(panels, "orthogonalising", disable=None if progress else True):
+        width = end - begin
+        members = np.arange(width)
+        # Columns are the rows of K to be: a row of this array is read and written whole.
+        panel = np.zeros((end, width), dtype=np.float32)
+        panel[begin + members, members] = 1
+        if begin:
+            known = rows.so_far(begin)
+            co_uses = (first_items(by_item, begin) @ by_item[begin:end].T).toarray()
+            coupling = times(known, co_uses)
+            coupling /= -pivots[:begin, None].astype(np.float32)
+            panel[:begin] = times(known.T, coupling)
+            schur = product_gram(blocks, panel)
+        else:
+            schur = (by_item[:end] @ by_item[:end].T).toarray()
+        schur = schur.astype(np.float64) + regularization * (panel.T @ panel)
+        factor = _cholesky(schur, regularization)
+        deviation = np.diagonal(factor)
+        inverse = scipy.linalg.solve_triangular(factor, np.eye(width), lower=True)
+        panel = panel @ (inverse.T * deviation).astype(np.float32)
+        panel[begin + members, members] = 0
+        strength = np.abs(panel)
+        strength *= scale[:end, None]
+        strength /= deviation.astype(np.float32)
+        kept = largest(strength.ravel(), int(most[end] - most[begin]))
+        rows.append(panel, kept)
+        pivots[begin:end] = deviation**2
+    return rows.so_far(n_items), pivots
+
+
+def largest(strength: np.ndarray, count: int) -> np.ndarray:
+    """(n,) bool: the `count` largest positive values; ties take the earlier."""
+    count = min(count, int(np.count_nonzero(strength)))
+    if count == 0:
+        return np.zeros(len(strength), dtype=bool)
+    least = np.partition(strength, len(strength) - count)[len(strength) - count]
+    kept: np.ndarray = strength > least
+    kept[np.flatnonzero(strength == least)[: count - int(kept.sum())]] = True
+    return kept
+
+
+class _Rows:
+    """Rows of K, appended panel by panel to arrays of their final size."""
+
+    def __init__(self, n_items: int, entries: int) -> None:
+        room = entries + n_items
+        index = np.int32 if room < np.iinfo(np.int32).max else np.int64
+        self.data = np.empty(room, dtype=np.float32)
+        self.indices = np.empty(room, dtype=index)
+        self.indptr = np.zeros(n_items + 1, dtype=index)
+        self.rows = 0
+
+    def so_far(self, items: int) -> sp.csr_array:
+        """The first rows of K (items, items)."""
+        stored = self.indptr[items]
+        parts = (self.data[:stored], self.indices[:stored], self.indptr[: items + 1])
+        return sp.csr_array(parts, shape=(items, items))
+
+    def append(self, panel: np.ndarray, kept: np.ndarray) -> None:
+        """What is kept of a panel, its columns as rows, with ones on the diagonal."""
+        items, width = panel.shape
+        members = np.arange(width)
+        begin = items - width
+        panel[begin + members, members] = 1
+        kept.reshape(panel.shape)[begin + members, members] = True
+        places = np.flatnonzero(kept)
+        columns, members = np.divmod(places, width)
+        # Places ascend by column: a stable sort by row leaves every row's columns in order.
+        order = np.argsort(members.astype(np.min_scalar_type(width)), kind="stable")
+        stored = self.indptr[begin]
+        self.indptr[begin + 1 : items + 1] = stored + np.cumsum(np.bincount(members))
+        new = slice(stored, stored + len(places))
+        self.indices[new] = columns[order]
+        self.data[new] = panel.ravel()[places[order]]
+
+
+def _panels(n_items: int, entries: int) -> Iterator[tuple[int, int]]:
+    """Ranges of items: panels of about as many as a row of K has entries, and a wide last one."""
+    a_row = (entries + n_items) // max(1, n_items)
+    width = max(_PANEL_ITEMS, a_row)
+    last = max(0, n_items - max(_LAST_PANEL_ITEMS, _LAST_PANEL_FACTORS * a_row))
+    for begin in range(0, last, width):
+        yield begin, min(last, begin + width)
+    if n_items:
+        yield last, n_items
+
+
+def _shares(support: np.ndarray, entries: int) -> np.ndarray:
+    """(items,) entries of each row: as an item's uses, at most as many as items before it."""
+    before = np.arange(len(support), dtype=np.float64)
+    if entries >= before.sum():
+        return before
+    # Rows fill up in the order of room per use. The first k full, the others get `rates[k]` a use;
+    # the right k is the first whose next row that rate does not fill.
+    uses = support + 1.0
+    order = np.argsort(before / uses, kind="stable")
+    taken = np.concatenate([[0.0], np.cumsum(before[order])[:-1]])
+    left = np.cumsum(uses[order][::-1])[::-1]
+    rates = (entries - taken) / left
+    rate = rates[np.argmax(rates <= (before / uses)[order])]
+    return np.asarray(np.minimum(rate * uses, before))
+
+
+def _cholesky(schur: np.ndarray, least: float) -> np.ndarray:
+    """Lower Cholesky factor of a symmetric matrix whose eigenvalues are at least `least`.
+
+    Where rounding hides that, they are lifted to it.
+    """
+    try:
+        factor: np.ndarray = scipy.linalg.cholesky(schur, lower=True)
+        if (np.diagonal(factor) ** 2 >= least / 2).all():
+            return factor
+    except scipy.linalg.LinAlgError:
+        pass
+    values, vectors = scipy.linalg.eigh(schur)
+    lifted = (vectors * np.maximum(values, least)) @ vectors.T
+    return np.asarray(scipy.linalg.cholesky(lifted, lower=True))

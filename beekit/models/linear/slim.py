@@ -1,0 +1,193 @@
+"""SLIM: sparse linear methods."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import psutil
+import scipy.sparse as sp
+from tqdm import tqdm
+
+from beekit.errors import DataError
+from beekit.models.checks import require, require_fitted, training_matrix
+from beekit.models.linear.coordinate_descent import ElasticNet, solve_blocks, solve_shared
+from beekit.models.linear.gram import gram_parts
+from beekit.models.linear.nearest import cosine, nearest
+from beekit.models.linear.sparse_scores import recommend_sparse
+from beekit.models.saved import load_fields, save_fields
+from beekit.ranking import Recommendations
+
+logger = logging.getLogger(__name__)
+
+# Entries of small Gram matrices held at once: 64 MB in float32.
+_BLOCK_ELEMENTS = 2**24
+# Targets regressed on all items at once.
+_TARGETS_AT_ONCE = 512
+
+
+@dataclass(eq=False)
+class SLIM:
+    """Sparse linear methods (Ning & Karypis, ICDM 2011).
+
+    Minimises ½‖X − X B‖² + ½ l2 ‖B‖² + l1 ‖B‖₁ over B ≥ 0 with a zero diagonal (eq. 3), one column
+    at a time, by coordinate descent. In scikit-learn's `ElasticNet(positive=True,
+    fit_intercept=False)` with n users, alpha = (l1 + l2) / n and l1_ratio = l1 / (l1 + l2).
+
+    With `neighbours`, each item is regressed on its most similar items only, by cosine: the paper's
+    feature selection (fsSLIM). It is what large catalogs take; without, the Gram matrix of all
+    items is held, items² numbers in float64. Since nothing is negative here, an item that shares
+    at most l1 users with another never enters its regression, so leaving it out changes nothing.
+
+    Args:
+        l1: ≥ 0, in users: makes B sparse.
+        l2: ≥ 0, in users: shrinks B, and shares weight among items alike.
+        neighbours: items each regression may use; None for all.
+        tolerance: an item is done when the optimality conditions hold to within this share of its
+            users.
+        max_sweeps: when to stop all the same; a warning is logged if items are not done.
+
+    Attributes:
+        item_item: B (items, items) float32 CSR, after `fit`.
+    """
+
+    scores_cold_items: ClassVar[bool] = False
+
+    l1: float = 1.0
+    l2: float = 5.0
+    neighbours: int | None = 200
+    tolerance: float = 1e-4
+    max_sweeps: int = 200
+    item_item: sp.csr_array | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        require(self.l1 >= 0, f"l1={self.l1}", "0 or more")
+        require(self.l2 >= 0, f"l2={self.l2}", "0 or more")
+        require(
+            self.neighbours is None or self.neighbours >= 1,
+            f"neighbours={self.neighbours}",
+            "at least 1, or None for all items",
+        )
+        require(self.tolerance > 0, f"tolerance={self.tolerance}", "a number above 0")
+        require(self.max_sweeps >= 1, f"max_sweeps={self.max_sweeps}", "at least 1")
+
+    def fit(self, X: sp.csr_array) -> Self:
+        """Solve for B, many columns at a time.
+
+        Raises:
+            DataError: without `neighbours`, when the Gram matrix does not fit into memory.
+        """
+        X = training_matrix(X)
+        net = ElasticNet(self.l1, self.l2, self.tolerance, self.max_sweeps)
+        parts = _on_all(net, X) if self.neighbours is None else _on_few(net, X, self.neighbours)
+        rows, columns, values = [], [], []
+        undone = 0
+        with tqdm(total=X.shape[1], desc="SLIM", unit=" items", disable=None) as bar:
+            for items, targets, weights, done in parts:
+                used = np.nonzero(weights)
+                rows.append(items[used])
+                columns.append(np.broadcast_to(targets, weights.shape)[used])
+                values.append(weights[used].astype(np.float32))
+                undone += int(np.count_nonzero(~done))
+                bar.update(len(done))
+        if undone:
+            logger.warning(
+                "SLIM: %d of %d items not done after %d sweeps; more max_sweeps or a larger "
+                "tolerance ends that",
+                undone,
+                X.shape[1],
+                self.max_sweeps,
+            )
+        empty = np.empty(0, dtype=np.int64)
+        places = np.concatenate([empty, *rows]), np.concatenate([empty, *columns])
+        data = np.concatenate([np.empty(0, dtype=np.float32), *values])
+        self.item_item = sp.csr_array((data, places), shape=(X.shape[1], X.shape[1]))
+        return self
+
+    def recommend(
+        self,
+        X: sp.csr_array,
+        k: int,
+        candidates: np.ndarray | None = None,
+        exclude_seen: bool = True,
+    ) -> Recommendations:
+        """The k best items by X B."""
+        item_item = self.item_item
+        require_fitted(self, None if item_item is None else item_item.shape[0], X)
+        return recommend_sparse(item_item, X, k, candidates, exclude_seen)
+
+    def save(self, folder: str | Path) -> None:
+        """Write settings and B."""
+        save_fields(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The model saved in a folder."""
+        return load_fields(cls, folder)
+
+
+Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""Items and targets, both as wide as the weights, the weights, and which targets are done."""
+
+
+def _on_all(net: ElasticNet, X: sp.csr_array) -> Iterator[Part]:
+    """Every item regressed on all others."""
+    # An item with at most l1 users has none of it in common with another.
+    items = np.flatnonzero(np.bincount(X.indices, minlength=X.shape[1]) > net.l1)
+    need, free = 2 * len(items) ** 2 * 8, _free_bytes()
+    if need > free:
+        raise DataError(
+            f"SLIM of {len(items):,} items takes {need / 1e9:.1f} GB and {free / 1e9:.1f} GB "
+            "are free",
+            expected="memory for two dense matrices of items × items",
+            remedy="Give neighbours=200 or so.",
+        )
+    X = sp.csr_array(X[:, items], dtype=np.float64)
+    gram = (sp.csr_array(X.T) @ X).toarray()
+    for begin in range(0, len(items), _TARGETS_AT_ONCE):
+        targets = np.arange(begin, min(begin + _TARGETS_AT_ONCE, len(items)))
+        weights, done = solve_shared(net, gram, targets)
+        wide = np.broadcast_to(items[:, None], weights.shape)
+        yield wide, items[targets][None, :], weights, done
+
+
+def _free_bytes() -> int:
+    return int(psutil.virtual_memory().available)
+
+
+def _on_few(net: ElasticNet, X: sp.csr_array, neighbours: int) -> Iterator[Part]:
+    """Every item regressed on its nearest items."""
+    sets = nearest(X, neighbours, cosine)
+    with_own = sp.csr_array(sets + sp.eye_array(X.shape[1], format="csr"))
+    for part, items, counts in gram_parts(X, with_own):
+        targets = np.arange(part.start, part.stop)
+        owners = np.repeat(targets, np.diff(sets.indptr[part.start : part.stop + 1]))
+        chosen = sets.indices[sets.indptr[part.start] : sets.indptr[part.stop]]
+        # Where among the part's items a neighbour is.
+        local = np.searchsorted(items, chosen)
+        shared = counts[local, np.searchsorted(items, owners)]
+        enters = shared > net.l1
+        owners, chosen, local, shared = (a[enters] for a in (owners, chosen, local, shared))
+        sizes = np.bincount(owners - part.start, minlength=len(targets))
+        starts = np.cumsum(sizes) - sizes
+        # Alike in size, they pad little.
+        by_size = np.argsort(sizes, kind="stable")[::-1]
+        begin = 0
+        while begin < len(by_size) and (width := sizes[by_size[begin]]):
+            batch = by_size[begin : begin + max(1, _BLOCK_ELEMENTS // width**2)]
+            places = starts[batch, None] + np.arange(width)
+            padding = np.arange(width) >= sizes[batch, None]
+            places[padding] = 0
+            among = local[places]
+            blocks = counts[among.T[:, :, None], among[None]].astype(np.float32)
+            linear = np.where(padding, -1.0, shared[places])
+            scale = np.diagonal(counts)[np.searchsorted(items, targets[batch])]
+            weights, done = solve_blocks(net, blocks, linear, scale)
+            yield chosen[places], targets[batch, None], weights, done
+            begin += len(batch)
+        # Gone before the next part's are made.
+        del counts

@@ -1,0 +1,69 @@
+"""Recommending by B = E Dᵀ without its diagonal."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from beekit.index import ItemIndex
+from beekit.ranking import Recommendations
+from beekit.ranking.top_k import candidate_indices, ones
+
+# Elements of (pairs, dims) multiplied at once: 32 MB in float64.
+_BLOCK_ELEMENTS = 2**22
+
+
+def recommend_by_sides(
+    index: ItemIndex,
+    X: sp.sparray | sp.spmatrix,
+    k: int,
+    candidates: np.ndarray | None = None,
+    exclude_seen: bool = True,
+) -> Recommendations:
+    """The k best items by X (E Dᵀ − diag(E Dᵀ)), what an item says about itself left out.
+
+    For unseen items the diagonal plays no part, and the index answers alone. A seen item's score
+    (`exclude_seen=False`) is what the user's other items say about it, as in training.
+
+    Args:
+        index: D as its vectors and E as its user side.
+        X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
+    """
+    histories = ones(X)
+    ranked, best = index.recommend(histories, k, candidates, exclude_seen=True)
+    if exclude_seen:
+        return ranked, best
+    allowed = np.zeros(histories.shape[1], dtype=bool)
+    allowed[candidate_indices(candidates, histories.shape[1])] = True
+    longest = int(np.diff(histories.indptr).max(initial=0))
+    block = max(1, _BLOCK_ELEMENTS // (k + longest + 1))
+    for begin in range(0, len(ranked), block):
+        part = slice(begin, begin + block)
+        ranked[part], best[part] = _with_seen(index, histories[part], ranked[part], allowed)
+    return ranked, best
+
+
+def _with_seen(
+    index: ItemIndex, histories: sp.csr_array, unseen: np.ndarray, allowed: np.ndarray
+) -> Recommendations:
+    """The best of `unseen` (users, k) and of the users' own items, all scored in float64."""
+    users, k = unseen.shape
+    lengths = np.diff(histories.indptr)
+    owners = np.repeat(np.arange(users), lengths)
+    places = np.arange(len(owners)) - np.repeat(histories.indptr[:-1], lengths)
+    items = np.full((users, k + int(lengths.max(initial=0))), -1, dtype=np.int64)
+    items[:, :k] = unseen
+    items[owners, k + places] = np.where(allowed[histories.indices], histories.indices, -1)
+    encoder = index.item_vectors if index.user_side is None else index.user_side
+    vectors, scores = index.user_vectors(histories), np.full(items.shape, -np.inf)
+    user, place = np.nonzero(items >= 0)
+    item = items[user, place]
+    pairs = max(1, _BLOCK_ELEMENTS // vectors.shape[1])
+    for begin in range(0, len(user), pairs):
+        part = slice(begin, begin + pairs)
+        known, decoded = vectors[user[part]].astype(np.float64), index.item_vectors[item[part]]
+        known -= np.where(place[part] >= k, 1, 0)[:, None] * encoder[item[part]]
+        scores[user[part], place[part]] = (known * decoded).sum(axis=1)
+    order = np.lexsort((items, -scores), axis=1)[:, :k]
+    best = np.take_along_axis(scores, order, 1).astype(np.float32)
+    return np.where(np.isneginf(best), -1, np.take_along_axis(items, order, 1)), best

@@ -1,0 +1,119 @@
+"""Folding in against dense solutions; training users known by their histories."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beekit.models.factors.fold_in import fold_in, recall_users, remember
+from beekit.models.history_keys import history_keys
+
+
+@pytest.fixture
+def item_vectors():
+    return np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+
+
+def test_by_hand():
+    histories = sp.csr_array(np.array([[1, 0], [1, 1], [0, 0]], dtype=np.float32))
+    found = fold_in(histories, np.array([[1.0], [2.0]]), confidence=3, regularization=1)
+    # (1 + 4 + 2·1 + 1) p = 3·1 and (1 + 4 + 2·5 + 1) p = 3·3.
+    np.testing.assert_allclose(found, [[3 / 8], [9 / 16], [0]], rtol=1e-6)
+
+
+@given(
+    users=st.integers(1, 20),
+    items=st.integers(1, 30),
+    dims=st.integers(1, 8),
+    confidence=st.floats(1, 50),
+    regularization=st.floats(0.01, 100),
+    seed=st.integers(0, 10**6),
+)
+@settings(max_examples=60, deadline=None)
+def test_it_minimises_the_weighted_error(users, items, dims, confidence, regularization, seed):
+    generator = np.random.default_rng(seed)
+    Q = generator.normal(size=(items, dims)).astype(np.float32)
+    X = (generator.random((users, items)) < 0.3).astype(np.float32)
+    found = fold_in(sp.csr_array(X), Q, confidence, regularization)
+    exact = Q.astype(np.float64)
+    for user in range(users):
+        weights = np.diag(np.where(X[user] > 0, confidence, 1.0))
+        system = exact.T @ weights @ exact + regularization * np.eye(dims)
+        expected = np.linalg.solve(system, exact.T @ weights @ X[user])
+        # Rounded once to float32; the systems' condition is far below 1/eps of float64.
+        np.testing.assert_allclose(
+            found[user], expected, rtol=1e-6, atol=1e-7 * np.abs(expected).max(initial=0)
+        )
+
+
+def test_it_is_what_implicit_solves(random_matrix, item_vectors):
+    als = pytest.importorskip("implicit.cpu.als")
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    X = random_matrix(30, 40, 0.2, seed=3)
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        theirs = als.AlternatingLeastSquares(factors=6, regularization=0.5, alpha=11.0)
+        theirs.item_factors = item_vectors
+        expected = theirs.recalculate_user(np.arange(30), sp.csr_matrix(X))
+    found = fold_in(X, item_vectors, confidence=11.0, regularization=0.5)
+    # Theirs is in float32: eps times a condition of about 1e2.
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_nobody_depends_on_who_else_is_asked(random_matrix, item_vectors):
+    X = random_matrix(50, 40, 0.2, seed=3)
+    whole = fold_in(X, item_vectors, 5, 0.1)
+    for size in (1, 7):
+        parts = [fold_in(X[b : b + size], item_vectors, 5, 0.1) for b in range(0, 50, size)]
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_training_users_are_known_by_their_history_in_any_row(random_matrix, item_vectors):
+    X = random_matrix(50, 40, 0.2, seed=3)
+    learnt = np.random.default_rng(1).normal(size=(50, 6)).astype(np.float32)
+    keys, vectors = remember(X, learnt)
+    order = np.random.default_rng(2).permutation(50)
+    np.testing.assert_array_equal(
+        recall_users(X[order], keys, vectors, item_vectors), learnt[order]
+    )
+
+
+def test_one_item_more_makes_another_user(random_matrix, item_vectors):
+    X = random_matrix(50, 40, 0.2, seed=3)
+    learnt = np.full((50, 6), 7.0, dtype=np.float32)
+    keys, vectors = remember(X, learnt)
+    dense = X.toarray()
+    dense[np.arange(50), dense.argmin(axis=1)] = 1
+    assert not (recall_users(sp.csr_array(dense), keys, vectors, item_vectors) == 7).any()
+
+
+def test_of_users_with_one_history_the_first_is_remembered_and_an_empty_one_never(item_vectors):
+    X = np.zeros((4, 40), dtype=np.float32)
+    X[[1, 3], 5] = 1
+    X[2, 6] = 1
+    learnt = np.arange(24, dtype=np.float32).reshape(4, 6)
+    keys, vectors = remember(sp.csr_array(X), learnt)
+    found = recall_users(sp.csr_array(X), keys, vectors, item_vectors)
+    np.testing.assert_array_equal(found, [np.zeros(6), learnt[1], learnt[2], learnt[1]])
+
+
+def test_the_size_of_item_vectors_turns_no_unknown_user(random_matrix, item_vectors):
+    X = random_matrix(20, 40, 0.2, seed=3)
+    nobody = np.empty(0, dtype=np.uint64), np.empty((0, 6), dtype=np.float32)
+    small, large = (recall_users(X, *nobody, scale * item_vectors) for scale in (1, 1024))
+    # Powers of two scale exactly.
+    np.testing.assert_allclose(1024 * large, small, rtol=1e-6)
+    assert not recall_users(X, *nobody, 0 * item_vectors).any()
+
+
+def test_keys_tell_histories_apart_and_not_their_order():
+    X = sp.csr_array((np.random.default_rng(0).random((3000, 12)) < 0.5).astype(np.float32))
+    keys = history_keys(X)
+    distinct = len(np.unique(X.toarray(), axis=0))
+    assert len(np.unique(keys)) == distinct
+    turned = sp.csr_array((np.ones(2), [4, 1], [0, 2]), shape=(1, 12))
+    straight = sp.csr_array((np.ones(2), [1, 4], [0, 2]), shape=(1, 12))
+    assert history_keys(turned) == history_keys(straight)
+    assert history_keys(sp.csr_array((1, 12)))[0] == 0
