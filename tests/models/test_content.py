@@ -42,7 +42,9 @@ def test_scores_are_sums_of_cosines(random_matrix):
                     for seen in histories[[user]].indices
                 ]
                 # Sums of at most 30 cosines, each within a few float32 roundings.
-                assert score == pytest.approx(sum(cosines), abs=30 * 8 * np.finfo(np.float32).eps)
+                assert score == pytest.approx(
+                    sum(cosines), abs=30 * 8 * float(np.finfo(np.float32).eps)
+                )
 
 
 def test_what_all_vectors_share_ranks_nothing_once_centred():

@@ -119,16 +119,16 @@ def test_about_a_share_of_items_is_exchanged(world):
 
 
 def test_similarity_draws_transformed_content_to_the_factors(world):
-    def distance(similarity):
-        model = Heater(world.content, **QUICK, similarity=similarity, exchange=0.0, dropout=0.0)
-        model.cf_user_side = model.cf_item_factors = side
-        fitted = model.fit(world.X)
-        content_alone = Heater(world.content, **QUICK).fit(world.X)
-        assert content_alone is not fitted
-        return fitted
-
-    side = np.random.default_rng(0).normal(size=(len(world.group), 4)).astype(np.float32)
-    del distance
+    content = world.content.copy()
+    cold = np.flatnonzero(world.cold)
+    # Series count 0, 1, 2 and every third item is cold: the one before each is warm.
+    content[cold] = content[cold - 1]
+    distances = []
+    for similarity in (0.0, 0.1, 10.0):
+        v = Heater(content, **QUICK, similarity=similarity).fit(world.X).item_vectors
+        apart = np.linalg.norm(v[cold] - v[cold - 1], axis=1)
+        distances.append(np.mean(apart / np.linalg.norm(v[cold - 1], axis=1)))
+    assert distances[0] > distances[1] > distances[2]
 
 
 def test_given_factors_take_the_place_of_the_svd(world):

@@ -85,7 +85,7 @@ class ContentBased:
         if self.normalize:
             lengths = np.linalg.norm(compared, axis=1, keepdims=True)
             compared = compared / np.where(lengths > 0, lengths, 1)
-        return compared.astype(np.float32)
+        return np.asarray(compared, dtype=np.float32)
 
     def recommend(
         self,
