@@ -23,6 +23,8 @@ _LOOKED_AT = 2
 _CELL_COST = 3
 # Pairs scored in float64 at once: a few MB, so that they stay in the cache.
 _PAIRS = 2**11
+# Items fetched at once, over all users of a batch: 32 MB of indices.
+_FETCHED = 2**22
 # FAISS on a GPU finds at most so many neighbours, in at most so many cells.
 _GPU_LIMIT = 2048
 
@@ -37,7 +39,9 @@ class Effort:
     """How far an approximate search looks: more finds more of what exact search does, slower.
 
     Each number is for all items as candidates; where they are a share of the catalog, cells and
-    ef_search are divided by it, so that as many candidates are looked at as without a filter.
+    ef_search are divided by it, so that as many candidates are looked at as without a filter. Where
+    that comes to so much that exact search costs no more, exact search answers: from a third of an
+    IVF index's cells on, or where the edges an HNSW search follows are as many as the candidates.
 
     Attributes:
         nprobe: cells of an IVF index looked into for each user; more where they hold too few.
@@ -116,7 +120,6 @@ class ApproximateSearch:
             their vector is zero, so that all items are equal.
         """
         n_items = len(self.vectors)
-        X = _distinct(X)
         n_seen = _seen_candidates(X, allowed, n_items) if exclude_seen else np.zeros(X.shape[0])
         refine = 1 if keeps_vectors(self.index) else effort.refine
         fetch = np.exp2(np.ceil(np.log2(np.maximum(refine * k + n_seen, 1)))).astype(np.int64)
@@ -128,8 +131,9 @@ class ApproximateSearch:
             if lookup is None:
                 continue
             group = np.flatnonzero(fetch == size)
-            for begin in range(0, len(group), batch_size):
-                members = group[begin : begin + batch_size]
+            step = max(1, min(batch_size, _FETCHED // int(size)))
+            for begin in range(0, len(group), step):
+                members = group[begin : begin + step]
                 histories = X[members]
                 users = user_vectors(histories)
                 found = lookup(users)
@@ -137,8 +141,8 @@ class ApproximateSearch:
                 if exclude_seen:
                     listed &= ~_pairs_in(found, histories)
                 ranked[members], scores[members] = self._best(users, found, listed, k)
-                fillable = np.minimum(k, len(allowed) - n_seen[members])
-                left[members] = (listed.sum(axis=1) < fillable) | ~users.any(axis=1)
+                # More candidates are unseen than k, or all would have been left to exact search.
+                left[members] = (listed.sum(axis=1) < k) | ~users.any(axis=1)
         return ranked, scores, left
 
     def _lookup(self, size: int, allowed: np.ndarray, effort: Effort) -> Lookup | None:
@@ -163,9 +167,7 @@ class ApproximateSearch:
             width = math.ceil(max(effort.ef_search, size) * n_items / n_allowed)
             if width * self._inner.hnsw.nb_neighbors(0) >= n_allowed:
                 return None
-            parameters = faiss.SearchParametersHNSW(efSearch=width)
-            if selector is not None:
-                parameters.sel = selector
+            parameters = faiss.SearchParametersHNSW(efSearch=width, **_selected(selector))
         if isinstance(faiss.downcast_index(self.index), faiss.IndexPreTransform):
             inside = parameters
             parameters = faiss.SearchParametersPreTransform(index_params=inside)
@@ -202,12 +204,15 @@ class ApproximateSearch:
 
 
 def _ivf_parameters(ivf: Any, selector: Any, cells: int) -> Any:
-    parameters = faiss.SearchParametersIVF(nprobe=cells)
-    if selector is not None:
-        parameters.sel = selector
+    more = _selected(selector)
     if isinstance(faiss.downcast_index(ivf.quantizer), faiss.IndexHNSW):
-        parameters.quantizer_params = faiss.SearchParametersHNSW(efSearch=2 * cells)
-    return parameters
+        more["quantizer_params"] = faiss.SearchParametersHNSW(efSearch=2 * cells)
+    return faiss.SearchParametersIVF(nprobe=cells, **more)
+
+
+def _selected(selector: Any) -> dict[str, Any]:
+    """As arguments, since FAISS's parameters keep alive only what is given to their constructor."""
+    return {} if selector is None else {"sel": selector}
 
 
 def _selector(allowed: np.ndarray, n_items: int) -> Any:
@@ -218,15 +223,6 @@ def _selector(allowed: np.ndarray, n_items: int) -> Any:
 
 def _rows_to(allowed: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.where(rows < 0, -1, allowed[rows])
-
-
-def _distinct(X: sp.csr_array) -> sp.csr_array:
-    """X with each pair stored once; the caller's stays as it is."""
-    if X.has_canonical_format:
-        return X
-    distinct = X.copy()
-    distinct.sum_duplicates()
-    return distinct
 
 
 def _seen_candidates(X: sp.csr_array, allowed: np.ndarray, n_items: int) -> np.ndarray:

@@ -112,6 +112,9 @@ class ItemIndex:
         """
         allowed = candidate_indices(candidates, len(self))
         X = as_csr(X)
+        if not len(allowed):
+            shape = (X.shape[0], k)
+            return np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32)
         if self._approximate is None:
             return self._exactly(X, k, allowed, exclude_seen, batch_size)
         ranked, scores, left = self._approximate.recommend(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from beekit.models.cold.clcrec import CLCRec
     from beekit.models.cold.content import ContentBased
     from beekit.models.cold.dropout_net import DropoutNet
+    from beekit.models.cold.fixed_side import FixedSideELSA
     from beekit.models.cold.heater import Heater
     from beekit.models.factors.als import ALS
     from beekit.models.factors.asymmetric_svd import AsymmetricSVD
@@ -38,6 +39,7 @@ _HOME = {
     "DropoutNet": "cold.dropout_net",
     "EASE": "linear.ease",
     "ELSA": "linear.elsa",
+    "FixedSideELSA": "cold.fixed_side",
     "Heater": "cold.heater",
     "ItemKNN": "linear.item_knn",
     "MRF": "linear.mrf",
@@ -63,6 +65,7 @@ __all__ = [
     "CLCRec",
     "ContentBased",
     "DropoutNet",
+    "FixedSideELSA",
     "Heater",
     "ItemKNN",
     "Popularity",

@@ -22,6 +22,7 @@ from beekit.models import (
     CLCRec,
     ContentBased,
     DropoutNet,
+    FixedSideELSA,
     Heater,
     ItemKNN,
     Popularity,
@@ -60,7 +61,7 @@ MODELS = {
         regularization=1.0, density=0.3, factorisation="exact", residual_steps=2
     ),
     "MRF": lambda vectors: MRF(threshold=0.05, neighbours=12),
-    "BPR": lambda vectors: BPR(embedding_dim=6, iterations=40, batch_size=64),
+    "BPR": lambda vectors: BPR(embedding_dim=3, iterations=40, batch_size=64),
     "PMF": lambda vectors: PMF(embedding_dim=6, learning_rate=0.5, iterations=60, batch_size=64),
     "AsymmetricSVD": lambda vectors: AsymmetricSVD(
         embedding_dim=3, learning_rate=0.03, epochs=30, batch_size=16
@@ -74,10 +75,17 @@ MODELS = {
         learning_rate=0.02,
         epochs=10,
         batch_size=64,
-        item_features=np.eye(len(vectors)),
+        vectors=np.eye(len(vectors)),
     ),
     "ContentBased": lambda vectors: ContentBased(vectors),
     "ContentBased centred": lambda vectors: ContentBased(vectors, centre=True),
+    "FixedSideELSA": lambda vectors: FixedSideELSA(vectors, ridge=1.0, users_per_step=20),
+    "FixedSideELSA encoder": lambda vectors: FixedSideELSA(
+        vectors, side="encoder", ridge=1.0, users_per_step=20
+    ),
+    "FixedSideELSA pruned": lambda vectors: FixedSideELSA(
+        vectors, ridge=1.0, users_per_step=20, items_per_step=20
+    ),
     "Heater": lambda vectors: Heater(vectors, embedding_dim=3, **BRIEFLY),
     "Heater with factors": lambda vectors: Heater(
         vectors,

@@ -82,6 +82,13 @@ def test_two_sides_score_as_their_product():
     np.testing.assert_array_equal(found, brute_force(D, E, X, 6, range(30), True))
 
 
+def test_no_candidates_give_empty_lists():
+    X = sp.csr_array(np.eye(3, dtype=np.float32))
+    items, scores = ItemIndex(np.eye(3)).recommend(X, 2, np.array([], dtype=np.int64))
+    assert items.tolist() == [[-1, -1]] * 3
+    assert np.isneginf(scores).all()
+
+
 def test_similar_items_leave_the_item_itself_out():
     D = np.array([[1, 0], [0.9, 0.1], [0, 1]], dtype=np.float32)
     items, _ = ItemIndex(D).similar(np.array([0, 2]), 2)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 import scipy.sparse as sp
+
+from beekit.errors import ConfigError, DataError
 
 GROUPS, FORMATS, SERIES = 4, 2, 9
 
@@ -65,3 +68,39 @@ def finds_the_group(model, world: World) -> bool:
             if set(found[0]) != set(wanted):
                 return False
     return True
+
+
+def joins_as_from_the_start(model, world: World, folder) -> None:
+    """Check `add_items` of a fitted model on copies of cold items, added after it was loaded."""
+    model.save(folder)
+    grown = type(model).load(folder)
+    items, copies = len(world.group), int(world.cold.sum())
+    assert grown.add_items(world.content[world.cold]) is grown
+    np.testing.assert_array_equal(grown.item_vectors[:items], model.item_vectors)
+    np.testing.assert_array_equal(grown.user_side[:items], model.user_side)
+    assert grown.user_side.shape == (items + copies, model.user_side.shape[1])
+    assert not grown.user_side[items:].any()
+    # Sums of some thirty float32 products, whose terms may be a few times as large as the sums.
+    rounding = 100 * float(np.finfo(np.float32).eps) * np.abs(model.item_vectors).max()
+    originals = model.item_vectors[world.cold]
+    np.testing.assert_allclose(grown.item_vectors[items:], originals, rtol=0, atol=rounding)
+    # Added in two parts, and after saving once more, they are the same.
+    grown.save(folder)
+    again = type(model).load(folder).add_items(world.content[world.cold][:1])
+    np.testing.assert_allclose(again.item_vectors[-1], originals[0], rtol=0, atol=rounding)
+    wider = sp.csr_array(
+        sp.hstack([world.X, sp.csr_array((world.X.shape[0], copies), dtype=np.float32)])
+    )
+    added = np.arange(items, items + copies)
+    found, _ = grown.recommend(wider, copies, added)
+    assert set(found.ravel().tolist()) == set(added.tolist())
+    with pytest.raises(DataError, match="dimensions"):
+        grown.add_items(world.content[:, :-1])
+    with pytest.raises(ConfigError, match="before fit"):
+        type(model)(world.content).add_items(world.content)
+
+
+def with_some_left_out(world: World) -> tuple[np.ndarray, np.ndarray]:
+    """Item indices with half the cold items left out, and those left out."""
+    out = np.flatnonzero(world.cold)[::2]
+    return np.setdiff1d(np.arange(len(world.group)), out), out

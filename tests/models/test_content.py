@@ -35,11 +35,10 @@ def test_scores_are_sums_of_cosines(random_matrix):
         around = vectors - vectors.mean(axis=0) if centre else vectors
         for user in range(20):
             for item, score in zip(items[user], scores[user], strict=True):
+                rows = [around[seen] for seen in histories[[user]].indices]
+                lengths = [np.linalg.norm(row) * np.linalg.norm(around[item]) for row in rows]
                 cosines = [
-                    around[item]
-                    @ around[seen]
-                    / np.sqrt((around[item] @ around[item]) * (around[seen] @ around[seen]))
-                    for seen in histories[[user]].indices
+                    around[item] @ row / length for row, length in zip(rows, lengths, strict=True)
                 ]
                 # Sums of at most 30 cosines, each within a few float32 roundings.
                 assert score == pytest.approx(

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from cold_worlds import finds_the_group, misleading_world
+from cold_worlds import (
+    finds_the_group,
+    joins_as_from_the_start,
+    misleading_world,
+    with_some_left_out,
+)
 
 from beekit.errors import BeekitError
 from beekit.models import Heater
@@ -15,6 +20,7 @@ from beekit.models.cold.samples import Samples
 
 EPS64 = np.finfo(np.float64).eps
 QUICK = {"embedding_dim": 8, "epochs": 30, "learning_rate": 0.01, "users_per_step": 64}
+BRIEF = {**QUICK, "epochs": 3}
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +150,31 @@ def test_nothing_global_is_touched(world):
     Heater(world.content, **{**QUICK, "epochs": 1}).fit(world.X)
     assert torch.equal(torch.get_rng_state(), state)
     np.testing.assert_array_equal(np.random.get_state()[1], numbers)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("hidden_dim", [0, 6])
+def test_added_items_are_as_if_in_the_catalog_from_the_start(world, hidden_dim, tmp_path):
+    model = Heater(world.content, **BRIEF, hidden_dim=hidden_dim).fit(world.X)
+    joins_as_from_the_start(model, world, tmp_path / "model")
+
+
+def test_a_fit_without_some_cold_items_grows_into_one_with_them(world):
+    kept, out = with_some_left_out(world)
+    side = np.random.default_rng(0).normal(size=(len(world.group), 5)).astype(np.float32)
+
+    def fit(items):
+        factors = {"cf_user_side": side[items], "cf_item_factors": side[items]}
+        return Heater(world.content[items], **BRIEF, **factors).fit(world.X[:, items])
+
+    everything = np.concatenate([kept, out])
+    whole, grown = fit(everything), fit(kept).add_items(world.content[out])
+    # Training is the same to the last bit, the new items to the rounding of some thirty products.
+    np.testing.assert_array_equal(
+        grown.item_vectors[: len(kept)][~world.cold[kept]],
+        whole.item_vectors[: len(kept)][~world.cold[kept]],
+    )
+    rounding = 100 * np.finfo(np.float32).eps * np.abs(whole.item_vectors).max()
+    np.testing.assert_allclose(grown.item_vectors, whole.item_vectors, rtol=0, atol=rounding)
 
 
 def test_another_seed_is_another_model(world):

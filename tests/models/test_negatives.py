@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beekit.models.factors.negatives import Triples, UnseenItems
+from beekit.models.factors.negatives import SharedNegatives, Triples, UnseenItems
 
 
 @given(users=st.integers(1, 10), items=st.integers(2, 30), seed=st.integers(0, 10**6))
@@ -59,3 +59,30 @@ def test_who_has_everything_is_left_out():
     assert (users.tolist(), items.tolist()) == ([1], [1])
     assert others[0, 0] in (0, 2)
     assert list(Triples(X[:1], 1, 10, torch.Generator()).epoch()) == []
+
+
+@given(
+    users=st.integers(1, 10),
+    items=st.integers(1, 20),
+    groups=st.integers(1, 4),
+    size=st.integers(1, 6),
+    seed=st.integers(0, 10**6),
+)
+@settings(max_examples=60, deadline=None)
+def test_shared_draws_say_who_has_them(users, items, groups, size, seed):
+    generator = np.random.default_rng(seed)
+    dense = (generator.random((users, items)) < 0.3).astype(np.float32)
+    who = torch.from_numpy(generator.integers(0, users, (groups, size)))
+    shared = SharedNegatives(sp.csr_array(dense))
+    drawn, theirs = shared.draw(who, 7, torch.Generator().manual_seed(seed))
+    expected = dense[who.numpy()[:, :, None], drawn.numpy()[:, None, :]] > 0
+    np.testing.assert_array_equal(theirs, expected)
+
+
+def test_shared_draws_are_uniform():
+    shared = SharedNegatives(sp.csr_array((3, 20)))
+    drawn, _ = shared.draw(
+        torch.zeros((4, 1), dtype=torch.int64), 5000, torch.Generator().manual_seed(0)
+    )
+    # Binomial with p = 0.05: five standard deviations.
+    assert np.abs(np.bincount(drawn.flatten()) - 1000).max() < 5 * np.sqrt(20000 * 0.05 * 0.95)

@@ -79,12 +79,16 @@ def test_on_few_items_it_is_the_elastic_net_of_the_nearest(X, monkeypatch, eleme
 
 
 def test_few_items_differ_from_all(X):
-    few, every = (SLIM(neighbours=n, **CLOSE).fit(X).item_item.toarray() for n in (3, None))
+    few, every = (
+        SLIM(1.0, 5.0, neighbours=n, **CLOSE).fit(X).item_item.toarray() for n in (3, None)
+    )
     assert np.abs(few - every).max() > 0.01
 
 
 def test_as_many_neighbours_as_items_are_all_items(X):
-    few, every = (SLIM(neighbours=n, **CLOSE).fit(X).item_item.toarray() for n in (29, None))
+    few, every = (
+        SLIM(1.0, 5.0, neighbours=n, **CLOSE).fit(X).item_item.toarray() for n in (29, None)
+    )
     np.testing.assert_allclose(few, every, rtol=0, atol=2 * np.sqrt(30) * 2e-5 / 5)
 
 
@@ -118,11 +122,13 @@ def test_optimality_conditions_hold(random_matrix, seed, neighbours, tolerance):
 
 
 def test_groups_of_coordinates_change_nothing(X, monkeypatch):
-    whole = SLIM(neighbours=None).fit(X).item_item.toarray()
+    whole = SLIM(1.0, 5.0, neighbours=None).fit(X).item_item.toarray()
     monkeypatch.setattr(coordinate_descent, "_COORDINATES_AT_ONCE", 1)
     monkeypatch.setattr(slim, "_TARGETS_AT_ONCE", 7)
     # The same steps in the same order; sums differ by rounding only.
-    np.testing.assert_allclose(SLIM(neighbours=None).fit(X).item_item.toarray(), whole, atol=1e-6)
+    np.testing.assert_allclose(
+        SLIM(1.0, 5.0, neighbours=None).fit(X).item_item.toarray(), whole, atol=1e-6
+    )
 
 
 def test_a_larger_l1_is_sparser(X):
@@ -133,18 +139,18 @@ def test_a_larger_l1_is_sparser(X):
 @pytest.mark.parametrize("neighbours", [None, 10])
 def test_too_few_sweeps_are_reported(X, caplog, neighbours):
     with caplog.at_level(logging.WARNING, logger="beekit"):
-        SLIM(neighbours=neighbours, max_sweeps=1, tolerance=1e-9).fit(X)
+        SLIM(1.0, 5.0, neighbours=neighbours, max_sweeps=1, tolerance=1e-9).fit(X)
     assert "not done after 1 sweeps" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="beekit"), warnings.catch_warnings():
-        SLIM(neighbours=neighbours).fit(X)
+        SLIM(1.0, 5.0, neighbours=neighbours).fit(X)
     assert not caplog.text
 
 
 def test_a_catalog_beyond_memory_is_refused_before_the_work(X, monkeypatch):
     monkeypatch.setattr(slim, "_free_bytes", lambda: 1000)
     with pytest.raises(DataError, match="neighbours=200"):
-        SLIM(neighbours=None).fit(X)
+        SLIM(1.0, 5.0, neighbours=None).fit(X)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def families():
 
 def test_cold_items_are_recommended_by_their_features(families):
     X, family, features = families
-    model = TwoTower(**SMALL, epochs=10, item_features=features).fit(X)
+    model = TwoTower(**SMALL, epochs=10, vectors=features).fit(X)
     assert model.scores_cold_items
     known = np.zeros((4, 40), dtype=np.float32)
     for which in range(4):
@@ -112,11 +112,11 @@ def test_settings_matter(X):
     assert all((other != first).mean() > 0.9 for other in others)
 
 
-def test_features_of_other_items_or_not_finite_are_refused(X):
-    with pytest.raises(DataError, match=r"shape \(39, 2\)"):
-        TwoTower(item_features=np.ones((39, 2))).fit(X)
+def test_vectors_of_other_items_or_not_finite_are_refused(X):
+    with pytest.raises(DataError, match="40 items"):
+        TwoTower(vectors=np.ones((39, 2))).fit(X)
     with pytest.raises(DataError, match="not finite"):
-        TwoTower(item_features=np.full((40, 2), np.nan)).fit(X)
+        TwoTower(vectors=np.full((40, 2), np.nan)).fit(X)
 
 
 @pytest.mark.parametrize(

@@ -185,15 +185,21 @@ def keep(configure, tmp_path, shop, encoder_folder, models) -> str:
     return str(tmp_path / "run")
 
 
-def test_new_items_reach_a_kept_model_without_fitting_it_again(
-    configure, tmp_path, shop, encoder_folder, capsys
-):
-    content = {"model": "ContentBased"}
-    run = keep(configure, tmp_path, shop, encoder_folder, {"by content": content})
-    items = pq.read_table(tmp_path / "shop" / "items.parquet")
+def add_item_like_the_first(folder):
+    """A new item 7777 that reads as the first one does, whose id is returned."""
+    items = pq.read_table(folder / "items.parquet")
     like = items.slice(0, 1).to_pylist()[0]
     new = pa.Table.from_pylist([{**like, "item_id": 7777}], schema=items.schema)
-    pq.write_table(pa.concat_tables([items, new]), tmp_path / "shop" / "items.parquet")
+    pq.write_table(pa.concat_tables([items, new]), folder / "items.parquet")
+    return like["item_id"]
+
+
+@pytest.mark.parametrize("kind", ["ContentBased", "FixedSideELSA"])
+def test_new_items_reach_a_kept_model_without_fitting_it_again(
+    configure, tmp_path, shop, encoder_folder, capsys, kind
+):
+    run = keep(configure, tmp_path, shop, encoder_folder, {"by content": {"model": kind}})
+    like = add_item_like_the_first(tmp_path / "shop")
     assert main(["index", run, "--model", "by content"]) == 0
     assert "1 new item" in capsys.readouterr().out
     ask = ["recommend", run, "--model", "by content", "--history", "2,3", "--candidates", "cold"]
@@ -203,9 +209,29 @@ def test_new_items_reach_a_kept_model_without_fitting_it_again(
     # The new item reads as its model does, so it scores as that does.
     assert main([*ask[:-2], "--k", "200", "--json"]) == 0
     everything = {one["item_id"]: one["score"] for one in json.loads(capsys.readouterr().out)}
-    assert ranked[7777] == pytest.approx(everything[like["item_id"]], abs=1e-5)
+    assert ranked[7777] == pytest.approx(everything[like], abs=1e-5)
     assert main(["index", run, "--model", "by content"]) == 0
     assert "0 new items" in capsys.readouterr().out
+
+
+def test_a_history_of_new_items_recommends_known_ones(
+    configure, tmp_path, shop, encoder_folder, capsys
+):
+    settings = {"model": "FixedSideELSA", "side": "encoder"}
+    run = keep(configure, tmp_path, shop, encoder_folder, {"by history": settings})
+    like = add_item_like_the_first(tmp_path / "shop")
+    assert main(["index", run, "--model", "by history"]) == 0
+    capsys.readouterr()
+    lists = []
+    for item in (like, 7777):
+        ask = ["recommend", run, "--model", "by history", "--history", str(item)]
+        assert main([*ask, "--k", "12", "--json"]) == 0
+        found = {one["item_id"]: one["score"] for one in json.loads(capsys.readouterr().out)}
+        lists.append({i: score for i, score in found.items() if i not in (like, 7777)})
+    both = lists[0].keys() & lists[1].keys()
+    assert len(both) >= 10
+    assert all(lists[0][i] == pytest.approx(lists[1][i], abs=1e-5) for i in both)
+    assert all(score > 0 for score in lists[1].values())
 
 
 def test_a_model_that_knows_items_by_interactions_alone_takes_no_new_ones(

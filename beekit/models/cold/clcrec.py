@@ -14,11 +14,12 @@ from torch.nn import functional
 
 from beekit.index import ItemIndex
 from beekit.models.checks import training_matrix
-from beekit.models.cold.content_vectors import content_vectors, require_vectors_of, standardised
 from beekit.models.cold.descent import descend
 from beekit.models.cold.networks import Perceptron
+from beekit.models.cold.new_items import append_items, weights_of
 from beekit.models.cold.samples import Sample, Samples, chosen_rows
 from beekit.models.cold.settings import check_settings
+from beekit.models.content_vectors import content_vectors, require_vectors_of, standardised
 from beekit.models.factors.epochs import normal_vectors, training_device
 from beekit.models.factors.towers import batch_histories
 from beekit.models.factors.vector_ranking import fitted
@@ -65,6 +66,8 @@ class CLCRec:
     Attributes:
         user_side: z (items, dims) float32 after `fit`, zeros for items without interactions.
         item_vectors: x (items, dims) float32 after `fit`.
+        warm: (items,) bool after `fit`, the items with interactions.
+        encoder_weights: (weights,) float32 after `fit`, of g, for `add_items`.
     """
 
     scores_cold_items: ClassVar[bool] = True
@@ -85,6 +88,8 @@ class CLCRec:
     device: str | None = None
     user_side: np.ndarray | None = field(default=None, init=False, repr=False)
     item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+    warm: np.ndarray | None = field(default=None, init=False, repr=False)
+    encoder_weights: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.vectors = content_vectors(self.vectors)
@@ -132,6 +137,22 @@ class CLCRec:
             weight_decay=self.weight_decay,
         )
         self.user_side, self.item_vectors = network.learnt()
+        self.warm, self.encoder_weights = warm, weights_of(network.encoder)
+        return self
+
+    def add_items(self, vectors: np.ndarray) -> Self:
+        """Append cold items by their content (new items, content dims).
+
+        Nothing is trained and the others stay as they are. The new ones get x = g(c), and add
+        nothing to users who have them.
+
+        Raises:
+            ConfigError: before `fit`.
+            DataError: vectors of another width.
+        """
+        inputs, dims = self.vectors.shape[1], fitted(self, self.item_vectors).shape[1]
+        encoder = Perceptron(inputs, self.hidden_dims, dims, 0.0, torch.Generator())
+        append_items(self, encoder, vectors)
         return self
 
     def recommend(

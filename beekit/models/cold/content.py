@@ -11,7 +11,8 @@ import scipy.sparse as sp
 
 from beekit.index import ItemIndex
 from beekit.models.checks import require_fitted, training_matrix
-from beekit.models.cold.content_vectors import (
+from beekit.models.content_vectors import (
+    compared,
     content_vectors,
     require_vectors_of,
     require_width,
@@ -59,7 +60,7 @@ class ContentBased:
         dims = self.vectors.shape[1]
         mean = self.vectors.mean(axis=0, dtype=np.float64) if self.centre else np.zeros(dims)
         self.mean = mean
-        self.item_vectors = self._compared(self.vectors, mean)
+        self.item_vectors = compared(self.vectors, mean, self.normalize)
         return self
 
     def add_items(self, vectors: np.ndarray) -> Self:
@@ -76,16 +77,8 @@ class ContentBased:
         new = content_vectors(vectors)
         require_width(new, self.vectors.shape[1])
         self.vectors = np.concatenate([self.vectors, new])
-        self.item_vectors = np.concatenate([fitted, self._compared(new, mean)])
+        self.item_vectors = np.concatenate([fitted, compared(new, mean, self.normalize)])
         return self
-
-    def _compared(self, vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:
-        """Vectors as they are compared: less the mean, and of length 1, where asked for."""
-        compared = vectors.astype(np.float64) - mean
-        if self.normalize:
-            lengths = np.linalg.norm(compared, axis=1, keepdims=True)
-            compared = compared / np.where(lengths > 0, lengths, 1)
-        return np.asarray(compared, dtype=np.float32)
 
     def recommend(
         self,

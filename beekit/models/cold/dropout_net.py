@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from beekit.index import ItemIndex
 from beekit.models.checks import training_matrix
-from beekit.models.cold.content_vectors import content_vectors, require_vectors_of, standardised
 from beekit.models.cold.descent import descend
 from beekit.models.cold.linear_factors import linear_factors, unit_scale
 from beekit.models.cold.networks import Perceptron
+from beekit.models.cold.new_items import append_items, weights_of
 from beekit.models.cold.samples import Sample, Samples, chosen_rows, pair_weights
 from beekit.models.cold.settings import check_settings
+from beekit.models.content_vectors import content_vectors, require_vectors_of, standardised
 from beekit.models.factors.epochs import training_device
 from beekit.models.factors.vector_ranking import fitted
 from beekit.models.saved import load_fields, save_fields
@@ -63,6 +64,8 @@ class DropoutNet:
     Attributes:
         user_side: E (items, dims) float32 after `fit`; a history x is the user x E.
         item_vectors: v (items, dims) float32 after `fit`.
+        warm: (items,) bool after `fit`, the items with interactions.
+        encoder_weights: (weights,) float32 after `fit`, of f, for `add_items`.
     """
 
     scores_cold_items: ClassVar[bool] = True
@@ -84,6 +87,8 @@ class DropoutNet:
     cf_item_factors: np.ndarray | None = field(default=None, repr=False)
     user_side: np.ndarray | None = field(default=None, init=False, repr=False)
     item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+    warm: np.ndarray | None = field(default=None, init=False, repr=False)
+    encoder_weights: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.vectors = content_vectors(self.vectors)
@@ -130,6 +135,23 @@ class DropoutNet:
         )
         self.user_side = factors.user_side
         self.item_vectors = network.learnt(torch.from_numpy(warm).to(device))
+        self.warm, self.encoder_weights = warm, weights_of(network.tower)
+        return self
+
+    def add_items(self, vectors: np.ndarray) -> Self:
+        """Append cold items by their content (new items, content dims).
+
+        Nothing is trained and the others stay as they are. The new ones get v = f([0, c]), and add
+        nothing to users who have them.
+
+        Raises:
+            ConfigError: before `fit`.
+            DataError: vectors of another width.
+        """
+        inputs, dims = self.vectors.shape[1], fitted(self, self.item_vectors).shape[1]
+        tower = Perceptron(dims + inputs, self.hidden_dims, dims, 0.0, torch.Generator())
+        without_factors = nn.ConstantPad1d((dims, 0), 0.0)
+        append_items(self, nn.Sequential(without_factors, tower), vectors)
         return self
 
     def recommend(

@@ -14,12 +14,13 @@ from torch.nn import functional
 
 from beekit.index import ItemIndex
 from beekit.models.checks import training_matrix
-from beekit.models.cold.content_vectors import content_vectors, require_vectors_of, standardised
 from beekit.models.cold.descent import descend
 from beekit.models.cold.linear_factors import linear_factors, unit_scale
 from beekit.models.cold.networks import MixtureOfExperts, identity
+from beekit.models.cold.new_items import append_items, weights_of
 from beekit.models.cold.samples import Sample, Samples, chosen_rows, pair_weights
 from beekit.models.cold.settings import check_settings
+from beekit.models.content_vectors import content_vectors, require_vectors_of, standardised
 from beekit.models.factors.epochs import training_device
 from beekit.models.factors.vector_ranking import fitted
 from beekit.models.saved import load_fields, save_fields
@@ -35,7 +36,7 @@ class Heater:
 
         t = Σ_e gate(c)_e expert_e(c)              mixture-of-experts transformation
         z = q with probability `exchange`, else t  randomized training
-        s = p W · v,  v = z M                      score, p the user's collaborative factors
+        s = p W · v + b,  v = z M                  score, p the user's collaborative factors
         loss = rating loss of s + similarity · mean of (t − q)²
 
     The rating loss is the mean logistic loss over users' interactions and `negatives` times as many
@@ -46,16 +47,17 @@ class Heater:
     those of a linear model, X ≈ X E Dᵀ, whose users p = x E follow from the history exactly (by
     default the truncated SVD; BPR in the paper), and the last layers W and M are linear without a
     hidden one, so that this stays so. In training an item is taken out of a history it is scored
-    against, as if it were new, and p is scaled to length 1, which changes no ranking. The rating
-    loss is logistic, not squared; all pairs of a step's users and items count in it, weighted as if
-    drawn. Gates are softmax. What keeps experts from learning items by heart is dropout of content.
+    against, as if it were new, and p is scaled to length 1; neither that nor the offset b changes a
+    ranking. The rating loss is logistic, not squared; all pairs of a step's users and items count
+    in it, weighted as if drawn. Gates are softmax. What keeps experts from learning items by heart
+    is dropout of content.
 
     Args:
         vectors: c (items, dims), for example a sentence encoder's embeddings.
         embedding_dim: dimensions of the factors; not used where they are given.
         experts: how many.
         hidden_dim: width of an expert's hidden layer of tanh; 0 for linear experts.
-        exchange: probability in [0, 1) to enter an item by its factors.
+        exchange: probability in [0, 1] to enter an item by its factors.
         similarity: weight of the distance between transformed content and factors.
         negatives: items a user does not have for each one they have.
         dropout: share of content values, and of hidden ones, zeroed in training.
@@ -70,6 +72,8 @@ class Heater:
     Attributes:
         user_side: E W (items, dims) float32 after `fit`; a history x is the user x E W.
         item_vectors: v (items, dims) float32 after `fit`.
+        warm: (items,) bool after `fit`, the items with interactions.
+        encoder_weights: (weights,) float32 after `fit`, of t and M, for `add_items`.
     """
 
     scores_cold_items: ClassVar[bool] = True
@@ -93,6 +97,8 @@ class Heater:
     cf_item_factors: np.ndarray | None = field(default=None, repr=False)
     user_side: np.ndarray | None = field(default=None, init=False, repr=False)
     item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+    warm: np.ndarray | None = field(default=None, init=False, repr=False)
+    encoder_weights: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.vectors = content_vectors(self.vectors)
@@ -138,6 +144,25 @@ class Heater:
             weight_decay=self.weight_decay,
         )
         self.user_side, self.item_vectors = network.learnt(torch.from_numpy(warm).to(device))
+        self.warm = warm
+        self.encoder_weights = weights_of(nn.Sequential(network.transform, network.item_layer))
+        return self
+
+    def add_items(self, vectors: np.ndarray) -> Self:
+        """Append cold items by their content (new items, content dims).
+
+        Nothing is trained and the others stay as they are. The new ones get v = t M, and add
+        nothing to users who have them.
+
+        Raises:
+            ConfigError: before `fit`.
+            DataError: vectors of another width.
+        """
+        inputs, dims = self.vectors.shape[1], fitted(self, self.item_vectors).shape[1]
+        transform = MixtureOfExperts(
+            inputs, self.hidden_dim, dims, self.experts, 0.0, torch.Generator()
+        )
+        append_items(self, nn.Sequential(transform, identity(dims)), vectors)
         return self
 
     def recommend(

@@ -75,8 +75,8 @@ class Samples:
 
 
 def pair_weights(interactions: Tensor, negatives: float) -> Tensor:
-    """Weights (users, items) of pairs, summing to one: as if each interaction had been drawn with
-    `negatives` items the user does not have.
+    """Weights (users, items) of pairs, summing to one where there are pairs of both kinds: as if
+    each interaction had been drawn with `negatives` items the user does not have.
 
     Averaging a loss with these weights is what averaging it over drawn pairs comes to on average.
     """

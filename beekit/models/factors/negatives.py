@@ -11,6 +11,12 @@ import torch
 from beekit.models.factors.epochs import shuffled
 
 
+def interactions(histories: sp.csr_array) -> tuple[torch.Tensor, torch.Tensor]:
+    """User and item index of each entry of CSR histories, (interactions,) int64 each."""
+    users = np.repeat(np.arange(histories.shape[0]), np.diff(histories.indptr))
+    return torch.from_numpy(users), torch.from_numpy(histories.indices.astype(np.int64))
+
+
 class UnseenItems:
     """Draws, for any users, items that are not in their histories, each with equal chance.
 
@@ -85,3 +91,49 @@ class Triples:
         against = torch.stack(drawn, dim=1)
         for part in shuffled(len(self), self.batch_size, self.generator):
             yield self.users[part], self.items[part], against[part]
+
+
+class SharedNegatives:
+    """Draws items for groups of users, uniformly from all, and says who has which.
+
+    Args:
+        histories: (users, items) CSR of ones.
+    """
+
+    def __init__(self, histories: sp.csr_array) -> None:
+        self.shape = histories.shape
+        by_item = sp.csc_array(histories)
+        self._users = torch.from_numpy(by_item.indices.astype(np.int64))
+        self._starts = torch.from_numpy(by_item.indptr[:-1].astype(np.int64))
+        self._support = torch.from_numpy(np.diff(by_item.indptr).astype(np.int64))
+
+    def draw(
+        self, users: torch.Tensor, count: int, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`count` items a group.
+
+        Args:
+            users: (groups, group_size) user indices, int64.
+            count: items to draw for each group, with replacement.
+            generator: where they come from.
+
+        Returns:
+            items (groups, count) int64 and, (groups, group_size, count) bool, whether a user has
+            an item. Time grows with the support of what is drawn, not with users times items.
+        """
+        groups, size = users.shape
+        drawn = torch.randint(self.shape[1], (groups, count), generator=generator)
+        theirs = torch.zeros((groups, size, count), dtype=torch.bool)
+        # Whoever has a drawn item: one entry for each of its users, whether in the group or not.
+        support = self._support[drawn.flatten()]
+        draw = torch.repeat_interleave(support)
+        first = support.cumsum(0) - support
+        place = torch.arange(len(draw)) - first[draw] + self._starts[drawn.flatten()[draw]]
+        owner = self._users[place]
+        in_group = torch.zeros((groups, self.shape[0]), dtype=torch.bool)
+        in_group[torch.arange(groups)[:, None], users] = True
+        hit = torch.nonzero(in_group[draw // count, owner]).flatten()
+        group, column = draw[hit] // count, draw[hit] % count
+        entry, row = torch.nonzero(users[group] == owner[hit, None], as_tuple=True)
+        theirs[group[entry], row, column[entry]] = True
+        return drawn, theirs

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from beekit.errors import DataError
 from beekit.models.checks import require, training_matrix
+from beekit.models.content_vectors import content_vectors, require_vectors_of
 from beekit.models.factors.epochs import shuffled, train, training_device
 from beekit.models.factors.towers import Towers, batch_histories, in_batch_softmax, tower
 from beekit.models.factors.vector_ranking import fitted, recommend_by_vectors, similar_items
@@ -24,7 +24,7 @@ from beekit.ranking.top_k import ones
 class TwoTower:
     """Two-tower retrieval with sampling-bias-corrected softmax (Yi et al., RecSys 2019).
 
-    An item enters as z = e + F w: an embedding of its own and, with `item_features` F, a projection
+    An item enters as z = e + F w: an embedding of its own and, with `vectors` F, a projection
     of those. The item tower makes its vector of z; the user tower makes the user's vector of
     |N|^(−1/2) Σ_{j in N} z_j. A tower is z + W₂ relu(W₁ z + c₁) + c₂, scaled to length one. On
     batches of interactions (u, i), minimises −ln softmax of (u·v_j / τ − ln Q_j) over the batch's
@@ -46,7 +46,7 @@ class TwoTower:
         id_dropout: share of items in a batch known by their features alone; for nothing without.
         epochs: passes over the interactions.
         batch_size: interactions in a mini-batch, and so items in the softmax.
-        item_features: (items, any) float; None without.
+        vectors: F (items, any), for example a sentence encoder's embeddings; None without.
         seed: of first parameters, order and dropout.
         device: where to train; by default the GPU where there is one. There, sums run in no fixed
             order, so that results of one seed may differ in the last digits.
@@ -64,7 +64,7 @@ class TwoTower:
     id_dropout: float = 0.3
     epochs: int = 10
     batch_size: int = 1024
-    item_features: np.ndarray | None = field(default=None, repr=False)
+    vectors: np.ndarray | None = field(default=None, repr=False)
     seed: int = 0
     device: str | None = None
     item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
@@ -75,6 +75,8 @@ class TwoTower:
     output_bias: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.vectors is not None:
+            self.vectors = content_vectors(self.vectors)
         require(
             self.embedding_dim >= 1, f"embedding_dim={self.embedding_dim}", "an integer from 1 on"
         )
@@ -88,17 +90,20 @@ class TwoTower:
     @property
     def scores_cold_items(self) -> bool:
         """Whether items without training interactions are known, by features."""
-        return self.item_features is not None
+        return self.vectors is not None
 
     def fit(self, X: sp.csr_array) -> Self:
         """Learn both towers from X (users, items).
 
         Raises:
-            DataError: features that are not finite, or not of X's items.
+            DataError: vectors of other items than X's.
             ConfigError: it diverged.
         """
         histories = training_matrix(X)
-        features = checked_features(self.item_features, histories.shape[1])
+        features = None
+        if self.vectors is not None:
+            require_vectors_of(self.vectors, histories.shape[1])
+            features = torch.from_numpy(self.vectors)
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
         support = torch.from_numpy(np.bincount(histories.indices, minlength=histories.shape[1]))
@@ -168,27 +173,3 @@ class TwoTower:
     def load(cls, folder: str | Path) -> Self:
         """The model saved in a folder."""
         return load_fields(cls, folder)
-
-
-def checked_features(features: np.ndarray | None, items: int) -> torch.Tensor | None:
-    """Item features (items, any) as float32.
-
-    Raises:
-        DataError: they are not finite, or not of so many items.
-    """
-    if features is None:
-        return None
-    features = np.asarray(features, dtype=np.float32)
-    if features.ndim != 2 or len(features) != items:
-        raise DataError(
-            f"item_features of shape {features.shape}",
-            expected=f"a row for each of the {items:,} items of X",
-            remedy="Build both with the same catalog.",
-        )
-    if not np.isfinite(features).all():
-        raise DataError(
-            "item_features that are not finite",
-            expected="finite numbers",
-            remedy="Remove or correct those entries.",
-        )
-    return torch.from_numpy(features)

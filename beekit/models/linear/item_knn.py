@@ -57,7 +57,7 @@ class ItemKNN:
 
     scores_cold_items: ClassVar[bool] = False
 
-    neighbours: int = 100
+    neighbours: int = 200
     similarity: str = "cosine"
     shrinkage: float = 0.0
     alpha: float = 0.5

@@ -110,17 +110,15 @@ class Gradient:
         return _sums(at_seen, batch.item_offsets)
 
 
-def normalised_error(
-    batch: Batch, encoder: Tensor, decoder: Tensor, negative_slope: float = 0.0
-) -> Gradient:
+def normalised_error(batch: Batch, encoder: Tensor, decoder: Tensor) -> Gradient:
     """The loss of scores S = X E Dᵀ − X diag(E Dᵀ) against X, each user's row normalised.
 
     An item does not explain itself: diag(E Dᵀ) is taken out of each user's own interactions. For
     E = D = A with rows of length 1 that is the paper's X A Aᵀ − X, and the loss is the mean of
-    `beekit.training.loss.elsa_loss`. G has a closed form: with φ the leaky relu, P = φ(S),
-    n = ‖P_u‖, x = ‖X_u‖ and c = P_u · X_u, over m users,
+    `beekit.training.loss.elsa_loss`. G has a closed form: with P = relu(S), n = ‖P_u‖,
+    x = ‖X_u‖ and c = P_u · X_u, over m users,
 
-        loss = 1/m Σ_u 2 − 2 c/(n x),   G_ui = 2/(m n x) · (c/n² P_ui − X_ui) φ'(S_ui)
+        loss = 1/m Σ_u 2 − 2 c/(n x),   G_ui = 2/(m n x) · (c/n² P_ui − X_ui) [S_ui > 0]
 
     A user without scores counts 1 and has no gradient.
 
@@ -128,14 +126,13 @@ def normalised_error(
         batch: X.
         encoder: E (items, dims).
         decoder: D (items, dims).
-        negative_slope: what of a negative score counts: 0 for relu, 1 for all of it.
     """
     user_vectors = batch.times(encoder)
     scores = user_vectors @ decoder.T
     own = torch.linalg.vecdot(encoder, decoder)[batch.columns]
     at_seen = torch.take(scores, batch.cells).sub_(own)
-    functional.leaky_relu_(scores, negative_slope)
-    functional.leaky_relu_(at_seen, negative_slope)
+    scores.relu_()
+    at_seen.relu_()
     cells = scores.view(-1)
     cells[batch.cells] = at_seen
     norms = torch.linalg.vector_norm(scores, dim=1)
@@ -149,11 +146,10 @@ def normalised_error(
     loss = torch.where(usable, 2 - 2 * hit * inverse, (roots > 0).to(scores.dtype))
     wanted = inverse * (2 / max(1, batch.users))
     pull = torch.where(usable, wanted * hit / norms.square(), 0)
-    # φ'(S) φ(S) is φ applied once more.
-    slope = functional.leaky_relu_(scores, negative_slope).mul_(pull[:, None])
-    steepness = torch.where(at_seen > 0, torch.ones_like(at_seen), negative_slope)
-    slope_at_seen = at_seen.mul_(pull[batch.owners]).sub_(wanted[batch.owners]).mul_(steepness)
-    cells[batch.cells] = slope_at_seen
+    slope = scores.mul_(pull[:, None])
+    is_scored = at_seen > 0
+    slope_at_seen = at_seen.mul_(pull[batch.owners]).sub_(wanted[batch.owners])
+    cells[batch.cells] = slope_at_seen.mul_(is_scored)
     return Gradient(loss.mean(), batch, slope, user_vectors)
 
 

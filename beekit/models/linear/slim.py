@@ -45,7 +45,8 @@ class SLIM:
 
     Args:
         l1: ≥ 0, in users: makes B sparse.
-        l2: ≥ 0, in users: shrinks B, and shares weight among items alike.
+        l2: ≥ 0, in users: shrinks B, and shares weight among items alike; tens to hundreds, like
+            EASE's λ.
         neighbours: items each regression may use; None for all.
         tolerance: an item is done when the optimality conditions hold to within this share of its
             users.
@@ -57,8 +58,8 @@ class SLIM:
 
     scores_cold_items: ClassVar[bool] = False
 
-    l1: float = 1.0
-    l2: float = 5.0
+    l1: float = 0.5
+    l2: float = 100.0
     neighbours: int | None = 200
     tolerance: float = 1e-4
     max_sweeps: int = 200

@@ -61,6 +61,15 @@ def co_used(X: sp.csr_array, vectors: Tensor) -> Tensor:
     return total.addcmul_(own[:, None], vectors, value=-1)
 
 
+def second_moment(X: sp.csr_array, vectors: Tensor) -> Tensor:
+    """(dims, dims): the mean over users of u uᵀ, with u the mean of the vectors they used."""
+    total = vectors.new_zeros(vectors.shape[1], vectors.shape[1])
+    for batch in _blocks(X, vectors.shape[1], vectors.device):
+        means = batch.times(vectors).div_(batch.lengths.clamp(min=1)[:, None])
+        total.addmm_(means.T, means)
+    return total.div_(X.shape[0])
+
+
 def _co_occurrence(X: sp.csr_array, scale: Tensor, vectors: Tensor) -> Tensor:
     """N V, in blocks of users."""
     scaled, total = vectors * scale[:, None], torch.zeros_like(vectors)

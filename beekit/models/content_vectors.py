@@ -58,6 +58,15 @@ def require_width(vectors: np.ndarray, dims: int) -> None:
         )
 
 
+def compared(vectors: np.ndarray, mean: np.ndarray, normalize: bool) -> np.ndarray:
+    """Vectors (items, dims) less a mean (dims,), of length 1 if asked for; float32."""
+    centred = vectors.astype(np.float64) - mean
+    if normalize:
+        lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+        centred = centred / np.where(lengths > 0, lengths, 1)
+    return np.asarray(centred, dtype=np.float32)
+
+
 def standardised(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Vectors less the mean of the `known` rows, over the root mean square of what remains.
 

@@ -1,0 +1,44 @@
+"""Items that join a fitted model by their content, without training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from beekit.models.content_vectors import content_vectors, require_width, standardised
+
+
+def weights_of(network: nn.Module) -> np.ndarray:
+    """All weights of a network (weights,) float32, one parameter after the other."""
+    with torch.no_grad():
+        return nn.utils.parameters_to_vector(network.parameters()).cpu().numpy()
+
+
+def append_items(model: Any, network: nn.Module, vectors: np.ndarray) -> None:
+    """Append cold items to a fitted model, as if they had been in its catalog from the start.
+
+    Args:
+        model: with `vectors`, `warm`, `encoder_weights`, `user_side` and `item_vectors`.
+        network: from standardised content to vectors of cold items, its weights still to be set.
+        vectors: (new items, content dims) not standardised.
+
+    Raises:
+        DataError: vectors of another width.
+    """
+    new = content_vectors(vectors)
+    require_width(new, model.vectors.shape[1])
+    known = len(model.vectors)
+    everything = np.concatenate([model.vectors, new])
+    warm = np.concatenate([model.warm, np.zeros(len(new), dtype=bool)])
+    content = torch.from_numpy(standardised(everything, warm)[known:])
+    network.eval()
+    with torch.no_grad():
+        nn.utils.vector_to_parameters(torch.from_numpy(model.encoder_weights), network.parameters())
+        made = network(content).numpy()
+    nothing = np.zeros((len(new), model.user_side.shape[1]), dtype=np.float32)
+    model.vectors, model.warm = everything, warm
+    model.user_side = np.concatenate([model.user_side, nothing])
+    model.item_vectors = np.concatenate([model.item_vectors, made])
