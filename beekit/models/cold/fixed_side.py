@@ -20,7 +20,7 @@ from beekit.models.content_vectors import (
     require_vectors_of,
     require_width,
 )
-from beekit.models.linear.elsa_steps import Items, Schedule, teaching, train, training_device
+from beekit.models.linear.elsa_steps import Items, Schedule, check_schedule, teaching, train
 from beekit.models.linear.normalised_error import Batch, normalised_error
 from beekit.models.linear.row_nadam import RowNadam
 from beekit.models.linear.spectral import co_used, second_moment
@@ -93,15 +93,8 @@ class FixedSideELSA:
     def __post_init__(self) -> None:
         self.vectors = content_vectors(self.vectors)
         require(self.side in ("encoder", "decoder"), f"side={self.side!r}", "encoder or decoder")
-        for name in ("epochs", "users_per_step"):
-            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}", "at least 1")
-        for name in ("learning_rate", "ridge"):
-            require(getattr(self, name) > 0, f"{name}={getattr(self, name)}", "a number above 0")
-        require(
-            self.items_per_step is None or self.items_per_step >= 2,
-            f"items_per_step={self.items_per_step}",
-            "at least 2, or None for all items",
-        )
+        require(self.ridge > 0, f"ridge={self.ridge}", "a number above 0")
+        check_schedule(self)
 
     @property
     def scores_cold_items(self) -> bool:
@@ -129,8 +122,8 @@ class FixedSideELSA:
 
     def _learn(self, X: sp.csr_array, fixed: np.ndarray) -> np.ndarray:
         """The free side (items, dims) of items that all have interactions."""
-        device = training_device(self.device)
-        given = torch.from_numpy(fixed).to(device)
+        schedule = Schedule.of(self)
+        given = torch.from_numpy(fixed).to(schedule.device)
         is_decoder = self.side == "decoder"
         moment = given.T @ given / len(given) if is_decoder else second_moment(X, given)
         turn = decorrelation(moment, self.ridge)
@@ -152,14 +145,6 @@ class FixedSideELSA:
                 free[items] = moved
             return error.loss
 
-        schedule = Schedule(
-            self.learning_rate,
-            self.epochs,
-            self.users_per_step,
-            self.items_per_step,
-            self.seed,
-            device,
-        )
         train(X, schedule, step, "ELSA, one side fixed")
         return np.asarray((free @ turn).cpu().numpy())
 

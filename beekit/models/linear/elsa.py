@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from beekit.index import ItemIndex
 from beekit.models.checks import require, require_fitted, training_matrix
-from beekit.models.linear.elsa_steps import Items, Schedule, teaching, train, training_device
+from beekit.models.linear.elsa_steps import Items, Schedule, check_schedule, teaching, train
 from beekit.models.linear.normalised_error import Batch, normalised_error
 from beekit.models.linear.row_nadam import RowNadam
 from beekit.models.linear.spectral import spectral_vectors
@@ -68,14 +68,8 @@ class ELSA:
     item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("embedding_dim", "epochs", "users_per_step"):
-            require(getattr(self, name) >= 1, f"{name}={getattr(self, name)}", "at least 1")
-        require(self.learning_rate > 0, f"learning_rate={self.learning_rate}", "a number above 0")
-        require(
-            self.items_per_step is None or self.items_per_step >= 2,
-            f"items_per_step={self.items_per_step}",
-            "at least 2, or None for all items",
-        )
+        require(self.embedding_dim >= 1, f"embedding_dim={self.embedding_dim}", "at least 1")
+        check_schedule(self)
 
     def fit(self, X: sp.csr_array) -> Self:
         """Learn A from X (users, items), any sparse format; what is nonzero counts."""
@@ -90,9 +84,9 @@ class ELSA:
 
     def _learn(self, X: sp.csr_array) -> Tensor:
         """A of items that all have interactions."""
-        device = training_device(self.device)
+        schedule = Schedule.of(self)
         generator = torch.Generator().manual_seed(self.seed)
-        vectors = spectral_vectors(X, self.embedding_dim, generator, device)
+        vectors = spectral_vectors(X, self.embedding_dim, generator, schedule.device)
         nadam = RowNadam(vectors)
 
         def step(batch: Batch, items: Items, learning_rate: float) -> Tensor:
@@ -104,14 +98,6 @@ class ELSA:
                 vectors[items] = moved
             return loss
 
-        schedule = Schedule(
-            self.learning_rate,
-            self.epochs,
-            self.users_per_step,
-            self.items_per_step,
-            self.seed,
-            device,
-        )
         train(X, schedule, step, "ELSA")
         return vectors
 

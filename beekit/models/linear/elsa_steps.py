@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,10 +13,22 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from beekit.models.checks import require
 from beekit.models.linear.normalised_error import Batch
 
 Items = Tensor | None
 """(m,) item indices of a step, ascending; None for all of them."""
+
+
+class Descent(Protocol):
+    """A model that has the settings of a schedule."""
+
+    learning_rate: float
+    epochs: int
+    users_per_step: int
+    items_per_step: int | None
+    seed: int
+    device: str | None
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,35 @@ class Schedule:
     items_per_step: int | None
     seed: int
     device: torch.device
+
+    @classmethod
+    def of(cls, model: Descent) -> Schedule:
+        """As a model's settings say; by default on the GPU where there is one."""
+        device = model.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(
+            model.learning_rate,
+            model.epochs,
+            model.users_per_step,
+            model.items_per_step,
+            model.seed,
+            torch.device(device),
+        )
+
+
+def check_schedule(model: Descent) -> None:
+    """Refuse settings of a schedule outside their range.
+
+    Raises:
+        ConfigError: so.
+    """
+    for name in ("epochs", "users_per_step"):
+        require(getattr(model, name) >= 1, f"{name}={getattr(model, name)}", "at least 1")
+    require(model.learning_rate > 0, f"learning_rate={model.learning_rate}", "a number above 0")
+    require(
+        model.items_per_step is None or model.items_per_step >= 2,
+        f"items_per_step={model.items_per_step}",
+        "at least 2, or None for all items",
+    )
 
 
 def train(
@@ -96,8 +138,3 @@ def teaching(X: sp.csr_array) -> tuple[sp.csr_array, np.ndarray]:
     rows = X[np.flatnonzero(np.diff(X.indptr) >= 2)]
     items = np.flatnonzero(np.bincount(rows.indices, minlength=X.shape[1]))
     return sp.csr_array(rows[:, items]), items
-
-
-def training_device(device: str | None) -> torch.device:
-    """The device asked for; by default the GPU where there is one."""
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
