@@ -29,6 +29,24 @@ def test_solution_is_that_of_dense_algebra(random_matrix, dtype, tolerance):
     assert item_item.dtype == dtype
 
 
+def test_dropout_is_the_expected_error_of_missing_interactions(random_matrix):
+    X = random_matrix(60, 8, 0.3, seed=3)
+    p, dense = 0.4, X.toarray().astype(np.float64)
+    found = EASE(regularization=2, dropout=p, dtype="float64").fit(X).item_item
+    assert not np.allclose(found, EASE(regularization=2, dtype="float64").fit(X).item_item)
+    for item in range(8):
+        others = np.delete(np.arange(8), item)
+        # All ways in which the other seven may be missing, with their chances.
+        kept = (np.arange(2**7)[:, None] >> np.arange(7)) & 1
+        chance = (1 - p) ** kept.sum(axis=1) * p ** (7 - kept.sum(axis=1))
+        gram, pull = 2 * np.eye(7), np.zeros(7)
+        for keep, weight in zip(kept, chance, strict=True):
+            inputs = dense[:, others] * keep / (1 - p)
+            gram += weight * inputs.T @ inputs
+            pull += weight * inputs.T @ dense[:, item]
+        np.testing.assert_allclose(found[others, item], np.linalg.solve(gram, pull), rtol=1e-10)
+
+
 def test_solution_minimises_the_objective_among_zero_diagonals(random_matrix):
     X = random_matrix(100, 20, 0.2, seed=1)
     best = EASE(regularization=5, dtype="float64").fit(X).item_item

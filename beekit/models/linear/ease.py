@@ -29,8 +29,14 @@ class EASE:
     B = I − P / diag(P) column by column (eq. 8). P comes from a Cholesky factorisation: XᵀX + λI
     is positive definite, and `inv` would neither use that nor keep the memory at two matrices.
 
+    With dropout p each item is predicted from the others when every interaction is missing by a
+    chance of p and the rest count 1/(1 − p). The expected error adds p/(1 − p) n_i to λ, n_i the
+    users of item i (EDLAE; Steck, NeurIPS 2020, full rank): the more an item is used, the less of
+    it may rest on it alone.
+
     Args:
         regularization: λ > 0. Grows with the density of X; hundreds are usual.
+        dropout: p from 0, plain EASE, to below 1.
         dtype: float32, or float64 at twice the memory and time.
         device: where to factorise; by default the GPU where there is one that has the room.
 
@@ -41,6 +47,7 @@ class EASE:
     scores_cold_items: ClassVar[bool] = False
 
     regularization: float = 500.0
+    dropout: float = 0.0
     dtype: str = "float32"
     device: str | None = None
     item_item: np.ndarray | None = field(default=None, init=False, repr=False)
@@ -49,6 +56,7 @@ class EASE:
         require(
             self.regularization > 0, f"regularization={self.regularization}", "a number above 0"
         )
+        require(0 <= self.dropout < 1, f"dropout={self.dropout}", "a number from 0 to below 1")
         require(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}", "float32 or float64")
 
     def fit(self, X: sp.csr_array) -> Self:
@@ -62,7 +70,7 @@ class EASE:
         device = _device(self.device, need)
         _require_memory(need, X.shape[1], device)
         # Kept in no name here, so that the Gram matrix goes once it is factorised.
-        factor = torch.linalg.cholesky(_gram(X, self.regularization, self.dtype, device))
+        factor = torch.linalg.cholesky(self._gram(X, device))
         precision = torch.cholesky_inverse(factor)
         del factor
         if not precision.is_contiguous():
@@ -74,6 +82,18 @@ class EASE:
         precision.fill_diagonal_(0)
         self.item_item = precision.cpu().numpy()
         return self
+
+    def _gram(self, X: sp.csr_array, device: torch.device) -> torch.Tensor:
+        """XᵀX + Λ, dense, made in blocks of rows so that its sparse form never exists whole."""
+        items = X.shape[1]
+        gram = torch.empty((items, items), dtype=getattr(torch, self.dtype), device=device)
+        by_item = sp.csr_array(X.T.astype(self.dtype))
+        block = max(1, _BLOCK_ELEMENTS // max(1, items))
+        for begin in range(0, items, block):
+            rows = (by_item[begin : begin + block] @ X).toarray()
+            gram[begin : begin + block] = torch.from_numpy(rows)
+        gram.diagonal().mul_(1 / (1 - self.dropout)).add_(self.regularization)
+        return gram
 
     def recommend(
         self,
@@ -127,16 +147,3 @@ def _require_memory(need: int, items: int, device: torch.device) -> None:
             expected="memory for two dense matrices of items × items",
             remedy="Use SANSA, which keeps everything sparse, or leave out rare items.",
         )
-
-
-def _gram(X: sp.csr_array, regularization: float, dtype: str, device: torch.device) -> torch.Tensor:
-    """XᵀX + λI, dense, made in blocks of rows so that its sparse form never exists whole."""
-    items = X.shape[1]
-    gram = torch.empty((items, items), dtype=getattr(torch, dtype), device=device)
-    by_item = sp.csr_array(X.T.astype(dtype))
-    block = max(1, _BLOCK_ELEMENTS // max(1, items))
-    for begin in range(0, items, block):
-        rows = (by_item[begin : begin + block] @ X).toarray()
-        gram[begin : begin + block] = torch.from_numpy(rows)
-    gram.diagonal().add_(regularization)
-    return gram
