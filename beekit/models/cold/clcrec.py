@@ -46,7 +46,7 @@ class CLCRec:
 
     Where we depart from the paper: users come as histories, not as ids, so u is the mean of z over
     the history, without the item it is scored against, instead of an embedding of its own; negative
-    items are all others of a step, not 𝐾 drawn for each pair; and what keeps g from learning items
+    items are all others of a step, not k drawn for each pair; and what keeps g from learning items
     by heart is dropout of content beside weight decay.
 
     Args:
