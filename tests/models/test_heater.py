@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from cold_worlds import (
+    GROUPS,
     finds_the_group,
     joins_as_from_the_start,
     misleading_world,
@@ -19,7 +20,7 @@ from beekit.models.cold.heater import HeaterNetwork, rating_loss, scores_as_if_n
 from beekit.models.cold.samples import Samples
 
 EPS64 = np.finfo(np.float64).eps
-QUICK = {"embedding_dim": 8, "epochs": 30, "learning_rate": 0.01, "users_per_step": 64}
+QUICK = {"embedding_dim": GROUPS, "epochs": 30, "learning_rate": 0.01, "users_per_step": 64}
 BRIEF = {**QUICK, "epochs": 3}
 
 

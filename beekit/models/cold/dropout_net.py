@@ -42,9 +42,9 @@ class DropoutNet:
 
     Where we depart from the paper: users are never new but come as histories, so the factors are
     those of a linear model, X ≈ X E Dᵀ, whose users p = x E follow from the history exactly (by
-    default the truncated SVD; WMF in the paper), and users have no network. All pairs of a step's
-    users and items count, weighted as if drawn, with p scaled to length 1. f has no batch
-    normalisation; what keeps it from learning items by heart is dropout of content.
+    default ELSA; WMF in the paper), and users have no network. All pairs of a step's users and
+    items count, weighted as if drawn, with p scaled to length 1. f has no batch normalisation; what
+    keeps it from learning items by heart is dropout of content.
 
     Args:
         vectors: c (items, dims), for example a sentence encoder's embeddings.
@@ -59,7 +59,7 @@ class DropoutNet:
         seed: of every draw.
         device: where to train; by default the GPU where there is one.
         cf_user_side, cf_item_factors: E and D (items, any) of a linear model fitted to the same X,
-            to use in place of the SVD.
+            to use in place of those of ELSA.
 
     Attributes:
         user_side: E (items, dims) float32 after `fit`; a history x is the user x E.
@@ -105,7 +105,12 @@ class DropoutNet:
         X = training_matrix(X)
         require_vectors_of(self.vectors, X.shape[1])
         factors = linear_factors(
-            X, self.embedding_dim, self.seed, self.cf_user_side, self.cf_item_factors
+            X,
+            self.embedding_dim,
+            self.seed,
+            self.device,
+            self.cf_user_side,
+            self.cf_item_factors,
         )
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
         device = training_device(self.device)

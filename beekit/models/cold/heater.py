@@ -45,12 +45,12 @@ class Heater:
 
     Where we depart from the paper: users are never new but come as histories, so the factors are
     those of a linear model, X ≈ X E Dᵀ, whose users p = x E follow from the history exactly (by
-    default the truncated SVD; BPR in the paper), and the last layers W and M are linear without a
-    hidden one, so that this stays so. In training an item is taken out of a history it is scored
-    against, as if it were new, and p is scaled to length 1; neither that nor the offset b changes a
-    ranking. The rating loss is logistic, not squared; all pairs of a step's users and items count
-    in it, weighted as if drawn. Gates are softmax. What keeps experts from learning items by heart
-    is dropout of content.
+    default ELSA; BPR in the paper), and the last layers W and M are linear without a hidden one, so
+    that this stays so. In training an item is taken out of a history it is scored against, as if it
+    were new, and p is scaled to length 1; neither that nor the offset b changes a ranking. The
+    rating loss is logistic, not squared; all pairs of a step's users and items count in it,
+    weighted as if drawn. Gates are softmax. What keeps experts from learning items by heart is
+    dropout of content.
 
     Args:
         vectors: c (items, dims), for example a sentence encoder's embeddings.
@@ -67,7 +67,7 @@ class Heater:
         seed: of every draw.
         device: where to train; by default the GPU where there is one.
         cf_user_side, cf_item_factors: E and D (items, any) of a linear model fitted to the same X,
-            to use in place of the SVD.
+            to use in place of those of ELSA.
 
     Attributes:
         user_side: E W (items, dims) float32 after `fit`; a history x is the user x E W.
@@ -114,7 +114,12 @@ class Heater:
         X = training_matrix(X)
         require_vectors_of(self.vectors, X.shape[1])
         factors = linear_factors(
-            X, self.embedding_dim, self.seed, self.cf_user_side, self.cf_item_factors
+            X,
+            self.embedding_dim,
+            self.seed,
+            self.device,
+            self.cf_user_side,
+            self.cf_item_factors,
         )
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
         device = training_device(self.device)

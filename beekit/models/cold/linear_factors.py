@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-import torch
-from torch import Tensor
+from torch import Tensor, ones
 
 from beekit.errors import DataError
 from beekit.models.checks import require
-from beekit.models.factors.pure_svd import PureSVD
+from beekit.models.linear.elsa import ELSA
 
 
 @dataclass(frozen=True)
@@ -31,19 +30,21 @@ def linear_factors(
     X: sp.csr_array,
     dims: int,
     seed: int,
+    device: str | None = None,
     user_side: np.ndarray | None = None,
     item_factors: np.ndarray | None = None,
 ) -> LinearFactors:
-    """The factors given, or else E = V Σ^(−1/2) and D = V Σ^(1/2) of the SVD X ≈ U Σ Vᵀ.
+    """The factors given, or else E = D = A, the item vectors of ELSA.
 
-    Users x E are then U Σ^(1/2), as large as the items in every dimension: symmetric like the
-    factors of WMF and BPR, which the papers start from. Scores are those of PureSVD. Rows of D of
-    items without interactions are zero.
+    Rows of A have length 1, so that content is asked what goes with what, and not how popular an
+    item is: by the factors of a truncated SVD, large for popular items and next to nothing for the
+    others, these models rank sparse data worse than content alone does. Rows of D of items without
+    interactions are zero.
 
     Args:
         X: (users, items) CSR of ones.
-        dims: singular values to keep, unless factors are given.
-        seed: of the decomposition.
+        dims: of ELSA, unless factors are given.
+        seed, device: of ELSA.
         user_side, item_factors: E and D of a model fitted to X before.
 
     Raises:
@@ -67,16 +68,14 @@ def linear_factors(
             )
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
         return LinearFactors(given[0], given[1] * warm[:, None])
-    vectors = PureSVD(dims, seed).fit(X).item_vectors
+    vectors = ELSA(embedding_dim=dims, seed=seed, device=device).fit(X).item_vectors
     assert vectors is not None  # for the type checker
-    roots = np.sqrt(np.linalg.norm(X @ vectors, axis=0))
-    inverse = np.divide(1, roots, out=np.zeros_like(roots), where=roots > 0)
-    return LinearFactors(vectors * inverse, vectors * roots)
+    return LinearFactors(vectors, vectors)
 
 
 def unit_scale(factors: Tensor) -> Tensor:
     """Factors (items, dims) times the number that makes the values of rows that are not zero of
     size 1 (root mean square), the scale networks work on; it changes no ranking."""
     rows = factors[factors.any(dim=1)]
-    size = rows.square().mean().sqrt() if len(rows) else torch.ones(())
+    size = rows.square().mean().sqrt() if len(rows) else ones(())
     return factors / size
