@@ -66,8 +66,10 @@ def mean_intervals(
     # Around the mean, float32 weights times values lose nothing that matters.
     centred = (per_user - centre).astype(np.float32)
     means = [weights @ centred / users for weights in bootstrap_weights(users, seed, resamples)]
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5], axis=0)
-    return [(float(c + a), float(c + b)) for c, a, b in zip(centre, low, high, strict=True)]
+    low, high = centre + np.percentile(np.concatenate(means), [2.5, 97.5], axis=0)
+    # A mean lies within what it is of; rounding may not.
+    low, high = (np.clip(end, per_user.min(axis=0), per_user.max(axis=0)) for end in (low, high))
+    return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
 def coverage_interval(

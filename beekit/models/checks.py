@@ -17,6 +17,7 @@ def training_matrix(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
     Raises:
         DataError: values that are not finite.
     """
+    X = sp.csr_array(X)
     if not np.isfinite(X.data).all():
         raise DataError(
             "interactions that are not finite",

@@ -51,15 +51,25 @@ class Popularity:
         allowed = candidate_indices(candidates, X.shape[1])
         order = np.argsort(-support[allowed], kind="stable")
         by_rank = allowed[order]
-        # One ranking for all: a user needs at most k items beyond those they have seen.
-        overlap = int(np.diff(X[:, allowed].indptr).max(initial=0)) if exclude_seen else 0
-        by_rank = by_rank[: k + overlap]
-        scores = np.broadcast_to(-np.arange(len(by_rank)), (X.shape[0], len(by_rank)))
-        seen = seen_mask(X, by_rank) if exclude_seen else None
-        ranked, places = top_k(scores, k, np.arange(len(by_rank)), seen)
-        found = ranked >= 0
-        items = np.where(found, by_rank[ranked], -1)
-        return items, np.where(found, support[items], places).astype(np.float32)
+        ranked = np.full((X.shape[0], k), -1, dtype=np.int64)
+        best = np.full((X.shape[0], k), -np.inf, dtype=np.float32)
+        if not len(allowed):
+            return ranked, best
+        # One ranking for all: a user needs at most k items beyond those they have seen. Users who
+        # have seen alike many share a block.
+        overlap = np.diff(X[:, allowed].indptr) if exclude_seen else np.zeros(X.shape[0], int)
+        by_overlap = np.argsort(overlap, kind="stable")
+        step = max(1, _BLOCK_ELEMENTS // len(allowed))
+        for begin in range(0, len(by_overlap), step):
+            users = by_overlap[begin : begin + step]
+            row = by_rank[: k + int(overlap[users[-1]])]
+            scores = np.broadcast_to(-np.arange(len(row)), (len(users), len(row)))
+            seen = seen_mask(X[users], row) if exclude_seen else None
+            places, _ = top_k(scores, k, np.arange(len(row)), seen)
+            items = np.where(places >= 0, row[places], -1)
+            ranked[users] = items
+            best[users] = np.where(items >= 0, support[items], -np.inf)
+        return ranked, best
 
     def save(self, folder: str | Path) -> None:
         """Write the support."""

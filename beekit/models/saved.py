@@ -9,6 +9,7 @@ import dataclasses
 import json
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 import scipy.sparse as sp
@@ -34,7 +35,7 @@ def save_fields(model: Any, folder: str | Path) -> None:
             csr = sp.csr_array(value)
             arrays |= {f"{field.name}.{part}": np.asarray(getattr(csr, part)) for part in _SPARSE}
         else:
-            plain[field.name] = value
+            plain[field.name] = value.item() if isinstance(value, np.generic) else value
     described = {"schema": _SCHEMA, "model": type(model).__name__, "fields": plain}
     with replacing_folder(folder) as staging:
         (staging / "model.json").write_text(json.dumps(described, indent=2) + "\n")
@@ -67,7 +68,8 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
     values = dict(described["fields"])
     try:
-        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+        # Opened here, since numpy leaves a file open that turns out to be broken.
+        with (folder / "arrays.npz").open("rb") as file, np.load(file) as arrays:
             for name in arrays.files:
                 whole, _, part = name.rpartition(".")
                 if not whole:
@@ -77,8 +79,9 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
                     values[whole] = sp.csr_array((data, indices, indptr), shape=tuple(shape))
         model = kind(**{field.name: values[field.name] for field in fields if field.init})
         for field in fields:
-            setattr(model, field.name, values[field.name])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            if not field.init:
+                setattr(model, field.name, values[field.name])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise _broken(folder, str(error)) from error
     return model
 

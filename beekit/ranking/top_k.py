@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.errors import DataError
 from beekit.ranking.protocol import Recommendations
 
 # Scores held at once: 32 MB in float32.
@@ -14,15 +15,29 @@ BLOCK_ELEMENTS = 2**23
 
 
 def candidate_indices(candidates: np.ndarray | None, n_items: int) -> np.ndarray:
-    """Candidates as distinct ascending item indices; all items without any given."""
+    """Candidates as distinct ascending item indices; all items without any given.
+
+    Raises:
+        DataError: an index that no item has.
+    """
     if candidates is None:
         return np.arange(n_items)
-    return np.unique(np.asarray(candidates, dtype=np.int64))
+    allowed = np.unique(np.asarray(candidates, dtype=np.int64))
+    if len(allowed) and (allowed[0] < 0 or allowed[-1] >= n_items):
+        raise DataError(
+            f"candidates from {allowed[0]:,} to {allowed[-1]:,}",
+            expected=f"item indices from 0 to {n_items - 1:,}",
+            remedy="Leave out items that are not in the catalog.",
+        )
+    return allowed
 
 
 def as_csr(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
-    """Any sparse matrix as CSR without explicit zeros; the caller's stays as it is."""
+    """Any sparse matrix as CSR, a pair stored once and no zeros; the caller's stays as it is."""
     csr = sp.csr_array(X)
+    if not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()
     if csr.nnz and not csr.data.all():
         csr = csr.copy()
         csr.eliminate_zeros()

@@ -102,6 +102,11 @@ def require_type(name: str, value: Any, hint: Any) -> None:
     """Refuse a value that none of the annotated plain types fits; "true" is not true."""
     options = typing.get_args(hint) if _is_union(hint) else (hint,)
     plain = [typing.get_origin(option) or option for option in options]
+    if tuple in plain and isinstance(value, list):
+        (inside,) = (typing.get_args(option)[0] for option in options if option is not type(None))
+        for element in value:
+            require_type(name, element, inside)
+        return
     # An enumeration or the like: the Trainer's arguments check those themselves.
     checkable = all(o in (bool, int, float, str, list, dict, type(None)) for o in plain)
     if not checkable and not isinstance(value, (dict, list)):
@@ -116,7 +121,7 @@ def require_type(name: str, value: Any, hint: Any) -> None:
                 continue
             return
     names = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
-    names |= {list: "a list", dict: "keys and values", type(None): "nothing"}
+    names |= {list: "a list", tuple: "a list", dict: "keys and values", type(None): "nothing"}
     raise ConfigError(
         f"{name}={value!r}",
         expected=" or ".join(names.get(option, str(option)) for option in plain),

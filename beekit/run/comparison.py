@@ -7,7 +7,7 @@ import difflib
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -80,11 +80,13 @@ class Comparison:
         kind = model_class(_model_name(str(given.get("model", label)), where))
         hints = typing.get_type_hints(kind)
         fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
+        # Item vectors come from an encoder, and a configuration holds no other arrays.
+        arrays = {name for name in fields if np.ndarray in (hints[name], *get_args(hints[name]))}
         for key, value in given.items():
             if key in _OWN_KEYS:
                 require_type(f"{where}{key}", value, str)
                 continue
-            require_known(key, [*(set(fields) - {VECTORS}), *_OWN_KEYS], where)
+            require_known(key, [*(set(fields) - arrays), *_OWN_KEYS], where)
             require_type(f"{where}{key}", value, hints[key])
         run = given.get("run")
         encoder = f"{run}/model" if run else given.get("encoder")

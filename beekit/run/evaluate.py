@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def run_comparison(config: Comparison) -> RunFolder:
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_config(config)
     split.save(folder.split)
+    shutil.rmtree(folder.models, ignore_errors=True)  # of a comparison that was interrupted
 
     vectors = Embeddings(dataset, config)
     known = KnownItems.of(dataset.catalog, split.training_item_ids)
@@ -60,11 +62,13 @@ def run_comparison(config: Comparison) -> RunFolder:
     tests: list[Evaluation] = []
     left_out: list[dict[str, str]] = []
     for entry in entries:
+        content = {} if entry.encoder is None else {VECTORS: vectors.of(entry)}
         try:
-            model, cost = _fitted(entry, split, vectors)
-        except BeekitError as error:
-            logger.warning("%s is left out: %s", entry.label, error)
-            left_out.append({"model": entry.label, "reason": str(error)})
+            model, cost = _fitted(entry, split, content)
+        except (BeekitError, MemoryError, torch.OutOfMemoryError) as error:
+            reason = str(error) if isinstance(error, BeekitError) else "out of memory"
+            logger.warning("%s is left out: %s", entry.label, reason)
+            left_out.append({"model": entry.label, "reason": reason})
             continue
         if config.save_models:
             model.save(folder.model_folder(entry.label))
@@ -125,13 +129,14 @@ def _require_same_split(entry: Entry, dataset: Dataset, split: Split) -> None:
     if entry.run is None:
         return
     results = RunFolder(Path(entry.run)).read_results()
-    if results["dataset"]["fingerprint"] != dataset.fingerprint:
-        return  # trained elsewhere: nothing of this dataset is known to it
-    if results["split"]["hash"] != split.hash:
+    trained = results["dataset"]
+    # Filters and texts change the fingerprint, not what the encoder has seen.
+    same = trained["name"] == dataset.name or trained["fingerprint"] == dataset.fingerprint
+    if same and results["split"]["hash"] != split.hash:
         raise RunError(
             f"{entry.run} was trained on this dataset under another split",
             expected=f"the split {split.hash[:12]} that is evaluated here",
-            remedy="Train it again with the same split section, or evaluate it on that one.",
+            remedy="Train it with the same split section and filters, or evaluate it on that one.",
         )
 
 
@@ -155,8 +160,7 @@ class Embeddings:
         return self.known[name]
 
 
-def _fitted(entry: Entry, split: Split, vectors: Embeddings) -> tuple[Model, Cost]:
-    content = {} if entry.encoder is None else {VECTORS: vectors.of(entry)}
+def _fitted(entry: Entry, split: Split, content: Mapping[str, np.ndarray]) -> tuple[Model, Cost]:
     with measured() as cost:
         model: Model = entry.kind(**entry.settings, **content).fit(split.train)
     return model, cost

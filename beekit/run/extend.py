@@ -40,7 +40,13 @@ def add_new_items(run: str | Path, label: str) -> int:
     folder = RunFolder(Path(run))
     place = folder.kept_model(label)
     config = load_comparison(str(folder.config))
-    (entry,) = (entry for entry in config.entries() if entry.label == label)
+    entry = next((entry for entry in config.entries() if entry.label == label), None)
+    if entry is None:
+        raise RunError(
+            f"{label}, a model that {folder.config} does not name",
+            expected="one of its models",
+            remedy="Evaluate again with it.",
+        )
     model: Model = load_model(place)
     if not isinstance(model, Extendable):
         raise RunError(

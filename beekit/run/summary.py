@@ -13,7 +13,10 @@ _SHOWN = 4
 def print_summary(folder: RunFolder) -> None:
     """Print the first metrics of every row, and the paths of report and model."""
     print()
-    print(summary_table(folder.read_results()))
+    results = folder.read_results()
+    print(summary_table(results))
+    for left in results.get("left_out", []):
+        print(f"left out: {left['model']}, {left['reason']}")
     print(f"\nreport  {folder.report}")
     print(f"model   {folder.model}\n" if folder.model.is_dir() else "")
 

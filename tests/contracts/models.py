@@ -99,7 +99,7 @@ MODELS = {
     "DropoutNet with hidden layers": lambda vectors: DropoutNet(
         vectors, embedding_dim=3, hidden_dims=(16,), **BRIEFLY
     ),
-    "CLCRec": lambda vectors: CLCRec(vectors, embedding_dim=3, **BRIEFLY),
+    "CLCRec": lambda vectors: CLCRec(vectors, embedding_dim=8, **BRIEFLY),
 }
 
 # The same list for everybody, or by chance: no right answer on the toy matrix.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -9,6 +11,7 @@ from contracts.models import IMPERSONAL, MODELS
 
 from beekit.errors import BeekitError
 from beekit.models import load_model
+from beekit.run.extend import Extendable
 
 
 def vectors_of(X, dims: int = 8):
@@ -81,7 +84,16 @@ def test_a_folder_of_another_kind_is_refused(fit, X, tmp_path):
 def test_fitted_on_any_sparse_format_it_learns_the_same(fit, X):
     expected = fit(X).recommend(X, 8)[0]
     wide = sp.csr_array((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), X.shape)
-    for other in (X.tocsc(), X.tocoo(), sp.csr_matrix(X), wide, X.astype(np.int8), X * 5):
+    for other in (
+        X.tocsc(),
+        X.tocoo(),
+        X.tolil(),
+        X.todok(),
+        sp.csr_matrix(X),
+        wide,
+        X.astype(np.int8),
+        X * 5,
+    ):
         np.testing.assert_array_equal(fit(other).recommend(X, 8)[0], expected)
 
 
@@ -95,9 +107,45 @@ def test_training_data_are_left_alone(fit, X):
     np.testing.assert_array_equal(given.indices, before.indices)
 
 
-def test_fitted_twice_it_is_the_model_of_the_second_time(fit, X):
-    twice = fit(X).fit(X).recommend(X, 8)[0]
-    np.testing.assert_array_equal(twice, fit(X).recommend(X, 8)[0])
+def test_fitted_twice_it_is_the_model_of_the_second_time(name, X, random_matrix):
+    other, vectors = random_matrix(60, 40, 0.15, seed=7), vectors_of(X)
+    model = MODELS[name](vectors).fit(X)
+    model.recommend(X, 8)
+    twice = model.fit(other).recommend(X, 8)[0]
+    np.testing.assert_array_equal(twice, MODELS[name](vectors).fit(other).recommend(X, 8)[0])
+
+
+def test_settings_come_back_as_they_were(fit, X, tmp_path):
+    model = fit(X)
+    model.save(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    for field in dataclasses.fields(model):
+        before, after = getattr(model, field.name), getattr(loaded, field.name)
+        if field.init and not isinstance(before, np.ndarray):
+            assert before == after
+            assert type(before) is type(after)
+
+
+def test_a_file_cut_off_is_one_line(fit, X, tmp_path):
+    fit(X).save(tmp_path / "model")
+    arrays = tmp_path / "model" / "arrays.npz"
+    arrays.write_bytes(arrays.read_bytes()[:-30])
+    with pytest.raises(BeekitError, match="cannot be read"):
+        load_model(tmp_path / "model")
+
+
+def test_items_added_are_recommended_after_those_known(fit, X):
+    model = fit(X)
+    if not isinstance(model, Extendable):
+        pytest.skip("knows items by their interactions alone")
+    known = model.recommend(X, 40, np.arange(40))
+    model.add_items(vectors_of(X)[:3])
+    wider = sp.csr_array((X.data, X.indices, X.indptr), shape=(60, 43))
+    again = model.recommend(wider, 40, np.arange(40))
+    for before, after in zip(known, again, strict=True):
+        np.testing.assert_array_equal(before, after)
+    items, _ = model.recommend(wider, 5, np.array([40, 41, 42]))
+    assert all(sorted(row) == [-1, -1, 40, 41, 42] for row in items)
 
 
 def test_columns_and_rows_without_interactions(fit, random_matrix):

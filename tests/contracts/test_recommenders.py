@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from contracts.models import MODELS
 
 from beekit import ItemIndex
+from beekit.errors import DataError
 from beekit.index import Effort
 from beekit.models import Popularity, Random
 
@@ -92,15 +93,30 @@ def test_seen_items_come_back_when_asked_for(build, X):
 def test_candidates_are_honoured_in_any_order(build, X):
     allowed = np.array([31, 4, 17, 8, 22])
     items, _ = build(X).recommend(X, 10, allowed)
-    assert set(items.ravel()) <= {-1, *allowed.tolist()}
+    for user, row in enumerate(items):
+        assert set(row[row >= 0]) == set(allowed) - set(X[[user]].indices)
     again, _ = build(X).recommend(X, 10, np.sort(allowed))
     np.testing.assert_array_equal(items, again)
 
 
 def test_more_than_there_is_is_padded(build, X):
     items, scores = build(X).recommend(X, 50, np.array([3, 5]))
+    for user, row in enumerate(items):
+        assert set(row[:2]) - {-1} == {3, 5} - set(X[[user]].indices)
     assert (items[:, 2:] == -1).all()
     assert np.isneginf(scores[items == -1]).all()
+
+
+def test_no_candidates_no_items(build, X):
+    items, scores = build(X).recommend(X, 4, np.array([], dtype=np.int64))
+    assert (items == -1).all()
+    assert np.isneginf(scores).all()
+
+
+@pytest.mark.parametrize("wrong", [-1, 40])
+def test_candidates_that_are_no_items_are_refused(build, X, wrong):
+    with pytest.raises(DataError, match="item indices from 0 to 39"):
+        build(X).recommend(X, 4, np.array([2, wrong]))
 
 
 def test_batches_change_nothing(build, X):
@@ -125,7 +141,16 @@ def test_any_sparse_format_and_index_type(build, X):
     np.testing.assert_array_equal(
         recommender.recommend(with_zeros, 5)[0], recommender.recommend(pruned, 5)[0]
     )
-    for other in (X.tocsc(), X.tocoo(), sp.csr_matrix(X), wide, X.astype(bool), X.astype(np.int8)):
+    for other in (
+        X.tocsc(),
+        X.tocoo(),
+        X.tolil(),
+        X.todok(),
+        sp.csr_matrix(X),
+        wide,
+        X.astype(bool),
+        X.astype(np.int8),
+    ):
         np.testing.assert_array_equal(recommender.recommend(other, 5)[0], expected)
 
 

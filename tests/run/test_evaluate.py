@@ -14,6 +14,7 @@ import yaml
 
 from beekit import Dataset, cold_start_split, evaluate
 from beekit.cli import main
+from beekit.errors import ConfigError
 from beekit.models import EASE, load_model
 from beekit.run.cost import measured
 
@@ -151,15 +152,52 @@ def test_an_encoder_that_may_know_the_held_out_items_is_refused(
     split = {"kind": "cold_start", "items": 40}
     config = configure(split=split, models={"tuned": {"model": "ContentBased", "run": str(run)}})
 
-    def trained_on(fingerprint, split_hash):
-        described = {"dataset": {"fingerprint": fingerprint}, "split": {"hash": split_hash}}
+    def trained_on(name, fingerprint):
+        dataset = {"name": name, "fingerprint": fingerprint}
+        described = {"dataset": dataset, "split": {"hash": "another"}}
         (run / "results.json").write_text(json.dumps(described))
 
-    trained_on(fingerprint, "another")
-    assert main(["evaluate", config]) == 2
-    assert "under another split" in capsys.readouterr().err
+    # The same data under another name, or with other texts or filters, are still the same data.
+    for name, known in (("renamed", fingerprint), (shop_folder.name, "other texts")):
+        trained_on(name, known)
+        assert main(["evaluate", config]) == 2
+        assert "under another split" in capsys.readouterr().err
     trained_on("another dataset", "another")
     assert main(["evaluate", config]) == 0
+
+
+def test_out_of_memory_leaves_a_model_out_and_the_others_in(
+    configure, tmp_path, capsys, monkeypatch
+):
+    def fit(self, X):
+        raise MemoryError
+
+    monkeypatch.setattr(EASE, "fit", fit)
+    assert main(["evaluate", configure()]) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [row["model"] for row in results["rows"]] == ["random", "popularity"]
+    assert results["left_out"][0] == {"model": "EASE", "reason": "out of memory"}
+    assert "left out: EASE, out of memory" in capsys.readouterr().out
+
+
+def test_an_encoder_that_is_not_there_ends_the_comparison(configure, tmp_path, capsys):
+    models = {"random": None, "content": {"model": "ContentBased", "encoder": "no/such"}}
+    assert main(["evaluate", configure(models=models)]) == 2
+    assert "cannot load the encoder" in capsys.readouterr().err
+
+
+def test_hidden_layers_can_be_configured(configure, encoder_folder):
+    from beekit.run.comparison import load_comparison
+
+    def entries(**settings):
+        model = {"model": "CLCRec", "encoder": str(encoder_folder), **settings}
+        return load_comparison(configure(models={"cold": model})).entries()
+
+    assert entries(hidden_dims=[64, 32])[0].settings["hidden_dims"] == [64, 32]
+    with pytest.raises(ConfigError, match="hidden_dims"):
+        entries(hidden_dims=["wide"])
+    with pytest.raises(ConfigError, match="cf_user_side"):
+        load_comparison(configure(models={"Heater": {"cf_user_side": "x"}}))
 
 
 def test_cost_sees_time_and_memory():

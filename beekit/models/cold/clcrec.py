@@ -198,7 +198,8 @@ class CLCRecNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.content, self.warm, self.generator = content, warm, generator
-        start = normal_vectors(len(content), embedding_dim, 0.1, generator, content.device)
+        # Small, so that what is left of the start soon says little beside what was learnt.
+        start = normal_vectors(len(content), embedding_dim, 0.01, generator, content.device)
         self.embeddings = nn.Parameter(start * warm[:, None])
         self.encoder = Perceptron(content.shape[1], hidden_dims, embedding_dim, dropout, generator)
 

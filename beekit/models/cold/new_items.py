@@ -31,9 +31,12 @@ def append_items(model: Any, network: nn.Module, vectors: np.ndarray) -> None:
     new = content_vectors(vectors)
     require_width(new, model.vectors.shape[1])
     known = len(model.vectors)
+    # Only known items decide the scale, as when the model was fitted.
+    reference = model.warm if model.warm.any() else np.ones(known, dtype=bool)
     everything = np.concatenate([model.vectors, new])
     warm = np.concatenate([model.warm, np.zeros(len(new), dtype=bool)])
-    content = torch.from_numpy(standardised(everything, warm)[known:])
+    decides = np.concatenate([reference, np.zeros(len(new), dtype=bool)])
+    content = torch.from_numpy(standardised(everything, decides)[known:])
     network.eval()
     with torch.no_grad():
         nn.utils.vector_to_parameters(torch.from_numpy(model.encoder_weights), network.parameters())

@@ -108,7 +108,10 @@ class EASE:
         assert item_item is not None  # for the type checker
 
         def scorer(allowed: np.ndarray) -> Scorer:
-            side = item_item if len(allowed) == len(item_item) else item_item[:, allowed]
+            if 2 * len(allowed) > len(item_item):
+                return lambda histories: np.asarray((histories @ item_item)[:, allowed])
+            # Columns of B come without rows together, which sparse products would copy.
+            side = np.ascontiguousarray(item_item[:, allowed])
             return lambda histories: np.asarray(histories @ side)
 
         return recommend_by_scores(scorer, X, k, candidates, exclude_seen)
