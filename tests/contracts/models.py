@@ -52,7 +52,7 @@ MODELS = {
     "ALS": lambda vectors: ALS(embedding_dim=6, iterations=8),
     "ItemKNN": lambda vectors: ItemKNN(neighbours=10),
     "ItemKNN tversky": lambda vectors: ItemKNN(
-        neighbours=5, similarity="tversky", weighting="bm25", shrinkage=1.0, normalise=True
+        neighbours=5, similarity="tversky", weighting="bm25", shrinkage=1.0, normalize=True
     ),
     "SLIM": lambda vectors: SLIM(l1=0.1, l2=1.0, neighbours=12),
     "SLIM on all items": lambda vectors: SLIM(l1=0.1, l2=1.0, neighbours=None),
@@ -61,10 +61,10 @@ MODELS = {
         regularization=1.0, density=0.3, factorisation="exact", residual_steps=2
     ),
     "MRF": lambda vectors: MRF(threshold=0.05, neighbours=12),
-    "BPR": lambda vectors: BPR(embedding_dim=3, iterations=40, batch_size=64),
-    "PMF": lambda vectors: PMF(embedding_dim=6, learning_rate=0.5, iterations=60, batch_size=64),
+    "BPR": lambda vectors: BPR(embedding_dim=3, epochs=40, batch_size=64),
+    "PMF": lambda vectors: PMF(embedding_dim=6, learning_rate=0.5, epochs=60, batch_size=64),
     "AsymmetricSVD": lambda vectors: AsymmetricSVD(
-        embedding_dim=3, learning_rate=0.03, epochs=30, batch_size=16
+        embedding_dim=3, learning_rate=0.03, epochs=30, users_per_step=16
     ),
     "TwoTower": lambda vectors: TwoTower(
         embedding_dim=6, hidden_dim=8, learning_rate=0.02, epochs=10, batch_size=64

@@ -79,7 +79,7 @@ def test_bias_follows_popularity():
 
 def test_training_lowers_the_error_and_settings_matter(X):
     first, again, *others = (
-        AsymmetricSVD(embedding_dim=4, epochs=2, batch_size=16, **changed).fit(X).item_vectors
+        AsymmetricSVD(embedding_dim=4, epochs=2, users_per_step=16, **changed).fit(X).item_vectors
         for changed in ({}, {}, {"seed": 1}, {"regularization": 0.5}, {"negatives": 2})
     )
     np.testing.assert_array_equal(first, again)
@@ -94,7 +94,7 @@ def test_training_lowers_the_error_and_settings_matter(X):
         {"regularization": -1.0},
         {"negatives": 0},
         {"epochs": 0},
-        {"batch_size": 0},
+        {"users_per_step": 0},
     ],
 )
 def test_settings_out_of_range_are_refused(wrong):

@@ -57,7 +57,7 @@ def X(random_matrix):
 
 
 def test_what_users_have_ranks_above_what_they_do_not(X):
-    model = BPR(embedding_dim=16, learning_rate=0.03, iterations=40, batch_size=64).fit(X)
+    model = BPR(embedding_dim=16, learning_rate=0.03, epochs=40, batch_size=64).fit(X)
     scores = model.user_vectors(X) @ model.item_vectors.T
     has = X.toarray() > 0
     right = [
@@ -69,7 +69,7 @@ def test_what_users_have_ranks_above_what_they_do_not(X):
 
 
 def test_training_users_get_what_was_learnt_and_others_are_folded_in(X):
-    model = BPR(embedding_dim=4, iterations=5).fit(X)
+    model = BPR(embedding_dim=4, epochs=5).fit(X)
     np.testing.assert_array_equal(model.user_vectors(X[::-1]), model.user_vectors(X)[::-1])
     assert {tuple(v) for v in model.user_vectors(X)} - {(0,) * 4} == {
         tuple(v) for v in model.known_vectors
@@ -81,17 +81,17 @@ def test_training_users_get_what_was_learnt_and_others_are_folded_in(X):
 
 
 def test_seed_rate_and_regularization_matter(X):
-    first = BPR(embedding_dim=4, iterations=5, batch_size=32).fit(X)
-    again = BPR(embedding_dim=4, iterations=5, batch_size=32).fit(X)
+    first = BPR(embedding_dim=4, epochs=5, batch_size=32).fit(X)
+    again = BPR(embedding_dim=4, epochs=5, batch_size=32).fit(X)
     np.testing.assert_array_equal(first.item_vectors, again.item_vectors)
     for changed in ({"seed": 1}, {"learning_rate": 0.2}, {"regularization": 0.5}, {"negatives": 5}):
-        other = BPR(embedding_dim=4, iterations=5, batch_size=32, **changed).fit(X)
+        other = BPR(embedding_dim=4, epochs=5, batch_size=32, **changed).fit(X)
         assert (other.item_vectors != first.item_vectors).all()
 
 
 def test_divergence_is_said(X):
     with pytest.raises(ConfigError, match="smaller learning_rate"):
-        BPR(learning_rate=1e30, iterations=5).fit(X)
+        BPR(learning_rate=1e30, epochs=5).fit(X)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_divergence_is_said(X):
         {"embedding_dim": 0},
         {"learning_rate": 0.0},
         {"regularization": -1.0},
-        {"iterations": 0},
+        {"epochs": 0},
         {"batch_size": 0},
         {"group_size": 0},
         {"negatives": 0},

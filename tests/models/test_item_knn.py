@@ -62,7 +62,7 @@ def item_item_by_loops(model, dense):
         kept = sorted(similar, key=lambda i: (-np.float32(similar[i]), i))[: model.neighbours]
         for i in kept:
             B[i, j] = similar[i]
-    if model.normalise:
+    if model.normalize:
         for i in range(items):
             if B[i].sum() > 0:
                 B[i] /= B[i].sum()
@@ -83,7 +83,7 @@ def test_cosine_by_hand():
 @pytest.mark.parametrize("weighting", ["none", "unit", "tf-idf", "bm25"])
 @pytest.mark.parametrize(
     "further",
-    [{}, {"shrinkage": 2.5, "power": 1.7}, {"alpha": 0.3, "beta": 0.9, "normalise": True}],
+    [{}, {"shrinkage": 2.5, "power": 1.7}, {"alpha": 0.3, "beta": 0.9, "normalize": True}],
     ids=["plain", "shrunk", "normalised"],
 )
 def test_weights_are_those_of_a_loop(random_matrix, similarity, weighting, further):

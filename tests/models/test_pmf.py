@@ -46,7 +46,7 @@ def test_a_step_is_the_gradient_summed_over_the_batch():
 
 def test_what_users_have_is_predicted_higher(random_matrix):
     X = random_matrix(60, 40, 0.15, seed=2)
-    model = PMF(embedding_dim=16, learning_rate=0.5, iterations=150, batch_size=64).fit(X)
+    model = PMF(embedding_dim=16, learning_rate=0.5, epochs=150, batch_size=64).fit(X)
     predicted = 1 / (1 + np.exp(-model.user_vectors(X) @ model.item_vectors.T))
     has = X.toarray() > 0
     assert predicted[has].mean() > predicted[~has].mean() + 0.5
@@ -55,7 +55,7 @@ def test_what_users_have_is_predicted_higher(random_matrix):
 def test_negatives_and_seeds_matter(random_matrix):
     X = random_matrix(60, 40, 0.15, seed=2)
     first, again, more, other = (
-        PMF(embedding_dim=4, iterations=3, negatives=negatives, seed=seed).fit(X).item_vectors
+        PMF(embedding_dim=4, epochs=3, negatives=negatives, seed=seed).fit(X).item_vectors
         for negatives, seed in ((4, 0), (4, 0), (5, 0), (4, 1))
     )
     np.testing.assert_array_equal(first, again)
@@ -70,7 +70,7 @@ def test_negatives_and_seeds_matter(random_matrix):
         {"learning_rate": 0.0},
         {"regularization": -1.0},
         {"negatives": 0},
-        {"iterations": 0},
+        {"epochs": 0},
         {"batch_size": 0},
     ],
 )

@@ -40,7 +40,7 @@ class AsymmetricSVD:
         regularization: λ ≥ 0.
         negatives: zeros drawn for each interaction.
         epochs: passes over the users.
-        batch_size: users in a mini-batch.
+        users_per_step: users in a mini-batch.
         seed: of first vectors, order and draws.
         device: where to train; by default the GPU where there is one. There, sums run in no fixed
             order, so that results of one seed may differ in the last digits.
@@ -57,7 +57,7 @@ class AsymmetricSVD:
     regularization: float = 0.001
     negatives: int = 4
     epochs: int = 20
-    batch_size: int = 256
+    users_per_step: int = 256
     seed: int = 0
     device: str | None = None
     item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
@@ -73,7 +73,11 @@ class AsymmetricSVD:
         )
         require(self.negatives >= 1, f"negatives={self.negatives}", "an integer from 1 on")
         require(self.epochs >= 1, f"epochs={self.epochs}", "an integer from 1 on")
-        require(self.batch_size >= 1, f"batch_size={self.batch_size}", "an integer from 1 on")
+        require(
+            self.users_per_step >= 1,
+            f"users_per_step={self.users_per_step}",
+            "an integer from 1 on",
+        )
 
     def fit(self, X: sp.csr_array) -> Self:
         """Learn q, b and y from X (users, items).
@@ -116,7 +120,7 @@ class AsymmetricSVD:
         train(
             "AsymmetricSVD",
             self.epochs,
-            lambda: shuffled(len(users), self.batch_size, generator),
+            lambda: shuffled(len(users), self.users_per_step, generator),
             step,
         )
         self.item_vectors = torch.cat([q, b[:, None]], dim=1).detach().cpu().numpy()

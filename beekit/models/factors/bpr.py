@@ -42,7 +42,7 @@ class BPR:
         embedding_dim: length of the vectors.
         learning_rate: of Adam.
         regularization: λ ≥ 0.
-        iterations: passes over the interactions.
+        epochs: passes over the interactions.
         batch_size: interactions in a mini-batch.
         group_size: interactions that share their negatives.
         negatives: items drawn for a group.
@@ -61,7 +61,7 @@ class BPR:
     embedding_dim: int = 64
     learning_rate: float = 0.003
     regularization: float = 0.006
-    iterations: int = 100
+    epochs: int = 100
     batch_size: int = 8192
     group_size: int = 256
     negatives: int = 64
@@ -76,7 +76,7 @@ class BPR:
         require(
             self.regularization >= 0, f"regularization={self.regularization}", "a number from 0 on"
         )
-        for name in ("embedding_dim", "iterations", "batch_size", "group_size", "negatives"):
+        for name in ("embedding_dim", "epochs", "batch_size", "group_size", "negatives"):
             value = getattr(self, name)
             require(value >= 1, f"{name}={value}", "an integer from 1 on")
 
@@ -112,7 +112,7 @@ class BPR:
 
         train(
             "BPR",
-            self.iterations,
+            self.epochs,
             lambda: shuffled(len(owned), self.batch_size, generator),
             step,
         )

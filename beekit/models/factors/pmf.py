@@ -38,7 +38,7 @@ class PMF:
         learning_rate: of a single pair.
         regularization: λ ≥ 0.
         negatives: zeros drawn for each interaction.
-        iterations: passes over the interactions.
+        epochs: passes over the interactions.
         batch_size: interactions in a mini-batch.
         seed: of first vectors, order and draws.
         device: where to train; by default the GPU where there is one. There, sums run in no fixed
@@ -56,7 +56,7 @@ class PMF:
     learning_rate: float = 0.2
     regularization: float = 0.002
     negatives: int = 4
-    iterations: int = 50
+    epochs: int = 50
     batch_size: int = 4096
     seed: int = 0
     device: str | None = None
@@ -73,7 +73,7 @@ class PMF:
             self.regularization >= 0, f"regularization={self.regularization}", "a number from 0 on"
         )
         require(self.negatives >= 1, f"negatives={self.negatives}", "an integer from 1 on")
-        require(self.iterations >= 1, f"iterations={self.iterations}", "an integer from 1 on")
+        require(self.epochs >= 1, f"epochs={self.epochs}", "an integer from 1 on")
         require(self.batch_size >= 1, f"batch_size={self.batch_size}", "an integer from 1 on")
 
     def fit(self, X: sp.csr_array) -> Self:
@@ -101,7 +101,7 @@ class PMF:
                 users, items, user, pairs, target, self.learning_rate, self.regularization
             )
 
-        train("PMF", self.iterations, triples.epoch, step)
+        train("PMF", self.epochs, triples.epoch, step)
         self.item_vectors = items.cpu().numpy()
         self.known_keys, self.known_vectors = remember(histories, users.cpu().numpy())
         return self

@@ -92,7 +92,7 @@ def right_singular_vectors(X: sp.csr_array, count: int, seed: int) -> tuple[np.n
         width = min(count, smaller)
         return np.zeros(width), np.zeros((X.shape[1], width))
     if count >= smaller:
-        # The iteration finds fewer than all; and dense, X is no larger than the vectors asked for.
+        # The iteration finds fewer than all; one side of X is then as short as the vectors are few.
         _, values, rows = np.linalg.svd(X.toarray(), full_matrices=False)
         return values, rows.T
     start = np.random.default_rng(seed).normal(size=smaller)

@@ -48,7 +48,7 @@ class ItemKNN:
             users say less; `tf-idf`: log of items over the user's interactions; `bm25`: the same
             idea with Okapi's formulas (k₁ = 1.2, b = 0.75), items being the documents.
         power: similarities are raised to it; above 1, near neighbours count more (Aiolli 2013).
-        normalise: scale the outgoing similarities of each item of the history to a sum of one
+        normalize: scale the outgoing similarities of each item of the history to a sum of one
             (Deshpande & Karypis, section 4.3).
 
     Attributes:
@@ -64,7 +64,7 @@ class ItemKNN:
     beta: float = 0.5
     weighting: str = "none"
     power: float = 1.0
-    normalise: bool = False
+    normalize: bool = False
     item_item: sp.csr_array | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ class ItemKNN:
         """Find every item's neighbours, a block of items at a time."""
         weighted = _weighted(training_matrix(X), self.weighting)
         item_item = sp.csr_array(nearest(weighted, self.neighbours, self._similarities).T)
-        if self.normalise:
+        if self.normalize:
             total = np.asarray(item_item.sum(axis=1, dtype=np.float64)).ravel()
             scale = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
             item_item.data *= np.repeat(scale, np.diff(item_item.indptr)).astype(np.float32)
