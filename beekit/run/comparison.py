@@ -143,7 +143,19 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
             expected="a split that holds something out; files train and test with kind published",
             remedy="Correct the section split.",
         )
+    filters = ("min_value", "user_min_support", "item_min_support", "text")
+    given = [name for name in filters if getattr(comparison, name) != _default(name)]
+    if published and given:
+        raise ConfigError(
+            f"{', '.join(given)} with split.kind=published",
+            expected="interactions as they were published, without a catalog",
+            remedy=f"Remove {' and '.join(given)}.",
+        )
     return comparison
+
+
+def _default(name: str) -> Any:
+    return next(f.default for f in dataclasses.fields(Comparison) if f.name == name)
 
 
 def _model_name(given: str, where: str) -> str:

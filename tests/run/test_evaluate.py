@@ -131,6 +131,10 @@ def test_a_model_that_cannot_be_fitted_is_left_out_with_its_reason(
         ({"modles": {}}, "Did you mean models?"),
         ({"split": {"kind": "none"}}, "holds something out"),
         ({"split": {"kind": "user", "test": "x"}}, "split"),
+        (
+            {"split": {"kind": "published", "test": "x"}, "min_value": 4},
+            "min_value with split.kind=published",
+        ),
         ({"split": {"kind": "time", "items": 3}}, "Remove split.items"),
         ({"evaluation": {"metrics": ["recal@20"]}}, "Did you mean recall@20?"),
     ],

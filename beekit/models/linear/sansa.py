@@ -52,7 +52,7 @@ class SANSA:
         regularization: λ > 0, as in EASE; hundreds are usual.
         density: share of the items² numbers that each of W and Z may store, in (0, 1]. They are
             triangular, so that just above one half nothing is left out, and they always store their
-            diagonal. Memory and time grow with it: 1% of 100,000 items is 2 × 0.8 GB.
+            diagonal. Memory and time grow with it: 1% of 100,000 items is 2 × 1.2 GB.
         factorisation: "incomplete", in memory proportional to density, or "exact", which factorises
             A with all its fill-in (SuperLU) and suits catalogs of a few thousand items.
         residual_steps: minimal residual steps on K; each about as costly as the incomplete
