@@ -1,4 +1,4 @@
-"""What is known of items: ids, fields and the text an encoder reads."""
+"""What is known of items: ids, fields, and the text and picture an encoder reads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beekit.data import ids
+from beekit.data.images import ImageColumn
 from beekit.data.template import render
 from beekit.errors import DataError
 
@@ -22,6 +23,7 @@ class Catalog:
         item_ids: (items,) the caller's ids, distinct.
         fields: one row an item, the columns of the items table without item_id.
         text: template over the fields, or None for a catalog without text.
+        images: where the items' pictures are, or None for a catalog without.
 
     Raises:
         DataError: repeated ids, or fields of another length.
@@ -30,6 +32,7 @@ class Catalog:
     item_ids: np.ndarray
     fields: pa.Table
     text: str | None = None
+    images: ImageColumn | None = None
 
     def __post_init__(self) -> None:
         if self.fields.num_columns and self.fields.num_rows != len(self.item_ids):
@@ -76,4 +79,5 @@ class Catalog:
 
     def take(self, keep: np.ndarray) -> Catalog:
         """The catalog of the items where `keep` (bool, items) holds."""
-        return Catalog(self.item_ids[keep], self.fields.filter(pa.array(keep)), self.text)
+        images = None if self.images is None else self.images.take(keep)
+        return Catalog(self.item_ids[keep], self.fields.filter(pa.array(keep)), self.text, images)

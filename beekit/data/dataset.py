@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from beekit.data import ids
 from beekit.data.catalog import Catalog
+from beekit.data.images import ImageColumn
 from beekit.data.interactions import Interactions, require_policy
 from beekit.data.tables import id_column, number_column, read_table
 from beekit.data.template import render
@@ -48,6 +49,8 @@ class Dataset:
         folder: str | Path,
         *,
         text: str | None = None,
+        image: str | None = None,
+        leave_out: np.ndarray | None = None,
         min_value: float | None = None,
         user_min_support: int = 1,
         item_min_support: int = 1,
@@ -60,8 +63,11 @@ class Dataset:
         Args:
             folder: holds user_id, item_id, optional value and timestamp in the one table, item_id
                 and any further columns in the other.
-            text: template over item columns; without it `{text}` or `{title}`, where there is such
-                a column.
+            text: template over item columns; without it, and without `image`, `{text}` or
+                `{title}`, where there is such a column.
+            image: column of pictures: paths below `images/` in the folder, or the `datasets`
+                library's structs of bytes and path.
+            leave_out: ids of items to leave out, with their interactions.
             min_value: interactions below it are left out.
             user_min_support: users with fewer interactions are left out.
             item_min_support: items with fewer interactions lose them, and stay in the catalog.
@@ -86,8 +92,10 @@ class Dataset:
             id_column(items, "item_id", "items"),
             id_column(events, "item_id", "interactions"),
         )
+        fields = items.drop_columns("item_id")
+        template = text if image is not None else _text_template(text, items)
         catalog = Catalog(
-            ids.to_numpy(catalog_ids), items.drop_columns("item_id"), _text_template(text, items)
+            ids.to_numpy(catalog_ids), fields, template, _image_column(image, fields, folder)
         )
         users = id_column(events, "user_id", "interactions")
         values, timestamps = (
@@ -100,14 +108,16 @@ class Dataset:
                 expected="a column value to compare with",
                 remedy="Add the column, or leave min_value out.",
             )
-        has_text = _has_text(catalog, missing_text)
+        kept = _has_text(catalog, missing_text)
+        if leave_out is not None:
+            kept &= ~np.isin(catalog.item_ids, leave_out)
         keep = np.ones(len(event_items), dtype=bool)
         if unknown_items == "drop":
             keep &= ids.positions(event_items, catalog.item_ids) >= 0
-        if not has_text.all():
+        if not kept.all():
             position = ids.positions(event_items, catalog.item_ids)
-            keep &= (position < 0) | has_text[position]
-            catalog = catalog.take(has_text)
+            keep &= (position < 0) | kept[position]
+            catalog = catalog.take(kept)
         if not keep.all():
             logger.info("left out %s interactions with unusable items", f"{(~keep).sum():,}")
             mask = pa.array(keep)
@@ -142,7 +152,10 @@ class Dataset:
         order = np.argsort(self.catalog.item_ids, kind="stable")
         texts = [] if self.catalog.text is None else self.catalog.texts
         ordered = pa.array([texts[i] for i in order] if texts else [], pa.large_string())
-        return ids.digest(ordered, pa.array([self.interactions.fingerprint()]))
+        parts = [self.interactions.fingerprint()]
+        if self.catalog.images is not None:
+            parts.append(self.catalog.images.digest(order))
+        return ids.digest(ordered, pa.array(parts))
 
 
 def _same_kind(catalog_ids: pa.Array, event_items: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -150,6 +163,18 @@ def _same_kind(catalog_ids: pa.Array, event_items: pa.Array) -> tuple[pa.Array, 
     if catalog_ids.type == event_items.type:
         return catalog_ids, event_items
     return catalog_ids.cast(pa.large_string()), event_items.cast(pa.large_string())
+
+
+def _image_column(image: str | None, fields: pa.Table, folder: Path) -> ImageColumn | None:
+    if image is None:
+        return None
+    if image not in fields.column_names:
+        raise DataError(
+            f"no column {image!r} in the items table",
+            expected=f"one of {', '.join(fields.column_names)}",
+            remedy="Name the column that holds the pictures.",
+        )
+    return ImageColumn(fields.column(image), folder / "images")
 
 
 def _text_template(text: str | None, items: pa.Table) -> str | None:

@@ -9,22 +9,23 @@ import torch
 from sentence_transformers import SentenceTransformer
 from tqdm.auto import tqdm
 
+from beekit.encoders.inputs import ItemInputs
 from beekit.encoders.tokens import ItemTokens
 
 
 def embed_items(
     encoder: SentenceTransformer,
-    items: Sequence[str] | ItemTokens,
+    items: Sequence[str] | ItemInputs,
     item_indices: np.ndarray | None = None,
     *,
     mini_batch_tokens: int = 8192,
     progress: bool = False,
 ) -> np.ndarray:
-    """A, the L2-normalised embeddings of items; items with the same text get the same row.
+    """A, the L2-normalised embeddings of items; items with the same input get the same row.
 
     Args:
         encoder: used in inference mode, without gradients.
-        items: (items,) texts, or their tokens.
+        items: (items,) texts, or prepared inputs.
         item_indices: which items; all without it.
         mini_batch_tokens: padded tokens in one forward pass.
         progress: show a bar.
@@ -32,10 +33,10 @@ def embed_items(
     Returns:
         (items, dims) float32, rows of length 1, in the order asked for.
     """
-    tokens = items if isinstance(items, ItemTokens) else ItemTokens(encoder, items)
-    wanted = tokens.sequence_of if item_indices is None else tokens.sequence_of[item_indices]
-    sequences, inverse = np.unique(wanted, return_inverse=True)
-    lengths = tokens.sequence_lengths[sequences]
+    inputs = ItemTokens(encoder, items) if isinstance(items, Sequence) else items
+    wanted = inputs.distinct_of if item_indices is None else inputs.distinct_of[item_indices]
+    distinct, inverse = np.unique(wanted, return_inverse=True)
+    lengths = inputs.distinct_sizes[distinct]
     order = np.argsort(-lengths, kind="stable")
     rows: list[torch.Tensor] = []
     training = encoder.training
@@ -48,8 +49,8 @@ def embed_items(
         while begin < len(order):
             # Longest first: the first of the mini-batch is what the others are padded to.
             size = max(1, mini_batch_tokens // int(lengths[order[begin]]))
-            members = sequences[order[begin : begin + size]]
-            features = tokens.sequence_features(members)
+            members = distinct[order[begin : begin + size]]
+            features = inputs.distinct_features(members)
             on_device = {
                 key: value.to(encoder.device) if isinstance(value, torch.Tensor) else value
                 for key, value in features.items()
@@ -60,6 +61,6 @@ def embed_items(
             bar.update(len(members))
     encoder.train(training)
     embedded = torch.cat(rows).numpy()
-    by_sequence = np.empty_like(embedded)
-    by_sequence[order] = embedded
-    return by_sequence[inverse]
+    by_distinct = np.empty_like(embedded)
+    by_distinct[order] = embedded
+    return by_distinct[inverse]

@@ -18,6 +18,8 @@ class ItemTokens:
     Built through the encoder's own `preprocess`, so whatever it adds to a text is here too.
     Identical texts are stored once.
 
+    Attributes and methods are those of `ItemInputs`.
+
     Args:
         encoder: its input module reads the texts.
         texts: (items,) one text an item, in item order.
@@ -28,7 +30,7 @@ class ItemTokens:
 
     def __init__(self, encoder: SentenceTransformer, texts: Sequence[str]) -> None:
         first_seen: dict[str, int] = {}
-        self.sequence_of = np.array(
+        self.distinct_of = np.array(
             [first_seen.setdefault(text, len(first_seen)) for text in texts], dtype=np.int64
         )
         distinct = list(first_seen)
@@ -58,7 +60,7 @@ class ItemTokens:
         # Flat arrays are in the order the sequences were tokenised; offsets are by sequence.
         starts = np.zeros(len(distinct), dtype=np.int64)
         starts[by_size] = np.concatenate([[0], np.cumsum(lengths[by_size])[:-1]])
-        self._starts, self.sequence_lengths = starts, lengths
+        self._starts, self.distinct_sizes = starts, lengths
         self._flat = {key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]}
         tokenizer = encoder.tokenizer
         self._pad = {
@@ -68,37 +70,30 @@ class ItemTokens:
         self._left = getattr(tokenizer, "padding_side", "right") == "left"
 
     def __len__(self) -> int:
-        return len(self.sequence_of)
+        return len(self.distinct_of)
 
-    @property
-    def lengths(self) -> np.ndarray:
-        """(items,) tokens of each item, special ones included."""
-        return self.sequence_lengths[self.sequence_of]
+    def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
+        """What the encoder's forward takes for these texts, padded to the longest of them.
 
-    def features(self, item_indices: np.ndarray) -> dict[str, Any]:
-        """What the encoder's forward takes for these items, padded to the longest of them.
+        Args:
+            positions: among the distinct texts.
 
         Returns:
-            tensors (items, tokens) int64 by key, and the encoder's constants.
+            tensors (positions, tokens) int64 by key, and the encoder's constants.
         """
-        return self.sequence_features(self.sequence_of[item_indices])
-
-    def sequence_features(self, sequences: np.ndarray) -> dict[str, Any]:
-        """`features` for positions among the distinct texts."""
-        lengths = self.sequence_lengths[sequences]
+        lengths = self.distinct_sizes[positions]
         longest = int(lengths.max())
         place = np.arange(longest)
         present = place >= longest - lengths[:, None] if self._left else place < lengths[:, None]
         ends = np.cumsum(lengths)
-        flat = np.arange(ends[-1]) + np.repeat(self._starts[sequences] - (ends - lengths), lengths)
+        flat = np.arange(ends[-1]) + np.repeat(self._starts[positions] - (ends - lengths), lengths)
         features = dict(self._constants)
         for key, tokens in self._flat.items():
-            padded = np.full((len(sequences), longest), self._pad.get(key, 0), dtype=np.int64)
+            padded = np.full((len(positions), longest), self._pad.get(key, 0), dtype=np.int64)
             padded[present] = tokens[flat]
             features[key] = torch.from_numpy(padded)
         return features
 
-    def by_length(self, item_indices: np.ndarray) -> np.ndarray:
-        """The same items, longest first, so that mini-batches hold texts of like length."""
-        order = np.argsort(-self.lengths[item_indices], kind="stable")
-        return np.asarray(item_indices)[order]
+    def mini_batches(self, tokens: int) -> dict[str, int]:
+        """Mini-batches of at most so many tokens, padding not counted."""
+        return {"mini_batch_num_tokens": tokens}

@@ -150,7 +150,7 @@ def neighbours(
         {
             "item_id": str(catalog.item_ids[item]),
             "label": label,
-            "text": catalog.texts[item][:300],
+            "text": "" if catalog.text is None else catalog.texts[item][:300],
             "users": int(support[item]),
         }
         for item, label in zip(chosen, labels, strict=True)

@@ -6,7 +6,7 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.evaluation import BaseEvaluator
 
-from beekit.encoders import ItemTokens, embed_items
+from beekit.encoders import ItemInputs, embed_items
 from beekit.evaluation.scoring import evaluate
 from beekit.index import ItemIndex
 from beekit.split import HeldOut
@@ -17,16 +17,16 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
 
     Args:
         held_out: the validation part.
-        tokens: the catalog's token sequences.
+        inputs: of the catalog's items.
         metric: the one that selects checkpoints (`load_best_model_at_end`).
     """
 
     def __init__(
-        self, held_out: HeldOut, tokens: ItemTokens, metric: str = "calibrated_recall@20"
+        self, held_out: HeldOut, inputs: ItemInputs, metric: str = "calibrated_recall@20"
     ) -> None:
         super().__init__()
         self.held_out = held_out
-        self.tokens = tokens
+        self.inputs = inputs
         self.primary_metric = metric
         # Items that neither a history nor a candidate names need no embedding.
         self.items = np.union1d(held_out.source.indices, held_out.candidates)
@@ -40,8 +40,8 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
     ) -> dict[str, float]:
         """Average of the metric over the part's users, by name."""
         cut = int(self.primary_metric.partition("@")[2])
-        embedded = embed_items(model, self.tokens, self.items)
-        vectors = np.zeros((len(self.tokens), embedded.shape[1]), dtype=np.float32)
+        embedded = embed_items(model, self.inputs, self.items)
+        vectors = np.zeros((len(self.inputs), embedded.shape[1]), dtype=np.float32)
         vectors[self.items] = embedded
         evaluation = evaluate(
             ItemIndex(vectors),

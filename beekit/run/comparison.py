@@ -50,11 +50,13 @@ class Comparison:
     models: dict[str, Any]
     encoder: str | None = None
     text: str | None = None
+    image: str | None = None
     min_value: float | None = None
     user_min_support: int = 1
     item_min_support: int = 1
     unknown_items: str = "error"
     missing_text: str = "error"
+    missing_image: str = "error"
     duplicates: str = "error"
     max_seq_length: int | None = None
     trust_remote_code: bool = False

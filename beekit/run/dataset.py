@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from beekit.data import Catalog, Dataset, Interactions
@@ -13,11 +14,17 @@ from beekit.run.comparison import Comparison
 from beekit.run.config import Config
 
 
-def load_dataset(config: Config | Comparison) -> Dataset:
-    """The dataset folder with the filters and policies of the configuration."""
+def load_dataset(config: Config | Comparison, leave_out: np.ndarray | None = None) -> Dataset:
+    """The dataset folder with the filters and policies of the configuration.
+
+    Args:
+        leave_out: ids of items to leave out.
+    """
     return Dataset.load(
         config.data,
         text=config.text,
+        image=config.image,
+        leave_out=leave_out,
         min_value=config.min_value,
         user_min_support=config.user_min_support,
         item_min_support=config.item_min_support,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from beekit.data import Dataset
-from beekit.encoders import ItemTokens, embed_items, load_encoder
+from beekit.encoders import embed_items, load_encoder
 from beekit.errors import BeekitError, RunError
 from beekit.evaluation import Evaluation, by_history, by_support, compare, evaluate
 from beekit.evaluation.scoring import usual_metrics
@@ -25,6 +25,7 @@ from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset, load_published
 from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
+from beekit.run.inputs import item_inputs
 from beekit.run.known_items import KnownItems
 from beekit.run.splitting import make_split
 from beekit.split import Split, published_split
@@ -155,8 +156,8 @@ class Embeddings:
                 max_seq_length=None if entry.run else self.config.max_seq_length,
                 trust_remote_code=self.config.trust_remote_code,
             )
-            tokens = ItemTokens(encoder, self.dataset.catalog.texts)
-            self.known[name] = embed_items(encoder, tokens, progress=True)
+            _, inputs = item_inputs(self.config, self.dataset, encoder)
+            self.known[name] = embed_items(encoder, inputs, progress=True)
         return self.known[name]
 
 

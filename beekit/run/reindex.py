@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from beekit.data import Dataset
-from beekit.encoders import ItemTokens, embed_items, load_encoder
+from beekit.encoders import embed_items, load_encoder
 from beekit.errors import RunError
 from beekit.index import IndexQuality, ItemIndex, measure_index
 from beekit.index.factory import untrained
 from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
+from beekit.run.inputs import item_inputs
 from beekit.run.serve import save_index
 from beekit.split import load_training_item_ids
 
@@ -50,8 +51,8 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
     dims = encoder.get_embedding_dimension()
     if factory != "Flat" and dims:  # a mistake shows before the catalog is embedded
         untrained(factory, dims)
-    tokens = ItemTokens(encoder, dataset.catalog.texts)
-    vectors = embed_items(encoder, tokens, progress=True)
+    dataset, inputs = item_inputs(config, dataset, encoder)
+    vectors = embed_items(encoder, inputs, progress=True)
     index = ItemIndex(vectors, dataset.catalog.item_ids, factory=factory)
     save_index(folder, index, dataset.catalog, load_training_item_ids(folder.split))
     return folder, _quality(index, dataset)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
-from beekit.encoders import ItemTokens, embed_items, load_encoder
+from beekit.encoders import ItemInputs, embed_items, load_encoder
 from beekit.errors import RunError
 from beekit.evaluation import (
     Evaluation,
@@ -31,6 +31,7 @@ from beekit.run.config import DEFAULT_METRIC, Config
 from beekit.run.dataset import describe, load_dataset
 from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
+from beekit.run.inputs import item_inputs
 from beekit.run.serve import save_index
 from beekit.run.splitting import make_split
 from beekit.run.training import describe_training, make_trainer, training_arguments
@@ -68,13 +69,15 @@ def train(config: Config) -> RunFolder:
         max_seq_length=config.max_seq_length,
         trust_remote_code=config.trust_remote_code,
     )
+    usable, inputs = item_inputs(config, dataset, encoder)
+    if usable is not dataset:
+        dataset, split = usable, make_split(usable.interactions, config.split)
     config = folder.claim(config, split.hash, dataset.fingerprint)
-    tokens = ItemTokens(encoder, dataset.catalog.texts)
-    config = _settle_precision(config, encoder, tokens)
+    config = _settle_precision(config, encoder, inputs)
     folder.write_config(config)
     split.save(folder.split)
 
-    before = ItemIndex(embed_items(encoder, tokens, progress=True), dataset.catalog.item_ids)
+    before = ItemIndex(embed_items(encoder, inputs, progress=True), dataset.catalog.item_ids)
     evaluations = _evaluate_all(
         {
             "random": Random(config.evaluation.seed),
@@ -86,13 +89,13 @@ def train(config: Config) -> RunFolder:
         metrics,
     )
     started = time.perf_counter()
-    trainer = make_trainer(config, folder, split, encoder, tokens)
+    trainer = make_trainer(config, folder, split, encoder, inputs)
     trainer.train(resume_from_checkpoint=folder.last_checkpoint)
     seconds = time.perf_counter() - started
     with replacing_folder(folder.model) as staging:
         encoder.save(str(staging))
 
-    after = ItemIndex(embed_items(encoder, tokens, progress=True), dataset.catalog.item_ids)
+    after = ItemIndex(embed_items(encoder, inputs, progress=True), dataset.catalog.item_ids)
     evaluations += _evaluate_all({"fine-tuned": after}, config, split, metrics)
     save_index(folder, after, dataset.catalog, split.training_item_ids)
     folder.write_results(
@@ -119,11 +122,11 @@ def train(config: Config) -> RunFolder:
     return folder
 
 
-def _settle_precision(config: Config, encoder: SentenceTransformer, tokens: ItemTokens) -> Config:
+def _settle_precision(config: Config, encoder: SentenceTransformer, inputs: ItemInputs) -> Config:
     if config.training.get("bf16") != "auto":
         return config
     budget = config.training.get("mini_batch_tokens", BeeFormerTrainingArguments.mini_batch_tokens)
-    decided = bf16_pays(encoder, tokens, budget)
+    decided = bf16_pays(encoder, inputs, budget)
     return dataclasses.replace(config, training={**config.training, "bf16": decided})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
-from beekit.encoders import ItemTokens
+from beekit.encoders import ItemInputs
 from beekit.errors import ConfigError
 from beekit.evaluation import HeldOutEvaluator
 from beekit.evaluation.scoring import parse_metric
@@ -65,15 +65,15 @@ def make_trainer(
     folder: RunFolder,
     split: Split,
     encoder: SentenceTransformer,
-    tokens: ItemTokens,
+    inputs: ItemInputs,
 ) -> BeeFormerTrainer:
     """The Trainer, evaluating on the split's validation part where it has one."""
     arguments = training_arguments(config, folder, split)
     evaluator = None
     if split.validation is not None and arguments.eval_strategy != "no":
-        evaluator = HeldOutEvaluator(split.validation, tokens, _validation_metric(arguments))
+        evaluator = HeldOutEvaluator(split.validation, inputs, _validation_metric(arguments))
     return BeeFormerTrainer(
-        encoder, arguments, interactions=split.train, items=tokens, evaluator=evaluator
+        encoder, arguments, interactions=split.train, items=inputs, evaluator=evaluator
     )
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from beekit.encoders import ItemTokens
+from beekit.encoders import ItemInputs
+from beekit.encoders.inputs import by_size, features, sizes
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ _HOPELESS = 4
 _TIMED_TOKENS = 1024
 
 
-def bf16_pays(encoder: SentenceTransformer, tokens: ItemTokens, mini_batch_tokens: int) -> bool:
+def bf16_pays(encoder: SentenceTransformer, inputs: ItemInputs, mini_batch_tokens: int) -> bool:
     """Decide `bf16: auto`.
 
     On CUDA, whether the GPU computes bf16 natively. On a CPU instruction flags do not tell (the
@@ -32,14 +33,14 @@ def bf16_pays(encoder: SentenceTransformer, tokens: ItemTokens, mini_batch_token
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if encoder.device.type != "cpu":
         return False
-    typical = tokens.by_length(np.arange(len(tokens)))[len(tokens) // 2 :]
-    count = max(1, min(mini_batch_tokens, _TIMED_TOKENS) // int(tokens.lengths[typical[0]]))
-    features = tokens.features(typical[:count])
+    typical = by_size(inputs, np.arange(len(inputs)))[len(inputs) // 2 :]
+    count = max(1, min(mini_batch_tokens, _TIMED_TOKENS) // int(sizes(inputs, typical[:1])[0]))
+    batch = features(inputs, typical[:count])
 
     def seconds(bf16: bool) -> float:
         started = time.perf_counter()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            embedding = encoder(dict(features))["sentence_embedding"]
+            embedding = encoder(dict(batch))["sentence_embedding"]
         embedding.float().square().sum().backward()
         encoder.zero_grad(set_to_none=True)
         return time.perf_counter() - started

@@ -10,7 +10,8 @@ import scipy.sparse as sp
 import torch
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
-from beekit.encoders import ItemTokens
+from beekit.encoders import ItemInputs
+from beekit.encoders.inputs import by_size, features
 
 # Prefix by which the Trainer recognises the features of the one input column.
 ITEM_PREFIX = "item_"
@@ -86,7 +87,7 @@ class StepCollator:
     Args:
         interactions: (users, items) training X.
         users: user indices the positions of a batch refer to.
-        tokens: the catalog's token sequences.
+        inputs: of the catalog's items.
         items_per_step: the cap m on encoded items.
         seed: of the draw of items.
     """
@@ -98,13 +99,13 @@ class StepCollator:
         self,
         interactions: sp.csr_array,
         users: np.ndarray,
-        tokens: ItemTokens,
+        inputs: ItemInputs,
         items_per_step: int,
         seed: int,
     ) -> None:
         self.interactions = interactions
         self.users = users
-        self.tokens = tokens
+        self.inputs = inputs
         self.items_per_step = items_per_step
         self.seed = seed
         self.item_pool = np.flatnonzero(
@@ -112,14 +113,13 @@ class StepCollator:
         )
 
     def __call__(self, batch: Sequence[Mapping[str, int]]) -> dict[str, Any]:
-        """Features `item_*` (m, tokens), longest first, and `label` (users, m), zeros and ones."""
+        """Features `item_*` of m items, largest first, and `label` (users, m), zeros and ones."""
         users = self.users[[row["user"] for row in batch]]
         rows = self.interactions[users]
         generator = np.random.default_rng([self.seed, *users.tolist()])
         items = step_items(rows, self.item_pool, self.items_per_step, generator)
-        items = self.tokens.by_length(items)
-        features = self.tokens.features(items)
-        step = {f"{ITEM_PREFIX}{key}": value for key, value in features.items()}
+        items = by_size(self.inputs, items)
+        step = {f"{ITEM_PREFIX}{key}": value for key, value in features(self.inputs, items).items()}
         return {**step, "label": _between(rows, items)}
 
 

@@ -19,7 +19,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 from transformers.trainer_utils import TrainOutput, get_last_checkpoint, rotate_checkpoints
 
-from beekit.encoders import ItemTokens
+from beekit.encoders import ItemInputs, ItemTokens
 from beekit.errors import DataError
 from beekit.training.allocator import keep_freed_memory
 from beekit.training.arguments import BeeFormerTrainingArguments
@@ -38,7 +38,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         args: sizes of a step and the Trainer's arguments.
         interactions: (users, items) binary X to learn from; users with fewer than two interactions
             are left out.
-        items: (items,) texts in column order, or their tokens.
+        items: (items,) texts in column order, or prepared inputs.
         loss: what to minimise; `ELSALoss` over mini-batches of `args.mini_batch_tokens` without it.
         evaluator: called on the evaluation schedule of the arguments.
         **trainer: further arguments of `SentenceTransformerTrainer`, such as callbacks.
@@ -55,7 +55,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         args: BeeFormerTrainingArguments,
         *,
         interactions: sp.csr_array,
-        items: Sequence[str] | ItemTokens,
+        items: Sequence[str] | ItemInputs,
         loss: nn.Module | None = None,
         evaluator: BaseEvaluator | None = None,
         **trainer: Any,
@@ -74,15 +74,15 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 remedy="Hold out less, or gather more interactions.",
             )
         logger.info("training on %s users with two or more interactions", f"{len(users):,}")
-        tokens = items if isinstance(items, ItemTokens) else ItemTokens(model, items)
+        inputs = ItemTokens(model, items) if isinstance(items, Sequence) else items
         super().__init__(
             model=model,
             args=args,
             train_dataset=TrainDataset.from_dict({"user": np.arange(len(users))}),
-            loss=loss or ELSALoss(model, mini_batch_num_tokens=args.mini_batch_tokens),
+            loss=loss or ELSALoss(model, **inputs.mini_batches(args.mini_batch_tokens)),
             evaluator=evaluator,
             data_collator=StepCollator(
-                interactions, users, tokens, args.items_per_step, _data_seed(args)
+                interactions, users, inputs, args.items_per_step, _data_seed(args)
             ),
             **trainer,
         )

@@ -8,6 +8,7 @@ import torch
 
 from beekit import embed_items, load_encoder
 from beekit.encoders import ItemTokens
+from beekit.encoders.inputs import features, sizes
 from beekit.errors import EncoderError
 
 TEXTS = ["basic toner", "deluxe laser printer prints documents", "toner", "basic toner", ""]
@@ -18,7 +19,7 @@ def test_features_are_those_of_the_encoder(encoder, side):
     encoder.tokenizer.padding_side = side
     items = np.array([1, 0, 3])
     expected = encoder.preprocess([TEXTS[item] for item in items])
-    found = ItemTokens(encoder, TEXTS).features(items)
+    found = features(ItemTokens(encoder, TEXTS), items)
     assert found.keys() == expected.keys()
     for key, value in expected.items():
         if isinstance(value, torch.Tensor):
@@ -27,13 +28,13 @@ def test_features_are_those_of_the_encoder(encoder, side):
 
 def test_items_are_padded_to_the_longest_at_hand_only(encoder):
     tokens = ItemTokens(encoder, TEXTS)
-    assert tokens.features(np.array([2]))["input_ids"].shape == (1, 3)
-    assert tokens.lengths.tolist() == [4, 7, 3, 4, 2]
+    assert features(tokens, np.array([2]))["input_ids"].shape == (1, 3)
+    assert sizes(tokens).tolist() == [4, 7, 3, 4, 2]
 
 
 def test_long_texts_are_cut_at_max_seq_length(encoder_folder):
     short = load_encoder(encoder_folder, max_seq_length=4, device="cpu")
-    assert ItemTokens(short, TEXTS).lengths.max() == 4
+    assert sizes(ItemTokens(short, TEXTS)).max() == 4
 
 
 def test_embeddings_are_those_of_sentence_transformers(encoder, shop_dataset):

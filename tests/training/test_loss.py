@@ -12,6 +12,7 @@ from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
 from torch.nn import functional
 
 from beekit.encoders import ItemTokens
+from beekit.encoders.inputs import features
 from beekit.training import BeeFormerTrainer, BeeFormerTrainingArguments, ELSALoss, elsa_loss
 
 
@@ -211,13 +212,13 @@ def test_dropout_off_makes_passes_alike(encoder, shop_dataset, tmp_path):
 def test_matryoshka_trains_every_prefix(encoder, shop_dataset, tmp_path):
     tokens = ItemTokens(encoder, shop_dataset.catalog.texts)
     X = torch.tensor(shop_dataset.interactions.matrix[:30].toarray())
-    features = tokens.features(np.arange(X.shape[1]))
+    items = features(tokens, np.arange(X.shape[1]))
     loss = MatryoshkaLoss(encoder, ELSALoss(encoder, mini_batch_size=50), [32, 8], [1.0, 0.5])
     encoder.eval()
-    value = loss([features], X)
+    value = loss([items], X)
     value.backward()
     found = gradients(encoder)
-    full = encoder(tokens.features(np.arange(X.shape[1])))["sentence_embedding"]
+    full = encoder(features(tokens, np.arange(X.shape[1])))["sentence_embedding"]
     expected = elsa_loss(functional.normalize(full, dim=-1), X).mean()
     expected = expected + 0.5 * elsa_loss(functional.normalize(full[:, :8], dim=-1), X).mean()
     expected.backward()

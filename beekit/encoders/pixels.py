@@ -1,0 +1,260 @@
+"""Pictures of a catalog as an encoder reads them: decoded once, then read from disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from sentence_transformers import SentenceTransformer
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as MapDataset
+from tqdm.auto import tqdm
+
+from beekit.data.images import ImageColumn, UnusableImageError, open_image
+from beekit.errors import EncoderError
+from beekit.files import replacing_folder
+
+logger = logging.getLogger(__name__)
+
+_SCHEMA = 1
+# Relative to what a pixel can be, an error that float32 arithmetic makes anyway.
+_ROUNDING = 1e-6
+
+
+class ItemPixels:
+    """The preprocessed pictures of every item, memory-mapped from a cache folder.
+
+    The first time, worker processes decode and preprocess all pictures, each file's contents once,
+    and write them to a folder named by contents and preprocessing; later, in this run or another,
+    they come from there. Preprocessing is the encoder's own. Pixels are kept in 8 bits where its
+    output is such numbers scaled, as of any pipeline that ends in rescaling and normalising, and
+    in float32 otherwise; memory holds those of a step.
+
+    Args:
+        encoder: its input module preprocesses pictures.
+        images: where they are, in item order.
+        cache: folder of caches.
+        workers: processes that decode; one a core without it.
+
+    Attributes:
+        unusable: (items,) reason an item's picture cannot be used, "" where it can.
+        converted: what had to be done to how many pictures.
+
+    Raises:
+        EncoderError: the encoder takes no pictures, or makes other things than pixels of them.
+    """
+
+    def __init__(
+        self,
+        encoder: SentenceTransformer,
+        images: ImageColumn,
+        cache: str | Path,
+        *,
+        workers: int | None = None,
+    ) -> None:
+        scale = PixelScale.of(encoder)
+        digests = [_digest(images, index) for index in range(len(images))]
+        distinct = sorted({digest for digest in digests if not digest.startswith("-")})
+        first = {digest: index for index, digest in reversed(list(enumerate(digests)))}
+        key = hashlib.sha256("\n".join([scale.signature, *distinct]).encode()).hexdigest()[:32]
+        folder = Path(cache) / key
+        if not (folder / "pixels.json").is_file():
+            sources = [first[digest] for digest in distinct]
+            _write(folder, encoder, images, sources, scale, workers)
+        described = json.loads((folder / "pixels.json").read_text(encoding="utf-8"))
+        reasons = dict(zip(distinct, described["unusable"], strict=True))
+        position = {digest: place for place, digest in enumerate(distinct)}
+        self.unusable = np.array([reasons.get(digest, digest[1:]) for digest in digests], dtype=str)
+        self.converted = Counter[str]()
+        for digest in digests:
+            self.converted.update(
+                described["converted"][position[digest]] if digest in position else ()
+            )
+        self.distinct_of = np.array(
+            [-1 if self.unusable[i] else position[d] for i, d in enumerate(digests)], dtype=np.int64
+        )
+        self.scale = scale
+        self.distinct_sizes = np.full(len(distinct), scale.tokens)
+        self._file = folder / "pixels.npy"
+        self._constants = {"modality": "image"}
+
+    def __len__(self) -> int:
+        return len(self.distinct_of)
+
+    def take(self, keep: np.ndarray) -> ItemPixels:
+        """Those of the items where `keep` (bool, items) holds."""
+        taken = object.__new__(ItemPixels)
+        taken.__dict__ = dict(self.__dict__)
+        taken.distinct_of, taken.unusable = self.distinct_of[keep], self.unusable[keep]
+        return taken
+
+    def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
+        """`pixel_values` (positions, channels, height, width) float32, and the constants."""
+        # Opened anew each time: a map is cheap, and what it has read is not counted as held.
+        pixels = np.load(self._file, mmap_mode="r")
+        values = self.scale.decode(torch.from_numpy(pixels[positions]))
+        return {"pixel_values": values, "modality": "image"}
+
+    def mini_batches(self, tokens: int) -> dict[str, int]:
+        """Pictures are all of one size, so mini-batches are cut by their number."""
+        return {"mini_batch_size": max(1, tokens // self.scale.tokens)}
+
+
+@dataclass(frozen=True)
+class PixelScale:
+    """How an encoder's pixels go into 8 bits and back, found by having it preprocess probes.
+
+    Attributes:
+        low, high: (channels, 1, 1) float32, what black and white become.
+        shape: (channels, height, width) of a picture.
+        exact: whether 256 steps between the two are all there is.
+        tokens: what the encoder makes of a picture, patches mostly.
+        signature: digest of what the probes became: another one, another preprocessing.
+    """
+
+    low: torch.Tensor
+    high: torch.Tensor
+    shape: tuple[int, ...]
+    exact: bool
+    tokens: int
+    signature: str
+
+    @classmethod
+    def of(cls, encoder: SentenceTransformer) -> PixelScale:
+        """By a black, a white and two noisy pictures.
+
+        Raises:
+            EncoderError: the encoder takes no pictures, or does not make them pixels of one size.
+        """
+        generator = np.random.default_rng(0)
+        noise = [generator.integers(0, 256, size, dtype=np.uint8) for size in _PROBES]
+        flat = [np.full((64, 64, 3), value, dtype=np.uint8) for value in (0, 255)]
+        probes = [Image.fromarray(values) for values in (*flat, *noise)]
+        try:
+            values = torch.cat([_pixels(encoder, [probe]) for probe in probes])
+        except (ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:
+            raise EncoderError(
+                f"the encoder does not take pictures ({' '.join(str(error).split())[:200]})",
+                expected="a vision model, whose preprocessing gives pixels of one size",
+                remedy="Use an image encoder with `image`, or leave `image` out.",
+            ) from error
+        low, high = (values[i].amin(dim=(1, 2), keepdim=True) for i in (0, 1))
+        span = torch.where(high > low, high - low, torch.ones_like(high))
+        steps = (values - low) / span * 255
+        gap = float((steps - steps.round()).abs().max()) / 255
+        within = bool((steps.round() >= 0).all() and (steps.round() <= 255).all())
+        with torch.inference_mode():
+            features = {"pixel_values": values[:1].to(encoder.device), "modality": "image"}
+            tokens = encoder(features).get("token_embeddings")
+        return cls(
+            low,
+            low + span,
+            tuple(values.shape[1:]),
+            gap < _ROUNDING and within,
+            1 if tokens is None else int(tokens.shape[1]),
+            hashlib.sha256(values.numpy().tobytes()).hexdigest(),
+        )
+
+    def encode(self, values: torch.Tensor) -> np.ndarray:
+        """Pixels as they are kept."""
+        if not self.exact:
+            return np.asarray(values.numpy(), dtype=np.float32)
+        steps = (values - self.low) / (self.high - self.low) * 255
+        return np.asarray(steps.round().numpy(), dtype=np.uint8)
+
+    def decode(self, kept: torch.Tensor) -> torch.Tensor:
+        """Pixels as the encoder takes them, float32."""
+        if not self.exact:
+            return kept
+        return torch.addcmul(self.low, kept.float() / 255, self.high - self.low)
+
+
+# Sizes of the noisy probes: larger and smaller than what encoders take, wide and high.
+_PROBES = ((97, 301, 3), (500, 333, 3))
+
+
+def _pixels(encoder: SentenceTransformer, pictures: Sequence[Image.Image]) -> torch.Tensor:
+    """(pictures, channels, height, width) float32 by the encoder's own preprocessing."""
+    values = encoder.preprocess(list(pictures))["pixel_values"]
+    if values.ndim != 4:
+        raise ValueError(f"pixel_values of {values.ndim} dimensions")
+    return torch.as_tensor(values).float().cpu()
+
+
+def _digest(images: ImageColumn, index: int) -> str:
+    """SHA-256 of an item's picture, or "-" and the reason that there is none."""
+    try:
+        return hashlib.sha256(images.read(index)).hexdigest()
+    except UnusableImageError as error:
+        return f"-{error.kind}"
+
+
+class _Decoding(MapDataset):  # type: ignore[misc]
+    """Reads and preprocesses pictures, in worker processes."""
+
+    def __init__(
+        self,
+        encoder: SentenceTransformer,
+        images: ImageColumn,
+        sources: Sequence[int],
+        scale: PixelScale,
+    ) -> None:
+        self.encoder, self.images, self.sources, self.scale = encoder, images, sources, scale
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, place: int) -> tuple[str, list[str], np.ndarray | None]:
+        """Reason against it, what was done to it, its pixels."""
+        try:
+            picture, done = open_image(self.images.read(self.sources[place]))
+        except UnusableImageError as error:
+            return error.kind, [], None
+        return "", done, self.scale.encode(_pixels(self.encoder, [picture]))[0]
+
+
+def _write(
+    folder: Path,
+    encoder: SentenceTransformer,
+    images: ImageColumn,
+    sources: Sequence[int],
+    scale: PixelScale,
+    workers: int | None,
+) -> None:
+    """Decode and preprocess pictures into a cache folder, whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    processes = min(os.cpu_count() or 1, len(sources)) if workers is None else workers
+    loader = DataLoader(
+        _Decoding(encoder, images, sources, scale),
+        batch_size=None,
+        num_workers=processes,
+        prefetch_factor=8 if processes else None,
+    )
+    unusable, converted = [], []
+    with replacing_folder(folder) as staging:
+        pixels = np.lib.format.open_memmap(
+            staging / "pixels.npy",
+            mode="w+",
+            dtype=np.uint8 if scale.exact else np.float32,
+            shape=(len(sources), *scale.shape),
+        )
+        for place, (reason, done, values) in enumerate(
+            tqdm(loader, desc="read pictures", unit="item", disable=None)
+        ):
+            unusable.append(reason)
+            converted.append(done)
+            if values is not None:
+                pixels[place] = values
+        pixels.flush()
+        described = {"schema": _SCHEMA, "unusable": unusable, "converted": converted}
+        (staging / "pixels.json").write_text(json.dumps(described), encoding="utf-8")

@@ -1,0 +1,130 @@
+"""Pictures as they come: what is opened, what is converted and said, what is refused and why."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from beekit.data import images
+from beekit.data.images import ImageColumn, UnusableImageError, open_image
+from beekit.errors import DataError
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def picture():
+    shade = np.linspace(0, 255, 24 * 16 * 3).reshape(16, 24, 3).astype(np.uint8)
+    return Image.fromarray(shade)
+
+
+def test_a_plain_picture_is_what_was_saved(picture):
+    image, done = open_image(encoded(picture, "PNG"))
+    np.testing.assert_array_equal(np.asarray(image), np.asarray(picture))
+    assert done == []
+
+
+def test_a_gray_and_a_palette_picture_are_their_colours(picture):
+    for mode in ("L", "P", "1"):
+        image, done = open_image(encoded(picture.convert(mode), "PNG"))
+        expected = np.asarray(picture.convert(mode).convert("RGB"))
+        np.testing.assert_array_equal(np.asarray(image), expected)
+        assert done == []
+
+
+def test_of_an_animation_the_first_frame_is_taken(picture):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    image, done = open_image(data)
+    assert image.getpixel((0, 0)) == (255, 0, 0)
+    assert done == [images.ANIMATED]
+
+
+def test_cmyk_becomes_rgb():
+    image, done = open_image(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "TIFF"))
+    assert image.getpixel((0, 0)) == (255, 0, 0)
+    assert done == [images.CMYK]
+
+
+def test_sixteen_bits_are_scaled_not_cut():
+    deep = Image.fromarray(np.array([[0, 257 * 100], [257 * 200, 65535]], dtype=np.uint16))
+    image, done = open_image(encoded(deep, "PNG"))
+    expected = np.array([[0, 100], [200, 255]])
+    np.testing.assert_allclose(np.asarray(image)[:, :, 0], expected, atol=1)
+    assert done == [images.DEEP]
+
+
+def test_what_is_see_through_lies_on_white():
+    image, done = open_image(encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 0)), "PNG"))
+    assert image.getpixel((0, 0)) == (255, 255, 255)
+    assert done == [images.SEE_THROUGH]
+    _, opaque = open_image(encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 255)), "PNG"))
+    assert opaque == []
+
+
+def test_a_picture_taken_sideways_is_turned_upright(picture):
+    exif = Image.Exif()
+    exif[274] = 6  # orientation: turn a quarter clockwise
+    image, _ = open_image(encoded(picture, "PNG", exif=exif))
+    assert image.size == (picture.height, picture.width)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
+def test_a_file_cut_off_is_broken(picture, kind):
+    big = picture.resize((240, 160))
+    data = encoded(big, kind)
+    with pytest.raises(UnusableImageError) as caught:
+        open_image(data[: len(data) // 2])
+    assert caught.value.kind == images.BROKEN
+
+
+def test_what_is_no_picture_is_broken():
+    with pytest.raises(UnusableImageError) as caught:
+        open_image(b"not a picture at all")
+    assert caught.value.kind == images.BROKEN
+
+
+def test_a_picture_over_the_limit_is_refused_before_it_is_decoded(picture):
+    with pytest.raises(UnusableImageError) as caught:
+        open_image(encoded(picture, "PNG"), max_pixels=picture.width * picture.height - 1)
+    assert caught.value.kind == images.TOO_LARGE
+    # One bit a pixel: a gigapixel in a small file.
+    with pytest.raises(UnusableImageError) as caught:
+        open_image(encoded(Image.new("1", (32_000, 32_000)), "PNG"))
+    assert caught.value.kind == images.TOO_LARGE
+
+
+def test_a_column_reads_files_and_embedded_bytes(tmp_path, picture):
+    data = encoded(picture, "PNG")
+    (tmp_path / "a.png").write_bytes(data)
+    (tmp_path / "empty.png").touch()
+    paths = ImageColumn(pa.chunked_array([["a.png", None], ["empty.png", "b.png"]]), tmp_path)
+    structs = [{"bytes": data, "path": None}, {"bytes": None, "path": "a.png"}, None]
+    embedded = ImageColumn(pa.chunked_array([structs]), tmp_path)
+    assert paths.read(0) == embedded.read(0) == embedded.read(1) == data
+    wrong = [(paths, 1, "missing"), (paths, 2, "empty"), (paths, 3, "missing")]
+    for column, index, kind in [*wrong, (embedded, 2, "missing")]:
+        with pytest.raises(UnusableImageError) as caught:
+            column.read(index)
+        assert caught.value.kind == kind
+
+
+def test_a_path_out_of_the_folder_is_not_followed(tmp_path, picture):
+    (tmp_path / "secret.png").write_bytes(encoded(picture, "PNG"))
+    (tmp_path / "images").mkdir()
+    column = ImageColumn(pa.chunked_array([["../secret.png"]]), tmp_path / "images")
+    with pytest.raises(UnusableImageError):
+        column.read(0)
+
+
+def test_a_column_of_numbers_is_refused(tmp_path):
+    with pytest.raises(DataError, match="int64"):
+        ImageColumn(pa.chunked_array([[1, 2]]), tmp_path)
