@@ -5,8 +5,11 @@ Names are imported when first used, so `import beekit` is instant and needs neit
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from beekit import modules
 
 if TYPE_CHECKING:
     from beekit.data import Catalog, Dataset, Interactions
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from beekit.training import BeeFormerTrainer, BeeFormerTrainingArguments, ELSALoss
 
 __version__ = "0.1.0"
+
+sys.modules.setdefault(modules.NAMESPACE, modules)  # so that our saved models load
 
 _HOME = {
     "Catalog": "data",

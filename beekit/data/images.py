@@ -148,7 +148,7 @@ def _as_rgb(image: Image.Image, done: list[str]) -> Image.Image:
         image = image.convert("F").point(lambda value: value * (255 / top)).convert("L")
     elif image.has_transparency_data:
         layer = image.convert("RGBA")
-        if layer.getchannel("A").getextrema()[0] < 255:
+        if layer.getchannel("A").histogram()[255] < layer.width * layer.height:
             done.append(SEE_THROUGH)
         white = Image.new("RGBA", layer.size, "white")
         image = Image.alpha_composite(white, layer)

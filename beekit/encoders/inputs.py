@@ -26,7 +26,7 @@ class ItemInputs(Protocol):
         """What the encoder's forward takes, for positions among the distinct inputs."""
         ...
 
-    def mini_batches(self, tokens: int) -> dict[str, int]:
+    def mini_batches(self, tokens: int) -> dict[str, Any]:
         """Arguments of `ELSALoss` that cut mini-batches of so many tokens."""
         ...
 

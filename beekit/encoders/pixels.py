@@ -105,7 +105,7 @@ class ItemPixels:
         values = self.scale.decode(torch.from_numpy(pixels[positions]))
         return {"pixel_values": values, "modality": "image"}
 
-    def mini_batches(self, tokens: int) -> dict[str, int]:
+    def mini_batches(self, tokens: int) -> dict[str, Any]:
         """Pictures are all of one size, so mini-batches are cut by their number."""
         return {"mini_batch_size": max(1, tokens // self.scale.tokens)}
 
@@ -199,7 +199,7 @@ def _digest(images: ImageColumn, index: int) -> str:
         return f"-{error.kind}"
 
 
-class _Decoding(MapDataset):  # type: ignore[misc]
+class _Decoding(MapDataset):
     """Reads and preprocesses pictures, in worker processes."""
 
     def __init__(

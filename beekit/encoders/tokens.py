@@ -94,6 +94,6 @@ class ItemTokens:
             features[key] = torch.from_numpy(padded)
         return features
 
-    def mini_batches(self, tokens: int) -> dict[str, int]:
+    def mini_batches(self, tokens: int) -> dict[str, Any]:
         """Mini-batches of at most so many tokens, padding not counted."""
         return {"mini_batch_num_tokens": tokens}
