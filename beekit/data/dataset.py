@@ -72,7 +72,8 @@ class Dataset:
             user_min_support: users with fewer interactions are left out.
             item_min_support: items with fewer interactions lose them, and stay in the catalog.
             unknown_items: "error", or "drop" interactions whose item is not in the catalog.
-            missing_text: "error", or "drop" items without text, and their interactions.
+            missing_text: "error", "drop" items without text, and their interactions, or "keep"
+                them for their picture.
             duplicates: "error", or "merge" repeated (user, item) pairs.
 
         Raises:
@@ -81,7 +82,7 @@ class Dataset:
         """
         for option, value, allowed in (
             ("unknown_items", unknown_items, ("error", "drop")),
-            ("missing_text", missing_text, ("error", "drop")),
+            ("missing_text", missing_text, ("error", "drop", "keep")),
             ("duplicates", duplicates, ("error", "merge")),
         ):
             require_policy(option, value, allowed)
@@ -107,6 +108,12 @@ class Dataset:
                 f"min_value={min_value}, and interactions without the column value",
                 expected="a column value to compare with",
                 remedy="Add the column, or leave min_value out.",
+            )
+        if missing_text == "keep" and (image is None or catalog.text is None):
+            raise DataError(
+                "missing_text=keep without both a text and a picture of items",
+                expected="items known by the one where they lack the other",
+                remedy="Name `text` and `image`, or use missing_text=drop.",
             )
         kept = _has_text(catalog, missing_text)
         if leave_out is not None:
@@ -187,7 +194,7 @@ def _text_template(text: str | None, items: pa.Table) -> str | None:
 
 
 def _has_text(catalog: Catalog, missing_text: str) -> np.ndarray:
-    if catalog.text is None:
+    if catalog.text is None or missing_text == "keep":
         return np.ones(len(catalog), dtype=bool)
     has_text = np.array([bool(text) for text in render(catalog.text, catalog.fields).to_pylist()])
     missing = int(np.count_nonzero(~has_text))

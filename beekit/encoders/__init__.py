@@ -3,7 +3,18 @@
 from beekit.encoders.embed import embed_items
 from beekit.encoders.inputs import ItemInputs
 from beekit.encoders.load import load_encoder
+from beekit.encoders.pairs import ItemPairs
 from beekit.encoders.pixels import ItemPixels
+from beekit.encoders.text_image import TextImage, fuse
 from beekit.encoders.tokens import ItemTokens
 
-__all__ = ["ItemInputs", "ItemPixels", "ItemTokens", "embed_items", "load_encoder"]
+__all__ = [
+    "ItemInputs",
+    "ItemPairs",
+    "ItemPixels",
+    "ItemTokens",
+    "TextImage",
+    "embed_items",
+    "fuse",
+    "load_encoder",
+]

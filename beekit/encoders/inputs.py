@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -24,6 +24,14 @@ class ItemInputs(Protocol):
 
     def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
         """What the encoder's forward takes, for positions among the distinct inputs."""
+        ...
+
+    def take(self, items: np.ndarray) -> Self:
+        """Those of some items: a mask (bool, items) or item indices."""
+        ...
+
+    def joined(self, other: Self) -> Self:
+        """These items, and after them those of another catalog read by the same encoder."""
         ...
 
     def mini_batches(self, tokens: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,24 +86,42 @@ class ItemPixels:
         )
         self.scale = scale
         self.distinct_sizes = np.full(len(distinct), scale.tokens)
-        self._file = folder / "pixels.npy"
-        self._constants = {"modality": "image"}
+        self._files = [folder / "pixels.npy"]
+        self._starts = np.array([0])
 
     def __len__(self) -> int:
         return len(self.distinct_of)
 
-    def take(self, keep: np.ndarray) -> ItemPixels:
-        """Those of the items where `keep` (bool, items) holds."""
-        taken = object.__new__(ItemPixels)
-        taken.__dict__ = dict(self.__dict__)
-        taken.distinct_of, taken.unusable = self.distinct_of[keep], self.unusable[keep]
+    def take(self, items: np.ndarray) -> ItemPixels:
+        """Those of some items: a mask (bool, items) or item indices."""
+        taken = copy(self)
+        taken.distinct_of, taken.unusable = self.distinct_of[items], self.unusable[items]
         return taken
+
+    def joined(self, other: ItemPixels) -> ItemPixels:
+        """These items, and after them those of another catalog read by the same encoder."""
+        both = copy(self)
+        held = len(self.distinct_sizes)
+        shifted = np.where(other.distinct_of < 0, -1, other.distinct_of + held)
+        both.distinct_of = np.concatenate([self.distinct_of, shifted])
+        both.unusable = np.concatenate([self.unusable, other.unusable])
+        both.converted = self.converted + other.converted
+        both.distinct_sizes = np.concatenate([self.distinct_sizes, other.distinct_sizes])
+        both._files = self._files + other._files
+        both._starts = np.concatenate([self._starts, other._starts + held])
+        return both
 
     def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
         """`pixel_values` (positions, channels, height, width) float32, and the constants."""
-        # Opened anew each time: a map is cheap, and what it has read is not counted as held.
-        pixels = np.load(self._file, mmap_mode="r")
-        values = self.scale.decode(torch.from_numpy(pixels[positions]))
+        shape = (len(positions), *self.scale.shape)
+        kept: np.ndarray = np.empty(shape, dtype=self.scale.dtype)
+        file_of = np.searchsorted(self._starts, positions, side="right") - 1
+        for number in np.unique(file_of):
+            here = file_of == number
+            # Opened anew each time: a map is cheap, and what it has read is not counted as held.
+            pixels = np.load(self._files[number], mmap_mode="r")
+            kept[here] = pixels[positions[here] - self._starts[number]]
+        values = self.scale.decode(torch.from_numpy(kept))
         return {"pixel_values": values, "modality": "image"}
 
     def mini_batches(self, tokens: int) -> dict[str, Any]:
@@ -164,6 +183,11 @@ class PixelScale:
             1 if tokens is None else int(tokens.shape[1]),
             hashlib.sha256(values.numpy().tobytes()).hexdigest(),
         )
+
+    @property
+    def dtype(self) -> type:
+        """Of the numbers kept."""
+        return np.uint8 if self.exact else np.float32
 
     def encode(self, values: torch.Tensor) -> np.ndarray:
         """Pixels as they are kept."""
@@ -245,7 +269,7 @@ def _write(
         pixels = np.lib.format.open_memmap(
             staging / "pixels.npy",
             mode="w+",
-            dtype=np.uint8 if scale.exact else np.float32,
+            dtype=scale.dtype,
             shape=(len(sources), *scale.shape),
         )
         for place, (reason, done, values) in enumerate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,26 @@ class ItemTokens:
             padded[present] = tokens[flat]
             features[key] = torch.from_numpy(padded)
         return features
+
+    def take(self, items: np.ndarray) -> ItemTokens:
+        """Those of some items: a mask (bool, items) or item indices."""
+        taken = copy(self)
+        taken.distinct_of = self.distinct_of[items]
+        return taken
+
+    def joined(self, other: ItemTokens) -> ItemTokens:
+        """These items, and after them those of another catalog read by the same encoder."""
+        both = copy(self)
+        both.distinct_of = np.concatenate(
+            [self.distinct_of, other.distinct_of + len(self.distinct_sizes)]
+        )
+        both.distinct_sizes = np.concatenate([self.distinct_sizes, other.distinct_sizes])
+        (held,) = {len(tokens) for tokens in self._flat.values()}
+        both._starts = np.concatenate([self._starts, other._starts + held])
+        both._flat = {
+            key: np.concatenate([tokens, other._flat[key]]) for key, tokens in self._flat.items()
+        }
+        return both
 
     def mini_batches(self, tokens: int) -> dict[str, Any]:
         """Mini-batches of at most so many tokens, padding not counted."""

@@ -76,3 +76,17 @@ def test_an_encoder_that_is_not_there_is_one_line(tmp_path):
 def test_impossible_lengths_are_refused(encoder_folder, length):
     with pytest.raises(EncoderError, match="max_seq_length"):
         load_encoder(encoder_folder, max_seq_length=length)
+
+
+def test_joined_catalogs_are_read_as_each_alone(encoder):
+    first, second = ItemTokens(encoder, TEXTS), ItemTokens(encoder, ["printer", TEXTS[1]])
+    both = first.joined(second)
+    assert len(both) == len(TEXTS) + 2
+    found, expected = (
+        features(both, np.array([6, 2, 5])),
+        encoder.preprocess([TEXTS[1], TEXTS[2], "printer"]),
+    )
+    for key, value in expected.items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(found[key], value), key
+    assert sizes(both.take(np.array([5, 0]))).tolist() == [3, 4]

@@ -1,0 +1,126 @@
+"""Text and picture of every item, as an encoder of both reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+
+from beekit.encoders.pixels import ItemPixels
+from beekit.encoders.text_image import IMAGE_PREFIX, reads_both, spread
+from beekit.encoders.tokens import ItemTokens
+from beekit.errors import EncoderError
+
+# Tensors whose second dimension is the number of tokens are cut with them, mini-batch by
+# mini-batch; no tensor of pixels (three channels) may look like one.
+_CHANNELS = 3
+
+
+class ItemPairs:
+    """Tokens and pixels of every item; an item without a text or without a picture goes without.
+
+    Attributes and methods are those of `ItemInputs`.
+
+    Args:
+        encoder: of texts and pictures together, as `fuse` makes them.
+        texts: (items,) "" for an item without text.
+        pixels: of the same items, preprocessed by the encoder's image side; unusable pictures are
+            missing ones. None where no item has a picture.
+
+    Raises:
+        EncoderError: an encoder that reads one side alone, or items with neither.
+    """
+
+    def __init__(
+        self, encoder: SentenceTransformer, texts: Sequence[str], pixels: ItemPixels | None
+    ) -> None:
+        if not reads_both(encoder):
+            raise EncoderError(
+                f"an encoder of {', '.join(map(str, encoder.modalities))}",
+                expected="one that reads text and picture together",
+                remedy="Join a text and an image encoder with `fuse`.",
+            )
+        pictures = np.full(len(texts), -1) if pixels is None else pixels.distinct_of
+        has_text = np.array([bool(text) for text in texts], dtype=bool)
+        neither = np.flatnonzero(~has_text & (pictures < 0))
+        if len(neither):
+            raise EncoderError(
+                f"{len(neither):,} items with neither text nor picture (first: {neither[0]})",
+                expected="at least one of the two for every item",
+                remedy="Leave such items out.",
+            )
+        self._settle(ItemTokens(encoder[0].text, texts), pixels, pictures, has_text)
+
+    def _settle(
+        self,
+        tokens: ItemTokens,
+        pixels: ItemPixels | None,
+        pictures: np.ndarray,
+        has_text: np.ndarray,
+    ) -> None:
+        """Find the distinct pairs among those of the items."""
+        self.tokens, self.pixels = tokens, pixels
+        sides = np.stack([tokens.distinct_of, pictures, has_text], axis=1)
+        distinct, positions = np.unique(sides, axis=0, return_inverse=True)
+        self.distinct_of = positions.reshape(-1)
+        self._text, self._picture, self._has_text = distinct.T
+        self.distinct_sizes = tokens.distinct_sizes[self._text]
+        if pixels is not None:
+            self.distinct_sizes = self.distinct_sizes + (self._picture >= 0) * pixels.scale.tokens
+
+    def __len__(self) -> int:
+        return len(self.distinct_of)
+
+    def take(self, items: np.ndarray) -> ItemPairs:
+        """Those of some items: a mask (bool, items) or item indices."""
+        taken = copy(self)
+        taken.distinct_of = self.distinct_of[items]
+        return taken
+
+    def joined(self, other: ItemPairs) -> ItemPairs:
+        """These items, and after them those of another catalog read by the same encoder."""
+        tokens = self.tokens.joined(other.tokens)
+        mine, theirs = self.pixels, other.pixels
+        held = 0 if mine is None else len(mine.distinct_sizes)
+        pixels = mine.joined(theirs) if mine is not None and theirs is not None else mine or theirs
+        pictures = [pairs._picture[pairs.distinct_of] for pairs in (self, other)]
+        pictures[1] = np.where(pictures[1] < 0, -1, pictures[1] + held)
+        has_text = [pairs._has_text[pairs.distinct_of] for pairs in (self, other)]
+        both = copy(self)
+        both._settle(tokens, pixels, np.concatenate(pictures), np.concatenate(has_text))
+        return both
+
+    def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
+        """What `TextImage` takes for these of the distinct pairs."""
+        features = self.tokens.distinct_features(self._text[positions])
+        if features["attention_mask"].shape[1] == _CHANNELS:
+            features = _widened(features)
+        features["has_text"] = torch.from_numpy(self._has_text[positions].astype(bool))
+        pictures = self._picture[positions]
+        present = torch.from_numpy(pictures >= 0)
+        features["has_image"] = present
+        if self.pixels is not None and present.any():
+            for key, value in self.pixels.distinct_features(pictures[pictures >= 0]).items():
+                if isinstance(value, torch.Tensor):
+                    value = spread(value, present)
+                features[f"{IMAGE_PREFIX}{key}"] = value
+        return features
+
+    def mini_batches(self, tokens: int) -> dict[str, Any]:
+        """Mini-batches by their number, so that those of the longest texts keep to the tokens."""
+        return {"mini_batch_size": max(1, tokens // int(self.distinct_sizes.max()))}
+
+
+def _widened(features: dict[str, Any]) -> dict[str, Any]:
+    """The same token sequences with a column of padding more."""
+    shape = features["attention_mask"].shape
+    return {
+        key: torch.nn.functional.pad(value, (0, 1))
+        if isinstance(value, torch.Tensor) and value.shape == shape
+        else value
+        for key, value in features.items()
+    }

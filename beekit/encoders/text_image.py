@@ -1,0 +1,297 @@
+"""One embedding from the text and the picture of an item, either of which may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import InputModule
+from sentence_transformers.util import load_dir_path
+from torch import Tensor, nn
+from torch.nn import functional
+
+from beekit.errors import EncoderError
+from beekit.modules import NAMESPACE
+
+FUSIONS = ("mean", "concat", "gated")
+
+# Before the names of what the image side reads, so that the two sides' features fit into one dict.
+IMAGE_PREFIX = "image_"
+_WEIGHTS = "text_image.safetensors"
+
+
+class TextImage(InputModule):  # type: ignore[misc]
+    """Late fusion of a text encoder and an image encoder.
+
+    With t and i the L2-normalised embeddings of an item's text and picture, its embedding is
+
+        mean    t + i                            in a space both sides share, such as CLIP's
+        concat  W_t t + W_i i                    the two side by side, projected
+        gated   g ⊙ W_t t + (1 − g) ⊙ W_i i      g = σ(U [t; i] + b), one gate a dimension
+
+    A missing side adds nothing, and the gate is open for the other; length does not matter, since
+    embeddings are normalised afterwards. Every kind is a sum of one part a side (features
+    `text_part` and `image_part`), so a score tells what it owes to which side. W_t and W_i begin as
+    rotations, U and b as zero: before training, all kinds compare items by both sides alike.
+
+    The gate is that of Arevalo et al. (Gated Multimodal Units, 2017) without its nonlinearity on
+    the sides, which would bend the spaces that pretrained encoders bring along.
+
+    Args:
+        text: encoder of texts.
+        image: encoder of pictures; the same object where one encoder reads both.
+        fusion: one of `FUSIONS`.
+        dims: of the embedding, for concat and gated; the larger of the two sides' without it.
+        seed: of the rotations; the global random state stays as it was.
+
+    Raises:
+        EncoderError: no such fusion, or sides of different sizes with `mean`.
+    """
+
+    forward_kwargs: set[str] = set()  # noqa: RUF012 - the base class declares it so
+
+    def __init__(
+        self,
+        text: SentenceTransformer,
+        image: SentenceTransformer,
+        fusion: str = "concat",
+        dims: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        sizes = [int(side.get_embedding_dimension() or 0) for side in (text, image)]
+        if fusion not in FUSIONS:
+            raise EncoderError(
+                f"fusion={fusion!r}",
+                expected=f"one of {', '.join(FUSIONS)}",
+                remedy="Choose one of those.",
+            )
+        if fusion == "mean" and (sizes[0] != sizes[1] or dims not in (None, sizes[0])):
+            raise EncoderError(
+                f"fusion=mean of {sizes[0]} text and {sizes[1]} image dimensions",
+                expected="sides of one size, as of encoders that share a space",
+                remedy="Use fusion=concat or fusion=gated.",
+            )
+        self.text, self.image, self.fusion = text, image, fusion
+        self.dims = dims or max(sizes)
+        if fusion != "mean":
+            generator = torch.Generator().manual_seed(seed)
+            self.text_projection = _rotation(sizes[0], self.dims, generator)
+            self.image_projection = _rotation(sizes[1], self.dims, generator)
+        if fusion == "gated":
+            self.gate = nn.Linear(sum(sizes), self.dims)
+            nn.init.zeros_(self.gate.weight)
+            nn.init.zeros_(self.gate.bias)
+
+    @property
+    def modalities(self) -> list[Any]:
+        """Texts, pictures, both together, and batches that mix those."""
+        return ["text", "image", ("image", "text"), "message"]
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.text.tokenizer
+
+    @property
+    def max_seq_length(self) -> int | None:
+        limit: int | None = self.text.max_seq_length
+        return limit
+
+    @max_seq_length.setter
+    def max_seq_length(self, value: int) -> None:
+        self.text.max_seq_length = value
+
+    def get_embedding_dimension(self) -> int:
+        return self.dims
+
+    def preprocess(
+        self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Features of items.
+
+        Args:
+            inputs: texts, pictures (PIL), or mappings with `text` and `image`, either of them None.
+            prompt: before every text.
+
+        Raises:
+            EncoderError: an input that is none of those.
+        """
+        pairs = [_pair(given) for given in inputs]
+        features = dict(self.text.preprocess([(prompt or "") + (text or "") for text, _ in pairs]))
+        features["has_text"] = torch.tensor([bool(text) for text, _ in pairs])
+        shown = [image for _, image in pairs if image is not None]
+        features["has_image"] = torch.tensor([image is not None for _, image in pairs])
+        if shown:
+            for key, value in self.image.preprocess(shown).items():
+                if isinstance(value, Tensor):
+                    value = spread(value, features["has_image"])
+                features[f"{IMAGE_PREFIX}{key}"] = value
+        return features
+
+    def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Adds `sentence_embedding`, `text_part` and `image_part`, all (items, dims)."""
+        has_text, has_image = features["has_text"], features["has_image"]
+        own = {k: v for k, v in features.items() if k not in ("has_text", "has_image")}
+        t = _embedded(self.text, {k: v for k, v in own.items() if not _of_image(k)}, has_text)
+        i = _embedded(
+            self.image,
+            {k.removeprefix(IMAGE_PREFIX): v for k, v in own.items() if _of_image(k)},
+            has_image,
+        )
+        if self.fusion == "gated":
+            g = torch.sigmoid(self.gate(torch.cat([t, i], dim=-1)))
+            both = (has_text & has_image).unsqueeze(-1)
+            g = torch.where(both, g, has_text.unsqueeze(-1).to(g.dtype))
+        if self.fusion != "mean":
+            t, i = self.text_projection(t), self.image_projection(i)
+        if self.fusion == "gated":
+            t, i = g * t, (1 - g) * i
+        return {**features, "text_part": t, "image_part": i, "sentence_embedding": t + i}
+
+    def get_config_dict(self) -> dict[str, Any]:
+        return {"fusion": self.fusion, "dims": self.dims, "one_encoder": self.text is self.image}
+
+    config_file_name = "text_image_config.json"
+
+    def save(self, output_path: str, *args: Any, **kwargs: Any) -> None:
+        """Each side as a SentenceTransformer folder of its own, and the fusion beside them."""
+        self.text.save(str(Path(output_path) / "text"))
+        if self.image is not self.text:
+            self.image.save(str(Path(output_path) / "image"))
+        self.save_config(output_path)
+        own = {k: v.contiguous() for k, v in self.state_dict().items() if not _of_side(k)}
+        save_file(own, str(Path(output_path) / _WEIGHTS))
+
+    @classmethod
+    def load(
+        cls,
+        model_name_or_path: str,
+        subfolder: str = "",
+        token: bool | str | None = None,
+        cache_folder: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        trust_remote_code: bool = False,
+        **kwargs: Any,
+    ) -> Self:
+        where = {
+            "token": token,
+            "cache_folder": cache_folder,
+            "revision": revision,
+            "local_files_only": local_files_only,
+        }
+        config = cls.load_config(model_name_or_path, subfolder=subfolder, **where)
+        one_encoder = config.pop("one_encoder")
+        sides = [
+            SentenceTransformer(
+                load_dir_path(model_name_or_path, (Path(subfolder) / side).as_posix(), **where),
+                device="cpu",
+                trust_remote_code=trust_remote_code,
+            )
+            for side in (("text",) if one_encoder else ("text", "image"))
+        ]
+        module = cls(sides[0], sides[-1], **config)
+        weights = cls.load_file_path(model_name_or_path, _WEIGHTS, subfolder=subfolder, **where)
+        module.load_state_dict(load_file(weights), strict=False)
+        return module
+
+
+# Saved models know the class by this name.
+TextImage.__module__ = NAMESPACE
+
+
+def fuse(
+    text: SentenceTransformer,
+    image: SentenceTransformer,
+    fusion: str = "concat",
+    *,
+    dims: int | None = None,
+    seed: int = 0,
+) -> SentenceTransformer:
+    """An encoder of items with text and picture, from an encoder of each; see `TextImage`.
+
+    Raises:
+        EncoderError: as `TextImage`, or a side that does not read what it should.
+    """
+    for encoder, modality in ((text, "text"), (image, "image")):
+        if not encoder.supports(modality):
+            raise EncoderError(
+                f"an encoder of {_readable(encoder)} for the {modality} side",
+                expected=f"an encoder that reads {modality}",
+                remedy=f"Choose a {modality} encoder for that side.",
+            )
+    return SentenceTransformer(
+        modules=[TextImage(text, image, fusion, dims, seed)], device=str(text.device)
+    )
+
+
+def reads_both(encoder: SentenceTransformer) -> bool:
+    """Whether the encoder makes one embedding of a text and a picture."""
+    return isinstance(encoder[0], TextImage)
+
+
+def spread(values: Tensor, present: Tensor) -> Tensor:
+    """Rows of the items that are present (bool, items), zeros for the others."""
+    if bool(present.all()):
+        return values
+    spread = values.new_zeros((len(present), *values.shape[1:]))
+    spread[present] = values
+    return spread
+
+
+def _pair(given: Any) -> tuple[str | None, Any]:
+    if isinstance(given, Mapping) and set(given) <= {"text", "image"}:
+        return given.get("text"), given.get("image")
+    if isinstance(given, str):
+        return given, None
+    if hasattr(given, "convert"):  # a PIL picture
+        return None, given
+    raise EncoderError(
+        f"an input of type {type(given).__name__}",
+        expected="a text, a picture, or a mapping with text and image",
+        remedy="Pass pictures as PIL images.",
+    )
+
+
+def _embedded(side: SentenceTransformer, features: dict[str, Any], present: Tensor) -> Tensor:
+    """(items, side's dims) L2-normalised; zeros, never encoded, where the side is missing."""
+    dims = int(side.get_embedding_dimension() or 0)
+    rows = present.nonzero().squeeze(-1)
+    if len(rows) == 0:
+        weight = next(side.parameters())
+        return torch.zeros(len(present), dims, dtype=weight.dtype, device=weight.device)
+    some = len(rows) < len(present)
+    chosen = {
+        key: value[rows] if some and isinstance(value, Tensor) else value
+        for key, value in features.items()
+    }
+    embedding = functional.normalize(side(chosen)["sentence_embedding"], dim=-1)
+    if not some:
+        return embedding
+    return embedding.new_zeros(len(present), dims).index_copy(0, rows, embedding)
+
+
+def _rotation(inside: int, outside: int, generator: torch.Generator) -> nn.Linear:
+    """A linear map without bias that keeps angles, if it has room for them."""
+    linear = nn.Linear(inside, outside, bias=False)
+    with torch.no_grad():
+        drawn = torch.randn(max(inside, outside), min(inside, outside), generator=generator)
+        q = torch.linalg.qr(drawn)[0]
+        linear.weight.copy_(q if outside >= inside else q.T)
+    return linear
+
+
+def _of_image(key: str) -> bool:
+    return key.startswith(IMAGE_PREFIX)
+
+
+def _of_side(key: str) -> bool:
+    return key.startswith(("text.", "image."))
+
+
+def _readable(encoder: SentenceTransformer) -> str:
+    return ", ".join(map(str, encoder.modalities))
