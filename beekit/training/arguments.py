@@ -8,6 +8,7 @@ from sentence_transformers import SentenceTransformerTrainingArguments
 from transformers.trainer_utils import SchedulerType
 
 from beekit.errors import ConfigError
+from beekit.training.batches import MIXED, RULES
 
 
 @dataclass
@@ -25,12 +26,15 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
         mini_batch_tokens: tokens (padding not counted) in one forward and backward pass; bounds
             memory.
         dropout: whether the encoder's dropout is on while training.
+        dataset_batches: how batches take from several datasets, as `UserBatchSampler` says; beside
+            it, items_per_step holds for a step, whatever datasets it mixes.
     """
 
     users_per_step: int = field(default=1024, metadata={"help": "Users in a step."})
     items_per_step: int = field(default=800, metadata={"help": "Items encoded in a step."})
     mini_batch_tokens: int = field(default=2048, metadata={"help": "Tokens in one pass."})
     dropout: bool = field(default=False, metadata={"help": "Dropout while training."})
+    dataset_batches: str = field(default=MIXED, metadata={"help": "How datasets share batches."})
 
     learning_rate: float = 1e-4
     lr_scheduler_type: SchedulerType | str = "linear"
@@ -56,6 +60,12 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
                 f"dropout={self.dropout!r}",
                 expected="true or false",
                 remedy="Set dropout so; the rate is the encoder's own.",
+            )
+        if self.dataset_batches not in RULES:
+            raise ConfigError(
+                f"dataset_batches={self.dataset_batches!r}",
+                expected=f"one of {', '.join(RULES)}",
+                remedy="Choose one of those.",
             )
         for name in ("learning_rate", "seed"):
             value = getattr(self, name)

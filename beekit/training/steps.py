@@ -1,45 +1,19 @@
-"""What one training step sees: a batch of users, and the items it encodes for them."""
+"""What one training step sees of its users: the items it encodes, and the matrix between them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sentence_transformers.base.sampler import DefaultBatchSampler
 
-from beekit.encoders import ItemInputs
 from beekit.encoders.inputs import by_size, features
+from beekit.training.learnt_from import LearntFrom
 
 # Prefix by which the Trainer recognises the features of the one input column.
 ITEM_PREFIX = "item_"
-
-
-class UserBatchSampler(DefaultBatchSampler):  # type: ignore[misc]
-    """Batches of positions among `users`, each exactly once an epoch, in an order of that epoch's.
-
-    The order is a function of seed and epoch alone, so a run resumed in any epoch continues with
-    the batches it would have had.
-    """
-
-    def __init__(self, users: int, batch_size: int, drop_last: bool, seed: int) -> None:
-        super().__init__(range(users), batch_size=batch_size, drop_last=drop_last, seed=seed)
-        self.users, self.seed = users, seed
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.users)
-        for begin in range(0, self.users, self.batch_size):
-            batch = order[begin : begin + self.batch_size]
-            if len(batch) == self.batch_size or not self.drop_last:
-                yield batch.tolist()
-
-
-def trainable_users(interactions: sp.csr_array) -> np.ndarray:
-    """User indices that can teach something: ELSA explains an item by a user's other items, so it
-    takes at least two."""
-    return np.flatnonzero(np.diff(interactions.indptr) >= 2)
 
 
 def step_items(
@@ -84,10 +58,11 @@ class StepCollator:
     Runs in the data loader's worker, beside the training step. Its draw of items is a function of
     seed and users, so it does not depend on workers or on where a run was resumed.
 
+    Where the users are all of one dataset, so are the items: others would be negatives that tell
+    datasets apart, and teach nothing else.
+
     Args:
-        interactions: (users, items) training X.
-        users: user indices the positions of a batch refer to.
-        inputs: of the catalog's items.
+        learnt_from: interactions and inputs.
         items_per_step: the cap m on encoded items.
         seed: of the draw of items.
     """
@@ -95,31 +70,24 @@ class StepCollator:
     # The Trainer asks its collator which columns hold labels.
     valid_label_columns: Sequence[str] = ("label",)
 
-    def __init__(
-        self,
-        interactions: sp.csr_array,
-        users: np.ndarray,
-        inputs: ItemInputs,
-        items_per_step: int,
-        seed: int,
-    ) -> None:
-        self.interactions = interactions
-        self.users = users
-        self.inputs = inputs
+    def __init__(self, learnt_from: LearntFrom, items_per_step: int, seed: int) -> None:
+        self.learnt_from = learnt_from
         self.items_per_step = items_per_step
         self.seed = seed
-        self.item_pool = np.flatnonzero(
-            np.bincount(interactions.indices, minlength=interactions.shape[1])
-        )
+        self.ends = np.cumsum(learnt_from.users_of)
 
     def __call__(self, batch: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         """Features `item_*` of m items, largest first, and `label` (users, m), zeros and ones."""
-        users = self.users[[row["user"] for row in batch]]
-        rows = self.interactions[users]
+        positions = np.array([row["user"] for row in batch])
+        users = self.learnt_from.users[positions]
+        rows = self.learnt_from.interactions[users]
+        datasets = np.unique(np.searchsorted(self.ends, positions, side="right"))
+        pool = np.concatenate([self.learnt_from.item_pools[number] for number in datasets])
         generator = np.random.default_rng([self.seed, *users.tolist()])
-        items = step_items(rows, self.item_pool, self.items_per_step, generator)
-        items = by_size(self.inputs, items)
-        step = {f"{ITEM_PREFIX}{key}": value for key, value in features(self.inputs, items).items()}
+        items = step_items(rows, pool, self.items_per_step, generator)
+        inputs = self.learnt_from.inputs
+        items = by_size(inputs, items)
+        step = {f"{ITEM_PREFIX}{key}": value for key, value in features(inputs, items).items()}
         return {**step, "label": _between(rows, items)}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,15 +18,15 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
 from transformers.trainer_utils import TrainOutput, get_last_checkpoint, rotate_checkpoints
 
-from beekit.encoders import ItemInputs, ItemTokens
-from beekit.errors import DataError
+from beekit.encoders import ItemInputs
+from beekit.errors import ConfigError
 from beekit.training.allocator import keep_freed_memory
 from beekit.training.arguments import BeeFormerTrainingArguments
+from beekit.training.batches import UserBatchSampler
+from beekit.training.learnt_from import LearntFrom
 from beekit.training.loss import ELSALoss
 from beekit.training.progress import TrainingProgress
-from beekit.training.steps import StepCollator, UserBatchSampler, trainable_users
-
-logger = logging.getLogger(__name__)
+from beekit.training.steps import StepCollator
 
 
 class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
@@ -37,14 +36,15 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         model: the encoder.
         args: sizes of a step and the Trainer's arguments.
         interactions: (users, items) binary X to learn from; users with fewer than two interactions
-            are left out.
-        items: (items,) texts in column order, or prepared inputs.
+            are left out. A list of such trains on several datasets at once.
+        items: (items,) texts in column order, or prepared inputs; a list of those for a list of X.
         loss: what to minimise; `ELSALoss` over mini-batches of `args.mini_batch_tokens` without it.
         evaluator: called on the evaluation schedule of the arguments.
         **trainer: further arguments of `SentenceTransformerTrainer`, such as callbacks.
 
     Raises:
         DataError: texts and columns differ in number, or no user has two interactions.
+        ConfigError: lists of interactions and items of different lengths.
     """
 
     training_args_class = BeeFormerTrainingArguments
@@ -54,36 +54,30 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         model: SentenceTransformer,
         args: BeeFormerTrainingArguments,
         *,
-        interactions: sp.csr_array,
-        items: Sequence[str] | ItemInputs,
+        interactions: sp.csr_array | list[sp.csr_array],
+        items: Sequence[str] | ItemInputs | Sequence[Sequence[str] | ItemInputs],
         loss: nn.Module | None = None,
         evaluator: BaseEvaluator | None = None,
         **trainer: Any,
     ) -> None:
-        if len(items) != interactions.shape[1]:
-            raise DataError(
-                f"{len(items):,} items for {interactions.shape[1]:,} columns of X",
-                expected="one item a column",
-                remedy="Pass the texts of the same catalog, in order.",
+        matrices, catalogs = (
+            (interactions, items) if isinstance(interactions, list) else ([interactions], [items])
+        )
+        if len(matrices) != len(catalogs):
+            raise ConfigError(
+                f"{len(matrices)} interaction matrices and {len(catalogs)} catalogs",
+                expected="as many of the one as of the other",
+                remedy="Pass lists of the same datasets, in one order.",
             )
-        users = trainable_users(interactions)
-        if len(users) == 0:
-            raise DataError(
-                f"none of {interactions.shape[0]:,} users has two training interactions",
-                expected="users with at least two",
-                remedy="Hold out less, or gather more interactions.",
-            )
-        logger.info("training on %s users with two or more interactions", f"{len(users):,}")
-        inputs = ItemTokens(model, items) if isinstance(items, Sequence) else items
+        learnt_from = LearntFrom.of(model, matrices, catalogs)  # type: ignore[arg-type]
+        self._users_of = learnt_from.users_of
         super().__init__(
             model=model,
             args=args,
-            train_dataset=TrainDataset.from_dict({"user": np.arange(len(users))}),
-            loss=loss or ELSALoss(model, **inputs.mini_batches(args.mini_batch_tokens)),
+            train_dataset=TrainDataset.from_dict({"user": np.arange(len(learnt_from.users))}),
+            loss=loss or ELSALoss(model, **learnt_from.inputs.mini_batches(args.mini_batch_tokens)),
             evaluator=evaluator,
-            data_collator=StepCollator(
-                interactions, users, inputs, args.items_per_step, _data_seed(args)
-            ),
+            data_collator=StepCollator(learnt_from, args.items_per_step, _data_seed(args)),
             **trainer,
         )
         if not args.disable_tqdm:
@@ -115,7 +109,13 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         self, dataset: TrainDataset, batch_size: int, drop_last: bool, **_: Any
     ) -> UserBatchSampler:
         """Users without replacement, in an order of seed and epoch."""
-        return UserBatchSampler(len(dataset), batch_size, drop_last, _data_seed(self.args))
+        return UserBatchSampler(
+            self._users_of,
+            batch_size,
+            drop_last,
+            _data_seed(self.args),
+            self.args.dataset_batches,
+        )
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kw: Any) -> Any:
         """The loss of one step, with dropout only where the arguments ask for it."""

@@ -8,40 +8,9 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beekit.encoders import ItemTokens
-from beekit.training.steps import StepCollator, UserBatchSampler, step_items, trainable_users
-
-
-@given(
-    users=st.integers(1, 60),
-    batch=st.integers(1, 25),
-    epoch=st.integers(0, 3),
-    seed=st.integers(0, 9),
-)
-@settings(max_examples=40, deadline=None)
-def test_an_epoch_passes_every_user_once(users, batch, epoch, seed):
-    sampler = UserBatchSampler(users, batch, drop_last=False, seed=seed)
-    sampler.set_epoch(epoch)
-    batches = list(sampler)
-    assert sorted(user for b in batches for user in b) == list(range(users))
-    assert all(len(b) == batch for b in batches[:-1])
-    assert batches == list(sampler)
-    assert len(batches) == len(sampler)
-
-
-def test_epochs_and_seeds_have_other_orders():
-    def order(seed, epoch):
-        sampler = UserBatchSampler(100, 100, drop_last=False, seed=seed)
-        sampler.set_epoch(epoch)
-        return next(iter(sampler))
-
-    assert order(0, 0) != order(0, 1)
-    assert order(0, 0) != order(1, 0)
-
-
-def test_an_incomplete_batch_can_be_dropped():
-    batches = list(UserBatchSampler(10, 4, drop_last=True, seed=0))
-    assert [len(b) for b in batches] == [4, 4]
+from beekit.errors import DataError
+from beekit.training.learnt_from import LearntFrom, trainable_users
+from beekit.training.steps import StepCollator, step_items
 
 
 @given(
@@ -85,9 +54,10 @@ def test_users_with_one_interaction_do_not_train():
 
 @pytest.fixture
 def collator(encoder, shop_dataset):
-    X = shop_dataset.interactions.matrix
-    tokens = ItemTokens(encoder, shop_dataset.catalog.texts)
-    return StepCollator(X, trainable_users(X), tokens, items_per_step=50, seed=5)
+    learnt_from = LearntFrom.of(
+        encoder, [shop_dataset.interactions.matrix], [shop_dataset.catalog.texts]
+    )
+    return StepCollator(learnt_from, items_per_step=50, seed=5)
 
 
 def test_labels_are_the_interactions_between_the_step_s_users_and_items(
@@ -106,7 +76,8 @@ def test_labels_are_the_interactions_between_the_step_s_users_and_items(
         by_ids[tuple(row[mask.bool()].tolist())]
         for row, mask in zip(batch["item_input_ids"], batch["item_attention_mask"], strict=True)
     ]
-    expected = collator.interactions[collator.users[positions]][:, items].toarray()
+    learnt_from = collator.learnt_from
+    expected = learnt_from.interactions[learnt_from.users[positions]][:, items].toarray()
     np.testing.assert_array_equal(batch["label"].numpy(), expected)
     assert batch["label"].shape == (3, 50)
 
@@ -127,3 +98,42 @@ def test_a_step_depends_on_seed_and_users_only(collator):
     collator.seed = 6
     other = collator(users)
     assert not np.array_equal(first["label"].numpy(), other["label"].numpy())
+
+
+@pytest.fixture
+def two(encoder, shop_dataset):
+    """The shop, and half of its customers with other texts, which begin with an unknown word."""
+    X, texts = shop_dataset.interactions.matrix, shop_dataset.catalog.texts
+    half = sp.csr_array(X[: X.shape[0] // 2, :144])
+    return LearntFrom.of(encoder, [X, half], [texts, ["zzz " + text for text in texts[:144]]])
+
+
+def test_several_datasets_share_neither_users_nor_items(two, shop_dataset):
+    X = shop_dataset.interactions.matrix
+    users, items = X.shape
+    assert two.interactions.shape == (users + users // 2, items + 144)
+    assert two.interactions[:users][:, items:].nnz == 0
+    assert two.interactions[users:][:, :items].nnz == 0
+    assert (two.interactions[:users][:, :items] != X).nnz == 0
+    assert sum(two.users_of) == len(two.users)
+    assert two.item_pools[1].min() >= items
+
+
+def test_a_step_of_one_dataset_encodes_its_items_alone(two, encoder):
+    collate = StepCollator(two, items_per_step=120, seed=0)
+    unknown = encoder.tokenizer.unk_token_id
+    last = len(two.users) - 1
+    for positions, expected in (([0, 1], [False]), ([last], [True]), ([0, last], [False, True])):
+        step = collate([{"user": position} for position in positions])
+        assert step["label"].shape == (len(positions), 120)
+        assert step["label"].any(dim=1).all()
+        of_second = step["item_input_ids"][:, 1] == unknown
+        assert np.unique(of_second).tolist() == expected
+
+
+def test_datasets_are_checked_one_by_one(encoder, shop_dataset):
+    X, texts = shop_dataset.interactions.matrix, shop_dataset.catalog.texts
+    with pytest.raises(DataError, match=r"191 items for 192 columns"):
+        LearntFrom.of(encoder, [X, X], [texts, texts[1:]])
+    with pytest.raises(DataError, match=r"none of 300 users has two"):
+        LearntFrom.of(encoder, [X, sp.csr_array(X.shape)], [texts, texts])

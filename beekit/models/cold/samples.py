@@ -10,7 +10,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from beekit.training.steps import step_items, trainable_users
+from beekit.training.learnt_from import trainable_users
+from beekit.training.steps import step_items
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""What a training learns from: interactions and items of one dataset, or of several."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from sentence_transformers import SentenceTransformer
+
+from beekit.encoders import ItemInputs, ItemTokens
+from beekit.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LearntFrom:
+    """Several datasets stand one after the other, users and items alike, and share neither.
+
+    Attributes:
+        interactions: (users, items) X, a block a dataset.
+        inputs: of the items.
+        users: indices of the users that can teach something.
+        users_of: how many of them each dataset has.
+        item_pools: indices of the items with an interaction, of each dataset.
+    """
+
+    interactions: sp.csr_array
+    inputs: ItemInputs
+    users: np.ndarray
+    users_of: list[int]
+    item_pools: list[np.ndarray]
+
+    @classmethod
+    def of(
+        cls,
+        model: SentenceTransformer,
+        interactions: Sequence[sp.csr_array],
+        items: Sequence[Sequence[str] | ItemInputs],
+    ) -> LearntFrom:
+        """Join datasets.
+
+        Args:
+            model: reads the texts.
+            interactions: X of each dataset.
+            items: texts of each dataset in column order, or prepared inputs.
+
+        Raises:
+            DataError: items and columns differ in number, or no user of a dataset has two
+                interactions.
+        """
+        inputs: ItemInputs | None = None
+        users, item_pools, first_user, first_item = [], [], 0, 0
+        for X, catalog in zip(interactions, items, strict=True):
+            if len(catalog) != X.shape[1]:
+                raise DataError(
+                    f"{len(catalog):,} items for {X.shape[1]:,} columns of X",
+                    expected="one item a column",
+                    remedy="Pass the texts of the same catalog, in order.",
+                )
+            trainable = trainable_users(X)
+            if len(trainable) == 0:
+                raise DataError(
+                    f"none of {X.shape[0]:,} users has two training interactions",
+                    expected="users with at least two",
+                    remedy="Hold out less, or gather more interactions.",
+                )
+            users.append(first_user + trainable)
+            used = np.flatnonzero(np.bincount(X.indices, minlength=X.shape[1]))
+            item_pools.append(first_item + used)
+            read = ItemTokens(model, catalog) if isinstance(catalog, Sequence) else catalog
+            inputs = read if inputs is None else inputs.joined(read)
+            first_user, first_item = first_user + X.shape[0], first_item + X.shape[1]
+        if inputs is None:
+            raise DataError(
+                "no dataset", expected="at least one", remedy="Pass interactions and items."
+            )
+        every = np.concatenate(users)
+        logger.info("training on %s users with two or more interactions", f"{len(every):,}")
+        # Of one dataset X stays as it is; block_diag would copy it.
+        X = interactions[0] if len(users) == 1 else sp.block_diag(interactions, format="csr")
+        return cls(sp.csr_array(X), inputs, every, [len(some) for some in users], item_pools)
+
+
+def trainable_users(interactions: sp.csr_array) -> np.ndarray:
+    """User indices that can teach something: ELSA explains an item by a user's other items, so it
+    takes at least two."""
+    return np.flatnonzero(np.diff(interactions.indptr) >= 2)
