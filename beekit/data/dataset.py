@@ -181,7 +181,7 @@ def _image_column(image: str | None, fields: pa.Table, folder: Path) -> ImageCol
             expected=f"one of {', '.join(fields.column_names)}",
             remedy="Name the column that holds the pictures.",
         )
-    return ImageColumn(fields.column(image), folder / "images")
+    return ImageColumn(fields.column(image), folder / "images", image)
 
 
 def _text_template(text: str | None, items: pa.Table) -> str | None:

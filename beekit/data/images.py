@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +49,12 @@ class ImageColumn:
         references: (items,) paths relative to `folder`, or structs of `bytes` and `path` as the
             `datasets` library keeps images; null where an item has none.
         folder: what paths are relative to.
+        name: of the column.
     """
 
     references: pa.ChunkedArray
     folder: Path
+    name: str = "image"
 
     def __post_init__(self) -> None:
         kind = self.references.type
@@ -69,7 +71,7 @@ class ImageColumn:
 
     def take(self, keep: np.ndarray) -> ImageColumn:
         """The pictures of the items where `keep` (bool, items) holds."""
-        return ImageColumn(self.references.filter(pa.array(keep)), self.folder)
+        return replace(self, references=self.references.filter(pa.array(keep)))
 
     def digest(self, order: np.ndarray) -> str:
         """SHA-256 over paths and embedded bytes in that order; what a file holds does not enter."""

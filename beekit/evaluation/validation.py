@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.evaluation import BaseEvaluator
@@ -51,3 +53,31 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
             intervals=False,
         )
         return {self.primary_metric: evaluation.metrics[self.primary_metric]["value"]}
+
+
+class MeanEvaluator(BaseEvaluator):  # type: ignore[misc]
+    """The mean of several validation parts' metric, and each by its name.
+
+    Args:
+        evaluators: of one metric, by the name of what they evaluate on.
+    """
+
+    def __init__(self, evaluators: Mapping[str, HeldOutEvaluator]) -> None:
+        super().__init__()
+        self.evaluators = evaluators
+        self.primary_metric = next(iter(evaluators.values())).primary_metric
+
+    def __call__(
+        self,
+        model: SentenceTransformer,
+        output_path: str | None = None,
+        epoch: float = -1,
+        steps: int = -1,
+    ) -> dict[str, float]:
+        """The mean under the metric's name, and every value under `name_metric`."""
+        values = {
+            name: evaluator(model, output_path, epoch, steps)[self.primary_metric]
+            for name, evaluator in self.evaluators.items()
+        }
+        named = {f"{name}_{self.primary_metric}": value for name, value in values.items()}
+        return {self.primary_metric: float(np.mean(list(values.values()))), **named}

@@ -38,6 +38,8 @@ def render_card(results: dict[str, Any]) -> str:
     )
     template = environment.from_string(files("beekit.hub").joinpath("card.md.j2").read_text())
     training = results.get("training", {})
+    if training:
+        training = {"text": None, "image": None, "max_seq_length": None, **training}
     header: dict[str, Any] = {
         "library_name": "sentence-transformers",
         "pipeline_tag": "sentence-similarity",
@@ -48,10 +50,35 @@ def render_card(results: dict[str, Any]) -> str:
     if is_name and not Path(encoder).exists():
         header["base_model"] = encoder  # a name on the Hub; a path would tell strangers nothing
     metrics = list(results["rows"][0]["metrics"]) if results["rows"] else []
+    parts = _parts(results)
     return template.render(
         header=yaml.safe_dump(header, sort_keys=False).strip(),
         results=results,
         training=training,
+        reads=_reads(training, parts),
+        parts=parts,
         encoder=header.get("base_model") or Path(encoder).name or "an encoder",
         metrics=metrics,
     )
+
+
+def _parts(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Dataset, split and rows of each dataset the run was trained on."""
+    if "datasets" not in results:
+        return [{name: results[name] for name in ("dataset", "split", "rows")}]
+    return [
+        {
+            "dataset": dataset,
+            "split": dataset["split"],
+            "rows": [r for r in results["rows"] if r["scenario"].startswith(f"{dataset['name']}/")],
+        }
+        for dataset in results["datasets"]
+    ]
+
+
+def _reads(training: dict[str, Any], parts: list[dict[str, Any]]) -> str:
+    """What the encoder reads of an item: "text", "picture", or both."""
+    named = [training, *(part["dataset"] for part in parts)]
+    kinds = {"text": "text", "image": "picture"}
+    read = [word for key, word in kinds.items() if any(one.get(key) for one in named)]
+    return " and ".join(read) or "text"

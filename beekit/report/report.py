@@ -26,13 +26,14 @@ def write_report(runs: Sequence[str | Path], path: str | Path) -> None:
     """Write the report of one run, or of several compared, whole or not at all.
 
     Args:
-        runs: run folders; each is named by its folder, by its path where folders share a name.
+        runs: run folders; each is named by its folder, by its path where folders share a name. A
+            run on several datasets stands for its parts.
         path: the HTML file.
 
     Raises:
         RunError: a folder without results, or with results this version cannot read.
     """
-    folders = [Path(run) for run in runs]
+    folders = [folder for run in runs for folder in _parts(Path(run))]
     results = [_read(folder) for folder in folders]
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
@@ -175,6 +176,12 @@ def _mean_together(neighbours: Sequence[Mapping[str, Any]]) -> dict[str, float] 
             return None
         means[side] = sum(counts) / len(counts)
     return means
+
+
+def _parts(folder: Path) -> list[Path]:
+    """A run on several datasets keeps the results on each in a folder of its own."""
+    several = _read(folder).get("datasets", [])
+    return [folder / "datasets" / dataset["name"] for dataset in several] or [folder]
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import yaml
 from beekit.errors import ConfigError
 
 # Keys whose value on the command line is text, whatever it looks like.
-TEXT_KEYS = ("data", "out", "encoder", "text", "note")
+TEXT_KEYS = ("data", "out", "encoder", "image_encoder", "text", "note")
 
 
 def read_content(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def read_content(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, A
                 remedy="Write for example training.learning_rate=5e-5.",
             )
         # Paths and templates are taken as they stand: braces and digits mean nothing in them.
-        parsed = value if key in TEXT_KEYS else _parse(value, override)
+        parsed = value if key.rpartition(".")[2] in TEXT_KEYS else _parse(value, override)
         _assign(content, key, parsed if value else None)
     return content
 
@@ -148,12 +148,32 @@ def mapping(section: Any, name: str) -> Mapping[str, Any]:
 
 def _assign(content: dict[str, Any], dotted: str, value: Any) -> None:
     *sections, last = dotted.split(".")
-    for section in sections:
-        if content.get(section) is None:
+    for number, section in enumerate(sections):
+        inside = content.get(section)
+        if isinstance(inside, list):  # data.0.data=DIR reaches into the first of a list
+            _assign_in_list(inside, [*sections[number + 1 :], last], dotted, value)
+            return
+        if inside is None:
             content[section] = {}
         mapping(content[section], section)
         content = content[section]
     content[last] = value
+
+
+def _assign_in_list(inside: list[Any], keys: list[str], dotted: str, value: Any) -> None:
+    place, *rest = keys
+    if not place.isdecimal() or int(place) >= len(inside):
+        raise ConfigError(
+            f"argument {dotted}",
+            expected=f"a number from 0 to {len(inside) - 1}, since that key holds a list",
+            remedy="Write for example data.0.min_value=4.",
+        )
+    if not rest:
+        inside[int(place)] = value
+        return
+    if not isinstance(inside[int(place)], dict):
+        inside[int(place)] = {"data": inside[int(place)]}
+    _assign(inside[int(place)], ".".join(rest), value)
 
 
 class _Loader(yaml.SafeLoader):

@@ -49,11 +49,17 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything a training run depends on, under the keys of its YAML file."""
+    """Everything a training run depends on, under the keys of its YAML file.
 
-    data: str
+    `data` is a dataset folder, or a list for several datasets at once: folders, or mappings with a
+    folder under `data` and whatever keys of `DATASET_KEYS` are other for it than above.
+    """
+
+    data: str | list
     out: str
     encoder: str
+    image_encoder: str | None = None
+    fusion: str | None = None
     text: str | None = None
     image: str | None = None
     min_value: float | None = None
@@ -62,6 +68,7 @@ class Config:
     unknown_items: str = "error"
     missing_text: str = "error"
     missing_image: str = "error"
+    cache: str | None = None
     duplicates: str = "error"
     max_seq_length: int | None = None
     trust_remote_code: bool = False
@@ -69,6 +76,50 @@ class Config:
     split: SplitConfig = field(default_factory=SplitConfig)
     training: dict[str, Any] = field(default_factory=dict)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def datasets(self) -> list[Config]:
+        """The configuration as it is for each dataset, in their order.
+
+        Raises:
+            ConfigError: an entry of `data` that is no dataset, or two datasets of one name.
+        """
+        if isinstance(self.data, str):
+            return [self]
+        parts = [self._part(number, entry) for number, entry in enumerate(self.data)]
+        names = [part.name for part in parts]
+        if not names or len(set(names)) < len(names):
+            raise ConfigError(
+                f"data with the folders {', '.join(names) or '(none)'}",
+                expected="folders of different names, since results are kept by name",
+                remedy="Rename one of them.",
+            )
+        return parts
+
+    @property
+    def name(self) -> str:
+        """Of the one dataset: that of its folder."""
+        return Path(str(self.data)).resolve().name
+
+    def _part(self, number: int, entry: Any) -> Config:
+        where = f"data.{number}."
+        given = {"data": entry} if isinstance(entry, str) else dict(mapping(entry, where[:-1]))
+        hints = typing.get_type_hints(Config)
+        for key, value in given.items():
+            require_known(key, ["data", *DATASET_KEYS], where)
+            if key != "split":
+                require_type(f"{where}{key}", value, str if key == "data" else hints[key])
+        if "data" not in given:
+            raise ConfigError(f"no key {where}data", expected="a dataset folder", remedy="Add it.")
+        if "split" in given:
+            given["split"] = with_sections({"split": given["split"]})["split"]
+        return dataclasses.replace(self, **given)
+
+
+# What an entry of `data` may say for its dataset alone.
+DATASET_KEYS = (
+    *("text", "image", "min_value", "user_min_support", "item_min_support"),
+    *("unknown_items", "missing_text", "missing_image", "duplicates", "split"),
+)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -90,9 +141,10 @@ def make_config(content: Mapping[str, Any]) -> Config:
     values = with_sections(content)
     values["training"] = _checked_training(mapping(values.get("training") or {}, "training"))
     config: Config = checked(Config, values, "")
-    if config.split.kind in _NOTHING_TO_LEARN:
+    kinds = [part.split.kind for part in config.datasets()]
+    if set(kinds) & set(_NOTHING_TO_LEARN):
         raise ConfigError(
-            f"split.kind={config.split.kind} in a training",
+            f"split.kind={', '.join(dict.fromkeys(kinds))} in a training",
             expected="a split that leaves interactions and texts to train on",
             remedy="Use it with `beekit evaluate`, or train with split.kind=cold_start.",
         )

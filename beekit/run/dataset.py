@@ -21,7 +21,7 @@ def load_dataset(config: Config | Comparison, leave_out: np.ndarray | None = Non
         leave_out: ids of items to leave out.
     """
     return Dataset.load(
-        config.data,
+        str(config.data),
         text=config.text,
         image=config.image,
         leave_out=leave_out,

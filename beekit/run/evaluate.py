@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from sentence_transformers import SentenceTransformer
 
 from beekit.data import Dataset
-from beekit.encoders import embed_items, load_encoder
+from beekit.encoders import ItemInputs, embed_items
 from beekit.errors import BeekitError, RunError
 from beekit.evaluation import Evaluation, by_history, by_support, compare, evaluate
 from beekit.evaluation.scoring import usual_metrics
@@ -23,6 +24,7 @@ from beekit.report.meaning import main_metric
 from beekit.run.comparison import VECTORS, Comparison, Entry
 from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset, load_published
+from beekit.run.encoder import encoder_to_compare
 from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
@@ -48,7 +50,7 @@ def run_comparison(config: Comparison) -> RunFolder:
     entries = config.entries()
     folder = RunFolder(Path(config.out))
     folder.require_unfinished()
-    dataset, split = _data(config)
+    dataset, split, vectors = _data(config, entries)
     for entry in entries:
         _require_same_split(entry, dataset, split)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
@@ -57,7 +59,6 @@ def run_comparison(config: Comparison) -> RunFolder:
     split.save(folder.split)
     shutil.rmtree(folder.models, ignore_errors=True)  # of a comparison that was interrupted
 
-    vectors = Embeddings(dataset, config)
     known = KnownItems.of(dataset.catalog, split.training_item_ids)
     rows: list[dict[str, Any]] = []
     tests: list[Evaluation] = []
@@ -113,12 +114,14 @@ def run_comparison(config: Comparison) -> RunFolder:
     return folder
 
 
-def _data(config: Comparison) -> tuple[Dataset, Split]:
-    if config.split.kind != "published":
-        dataset = load_dataset(config)
-        return dataset, make_split(dataset.interactions, config.split)
-    dataset, test = load_published(config)
-    return dataset, published_split(dataset.interactions, test)
+def _data(config: Comparison, entries: Sequence[Entry]) -> tuple[Dataset, Split, Embeddings]:
+    if config.split.kind == "published":
+        dataset, test = load_published(config)
+        split = published_split(dataset.interactions, test)
+        return dataset, split, Embeddings(dataset, config, entries)
+    vectors = Embeddings(load_dataset(config), config, entries)
+    dataset = vectors.dataset
+    return dataset, make_split(dataset.interactions, config.split), vectors
 
 
 def _test_parts(split: Split) -> list[str]:
@@ -130,10 +133,11 @@ def _require_same_split(entry: Entry, dataset: Dataset, split: Split) -> None:
     if entry.run is None:
         return
     results = RunFolder(Path(entry.run)).read_results()
-    trained = results["dataset"]
-    # Filters and texts change the fingerprint, not what the encoder has seen.
-    same = trained["name"] == dataset.name or trained["fingerprint"] == dataset.fingerprint
-    if same and results["split"]["hash"] != split.hash:
+    for trained in results.get("datasets", [{**results["dataset"], "split": results["split"]}]):
+        # Filters and texts change the fingerprint, not what the encoder has seen.
+        same = trained["name"] == dataset.name or trained["fingerprint"] == dataset.fingerprint
+        if not same or trained["split"]["hash"] == split.hash:
+            continue
         raise RunError(
             f"{entry.run} was trained on this dataset under another split",
             expected=f"the split {split.hash[:12]} that is evaluated here",
@@ -142,23 +146,36 @@ def _require_same_split(entry: Entry, dataset: Dataset, split: Split) -> None:
 
 
 class Embeddings:
-    """Embeddings of the catalog, computed once an encoder."""
+    """Embeddings of the catalog, computed once an encoder.
 
-    def __init__(self, dataset: Dataset, config: Comparison) -> None:
+    Attributes:
+        dataset: without the items whose pictures cannot be used, so the one to split.
+    """
+
+    def __init__(self, dataset: Dataset, config: Comparison, entries: Sequence[Entry]) -> None:
         self.dataset, self.config = dataset, config
         self.known: dict[str, np.ndarray] = {}
+        for entry in entries if dataset.catalog.images is not None else ():
+            if entry.encoder is not None:
+                # The same pictures are usable for all encoders, so the first that reads any tells.
+                self.dataset, _ = self._inputs(self._encoder(entry))
 
     def of(self, entry: Entry) -> np.ndarray:
+        """(items, dims) in the order of the dataset."""
         name = str(entry.encoder)
         if name not in self.known:
-            encoder = load_encoder(
-                name,
-                max_seq_length=None if entry.run else self.config.max_seq_length,
-                trust_remote_code=self.config.trust_remote_code,
-            )
-            _, inputs = item_inputs(self.config, self.dataset, encoder)
+            encoder = self._encoder(entry)
+            _, inputs = self._inputs(encoder)
             self.known[name] = embed_items(encoder, inputs, progress=True)
         return self.known[name]
+
+    def _encoder(self, entry: Entry) -> SentenceTransformer:
+        # A run's encoder knows how long its texts are.
+        config = dataclasses.replace(self.config, max_seq_length=None) if entry.run else self.config
+        return encoder_to_compare(config, str(entry.encoder), self.dataset)
+
+    def _inputs(self, encoder: SentenceTransformer) -> tuple[Dataset, ItemInputs]:
+        return item_inputs(self.config, self.dataset, encoder)
 
 
 def _fitted(entry: Entry, split: Split, content: Mapping[str, np.ndarray]) -> tuple[Model, Cost]:

@@ -55,10 +55,11 @@ def add_new_items(run: str | Path, label: str) -> int:
             remedy="Evaluate again over the new catalog.",
         )
     known = KnownItems.load(place)
-    dataset = load_dataset(config)
-    new = known.new_in(dataset.catalog)
+    vectors = Embeddings(load_dataset(config), config, [entry])
+    catalog = vectors.dataset.catalog
+    new = known.new_in(catalog)
     if len(new):
-        model.add_items(Embeddings(dataset, config).of(entry)[new])
+        model.add_items(vectors.of(entry)[new])
         model.save(place)
-        known.with_cold(dataset.catalog, new).save(place)
+        known.with_cold(catalog, new).save(place)
     return len(new)

@@ -82,6 +82,15 @@ class RunFolder:
             )
         return self.model_folder(label)
 
+    def dataset(self, name: str) -> RunFolder:
+        """The results on one dataset of several that a run has."""
+        return RunFolder(self.path / "datasets" / name)
+
+    def parts(self) -> list[RunFolder]:
+        """The folders of a finished run's datasets: this one alone, or one for each of several."""
+        several = self.read_results().get("datasets", [])
+        return [self.dataset(dataset["name"]) for dataset in several] or [self]
+
     @property
     def results(self) -> Path:
         return self.path / "results.json"
@@ -169,7 +178,8 @@ class RunFolder:
             )
         if self.path.is_dir() and not self.config.is_file():
             names = {entry.name for entry in self.path.iterdir()}
-            others = {n for n in names if not n.endswith(".partial")} - {_QUICKSTART, "checkpoints"}
+            own = {_QUICKSTART, "checkpoints"}
+            others = {n for n in names if not n.endswith(".partial")} - own
             if others:
                 raise RunError(
                     f"{self.path} holds other files ({', '.join(sorted(others)[:3])})",

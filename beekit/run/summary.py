@@ -12,11 +12,12 @@ _SHOWN = 4
 
 def print_summary(folder: RunFolder) -> None:
     """Print the first metrics of every row, and the paths of report and model."""
-    print()
-    results = folder.read_results()
-    print(summary_table(results))
-    for left in results.get("left_out", []):
-        print(f"left out: {left['model']}, {left['reason']}")
+    for part in folder.parts():
+        print(f"\n{part.path.name}" if part != folder else "")
+        results = part.read_results()
+        print(summary_table(results))
+        for left in results.get("left_out", []):
+            print(f"left out: {left['model']}, {left['reason']}")
     print(f"\nreport  {folder.report}")
     print(f"model   {folder.model}\n" if folder.model.is_dir() else "")
 

@@ -6,12 +6,14 @@ import dataclasses
 import logging
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
-from beekit.encoders import ItemInputs, embed_items, load_encoder
+from beekit.data import Dataset
+from beekit.encoders import ItemInputs, embed_items
 from beekit.errors import RunError
 from beekit.evaluation import (
     Evaluation,
@@ -28,12 +30,13 @@ from beekit.models import Popularity, Random
 from beekit.ranking import Recommender
 from beekit.report import write_report
 from beekit.run.config import DEFAULT_METRIC, Config
-from beekit.run.dataset import describe, load_dataset
+from beekit.run.dataset import describe
+from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
-from beekit.run.inputs import item_inputs
+from beekit.run.parts import Part, joint_hash, load_parts, make_parts
 from beekit.run.serve import save_index
-from beekit.run.splitting import make_split
+from beekit.run.several import finish_several
 from beekit.run.training import describe_training, make_trainer, training_arguments
 from beekit.split import Split
 from beekit.training import BeeFormerTrainingArguments
@@ -44,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 def train(config: Config) -> RunFolder:
     """Fine-tune an encoder as configured, and leave a complete run folder.
+
+    A run on several datasets has a folder of results for each in `datasets/`, and one model.
 
     A folder with an unfinished run of the same configuration is taken up from its last checkpoint;
     the weights then end as they would have without the interruption. `results.json` is written
@@ -61,42 +66,60 @@ def train(config: Config) -> RunFolder:
         )
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
     folder = RunFolder(Path(config.out))
-    dataset = load_dataset(config)
-    split = make_split(dataset.interactions, config.split)
-    training_arguments(config, folder, split)  # mistakes in them show before anything takes long
-    encoder = load_encoder(
-        config.encoder,
-        max_seq_length=config.max_seq_length,
-        trust_remote_code=config.trust_remote_code,
-    )
-    usable, inputs = item_inputs(config, dataset, encoder)
-    if usable is not dataset:
-        dataset, split = usable, make_split(usable.interactions, config.split)
-    config = folder.claim(config, split.hash, dataset.fingerprint)
-    config = _settle_precision(config, encoder, inputs)
-    folder.write_config(config)
-    split.save(folder.split)
-
-    before = ItemIndex(embed_items(encoder, inputs, progress=True), dataset.catalog.item_ids)
-    evaluations = _evaluate_all(
-        {
-            "random": Random(config.evaluation.seed),
-            "popularity": Popularity().fit(split.train),
-            "pretrained": before,
-        },
+    loaded = load_parts(config)
+    # Mistakes in the arguments show before anything takes long.
+    training_arguments(config, folder, [split for _, _, split in loaded])
+    encoder = encoder_to_train(config)
+    parts = make_parts(folder, loaded, encoder)
+    config = folder.claim(
         config,
-        split,
-        metrics,
+        joint_hash([part.split.hash for part in parts]),
+        joint_hash([part.dataset.fingerprint for part in parts]),
     )
+    config = _settle_precision(config, encoder, parts[0].inputs)
+    folder.write_config(config)
+    before = [_before(part, encoder, metrics) for part in parts]
     started = time.perf_counter()
-    trainer = make_trainer(config, folder, split, encoder, inputs)
+    trainer = make_trainer(config, folder, encoder, parts)
     trainer.train(resume_from_checkpoint=folder.last_checkpoint)
     seconds = time.perf_counter() - started
     with replacing_folder(folder.model) as staging:
         encoder.save(str(staging))
+    training = describe_training(config, trainer, seconds)
+    for part, (index, evaluations) in zip(parts, before, strict=True):
+        _finish(part, encoder, training, index, evaluations, metrics)
+    if parts[1:]:
+        finish_several(folder, config, parts)
+    return folder
 
-    after = ItemIndex(embed_items(encoder, inputs, progress=True), dataset.catalog.item_ids)
-    evaluations += _evaluate_all({"fine-tuned": after}, config, split, metrics)
+
+def _before(
+    part: Part, encoder: SentenceTransformer, metrics: tuple[str, ...]
+) -> tuple[ItemIndex, list[Evaluation]]:
+    """The dataset's split written down; its index and rows before training."""
+    part.split.save(part.folder.split)
+    index = ItemIndex(
+        embed_items(encoder, part.inputs, progress=True), part.dataset.catalog.item_ids
+    )
+    floors: dict[str, Recommender] = {
+        "random": Random(part.config.evaluation.seed),
+        "popularity": Popularity().fit(part.split.train),
+    }
+    return index, _evaluate_all({**floors, "pretrained": index}, part, metrics)
+
+
+def _finish(
+    part: Part,
+    encoder: SentenceTransformer,
+    training: Mapping[str, Any],
+    before: ItemIndex,
+    evaluations: list[Evaluation],
+    metrics: tuple[str, ...],
+) -> None:
+    """Index, results, report and card of a dataset after training."""
+    folder, config, dataset, split = part.folder, part.config, part.dataset, part.split
+    after = ItemIndex(embed_items(encoder, part.inputs, progress=True), dataset.catalog.item_ids)
+    evaluations = [*evaluations, *_evaluate_all({"fine-tuned": after}, part, metrics)]
     save_index(folder, after, dataset.catalog, split.training_item_ids)
     folder.write_results(
         {
@@ -106,7 +129,7 @@ def train(config: Config) -> RunFolder:
             "environment": environment(encoder.device),
             "rows": [evaluation.row() for evaluation in evaluations],
             **({"note": config.note} if config.note else {}),
-            "training": describe_training(config, dataset.catalog.text, trainer, seconds),
+            "training": {**training, **_content(dataset)},
             **_findings(evaluations, split, metrics),
             "neighbours": neighbours(
                 before,
@@ -119,7 +142,13 @@ def train(config: Config) -> RunFolder:
     )
     write_report([folder.path], folder.report)
     write_card(folder.path)
-    return folder
+
+
+def _content(dataset: Dataset) -> dict[str, Any]:
+    """What the encoder reads of an item."""
+    catalog = dataset.catalog
+    read = {"text": catalog.text, "image": None if catalog.images is None else catalog.images.name}
+    return {name: value for name, value in read.items() if value is not None}
 
 
 def _settle_precision(config: Config, encoder: SentenceTransformer, inputs: ItemInputs) -> Config:
@@ -131,19 +160,19 @@ def _settle_precision(config: Config, encoder: SentenceTransformer, inputs: Item
 
 
 def _evaluate_all(
-    recommenders: dict[str, Recommender], config: Config, split: Split, metrics: tuple[str, ...]
+    recommenders: Mapping[str, Recommender], part: Part, metrics: tuple[str, ...]
 ) -> list[Evaluation]:
-    if split.test is None:
+    if part.split.test is None:
         return []
     return [
         evaluate(
             recommender,
-            split.test,
+            part.split.test,
             metrics=metrics,
-            top_k=config.evaluation.top_k,
+            top_k=part.config.evaluation.top_k,
             model=name,
-            scenario=f"{split.kind}/test",
-            seed=config.evaluation.seed,
+            scenario=f"{part.split.kind}/test",
+            seed=part.config.evaluation.seed,
         )
         for name, recommender in recommenders.items()
     ]

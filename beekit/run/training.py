@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
-from beekit.encoders import ItemInputs
+from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
-from beekit.evaluation import HeldOutEvaluator
+from beekit.evaluation import HeldOutEvaluator, MeanEvaluator
 from beekit.evaluation.scoring import parse_metric
 from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config
 from beekit.run.folder import RunFolder
+from beekit.run.parts import Part
 from beekit.split import Split
 from beekit.training import BeeFormerTrainer, BeeFormerTrainingArguments
 from beekit.training.trainer import peak_memory
 
 
 def training_arguments(
-    config: Config, folder: RunFolder, split: Split
+    config: Config, folder: RunFolder, splits: Sequence[Split]
 ) -> BeeFormerTrainingArguments:
     """The Trainer's arguments; checkpoints and evaluations five times a run unless configured.
 
@@ -35,12 +37,13 @@ def training_arguments(
         "metric_for_best_model": DEFAULT_METRIC,
         "greater_is_better": True,
     }
-    if split.validation is not None and saving != "no":
+    validated = any(split.validation is not None for split in splits)
+    if validated and saving != "no":
         usual |= {
             "eval_strategy": "steps" if saving == "best" else saving,
             "eval_steps": given.get("save_steps", 0.2),
         }
-    elif split.validation is None and given.get("eval_strategy", "no") != "no":
+    elif not validated and given.get("eval_strategy", "no") != "no":
         raise ConfigError(
             f"training.eval_strategy={given['eval_strategy']} and a split without validation part",
             expected="something to evaluate on",
@@ -61,19 +64,25 @@ def training_arguments(
 
 
 def make_trainer(
-    config: Config,
-    folder: RunFolder,
-    split: Split,
-    encoder: SentenceTransformer,
-    inputs: ItemInputs,
+    config: Config, folder: RunFolder, encoder: SentenceTransformer, parts: Sequence[Part]
 ) -> BeeFormerTrainer:
-    """The Trainer, evaluating on the split's validation part where it has one."""
-    arguments = training_arguments(config, folder, split)
+    """The Trainer, evaluating on the validation parts that the datasets' splits have."""
+    arguments = training_arguments(config, folder, [part.split for part in parts])
+    metric = _validation_metric(arguments)
+    evaluators = {
+        part.dataset.name: HeldOutEvaluator(part.split.validation, part.inputs, metric)
+        for part in parts
+        if part.split.validation is not None and arguments.eval_strategy != "no"
+    }
     evaluator = None
-    if split.validation is not None and arguments.eval_strategy != "no":
-        evaluator = HeldOutEvaluator(split.validation, inputs, _validation_metric(arguments))
+    if evaluators:
+        evaluator = MeanEvaluator(evaluators) if parts[1:] else next(iter(evaluators.values()))
     return BeeFormerTrainer(
-        encoder, arguments, interactions=split.train, items=inputs, evaluator=evaluator
+        encoder,
+        arguments,
+        interactions=[part.split.train for part in parts],
+        items=[part.inputs for part in parts],
+        evaluator=evaluator,
     )
 
 
@@ -81,16 +90,14 @@ def _validation_metric(arguments: BeeFormerTrainingArguments) -> str:
     return str(arguments.metric_for_best_model or DEFAULT_METRIC).removeprefix("eval_")
 
 
-def describe_training(
-    config: Config, text: str | None, trainer: BeeFormerTrainer, seconds: float
-) -> dict[str, Any]:
+def describe_training(config: Config, trainer: BeeFormerTrainer, seconds: float) -> dict[str, Any]:
     """Parameters, time, memory and curves of a training, for results.json."""
     arguments, state = trainer.args, trainer.state
     metric = _validation_metric(arguments)
     log = state.log_history
     return {
         "encoder": config.encoder,
-        "text": text,
+        **_second_side(trainer.model, config),
         "loss": type(trainer.loss).__name__,
         "steps": state.global_step,
         "seconds": round(seconds, 1),
@@ -101,9 +108,10 @@ def describe_training(
                 *("weight_decay", "warmup_steps", "seed", "bf16", "dropout"),
             )
         },
+        **({"dataset_batches": arguments.dataset_batches} if len(config.datasets()) > 1 else {}),
         "scheduler": str(arguments.lr_scheduler_type.value),
         "optimizer": str(getattr(arguments.optim, "value", arguments.optim)),
-        "max_seq_length": trainer.model.max_seq_length,
+        "max_seq_length": trainer.model.max_seq_length if trainer.model.supports("text") else None,
         "peak_memory_mb": round(peak_memory(arguments.device)),
         "best_step": state.best_global_step if arguments.load_best_model_at_end else None,
         "metric": metric,
@@ -112,3 +120,10 @@ def describe_training(
             [entry["step"], entry[f"eval_{metric}"]] for entry in log if f"eval_{metric}" in entry
         ],
     }
+
+
+def _second_side(encoder: SentenceTransformer, config: Config) -> dict[str, Any]:
+    """What an encoder of text and picture is made of."""
+    if not reads_both(encoder):
+        return {}
+    return {"image_encoder": config.image_encoder, "fusion": encoder[0].fusion}

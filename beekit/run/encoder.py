@@ -1,0 +1,80 @@
+"""The encoder a configuration asks for: of texts, of pictures, or of both."""
+
+from __future__ import annotations
+
+from sentence_transformers import SentenceTransformer
+
+from beekit.data import Dataset
+from beekit.encoders import fuse, load_encoder
+from beekit.encoders.text_image import reads_both
+from beekit.errors import ConfigError
+from beekit.run.comparison import Comparison
+from beekit.run.config import Config
+
+
+def encoder_to_train(config: Config) -> SentenceTransformer:
+    """The encoder of a run, joined from two where items have text and picture.
+
+    Raises:
+        ConfigError: an encoder that does not read what the configuration names, or an
+            `image_encoder` or `fusion` without use.
+        EncoderError: nothing to load under a name, or sides that do not fit together.
+    """
+    parts = config.datasets()
+    texts = any(part.text is not None or part.image is None for part in parts)
+    pictures = any(part.image is not None for part in parts)
+    encoder = load_encoder(
+        config.encoder,
+        max_seq_length=config.max_seq_length,
+        trust_remote_code=config.trust_remote_code,
+    )
+    joins = config.image_encoder is not None or config.fusion is not None
+    if joins and (not (texts and pictures) or reads_both(encoder)):
+        raise ConfigError(
+            f"image_encoder={config.image_encoder}, fusion={config.fusion}",
+            expected="a text encoder, and items with both text and image",
+            remedy="Name `text` and `image`, or remove those keys.",
+        )
+    if texts and pictures:
+        return _of_both(config, encoder)
+    wanted = "text" if texts else "image"
+    if not encoder.supports(wanted):
+        raise ConfigError(
+            f"encoder={config.encoder}, which reads {', '.join(map(str, encoder.modalities))}",
+            expected=f"an encoder of {wanted}",
+            remedy=f"Choose one, or change what it is to read: `{'image' if texts else 'text'}`.",
+        )
+    return encoder
+
+
+def encoder_to_compare(config: Comparison, name: str, dataset: Dataset) -> SentenceTransformer:
+    """An encoder of a comparison; one that reads text and picture apart adds up the two.
+
+    Raises:
+        EncoderError: nothing to load under that name.
+    """
+    encoder = load_encoder(
+        name,
+        max_seq_length=config.max_seq_length,
+        trust_remote_code=config.trust_remote_code,
+    )
+    both = dataset.catalog.text is not None and dataset.catalog.images is not None
+    if both and encoder.supports("text") and encoder.supports("image") and not reads_both(encoder):
+        return fuse(encoder, encoder, "mean")
+    return encoder
+
+
+def _of_both(config: Config, encoder: SentenceTransformer) -> SentenceTransformer:
+    if reads_both(encoder):
+        return encoder
+    if config.image_encoder is not None:
+        image = load_encoder(config.image_encoder, trust_remote_code=config.trust_remote_code)
+        return fuse(encoder, image, config.fusion or "concat")
+    if encoder.supports("text") and encoder.supports("image"):
+        return fuse(encoder, encoder, config.fusion or "mean")
+    raise ConfigError(
+        f"text, image, and encoder={config.encoder}, which reads "
+        f"{', '.join(map(str, encoder.modalities))}",
+        expected="an encoder of both, or one of each",
+        remedy="Add image_encoder: NAME, with an image encoder.",
+    )

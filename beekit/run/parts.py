@@ -1,0 +1,75 @@
+"""The datasets of a run: one mostly, several where an encoder learns from them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from sentence_transformers import SentenceTransformer
+
+from beekit.data import Dataset
+from beekit.encoders import ItemInputs
+from beekit.run.config import Config
+from beekit.run.dataset import load_dataset
+from beekit.run.folder import RunFolder
+from beekit.run.inputs import item_inputs
+from beekit.run.splitting import make_split
+from beekit.split import Split
+
+
+@dataclass(frozen=True)
+class Part:
+    """A dataset as it is trained and evaluated on.
+
+    Attributes:
+        config: as it is for this dataset.
+        folder: where its split, index and results go; the run's own where it is the only one.
+        dataset: without the items the configuration leaves out.
+        split: of its interactions.
+        inputs: what the encoder reads of its items.
+    """
+
+    config: Config
+    folder: RunFolder
+    dataset: Dataset
+    split: Split
+    inputs: ItemInputs
+
+
+def load_parts(config: Config) -> list[tuple[Config, Dataset, Split]]:
+    """Datasets and splits as far as they are known before an encoder is there.
+
+    Raises:
+        BeekitError: data or split that a user can mend.
+    """
+    loaded = []
+    for own in config.datasets():
+        dataset = load_dataset(own)
+        loaded.append((own, dataset, make_split(dataset.interactions, own.split)))
+    return loaded
+
+
+def make_parts(
+    folder: RunFolder,
+    loaded: Sequence[tuple[Config, Dataset, Split]],
+    encoder: SentenceTransformer,
+) -> list[Part]:
+    """The parts of a run, split again where items turned out to have no usable picture.
+
+    Raises:
+        DataError: pictures that cannot be used.
+    """
+    parts = []
+    for config, dataset, split in loaded:
+        usable, inputs = item_inputs(config, dataset, encoder)
+        if usable is not dataset:
+            split = make_split(usable.interactions, config.split)
+        own = folder.dataset(dataset.name) if loaded[1:] else folder
+        parts.append(Part(config, own, usable, split, inputs))
+    return parts
+
+
+def joint_hash(hashes: Sequence[str]) -> str:
+    """The hash of one dataset or split as it is; of several, one over all."""
+    return hashes[0] if len(hashes) == 1 else sha256("\n".join(hashes).encode()).hexdigest()
