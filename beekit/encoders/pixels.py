@@ -172,15 +172,12 @@ class PixelScale:
         steps = (values - low) / span * 255
         gap = float((steps - steps.round()).abs().max()) / 255
         within = bool((steps.round() >= 0).all() and (steps.round() <= 255).all())
-        with torch.inference_mode():
-            features = {"pixel_values": values[:1].to(encoder.device), "modality": "image"}
-            tokens = encoder(features).get("token_embeddings")
         return cls(
             low,
             low + span,
             tuple(values.shape[1:]),
             gap < _ROUNDING and within,
-            1 if tokens is None else int(tokens.shape[1]),
+            _tokens(encoder, values[:1]),
             hashlib.sha256(values.numpy().tobytes()).hexdigest(),
         )
 
@@ -213,6 +210,17 @@ def _pixels(encoder: SentenceTransformer, pictures: Sequence[Image.Image]) -> to
     if values.ndim != 4:
         raise ValueError(f"pixel_values of {values.ndim} dimensions")
     return torch.as_tensor(values).float().cpu()
+
+
+def _tokens(encoder: SentenceTransformer, pixels: torch.Tensor) -> int:
+    """Tokens a picture is worth: as the input module says, or as many as come out of it."""
+    stated = getattr(encoder[0], "image_tokens", None)
+    if stated is not None:
+        return int(stated)
+    with torch.inference_mode():
+        features = {"pixel_values": pixels.to(encoder.device), "modality": "image"}
+        tokens = encoder(features).get("token_embeddings")
+    return 1 if tokens is None else int(tokens.shape[1])
 
 
 def _digest(images: ImageColumn, index: int) -> str:

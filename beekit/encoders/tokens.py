@@ -63,9 +63,9 @@ class ItemTokens:
         starts[by_size] = np.concatenate([[0], np.cumsum(lengths[by_size])[:-1]])
         self._starts, self.distinct_sizes = starts, lengths
         self._flat = {key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]}
-        tokenizer = encoder.tokenizer
+        tokenizer = getattr(encoder, "tokenizer", None)
         self._pad = {
-            "input_ids": tokenizer.pad_token_id or 0,
+            "input_ids": getattr(tokenizer, "pad_token_id", None) or 0,
             "token_type_ids": getattr(tokenizer, "pad_token_type_id", 0),
         }
         self._left = getattr(tokenizer, "padding_side", "right") == "left"
