@@ -52,7 +52,9 @@ class TextImage(InputModule):  # type: ignore[misc]
         EncoderError: no such fusion, or sides of different sizes with `mean`.
     """
 
-    forward_kwargs: set[str] = set()  # noqa: RUF012 - the base class declares it so
+    # modules.json names this module, and pickle finds the class there too.
+    __module__ = NAMESPACE
+    config_file_name = "text_image_config.json"
 
     def __init__(
         self,
@@ -155,8 +157,6 @@ class TextImage(InputModule):  # type: ignore[misc]
     def get_config_dict(self) -> dict[str, Any]:
         return {"fusion": self.fusion, "dims": self.dims, "one_encoder": self.text is self.image}
 
-    config_file_name = "text_image_config.json"
-
     def save(self, output_path: str, *args: Any, **kwargs: Any) -> None:
         """Each side as a SentenceTransformer folder of its own, and the fusion beside them."""
         self.text.save(str(Path(output_path) / "text"))
@@ -198,10 +198,6 @@ class TextImage(InputModule):  # type: ignore[misc]
         weights = cls.load_file_path(model_name_or_path, _WEIGHTS, subfolder=subfolder, **where)
         module.load_state_dict(load_file(weights), strict=False)
         return module
-
-
-# Saved models know the class by this name.
-TextImage.__module__ = NAMESPACE
 
 
 def fuse(

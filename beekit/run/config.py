@@ -60,6 +60,7 @@ class Config:
     encoder: str
     image_encoder: str | None = None
     fusion: str | None = None
+    pooling: str | None = None
     text: str | None = None
     image: str | None = None
     min_value: float | None = None

@@ -25,6 +25,7 @@ def encoder_to_train(config: Config) -> SentenceTransformer:
     pictures = any(part.image is not None for part in parts)
     encoder = load_encoder(
         config.encoder,
+        pooling=config.pooling,
         max_seq_length=config.max_seq_length,
         trust_remote_code=config.trust_remote_code,
     )
