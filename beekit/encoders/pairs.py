@@ -75,6 +75,12 @@ class ItemPairs:
     def __len__(self) -> int:
         return len(self.distinct_of)
 
+    @property
+    def sides(self) -> np.ndarray:
+        """(items, 2) bool, whether an item has a text and whether it has a picture."""
+        distinct = np.stack([self._has_text.astype(bool), self._picture >= 0], axis=1)
+        return distinct[self.distinct_of]
+
     def take(self, items: np.ndarray) -> ItemPairs:
         """Those of some items: a mask (bool, items) or item indices."""
         taken = copy(self)

@@ -132,7 +132,7 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         "together": _mean_together(neighbours),
         "settings": {
             "Environment": result["environment"],
-            "Training": training,
+            "Training": {name: value for name, value in training.items() if value is not None},
             "Split": {**(split.get("settings") or {}), "hash": split["hash"]},
             "Dataset": {"fingerprint": result["dataset"].get("fingerprint", "")},
         },

@@ -9,6 +9,7 @@ from transformers.trainer_utils import SchedulerType
 
 from beekit.errors import ConfigError
 from beekit.training.batches import MIXED, RULES
+from beekit.training.lora import require_peft
 
 
 @dataclass
@@ -28,6 +29,10 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
         dropout: whether the encoder's dropout is on while training.
         dataset_batches: how batches take from several datasets, as `UserBatchSampler` says; beside
             it, items_per_step holds for a step, whatever datasets it mixes.
+        last_layers: train only the last so many transformer blocks of every tower and what comes
+            after the blocks; all of the encoder without it.
+        lora: train only adapters of this rank in the blocks, or in the last of them; they are
+            merged into the weights when training ends.
     """
 
     users_per_step: int = field(default=1024, metadata={"help": "Users in a step."})
@@ -35,6 +40,8 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
     mini_batch_tokens: int = field(default=2048, metadata={"help": "Tokens in one pass."})
     dropout: bool = field(default=False, metadata={"help": "Dropout while training."})
     dataset_batches: str = field(default=MIXED, metadata={"help": "How datasets share batches."})
+    last_layers: int | None = field(default=None, metadata={"help": "Last blocks to train alone."})
+    lora: int | None = field(default=None, metadata={"help": "Rank of adapters to train alone."})
 
     learning_rate: float = 1e-4
     lr_scheduler_type: SchedulerType | str = "linear"
@@ -67,6 +74,7 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
                 expected=f"one of {', '.join(RULES)}",
                 remedy="Choose one of those.",
             )
+        self._check_trained_part()
         for name in ("learning_rate", "seed"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or isinstance(value, bool) or value < 0:
@@ -82,3 +90,20 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
             )
         self.per_device_train_batch_size = self.users_per_step
         super().__post_init__()
+
+    def _check_trained_part(self) -> None:
+        # Adapters sit in blocks, so with both given there must be a block.
+        fewest = {"last_layers": 0 if self.lora is None else 1, "lora": 1}
+        for name, least in fewest.items():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                both = " with lora" if name == "last_layers" and least else ""
+                raise ConfigError(
+                    f"{name}={value!r}{both}",
+                    expected=f"an integer of at least {least}, or null",
+                    remedy=f"Set {name} so, or leave it out.",
+                )
+        if self.lora is not None:
+            require_peft()

@@ -10,10 +10,13 @@ import numpy as np
 import scipy.sparse as sp
 from sentence_transformers import SentenceTransformer
 
-from beekit.encoders import ItemInputs, ItemTokens
+from beekit.encoders import ItemInputs, ItemPairs, ItemTokens
 from beekit.errors import DataError
 
 logger = logging.getLogger(__name__)
+
+# Items from which to see what an encoder computes.
+_SAMPLE = 4
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,17 @@ class LearntFrom:
         # Of one dataset X stays as it is; block_diag would copy it.
         X = interactions[0] if len(users) == 1 else sp.block_diag(interactions, format="csr")
         return cls(sp.csr_array(X), inputs, every, [len(some) for some in users], item_pools)
+
+    def sample(self) -> np.ndarray:
+        """Indices of a few items that together are read in every way in which items are."""
+        pool = np.concatenate(self.item_pools)
+        places = np.linspace(0, len(pool) - 1, min(_SAMPLE, len(pool))).astype(np.int64)
+        chosen = pool[places]
+        if isinstance(self.inputs, ItemPairs):
+            sides = self.inputs.sides[pool]
+            # One with each side, where any item has it.
+            chosen = np.union1d(chosen, pool[sides.argmax(axis=0)[sides.any(axis=0)]])
+        return chosen
 
 
 def trainable_users(interactions: sp.csr_array) -> np.ndarray:

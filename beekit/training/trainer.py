@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback, Tra
 from transformers.trainer_utils import TrainOutput, get_last_checkpoint, rotate_checkpoints
 
 from beekit.encoders import ItemInputs
+from beekit.encoders.inputs import features
 from beekit.errors import ConfigError
 from beekit.training.allocator import keep_freed_memory
 from beekit.training.arguments import BeeFormerTrainingArguments
@@ -27,6 +29,7 @@ from beekit.training.learnt_from import LearntFrom
 from beekit.training.loss import ELSALoss
 from beekit.training.progress import TrainingProgress
 from beekit.training.steps import StepCollator
+from beekit.training.trained import Trained, trained_part
 
 
 class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
@@ -42,12 +45,19 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         evaluator: called on the evaluation schedule of the arguments.
         **trainer: further arguments of `SentenceTransformerTrainer`, such as callbacks.
 
+    Attributes:
+        trained_parameters: how many numbers training moved; 0 before.
+
     Raises:
         DataError: texts and columns differ in number, or no user has two interactions.
         ConfigError: lists of interactions and items of different lengths.
     """
 
     training_args_class = BeeFormerTrainingArguments
+    model: SentenceTransformer
+    optimizer: Any
+    trained_parameters = 0
+    _trained: Trained | None = None
 
     def __init__(
         self,
@@ -70,7 +80,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 remedy="Pass lists of the same datasets, in one order.",
             )
         learnt_from = LearntFrom.of(model, matrices, catalogs)  # type: ignore[arg-type]
-        self._users_of = learnt_from.users_of
+        self._learnt_from = learnt_from
         super().__init__(
             model=model,
             args=args,
@@ -90,7 +100,20 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         """As the Trainer's own; on a CPU the process keeps freed memory for the next step.
 
         A checkpoint of the last step is loaded and nothing trained: the Trainer would add a step.
+        With `args.lora`, the encoder has adapters while this runs and is plain again afterwards,
+        however it ends; a checkpoint holds the encoder as plain, and the adapters beside it, to be
+        resumed on the encoder that training started from.
+
+        Raises:
+            ConfigError: the encoder cannot be trained in the part asked for, or `lora` with an
+                optimizer made before the adapters were.
         """
+        if self.args.lora is not None and self.optimizer is not None:
+            raise ConfigError(
+                "lora with an optimizer of your own",
+                expected="one made by the Trainer, once there are adapters",
+                remedy="Name it in the argument `optim`.",
+            )
         if self.args.device.type == "cpu":
             keep_freed_memory()
         if resume_from_checkpoint is True:
@@ -101,16 +124,38 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 self.state = state
                 best = f"{self.args.output_dir}/checkpoint-{state.best_global_step}"
                 wants_best = self.args.load_best_model_at_end and state.best_global_step
-                self._load_from_checkpoint(best if wants_best else resume_from_checkpoint)
+                with self._training_part():
+                    self._load_from_checkpoint(best if wants_best else str(resume_from_checkpoint))
                 return TrainOutput(state.global_step, float("nan"), {})
-        return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        with self._training_part():
+            return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+
+    @contextmanager
+    def _training_part(self) -> Iterator[None]:
+        """Within it, the encoder is prepared for training the part that the arguments name."""
+        args, learnt_from = self.args, self._learnt_from
+        part = trained_part(
+            self.model,
+            features(learnt_from.inputs, learnt_from.sample()),
+            last_layers=args.last_layers,
+            lora=args.lora,
+            seed=args.seed,
+        )
+        with part as self._trained:
+            self.trained_parameters = self._trained.parameters
+            try:
+                yield
+            finally:
+                if self._trained.adapters is not None:
+                    self.optimizer = self.lr_scheduler = None  # of adapters that are no more
+                self._trained = None
 
     def get_batch_sampler(
         self, dataset: TrainDataset, batch_size: int, drop_last: bool, **_: Any
     ) -> UserBatchSampler:
         """Users without replacement, in an order of seed and epoch."""
         return UserBatchSampler(
-            self._users_of,
+            self._learnt_from.users_of,
             batch_size,
             drop_last,
             _data_seed(self.args),
@@ -129,6 +174,27 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     def preprocess_dataset(self, dataset: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Nothing to add to rows that only name users."""
         return dataset
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """A plain model, whatever is trained; adapters also apart, to resume from."""
+        adapters = self._trained.adapters if self._trained is not None else None
+        if adapters is None:
+            super()._save(output_dir, state_dict)
+            return
+        trained = self.model
+        self.model = adapters.merged()
+        try:
+            super()._save(output_dir)
+        finally:
+            self.model = trained
+        adapters.save(output_dir or self.args.output_dir)
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        adapters = self._trained.adapters if self._trained is not None else None
+        if adapters is None:
+            super()._load_from_checkpoint(checkpoint_path)
+        else:
+            adapters.load(checkpoint_path)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """As the Trainer's own, in a folder that gets its final name when it is complete."""

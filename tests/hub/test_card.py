@@ -87,3 +87,12 @@ def test_card_is_written_beside_the_results(tmp_path):
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(RunError, match=r"no results\.json"):
         write_card(tmp_path)
+
+
+def test_the_part_that_was_trained_is_stated():
+    def card(**part):
+        return render_card({**RESULTS, "training": {**RESULTS["training"], **part}})
+
+    assert "Adapters of rank 8" in card(lora=8, last_layers=None)
+    assert "the last 2 were trained" in card(lora=None, last_layers=2)
+    assert "were trained" not in card(lora=None, last_layers=None)

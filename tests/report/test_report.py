@@ -251,6 +251,19 @@ def test_empty_parts_leave_no_heading(results: dict[str, Any]) -> None:
     assert "<svg" not in html
 
 
+def test_the_part_that_was_trained_is_stated_and_what_is_not_set_left_out(
+    results: dict[str, Any],
+) -> None:
+    assert "parameters trained" not in render_report([results])
+    results["training"] |= {"lora": 8, "last_layers": None}
+    results["training"] |= {"trained_parameters": 129024, "parameters": 1863168}
+    page = render_report([results])
+    assert "129,024 of 1,863,168" in page
+    assert "rank of the adapters (LoRA)" in page
+    assert "last layers" not in page
+    assert "last_layers" not in page
+
+
 def test_training_without_curves_has_no_figure(results: dict[str, Any]) -> None:
     del results["by_history"], results["training"]["loss_curve"]
     results["training"]["validation_curve"] = []
