@@ -161,9 +161,10 @@ def _recommend(options: argparse.Namespace) -> None:
             expected="at least one item id",
             remedy="Write ids with commas between them, such as --history 1,48,260.",
         )
-    ranked, scores = server.recommend(server.histories(histories), options.k, options.candidates)
-    for user, items, values in zip(users, ranked, scores, strict=True):
-        described = server.describe(items, values)
+    X = server.histories(histories)
+    ranked, scores = server.recommend(X, options.k, options.candidates)
+    for row, (user, items, values) in enumerate(zip(users, ranked, scores, strict=True)):
+        described = server.describe(X[[row]], items, values)
         if options.json:
             print(json.dumps(described if user is None else {"user_id": user, "items": described}))
             continue
@@ -171,6 +172,8 @@ def _recommend(options: argparse.Namespace) -> None:
             print(f"{user}:")
         for rank, item in enumerate(described, start=1):
             mark = "  cold" if item["cold"] else ""
+            if "text" in item:
+                mark += f"  (text {item['text']:.2f}, picture {item['image']:.2f})"
             print(f"{rank:3}. {item['score']:8.4f}  {item['item_id']!s:>12}  {item['label']}{mark}")
 
 

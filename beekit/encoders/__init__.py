@@ -1,6 +1,6 @@
 """Encoders: loading them, the tokens and pixels they read, the embeddings they give."""
 
-from beekit.encoders.embed import embed_items
+from beekit.encoders.embed import embed_items, embed_sides
 from beekit.encoders.inputs import ItemInputs
 from beekit.encoders.load import load_encoder
 from beekit.encoders.pairs import ItemPairs
@@ -15,6 +15,7 @@ __all__ = [
     "ItemTokens",
     "TextImage",
     "embed_items",
+    "embed_sides",
     "fuse",
     "load_encoder",
 ]

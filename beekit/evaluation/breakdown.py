@@ -126,6 +126,7 @@ def neighbours(
     catalog: Catalog,
     among: np.ndarray,
     *,
+    text_parts: tuple[np.ndarray, np.ndarray] | None = None,
     items: int = 6,
     k: int = 5,
 ) -> list[dict[str, Any]]:
@@ -136,11 +137,15 @@ def neighbours(
         interactions: (users, items) all of X, held-out interactions included: this is for looking.
         catalog: names and texts.
         among: item indices to choose from; the most used are shown.
+        text_parts: of encoders that read text and picture, what of the (items, dims) vectors before
+            and after comes from the text.
         items: how many.
         k: neighbours of each.
 
     Returns:
-        [{"item_id", "label", "text", "users", "before": [{"label", "score", "together"}], "after"}]
+        [{"item_id", "label", "text", "users", "before", "after"}], where the last two are lists of
+        {"item_id", "label", "score", "together"}; with `text_parts` also "text" and "image", which
+        sum up to the score.
     """
     support = np.bincount(interactions.indices, minlength=interactions.shape[1])
     chosen = among[np.argsort(-support[among], kind="stable")[:items]]
@@ -155,13 +160,26 @@ def neighbours(
         }
         for item, label in zip(chosen, labels, strict=True)
     ]
-    for key, index in (("before", before), ("after", after)):
+    sides = text_parts or (None, None)
+    for key, index, text_part in zip(("before", "after"), (before, after), sides, strict=True):
         ranked, scores = index.similar(chosen, k)
         for entry, item, near, score in zip(shown, chosen, ranked, scores, strict=True):
             near, score = near[near >= 0], score[near >= 0]
             together = np.asarray((by_item[:, [item]].T @ by_item[:, near]).todense()).ravel()
             entry[key] = [
-                {"label": name, "score": round(float(s), 4), "together": int(count)}
-                for name, s, count in zip(catalog.labels(near), score, together, strict=True)
+                {
+                    "item_id": str(catalog.item_ids[other]),
+                    "label": name,
+                    "score": round(float(s), 4),
+                    "together": int(count),
+                }
+                for other, name, s, count in zip(
+                    near, catalog.labels(near), score, together, strict=True
+                )
             ]
+            if text_part is not None:
+                owed = text_part[near] @ index.item_vectors[item]
+                for other, text in zip(entry[key], owed.tolist(), strict=True):
+                    other["text"] = round(text, 4)
+                    other["image"] = round(other["score"] - text, 4)
     return shown

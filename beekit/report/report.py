@@ -34,7 +34,7 @@ def write_report(runs: Sequence[str | Path], path: str | Path) -> None:
         RunError: a folder without results, or with results this version cannot read.
     """
     folders = [folder for run in runs for folder in _parts(Path(run))]
-    results = [_read(folder) for folder in folders]
+    results = [{**_read(folder), "thumbnails": _thumbnails(folder)} for folder in folders]
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [folder.as_posix() for folder in folders]
@@ -48,7 +48,8 @@ def render_report(results: Sequence[Mapping[str, Any]], names: Sequence[str] | N
     same bytes. What a run's results leave out, its part leaves out.
 
     Args:
-        results: the contents of `results.json` of each run.
+        results: the contents of `results.json` of each run; under `thumbnails`, data URIs of
+            pictures by item id, where there are any.
         names: of the runs; numbers without.
 
     Raises:
@@ -129,6 +130,7 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         "costs": _cost_figures(result, key),
         "left_out": result.get("left_out") or [],
         "neighbours": neighbours,
+        "thumbnails": result.get("thumbnails") or {},
         "together": _mean_together(neighbours),
         "settings": {
             "Environment": result["environment"],
@@ -200,6 +202,11 @@ def _read(folder: Path) -> dict[str, Any]:
         schema = results.get("schema") if isinstance(results, dict) else None
         raise _unreadable(f"{path} has schema {schema!r}")
     return results
+
+
+def _thumbnails(folder: Path) -> dict[str, str]:
+    path = folder / "thumbnails.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _unreadable(found: str) -> RunError:

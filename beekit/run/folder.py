@@ -96,6 +96,11 @@ class RunFolder:
         return self.path / "results.json"
 
     @property
+    def thumbnails(self) -> Path:
+        """Small pictures of the items that the report shows, by item id."""
+        return self.path / "thumbnails.json"
+
+    @property
     def quickstart(self) -> Path:
         return self.path / _QUICKSTART
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from beekit.data import Dataset
-from beekit.encoders import embed_items, load_encoder
+from beekit.encoders import ItemPairs, embed_items, embed_sides, load_encoder
 from beekit.errors import RunError
 from beekit.index import IndexQuality, ItemIndex, measure_index
 from beekit.index.factory import untrained
@@ -52,9 +52,14 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
     if factory != "Flat" and dims:  # a mistake shows before the catalog is embedded
         untrained(factory, dims)
     dataset, inputs = item_inputs(config, dataset, encoder)
-    vectors = embed_items(encoder, inputs, progress=True)
+    text_part = None
+    if isinstance(inputs, ItemPairs):
+        vectors, text_part = embed_sides(encoder, inputs, progress=True)
+    else:
+        vectors = embed_items(encoder, inputs, progress=True)
     index = ItemIndex(vectors, dataset.catalog.item_ids, factory=factory)
-    save_index(folder, index, dataset.catalog, load_training_item_ids(folder.split))
+    trained = load_training_item_ids(folder.split)
+    save_index(folder, index, dataset.catalog, trained, text_part)
     return folder, _quality(index, dataset)
 
 

@@ -19,8 +19,17 @@ from beekit.ranking import Recommendations, Recommender
 from beekit.run.folder import RunFolder
 from beekit.run.known_items import KnownItems
 
+# Beside an index, of encoders that read text and picture: what of its vectors comes from the text.
+_TEXT_PART = "text_part.npy"
 
-def save_index(folder: RunFolder, index: ItemIndex, catalog: Catalog, trained: np.ndarray) -> None:
+
+def save_index(
+    folder: RunFolder,
+    index: ItemIndex,
+    catalog: Catalog,
+    trained: np.ndarray,
+    text_part: np.ndarray | None = None,
+) -> None:
     """Write the index, and beside it what each item is called and whether it is cold.
 
     Args:
@@ -28,9 +37,12 @@ def save_index(folder: RunFolder, index: ItemIndex, catalog: Catalog, trained: n
         index: over the catalog.
         catalog: names of the items.
         trained: ids of the items with a training interaction; the others are cold.
+        text_part: (items, dims) what of the vectors comes from the text, the rest from the picture.
     """
     index.save(folder.index)
     KnownItems.of(catalog, trained).save(folder.index)
+    if text_part is not None:
+        np.save(folder.index / _TEXT_PART, text_part)
 
 
 @dataclass(frozen=True)
@@ -40,10 +52,12 @@ class Server:
     Attributes:
         recommender: the run's item index, or one of a comparison's models.
         items: in its order.
+        text_part: (items, dims) what of the item vectors comes from texts, where it is known.
     """
 
     recommender: Recommender
     items: KnownItems
+    text_part: np.ndarray | None = None
 
     @classmethod
     def open(cls, run: str | Path, model: str | None = None) -> Server:
@@ -68,7 +82,9 @@ class Server:
                 expected="the name of one of them",
                 remedy="Add --model NAME.",
             )
-        return cls(ItemIndex.load(folder.index), KnownItems.load(folder.index))
+        part = folder.index / _TEXT_PART
+        text_part = np.load(part, mmap_mode="r") if part.is_file() else None
+        return cls(ItemIndex.load(folder.index), KnownItems.load(folder.index), text_part)
 
     def candidates(self, which: str) -> np.ndarray | None:
         """Item indices for "cold" or "all" (None: no restriction).
@@ -120,9 +136,20 @@ class Server:
             raise ConfigError(f"k={k}", expected="at least 1", remedy="Ask for more.")
         return self.recommender.recommend(X, k, self.candidates(candidates))
 
-    def describe(self, items: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
-        """One user's list for people and programs: item_id, label, score, cold."""
-        return [
+    def describe(
+        self, history: sp.csr_array, items: np.ndarray, scores: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """One user's list for people and programs: item_id, label, score, cold.
+
+        Of an encoder that reads text and picture also `text` and `image`, what of the score comes
+        from which side of the recommended item.
+
+        Args:
+            history: (1, items) of the user.
+            items, scores: (k,) recommended; -1 is no item.
+        """
+        items, scores = items[items >= 0], scores[items >= 0]
+        described: list[dict[str, Any]] = [
             {
                 "item_id": ids.plain(self.items.item_ids[item]),
                 "label": self.items.labels[item],
@@ -130,8 +157,13 @@ class Server:
                 "cold": bool(self.items.cold[item]),
             }
             for item, score in zip(items, scores, strict=True)
-            if item >= 0
         ]
+        if self.text_part is not None and isinstance(self.recommender, ItemIndex):
+            user = (history @ self.recommender.item_vectors).ravel()
+            for entry, text in zip(described, (self.text_part[items] @ user).tolist(), strict=True):
+                entry["text"] = round(text, 6)
+                entry["image"] = round(entry["score"] - text, 6)
+        return described
 
 
 def read_histories(path: str | Path) -> tuple[list[Any], list[list[Any]]]:

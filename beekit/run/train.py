@@ -7,13 +7,15 @@ import logging
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from beekit.data import Dataset
-from beekit.encoders import ItemInputs, embed_items
+from beekit.encoders import ItemInputs, ItemPairs, embed_items, embed_sides
 from beekit.errors import RunError
 from beekit.evaluation import (
     Evaluation,
@@ -37,6 +39,7 @@ from beekit.run.folder import RunFolder
 from beekit.run.parts import Part, joint_hash, load_parts, make_parts
 from beekit.run.serve import save_index
 from beekit.run.several import finish_several
+from beekit.run.thumbnails import write_thumbnails
 from beekit.run.training import describe_training, make_trainer, training_arguments
 from beekit.split import Split
 from beekit.training import BeeFormerTrainingArguments
@@ -86,8 +89,8 @@ def train(config: Config) -> RunFolder:
     with replacing_folder(folder.model) as staging:
         encoder.save(str(staging))
     training = describe_training(config, trainer, seconds)
-    for part, (index, evaluations) in zip(parts, before, strict=True):
-        _finish(part, encoder, training, index, evaluations, metrics)
+    for part, (embedded, evaluations) in zip(parts, before, strict=True):
+        _finish(part, encoder, training, embedded, evaluations, metrics)
     if parts[1:]:
         finish_several(folder, config, parts)
     return folder
@@ -95,32 +98,39 @@ def train(config: Config) -> RunFolder:
 
 def _before(
     part: Part, encoder: SentenceTransformer, metrics: tuple[str, ...]
-) -> tuple[ItemIndex, list[Evaluation]]:
-    """The dataset's split written down; its index and rows before training."""
+) -> tuple[Embedded, list[Evaluation]]:
+    """The dataset's split written down; its embeddings and rows before training."""
     part.split.save(part.folder.split)
-    index = ItemIndex(
-        embed_items(encoder, part.inputs, progress=True), part.dataset.catalog.item_ids
-    )
+    embedded = Embedded.of(part, encoder)
     floors: dict[str, Recommender] = {
         "random": Random(part.config.evaluation.seed),
         "popularity": Popularity().fit(part.split.train),
     }
-    return index, _evaluate_all({**floors, "pretrained": index}, part, metrics)
+    return embedded, _evaluate_all({**floors, "pretrained": embedded.index}, part, metrics)
 
 
 def _finish(
     part: Part,
     encoder: SentenceTransformer,
     training: Mapping[str, Any],
-    before: ItemIndex,
+    before: Embedded,
     evaluations: list[Evaluation],
     metrics: tuple[str, ...],
 ) -> None:
     """Index, results, report and card of a dataset after training."""
     folder, config, dataset, split = part.folder, part.config, part.dataset, part.split
-    after = ItemIndex(embed_items(encoder, part.inputs, progress=True), dataset.catalog.item_ids)
-    evaluations = [*evaluations, *_evaluate_all({"fine-tuned": after}, part, metrics)]
-    save_index(folder, after, dataset.catalog, split.training_item_ids)
+    after = Embedded.of(part, encoder)
+    evaluations = [*evaluations, *_evaluate_all({"fine-tuned": after.index}, part, metrics)]
+    save_index(folder, after.index, dataset.catalog, split.training_item_ids, after.text_part)
+    near = neighbours(
+        before.index,
+        after.index,
+        dataset.interactions.matrix,
+        dataset.catalog,
+        split.test.candidates if split.test else dataset.interactions.used_items,
+        text_parts=_both(before.text_part, after.text_part),
+    )
+    write_thumbnails(folder, dataset.catalog, near)
     folder.write_results(
         {
             "schema": 1,
@@ -131,17 +141,39 @@ def _finish(
             **({"note": config.note} if config.note else {}),
             "training": {**training, **_content(dataset)},
             **_findings(evaluations, split, metrics),
-            "neighbours": neighbours(
-                before,
-                after,
-                dataset.interactions.matrix,
-                dataset.catalog,
-                split.test.candidates if split.test else dataset.interactions.used_items,
-            ),
+            "neighbours": near,
         }
     )
     write_report([folder.path], folder.report)
     write_card(folder.path)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A catalog's embeddings at one time.
+
+    Attributes:
+        index: over them.
+        text_part: what of them comes from texts, where an encoder reads pictures too.
+    """
+
+    index: ItemIndex
+    text_part: np.ndarray | None
+
+    @classmethod
+    def of(cls, part: Part, encoder: SentenceTransformer) -> Embedded:
+        """With the encoder as it is now."""
+        item_ids = part.dataset.catalog.item_ids
+        if isinstance(part.inputs, ItemPairs):
+            vectors, text_part = embed_sides(encoder, part.inputs, progress=True)
+            return cls(ItemIndex(vectors, item_ids), text_part)
+        return cls(ItemIndex(embed_items(encoder, part.inputs, progress=True), item_ids), None)
+
+
+def _both(
+    before: np.ndarray | None, after: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    return None if before is None or after is None else (before, after)
 
 
 def _content(dataset: Dataset) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""Small pictures of the items that a run's report shows."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from beekit.data import Catalog
+from beekit.data.images import UnusableImageError, open_image
+from beekit.files import write_json
+from beekit.run.folder import RunFolder
+
+# Twice what the report shows them at, for screens of two points a pixel.
+_SIDE = 192
+
+
+def write_thumbnails(
+    folder: RunFolder, catalog: Catalog, neighbours: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write the pictures of items and their neighbours beside the results, for the report.
+
+    They are in a file of their own, since they are part of the data: results can be published
+    without them. Nothing is written for a catalog without pictures.
+    """
+    if catalog.images is None:
+        return
+    shown = {item["item_id"] for item in neighbours}
+    shown |= {near["item_id"] for item in neighbours for near in item["before"] + item["after"]}
+    made = {}
+    for index, item_id in enumerate(map(str, catalog.item_ids.tolist())):
+        if item_id not in shown:
+            continue
+        try:
+            picture, _ = open_image(catalog.images.read(index))
+        except UnusableImageError:  # known by its text alone
+            continue
+        made[item_id] = _data_uri(picture)
+    write_json(folder.thumbnails, made)
+
+
+def _data_uri(picture: Image.Image) -> str:
+    small = picture.copy()
+    small.thumbnail((_SIDE, _SIDE))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=75, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
