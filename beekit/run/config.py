@@ -62,6 +62,7 @@ class Config:
     unknown_items: str = "error"
     missing_text: str = "error"
     missing_image: str = "error"
+    cache: str | None = None
     duplicates: str = "error"
     max_seq_length: int | None = None
     trust_remote_code: bool = False

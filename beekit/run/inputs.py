@@ -33,7 +33,7 @@ def item_inputs(
     images = dataset.catalog.images
     if images is None:
         return dataset, ItemTokens(encoder, dataset.catalog.texts)
-    pixels = ItemPixels(encoder, images, pixel_cache())
+    pixels = ItemPixels(encoder, images, pixel_cache(config))
     for change, pictures in sorted(pixels.converted.items()):
         logger.warning("%s pictures are %s", f"{pictures:,}", change)
     usable = pixels.unusable == ""
@@ -56,7 +56,8 @@ def item_inputs(
     return load_dataset(config, leave_out=ids), pixels.take(usable)
 
 
-def pixel_cache() -> Path:
-    """Where preprocessed pictures are kept: BEEKIT_CACHE, or the user's cache folder."""
+def pixel_cache(config: Config | Comparison) -> Path:
+    """Where preprocessed pictures are kept, below the first there is of these folders: `cache` of
+    the configuration, BEEKIT_CACHE, the user's cache folder."""
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "beekit"
-    return Path(os.environ.get("BEEKIT_CACHE", default)) / "pixels"
+    return Path(config.cache or os.environ.get("BEEKIT_CACHE") or default) / "pixels"
