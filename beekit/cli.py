@@ -56,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
         "quickstart", help="the whole job on a small synthetic shop, in about three minutes"
     )
     quickstart.add_argument("--out", default="beekit-quickstart", help="run folder to make")
+    quickstart.add_argument(
+        "--modality",
+        default="text",
+        choices=("text", "image", "text+image"),
+        help="what the encoder sees of an item (default: text)",
+    )
     quickstart.set_defaults(run=_quickstart)
 
     train = commands.add_parser("train", help="fine-tune an encoder as a configuration says")
@@ -104,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 def _quickstart(options: argparse.Namespace) -> None:
     from beekit.quickstart.job import run_quickstart
 
-    run_quickstart(options.out)
+    run_quickstart(options.out, options.modality)
 
 
 def _train(options: argparse.Namespace) -> None:

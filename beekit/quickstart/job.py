@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from beekit.encoders import embed_items, load_encoder
+import numpy as np
+from sentence_transformers import SentenceTransformer
+
+from beekit.encoders import embed_items, fuse, load_encoder
+from beekit.errors import ConfigError
 from beekit.files import replacing_folder
 from beekit.quickstart.encoder import build_encoder
-from beekit.quickstart.picture import draw_before_after
-from beekit.quickstart.shop import make_shop
-from beekit.run.config import make_config
+from beekit.quickstart.image_encoder import build_image_encoder
+from beekit.quickstart.plot import draw_before_after
+from beekit.quickstart.shop import Shop, make_shop
+from beekit.run.config import Config, make_config
 from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
+from beekit.run.inputs import item_inputs
 from beekit.run.summary import print_summary
 from beekit.run.train import train
 from beekit.split import load_split
@@ -22,57 +31,150 @@ _NOTE = (
 )
 
 
-def run_quickstart(out: str | Path, *, seed: int = 0) -> RunFolder:
+@dataclass(frozen=True)
+class _Recipe:
+    """What a modality needs.
+
+    Attributes:
+        build: makes the encoder, from the shop and a seed.
+        inputs: the configuration's keys that say what the encoder sees.
+        gaps: whether the shop's catalog has items without a text and items without a picture.
+        training: its section of that name.
+        alike: what brings items together before fine-tuning.
+        next: arguments of `beekit train` to go on with.
+    """
+
+    build: Callable[[Shop, int], SentenceTransformer]
+    inputs: dict[str, str]
+    training: dict[str, Any]
+    alike: str
+    next: str
+    gaps: bool = False
+
+
+_RECIPES = {
+    "text": _Recipe(
+        build=lambda shop, seed: build_encoder(shop.texts, seed=seed),
+        inputs={"text": "{text}"},
+        training={
+            "users_per_step": 256,
+            "items_per_step": 400,
+            "learning_rate": 2e-3,
+            "max_steps": 320,
+        },
+        alike="what they are called",
+        next=(
+            "train/recipes/ml1m.yaml data=DIR "
+            "encoder=sentence-transformers/all-MiniLM-L6-v2 out=RUN"
+        ),
+    ),
+    "image": _Recipe(
+        build=lambda shop, seed: build_image_encoder(seed=seed),
+        inputs={"image": "image"},
+        training={
+            "users_per_step": 256,
+            "items_per_step": 400,
+            "mini_batch_tokens": 8192,
+            "learning_rate": 1.5e-3,
+            "warmup_steps": 80,
+            "max_steps": 800,
+        },
+        alike="what they look like",
+        next="CONFIG.yaml data=DIR image=COLUMN encoder=ENCODER out=RUN",
+    ),
+    "text+image": _Recipe(
+        build=lambda shop, seed: fuse(
+            build_encoder(shop.texts, seed=seed), build_image_encoder(seed=seed)
+        ),
+        inputs={
+            "text": "{text}",
+            "image": "image",
+            "missing_text": "keep",
+            "missing_image": "keep",
+        },
+        training={
+            "users_per_step": 256,
+            "items_per_step": 400,
+            "mini_batch_tokens": 8192,
+            "learning_rate": 2e-3,
+            "max_steps": 400,
+        },
+        alike="what they are called and look like",
+        next=(
+            "CONFIG.yaml data=DIR text=TEMPLATE image=COLUMN encoder=ENCODER "
+            "image_encoder=ENCODER out=RUN"
+        ),
+        gaps=True,
+    ),
+}
+
+
+def run_quickstart(out: str | Path, modality: str = "text", *, seed: int = 0) -> RunFolder:
     """Generate the shop and a tiny encoder, fine-tune it, and leave a complete run folder.
 
-    Shop and encoder go to `<out>/quickstart`, so that the run can be resumed, indexed again or
-    varied with `beekit train <out>/config.yaml out=...`.
+    Shop, encoder and preprocessed pictures go to `<out>/quickstart`, so that the run can be
+    resumed, indexed again or varied with `beekit train <out>/config.yaml out=...`.
+
+    Args:
+        out: run folder to make.
+        modality: what the encoder sees of an item, "text", "image" or "text+image"; with the last,
+            one item in five has no text, and another no picture.
+        seed: of the shop and the encoder's weights.
 
     Raises:
+        ConfigError: another modality.
         RunError: the folder holds a finished run or other files.
     """
+    if modality not in _RECIPES:
+        raise ConfigError(
+            f"modality {modality!r}",
+            expected=f"one of {', '.join(_RECIPES)}",
+            remedy="Choose one of those.",
+        )
+    recipe = _RECIPES[modality]
     folder = RunFolder(Path(out))
     made = folder.quickstart
     folder.require_unfinished()
     print(f"{_NOTE}\n")
     shop = make_shop(seed=seed)
-    shop.save(made / "shop")
+    shop.save(made / "shop", gaps=recipe.gaps)
     with replacing_folder(made / "encoder") as staging:
-        build_encoder(shop.texts, seed=seed).save(str(staging))
+        recipe.build(shop, seed).save(str(staging))
     config = make_config(
         {
             "data": str(made / "shop"),
             "out": str(folder.path),
             "encoder": str(made / "encoder"),
-            "text": "{text}",
+            "cache": str(made / "cache"),
             "note": _NOTE,
             "split": {"kind": "cold_start", "fraction": 0.2, "seed": 42},
-            "training": {
-                "users_per_step": 256,
-                "items_per_step": 400,
-                "learning_rate": 2e-3,
-                "max_steps": 320,
-            },
+            "training": recipe.training,
+            **recipe.inputs,
         }
     )
     train(config)
     split = load_split(folder.split, load_dataset(config).interactions)
     if split.test is not None:
         cold = split.test.candidates
-        pretrained = embed_items(load_encoder(made / "encoder"), shop.texts)
-        tuned = embed_items(load_encoder(folder.model), shop.texts)
         draw_before_after(
-            pretrained[cold],
-            tuned[cold],
+            _embedded(config, made / "encoder")[cold],
+            _embedded(config, folder.model)[cold],
             shop.series[cold],
             shop.kinds[cold],
             folder.path / "before_after.svg",
+            alike=recipe.alike,
         )
     print_summary(folder)
     print(
-        f"picture {folder.path / 'before_after.svg'}\n"
+        f"plot    {folder.path / 'before_after.svg'}\n"
         "next    your own data, with a real encoder:\n"
-        "        beekit train train/recipes/ml1m.yaml data=DIR "
-        "encoder=sentence-transformers/all-MiniLM-L6-v2 out=RUN"
+        f"        beekit train {recipe.next}"
     )
     return folder
+
+
+def _embedded(config: Config, encoder_folder: Path) -> np.ndarray:
+    """(items, dims) embeddings of the catalog, by an encoder that sees what the configured does."""
+    encoder = load_encoder(encoder_folder)
+    _, inputs = item_inputs(config, load_dataset(config), encoder)
+    return embed_items(encoder, inputs)

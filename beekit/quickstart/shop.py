@@ -4,8 +4,9 @@ Every printer series needs supplies: a toner, a drum, a paper, and so on. A cust
 series and buys for those. Texts, though, are dominated by the kind of product: every toner reads
 like every other toner, and the printer it fits carries another code. So the nearest text of a
 toner is a toner for somebody else's printer, while the right recommendation is what fits the same
-machine. The rule is known, so the right answer is too: recommend what belongs to the customer's
-series.
+machine. Pictures say the same as texts: they show the kind of product, and the code as a label of
+coloured cells. The rule is known, so the right answer is too: recommend what belongs to the
+customer's series.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beekit.files import replacing_folder
+from beekit.quickstart.pictures import draw_product, png
 
 _KINDS = {
     "laser printer": "prints documents fast and quietly for the busy home office desk",
@@ -30,6 +32,10 @@ _KINDS = {
     "travel case": "padded carrying bag with soft lining that keeps equipment safe on the road",
 }
 _FINISHES = ("basic", "office", "premium")
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+# Of so many items in a row one has no text and one no picture, where there are gaps.
+_GAP = 5
 
 
 @dataclass(frozen=True)
@@ -38,26 +44,46 @@ class Shop:
 
     Attributes:
         titles, texts: (items,) what a customer and an encoder read.
+        pictures: (items,) PNG files of what they look at.
         series: (items,) the printer series an item belongs to: the hidden rule.
         kinds: (items,) the kind of product, a number.
+        codes: (items,) the number printed on an item, in its title and on its picture's label.
         users, items: (sales,) who bought what.
     """
 
     titles: list[str]
     texts: list[str]
+    pictures: list[bytes]
     series: np.ndarray
     kinds: np.ndarray
+    codes: np.ndarray
     users: np.ndarray
     items: np.ndarray
 
-    def save(self, folder: str | Path) -> None:
-        """Write a dataset folder."""
+    def save(self, folder: str | Path, *, gaps: bool = False) -> None:
+        """Write a dataset folder; pictures are embedded in the column `image` of its items.
+
+        That is how the `datasets` library keeps them. Files below `images/` in the folder would do
+        as well, with their paths in the column.
+
+        Args:
+            folder: to write.
+            gaps: leave out the text of every fifth item, and the picture of every item after one.
+        """
         with replacing_folder(folder) as staging:
             item_ids = np.arange(1, len(self.titles) + 1)
+            texts: list[str | None] = list(self.texts)
+            pictures: list[dict[str, bytes | None] | None] = [
+                {"bytes": file, "path": None} for file in self.pictures
+            ]
+            if gaps:
+                texts[::_GAP] = [None] * len(texts[::_GAP])
+                pictures[1::_GAP] = [None] * len(pictures[1::_GAP])
             catalog = {
                 "item_id": item_ids,
                 "title": self.titles,
-                "text": self.texts,
+                "text": texts,
+                "image": pa.array(pictures, _IMAGE),
                 "series": self.series,
             }
             sales = {"user_id": self.users + 1, "item_id": item_ids[self.items]}
@@ -69,9 +95,9 @@ def make_shop(series: int = 48, customers: int = 3000, seed: int = 0) -> Shop:
     """Generate the shop.
 
     Each kind of product has its own code for each series ("HL-27" prints, "TN-81" is its toner),
-    so what fits together shares no word. Every kind and series comes in several finishes. A
-    customer owns two or three series and buys about half a dozen products of each; one purchase
-    in ten is anything at all.
+    so what fits together shares no word and no label. Every kind and series comes in several
+    finishes. A customer owns two or three series and buys about half a dozen products of each; one
+    purchase in ten is anything at all.
 
     Args:
         series: printer series.
@@ -79,7 +105,8 @@ def make_shop(series: int = 48, customers: int = 3000, seed: int = 0) -> Shop:
         seed: of everything that is drawn.
     """
     generator = np.random.default_rng(seed)
-    titles, texts, belongs, kinds = [], [], [], []
+    drawing = np.random.default_rng([seed, 1])  # leaves what else is drawn as it is
+    titles, texts, pictures, belongs, kinds, printed = [], [], [], [], [], []
     for number, (kind, blurb) in enumerate(_KINDS.items()):
         initials = "".join(word[0] for word in kind.split()).upper()
         codes = generator.permutation(series) + 100 * (number + 1)
@@ -88,8 +115,10 @@ def make_shop(series: int = 48, customers: int = 3000, seed: int = 0) -> Shop:
                 title = f"{finish} {kind} {initials}{codes[member]}"
                 titles.append(title)
                 texts.append(f"{title}. {blurb}")
+                pictures.append(png(draw_product(kind, finish, int(codes[member]), drawing)))
                 belongs.append(member)
                 kinds.append(number)
+                printed.append(codes[member])
     hidden = np.array(belongs)
     per_series = [np.flatnonzero(hidden == member) for member in range(series)]
     users, items = [], []
@@ -107,5 +136,12 @@ def make_shop(series: int = 48, customers: int = 3000, seed: int = 0) -> Shop:
         users.append(np.full(len(basket), customer))
         items.append(basket)
     return Shop(
-        titles, texts, hidden, np.array(kinds), np.concatenate(users), np.concatenate(items)
+        titles,
+        texts,
+        pictures,
+        hidden,
+        np.array(kinds),
+        np.array(printed),
+        np.concatenate(users),
+        np.concatenate(items),
     )

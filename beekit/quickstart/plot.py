@@ -1,4 +1,4 @@
-"""The quickstart's picture: where its cold items lie before and after fine-tuning."""
+"""The quickstart's plot: where its cold items lie before and after fine-tuning."""
 
 from __future__ import annotations
 
@@ -17,18 +17,25 @@ _SHAPES = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def draw_before_after(
-    before: np.ndarray, after: np.ndarray, series: np.ndarray, kinds: np.ndarray, path: str | Path
+    before: np.ndarray,
+    after: np.ndarray,
+    series: np.ndarray,
+    kinds: np.ndarray,
+    path: str | Path,
+    *,
+    alike: str = "what they are called",
 ) -> None:
     """Draw items of a few series in two dimensions, side by side, as SVG.
 
     Each side shows the two leading principal components of its own embeddings: a colour is a
-    printer series (what is used together), a shape a kind of product (what reads alike).
+    printer series (what is used together), a shape a kind of product (what reads and looks alike).
 
     Args:
         before, after: (items, dims) embeddings.
         series: (items,) hidden series; the first six are shown.
         kinds: (items,) kinds of product.
         path: SVG file to write.
+        alike: what brings items together before fine-tuning, for the title.
     """
     shown = np.flatnonzero(np.isin(series, np.unique(series)[: len(_COLOURS)]))
     settings = {"svg.fonttype": "none", "svg.hashsalt": "beekit", "font.size": 9}
@@ -36,7 +43,7 @@ def draw_before_after(
         figure = Figure(figsize=(7.2, 3.6), layout="constrained", facecolor="white")
         for axes, title, embeddings in zip(
             figure.subplots(1, 2),
-            ("before: by what they are called", "after: by what they are used with"),
+            (f"before: by {alike}", "after: by what they are used with"),
             (before, after),
             strict=True,
         ):
@@ -44,7 +51,9 @@ def draw_before_after(
             for number, one in enumerate(np.unique(series[shown])):
                 for shape, kind in zip(_SHAPES, np.unique(kinds), strict=False):
                     points = (series[shown] == one) & (kinds[shown] == kind)
-                    axes.scatter(x[points], y[points], 22, _COLOURS[number], shape, alpha=0.8)
+                    axes.scatter(
+                        x[points], y[points], s=22, c=_COLOURS[number], marker=shape, alpha=0.8
+                    )
             axes.set_title(title, fontsize=10)
             axes.set_xticks([])
             axes.set_yticks([])
