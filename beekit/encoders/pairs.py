@@ -11,7 +11,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from beekit.encoders.pixels import ItemPixels
-from beekit.encoders.text_image import IMAGE_PREFIX, reads_both, spread
+from beekit.encoders.text_image import IMAGE_SUFFIX, reads_both, spread
 from beekit.encoders.tokens import ItemTokens
 from beekit.errors import EncoderError
 
@@ -113,7 +113,7 @@ class ItemPairs:
             for key, value in self.pixels.distinct_features(pictures[pictures >= 0]).items():
                 if isinstance(value, torch.Tensor):
                     value = spread(value, present)
-                features[f"{IMAGE_PREFIX}{key}"] = value
+                features[f"{key}{IMAGE_SUFFIX}"] = value
         return features
 
     def mini_batches(self, tokens: int) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from beekit.modules import NAMESPACE
 
 FUSIONS = ("mean", "concat", "gated")
 
-# Before the names of what the image side reads, so that the two sides' features fit into one dict.
-IMAGE_PREFIX = "image_"
+# After the names of what the image side reads, so that the two sides' features fit into one dict.
+# Trainers tell the columns of a batch by how names end, so `pixel_values` must not be the end.
+IMAGE_SUFFIX = "_of_image"
 _WEIGHTS = "text_image.safetensors"
 
 
@@ -131,7 +132,7 @@ class TextImage(InputModule):  # type: ignore[misc]
             for key, value in self.image.preprocess(shown).items():
                 if isinstance(value, Tensor):
                     value = spread(value, features["has_image"])
-                features[f"{IMAGE_PREFIX}{key}"] = value
+                features[f"{key}{IMAGE_SUFFIX}"] = value
         return features
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -141,7 +142,7 @@ class TextImage(InputModule):  # type: ignore[misc]
         t = _embedded(self.text, {k: v for k, v in own.items() if not _of_image(k)}, has_text)
         i = _embedded(
             self.image,
-            {k.removeprefix(IMAGE_PREFIX): v for k, v in own.items() if _of_image(k)},
+            {k.removesuffix(IMAGE_SUFFIX): v for k, v in own.items() if _of_image(k)},
             has_image,
         )
         if self.fusion == "gated":
@@ -282,7 +283,7 @@ def _rotation(inside: int, outside: int, generator: torch.Generator) -> nn.Linea
 
 
 def _of_image(key: str) -> bool:
-    return key.startswith(IMAGE_PREFIX)
+    return key.endswith(IMAGE_SUFFIX)
 
 
 def _of_side(key: str) -> bool:

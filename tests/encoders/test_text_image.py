@@ -114,7 +114,7 @@ def test_pixels_are_never_cut_as_if_they_were_tokens(fused, column, tmp_path):
     pixels = ItemPixels(fused[0].image, column(PICTURES[:2]), tmp_path / "cache", workers=0)
     made = features(ItemPairs(fused, ["toner", ""], pixels), np.arange(2))
     piece = gradcache._create_minibatch(made, 1, 2)  # two tokens where the longest has three
-    assert piece["image_pixel_values"].shape[1] == 3
+    assert piece["pixel_values_of_image"].shape[1] == 3
 
 
 def test_items_without_both_are_refused(fused, column, tmp_path):
