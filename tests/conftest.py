@@ -53,6 +53,24 @@ def encoder(encoder_folder):
 
 
 @pytest.fixture
+def clip():
+    """A CLIP of one layer and 16 shared dimensions, of open_clip's parts."""
+    from sentence_transformers import SentenceTransformer
+
+    from beekit.encoders.open_clip import OpenCLIP
+
+    tower = {"width": 16, "layers": 1}
+    module = OpenCLIP.from_config(
+        {
+            "embed_dim": 16,
+            "vision_cfg": {**tower, "image_size": 16, "head_width": 8, "patch_size": 4},
+            "text_cfg": {**tower, "context_length": 16, "heads": 2},
+        }
+    )
+    return SentenceTransformer(modules=[module], device="cpu")
+
+
+@pytest.fixture
 def random_matrix():
     """A function for random binary (users, items) CSR matrices."""
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beekit.data import ids
-from beekit.data.images import ImageColumn
+from beekit.data.image_column import ImageColumn
 from beekit.data.template import render
 from beekit.errors import DataError
 

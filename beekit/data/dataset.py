@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from beekit.data import ids
 from beekit.data.catalog import Catalog
-from beekit.data.images import ImageColumn
+from beekit.data.image_column import ImageColumn
 from beekit.data.interactions import Interactions, require_policy
 from beekit.data.tables import id_column, number_column, read_table
 from beekit.data.template import render
@@ -95,9 +95,8 @@ class Dataset:
         )
         fields = items.drop_columns("item_id")
         template = text if image is not None else _text_template(text, items)
-        catalog = Catalog(
-            ids.to_numpy(catalog_ids), fields, template, _image_column(image, fields, folder)
-        )
+        images = None if image is None else ImageColumn.of(fields, image, folder)
+        catalog = Catalog(ids.to_numpy(catalog_ids), fields, template, images)
         users = id_column(events, "user_id", "interactions")
         values, timestamps = (
             number_column(events, name, "interactions") if name in events.column_names else None
@@ -155,13 +154,13 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over ids, interactions and texts: what a result was computed on."""
+        """SHA-256 over ids, interactions, texts and pictures: what a result was computed on."""
         order = np.argsort(self.catalog.item_ids, kind="stable")
         texts = [] if self.catalog.text is None else self.catalog.texts
         ordered = pa.array([texts[i] for i in order] if texts else [], pa.large_string())
         parts = [self.interactions.fingerprint()]
         if self.catalog.images is not None:
-            parts.append(self.catalog.images.digest(order))
+            parts += [self.catalog.images.digests[item] for item in order]
         return ids.digest(ordered, pa.array(parts))
 
 
@@ -170,18 +169,6 @@ def _same_kind(catalog_ids: pa.Array, event_items: pa.Array) -> tuple[pa.Array, 
     if catalog_ids.type == event_items.type:
         return catalog_ids, event_items
     return catalog_ids.cast(pa.large_string()), event_items.cast(pa.large_string())
-
-
-def _image_column(image: str | None, fields: pa.Table, folder: Path) -> ImageColumn | None:
-    if image is None:
-        return None
-    if image not in fields.column_names:
-        raise DataError(
-            f"no column {image!r} in the items table",
-            expected=f"one of {', '.join(fields.column_names)}",
-            remedy="Name the column that holds the pictures.",
-        )
-    return ImageColumn(fields.column(image), folder / "images", image)
 
 
 def _text_template(text: str | None, items: pa.Table) -> str | None:

@@ -1,15 +1,10 @@
-"""Pictures of items: where they lie, and what comes out when one is opened."""
+"""What comes out when the picture of an item is opened."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import warnings
-from dataclasses import dataclass, replace
-from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from beekit.errors import DataError
@@ -39,71 +34,6 @@ class UnusableImageError(DataError):
             remedy="Replace the file, or set missing_image=drop to leave such items out.",
         )
         self.kind = kind
-
-
-@dataclass(frozen=True)
-class ImageColumn:
-    """Where the picture of each item is; nothing is read before it is asked for.
-
-    Attributes:
-        references: (items,) paths relative to `folder`, or structs of `bytes` and `path` as the
-            `datasets` library keeps images; null where an item has none.
-        folder: what paths are relative to.
-        name: of the column.
-    """
-
-    references: pa.ChunkedArray
-    folder: Path
-    name: str = "image"
-
-    def __post_init__(self) -> None:
-        kind = self.references.type
-        embedded = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
-        if not (embedded or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise DataError(
-                f"an image column of type {kind}",
-                expected="paths below images/, or structs of bytes and path",
-                remedy="Name the column that holds the pictures.",
-            )
-
-    def __len__(self) -> int:
-        return len(self.references)
-
-    def take(self, keep: np.ndarray) -> ImageColumn:
-        """The pictures of the items where `keep` (bool, items) holds."""
-        return replace(self, references=self.references.filter(pa.array(keep)))
-
-    def digest(self, order: np.ndarray) -> str:
-        """SHA-256 over paths and embedded bytes in that order; what a file holds does not enter."""
-        total = hashlib.sha256()
-        for item in order.tolist():
-            total.update(repr(self.references[item].as_py()).encode())
-        return total.hexdigest()
-
-    def read(self, item_index: int) -> bytes:
-        """The file of an item's picture.
-
-        Raises:
-            UnusableImageError: it has none, or an empty one.
-        """
-        reference = self.references[item_index].as_py()
-        if isinstance(reference, dict):
-            data, reference = reference.get("bytes"), reference.get("path")
-            if data is not None:
-                return _not_empty(data, f"the embedded picture of item {item_index}")
-        if not reference:
-            raise UnusableImageError(MISSING, f"no picture for item {item_index}")
-        root = self.folder.resolve()
-        path = (root / reference).resolve()
-        if not path.is_relative_to(root) or not path.is_file():
-            raise UnusableImageError(MISSING, f"no file {reference} in {self.folder}")
-        return _not_empty(path.read_bytes(), str(path))
-
-
-def _not_empty(data: bytes, name: str) -> bytes:
-    if not data:
-        raise UnusableImageError(EMPTY, f"{name} is empty")
-    return data
 
 
 def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, list[str]]:

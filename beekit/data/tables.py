@@ -51,6 +51,8 @@ def read_table(folder: str | Path, stem: str, *, id_columns: tuple[str, ...]) ->
 def read_file(path: str | Path, *, id_columns: tuple[str, ...]) -> pa.Table:
     """Read a Parquet or, by its name, CSV file that has the id columns given.
 
+    Pictures embedded in Parquet stay there: of structs of `bytes` and `path` only the path is read.
+
     Raises:
         DataError: no such file, not what its name says, a missing id column, a repeated column
             name, or no rows.
@@ -160,13 +162,24 @@ def _one_array(column: pa.ChunkedArray) -> pa.Array:
 
 def _read_parquet(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            return file.read(columns=_without_pictures(file.schema_arrow))
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{path} cannot be read as Parquet ({str(error).splitlines()[0]})",
             expected="a Parquet file",
             remedy="Write it again, or name it .csv if it is one.",
         ) from error
+
+
+def _without_pictures(schema: pa.Schema) -> list[str]:
+    """The columns to read: of embedded pictures their paths alone, however small the catalog."""
+    return [
+        f"{field.name}.path"
+        if pa.types.is_struct(field.type) and {"bytes", "path"} <= {f.name for f in field.type}
+        else field.name
+        for field in schema
+    ]
 
 
 def _read_csv(path: Path) -> pa.Table:

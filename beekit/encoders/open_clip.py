@@ -227,8 +227,10 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """The features and `sentence_embedding` (inputs, dims), not normalised."""
         if "pixel_values" in features:
-            pixels = features["pixel_values"]
             model: Any = self.model
+            # As transformers' vision models do, pixels take the precision of the weights.
+            precision = next(model.visual.parameters()).dtype
+            pixels = features["pixel_values"].to(precision)
             features["sentence_embedding"] = model.encode_image(pixels, normalize=False)
         else:
             ids, mask = features["input_ids"], features["attention_mask"]

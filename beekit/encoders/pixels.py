@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as MapDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from tqdm.auto import tqdm
 
-from beekit.data.images import ImageColumn, UnusableImageError, open_image
+from beekit.data.image_column import ImageColumn
+from beekit.data.images import UnusableImageError, open_image
 from beekit.encoders.pixel_scale import PixelScale, preprocessed
 from beekit.files import replacing_folder
 
@@ -60,7 +60,7 @@ class ItemPixels:
         workers: int | None = None,
     ) -> None:
         scale = PixelScale.of(encoder)
-        digests = [_digest(images, index) for index in range(len(images))]
+        digests = images.digests
         distinct = sorted({digest for digest in digests if not digest.startswith("-")})
         first = {digest: index for index, digest in reversed(list(enumerate(digests)))}
         key = hashlib.sha256("\n".join([scale.signature, *distinct]).encode()).hexdigest()[:32]
@@ -125,36 +125,31 @@ class ItemPixels:
         return {"mini_batch_size": max(1, tokens // self.scale.tokens)}
 
 
-def _digest(images: ImageColumn, index: int) -> str:
-    """SHA-256 of an item's picture, or "-" and the reason that there is none."""
-    try:
-        return hashlib.sha256(images.read(index)).hexdigest()
-    except UnusableImageError as error:
-        return f"-{error.kind}"
-
-
-class _Decoding(MapDataset):
-    """Reads and preprocesses pictures, in worker processes."""
+class _Decoding(IterableDataset):
+    """Reads and preprocesses pictures, each worker process its share of them."""
 
     def __init__(
         self,
         encoder: SentenceTransformer,
         images: ImageColumn,
-        sources: Sequence[int],
+        sources: np.ndarray,
         scale: PixelScale,
     ) -> None:
         self.encoder, self.images, self.sources, self.scale = encoder, images, sources, scale
 
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    def __getitem__(self, place: int) -> tuple[str, list[str], np.ndarray | None]:
-        """Reason against it, what was done to it, its pixels."""
-        try:
-            picture, done = open_image(self.images.read(self.sources[place]))
-        except UnusableImageError as error:
-            return error.kind, [], None
-        return "", done, self.scale.encode(preprocessed(self.encoder, [picture]))[0]
+    def __iter__(self) -> Iterator[tuple[int, str, list[str], np.ndarray | None]]:
+        """Item index, reason against its picture, what was done to it, its pixels."""
+        worker = get_worker_info()
+        share = self.sources if worker is None else self.sources[worker.id :: worker.num_workers]
+        for index, data in self.images.stream(share):
+            try:
+                if isinstance(data, UnusableImageError):
+                    raise data
+                picture, done = open_image(data)
+            except UnusableImageError as error:
+                yield index, error.kind, [], None
+                continue
+            yield index, "", done, self.scale.encode(preprocessed(self.encoder, [picture]))[0]
 
 
 def _write(
@@ -168,13 +163,17 @@ def _write(
     """Decode and preprocess pictures into a cache folder, whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     processes = min(os.cpu_count() or 1, len(sources)) if workers is None else workers
+    # In the order of the catalog, in which embedded pictures are read.
+    ascending = np.sort(np.asarray(sources, dtype=np.int64))
+    places = {item: place for place, item in enumerate(sources)}
     loader = DataLoader(
-        _Decoding(encoder, images, sources, scale),
+        _Decoding(encoder, images, ascending, scale),
         batch_size=None,
         num_workers=processes,
         prefetch_factor=8 if processes else None,
     )
-    unusable, converted = [], []
+    unusable: list[str] = [""] * len(sources)
+    converted: list[list[str]] = [[] for _ in sources]
     with replacing_folder(folder) as staging:
         pixels = np.lib.format.open_memmap(
             staging / "pixels.npy",
@@ -182,11 +181,10 @@ def _write(
             dtype=scale.dtype,
             shape=(len(sources), *scale.shape),
         )
-        for place, (reason, done, values) in enumerate(
-            tqdm(loader, desc="read pictures", unit="item", disable=None)
-        ):
-            unusable.append(reason)
-            converted.append(done)
+        bar = tqdm(loader, total=len(sources), desc="read pictures", unit="item", disable=None)
+        for item, reason, done, values in bar:
+            place = places[item]
+            unusable[place], converted[place] = reason, done
             if values is not None:
                 pixels[place] = values
         pixels.flush()

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from beekit.data import Catalog
@@ -30,15 +31,15 @@ def write_thumbnails(
         return
     shown = {item["item_id"] for item in neighbours}
     shown |= {near["item_id"] for item in neighbours for near in item["before"] + item["after"]}
+    ids = list(map(str, catalog.item_ids.tolist()))
+    indices = np.flatnonzero([item_id in shown for item_id in ids])
     made = {}
-    for index, item_id in enumerate(map(str, catalog.item_ids.tolist())):
-        if item_id not in shown:
-            continue
+    for index, data in catalog.images.stream(indices):
         try:
-            picture, _ = open_image(catalog.images.read(index))
-        except UnusableImageError:  # known by its text alone
-            continue
-        made[item_id] = _data_uri(picture)
+            if not isinstance(data, UnusableImageError):
+                made[ids[index]] = _data_uri(open_image(data)[0])
+        except UnusableImageError:
+            continue  # known by its text alone
     write_json(folder.thumbnails, made)
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
 
 from beekit.data import images
-from beekit.data.images import ImageColumn, UnusableImageError, open_image
-from beekit.errors import DataError
+from beekit.data.images import UnusableImageError, open_image
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -100,31 +98,3 @@ def test_a_picture_over_the_limit_is_refused_before_it_is_decoded(picture):
     with pytest.raises(UnusableImageError) as caught:
         open_image(encoded(Image.new("1", (32_000, 32_000)), "PNG"))
     assert caught.value.kind == images.TOO_LARGE
-
-
-def test_a_column_reads_files_and_embedded_bytes(tmp_path, picture):
-    data = encoded(picture, "PNG")
-    (tmp_path / "a.png").write_bytes(data)
-    (tmp_path / "empty.png").touch()
-    paths = ImageColumn(pa.chunked_array([["a.png", None], ["empty.png", "b.png"]]), tmp_path)
-    structs = [{"bytes": data, "path": None}, {"bytes": None, "path": "a.png"}, None]
-    embedded = ImageColumn(pa.chunked_array([structs]), tmp_path)
-    assert paths.read(0) == embedded.read(0) == embedded.read(1) == data
-    wrong = [(paths, 1, "missing"), (paths, 2, "empty"), (paths, 3, "missing")]
-    for column, index, kind in [*wrong, (embedded, 2, "missing")]:
-        with pytest.raises(UnusableImageError) as caught:
-            column.read(index)
-        assert caught.value.kind == kind
-
-
-def test_a_path_out_of_the_folder_is_not_followed(tmp_path, picture):
-    (tmp_path / "secret.png").write_bytes(encoded(picture, "PNG"))
-    (tmp_path / "images").mkdir()
-    column = ImageColumn(pa.chunked_array([["../secret.png"]]), tmp_path / "images")
-    with pytest.raises(UnusableImageError):
-        column.read(0)
-
-
-def test_a_column_of_numbers_is_refused(tmp_path):
-    with pytest.raises(DataError, match="int64"):
-        ImageColumn(pa.chunked_array([[1, 2]]), tmp_path)

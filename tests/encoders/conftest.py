@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
+from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
 from sentence_transformers import SentenceTransformer
 
-from beekit.data.images import ImageColumn
+from beekit.data.image_column import ImageColumn
+from beekit.data.tables import read_table
 
 
 @pytest.fixture(scope="session")
@@ -42,17 +43,6 @@ def vit(vit_folder):
     return SentenceTransformer(str(vit_folder), device="cpu")
 
 
-def drawn(seed: int, size: tuple[int, int] = (20, 30)) -> Image.Image:
-    generator = np.random.default_rng(seed)
-    return Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8))
-
-
-def as_png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 @pytest.fixture
 def column(tmp_path):
     """A function for image columns with embedded bytes; None is a missing picture."""
@@ -60,33 +50,8 @@ def column(tmp_path):
     def make(files: list[bytes | None]) -> ImageColumn:
         rows = [None if data is None else {"bytes": data, "path": None} for data in files]
         kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-        return ImageColumn(pa.chunked_array([pa.array(rows, kind)]), tmp_path)
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        pq.write_table(pa.table({"image": pa.array(rows, kind)}), folder / "items.parquet")
+        return ImageColumn.of(read_table(folder, "items", id_columns=()), "image", folder)
 
     return make
-
-
-@pytest.fixture
-def clip():
-    """A CLIP of one layer and 16 shared dimensions, from open_clip's own parts."""
-    from beekit.encoders.open_clip import OpenCLIP
-
-    module = OpenCLIP.from_config(
-        {
-            "embed_dim": 16,
-            "vision_cfg": {
-                "image_size": 16,
-                "layers": 1,
-                "width": 16,
-                "head_width": 8,
-                "patch_size": 4,
-            },
-            "text_cfg": {
-                "context_length": 16,
-                "vocab_size": 49408,
-                "width": 16,
-                "heads": 2,
-                "layers": 1,
-            },
-        }
-    )
-    return SentenceTransformer(modules=[module], device="cpu")

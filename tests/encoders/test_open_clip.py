@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 
 import beekit
 from beekit import embed_items, load_encoder
-from beekit.data.images import ImageColumn
+from beekit.data.image_column import ImageColumn
 from beekit.encoders import ItemPixels, ItemTokens
 from beekit.encoders.inputs import features, sizes
 from beekit.encoders.open_clip import OpenCLIP

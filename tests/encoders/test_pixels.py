@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_pictures import as_png, drawn
 
 from beekit import embed_items
 from beekit.data import images
 from beekit.encoders import ItemPixels, pixels
 from beekit.encoders.inputs import features, sizes
 from beekit.errors import EncoderError
-from tests.encoders.conftest import as_png, drawn
 
 FILES = [as_png(drawn(0)), as_png(drawn(1, (9, 40))), as_png(drawn(0)), as_png(drawn(2, (50, 17)))]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
+from tiny_pictures import as_png, drawn
 from torch.nn import functional
 
 from beekit import embed_items, load_encoder
@@ -16,7 +18,6 @@ from beekit.encoders import ItemPairs, ItemPixels, fuse
 from beekit.encoders.inputs import features, sizes
 from beekit.encoders.text_image import FUSIONS, reads_both
 from beekit.errors import EncoderError
-from tests.encoders.conftest import as_png, drawn
 
 TEXTS = ["basic toner", "", "deluxe laser printer prints documents", "toner"]
 PICTURES = [as_png(drawn(0)), as_png(drawn(1)), None, as_png(drawn(0))]
@@ -141,11 +142,12 @@ def test_saved_and_loaded_in_a_fresh_process_it_is_the_same(fused, tmp_path):
     folder = tmp_path / "model"
     fused.save(str(folder))
     np.save(tmp_path / "before.npy", fused.encode(INPUTS))
+    (tmp_path / "inputs").write_bytes(pickle.dumps(INPUTS))
     code = f"""
-import numpy as np, beekit
+import pickle, pathlib, numpy as np, beekit
 from sentence_transformers import SentenceTransformer
-from tests.encoders.test_text_image import INPUTS
-found = SentenceTransformer({str(folder)!r}, device="cpu").encode(INPUTS)
+inputs = pickle.loads(pathlib.Path({str(tmp_path / "inputs")!r}).read_bytes())
+found = SentenceTransformer({str(folder)!r}, device="cpu").encode(inputs)
 assert np.array_equal(found, np.load({str(tmp_path / "before.npy")!r}))
 """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,13 +7,14 @@ import contextlib
 import numpy as np
 import pytest
 import torch
+from one_pass import both_ways, gradients, relative_error, trainer_for
 from sentence_transformers.base.losses import gradcache
 from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
 from torch.nn import functional
 
 from beekit.encoders import ItemTokens
 from beekit.encoders.inputs import features
-from beekit.training import BeeFormerTrainer, BeeFormerTrainingArguments, ELSALoss, elsa_loss
+from beekit.training import ELSALoss, elsa_loss
 
 
 class Linear(torch.nn.Module):
@@ -118,52 +119,6 @@ def test_labels_of_another_width_are_refused():
     F, model, X = random_case()
     with pytest.raises(ValueError, match=r"expected \(users, 13\)"):
         ELSALoss(model)([{"features": F}], X[:, :-1])
-
-
-def trainer_for(encoder, dataset, tmp_path, **arguments) -> BeeFormerTrainer:
-    args = BeeFormerTrainingArguments(
-        output_dir=str(tmp_path),
-        users_per_step=40,
-        items_per_step=60,
-        max_steps=1,
-        disable_tqdm=True,
-        **arguments,
-    )
-    tokens = ItemTokens(encoder, dataset.catalog.texts)
-    return BeeFormerTrainer(encoder, args, interactions=dataset.interactions.matrix, items=tokens)
-
-
-def gradients(encoder) -> torch.Tensor:
-    taken = [p.grad.flatten() for p in encoder.parameters() if p.grad is not None]
-    encoder.zero_grad()
-    return torch.cat(taken)
-
-
-def both_ways(encoder, dataset, tmp_path, **arguments) -> tuple[torch.Tensor, torch.Tensor]:
-    """The gradient of one step through the Trainer, and by one-pass autograd, same masks."""
-    trainer = trainer_for(encoder, dataset, tmp_path, **arguments)
-    batch = next(iter(trainer.get_train_dataloader()))
-    encoder.train()
-    torch.manual_seed(3)
-    trainer.compute_loss(encoder, dict(batch)).backward()
-    two_passes = gradients(encoder)
-
-    encoder.train(arguments["dropout"])
-    torch.manual_seed(3)
-    (features,), labels = trainer.collect_features(dict(batch))
-    loss = trainer.loss
-    ranges = gradcache._minibatch_ranges(features, loss.mini_batch_size, loss.mini_batch_num_tokens)
-    embeddings = [
-        encoder(gradcache._create_minibatch(features, begin, end))["sentence_embedding"]
-        for begin, end in ranges
-    ]
-    A = functional.normalize(torch.cat(embeddings), dim=-1)
-    elsa_loss(A, labels.to(A.dtype)).mean().backward()
-    return two_passes, gradients(encoder)
-
-
-def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
-    return float((found - expected).norm() / expected.norm())
 
 
 @pytest.mark.parametrize("mini_batch_tokens", [1, 150, 400, 10**6])

@@ -1,0 +1,151 @@
+"""Where the pictures of a catalog lie: as files, or inside the items table itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from beekit.data.images import EMPTY, MISSING, UnusableImageError
+from beekit.errors import DataError
+
+# Rows of a Parquet file read at once: a few MB of pictures.
+_ROWS = 64
+
+
+@dataclass(frozen=True)
+class ImageColumn:
+    """The picture of each item; files are read when they are asked for, a few at a time.
+
+    Attributes:
+        paths: (items,) relative to `folder`; null where an item has none, or an embedded picture.
+        folder: what paths are relative to.
+        name: of the column.
+        table: Parquet file whose column holds structs of `bytes` and `path`, as the `datasets`
+            library keeps images; None where there are only paths.
+        rows: (items,) rows of the items in that file.
+    """
+
+    paths: pa.ChunkedArray
+    folder: Path
+    name: str = "image"
+    table: Path | None = None
+    rows: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, fields: pa.Table, name: str, folder: Path) -> ImageColumn:
+        """The column of an items table as `read_table` leaves it.
+
+        Args:
+            fields: one row an item.
+            name: of the column with the pictures.
+            folder: of the dataset.
+
+        Raises:
+            DataError: no such column, or one of another kind.
+        """
+        if name not in fields.column_names:
+            raise DataError(
+                f"no column {name!r} in the items table",
+                expected=f"one of {', '.join(fields.column_names)}",
+                remedy="Name the column that holds the pictures.",
+            )
+        column = fields.column(name)
+        if pa.types.is_struct(column.type) and column.type.get_field_index("path") >= 0:
+            rows = np.arange(len(column))
+            path = pc.struct_field(column, "path")
+            return cls(path, folder / "images", name, folder / "items.parquet", rows)
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            raise DataError(
+                f"column {name!r} of the items has type {column.type}",
+                expected="paths below images/, or structs of bytes and path",
+                remedy="Name the column that holds the pictures.",
+            )
+        return cls(column, folder / "images", name)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, keep: np.ndarray) -> ImageColumn:
+        """The pictures of the items where `keep` (bool, items) holds."""
+        rows = None if self.rows is None else self.rows[keep]
+        return replace(self, paths=self.paths.filter(pa.array(keep)), rows=rows)
+
+    @cached_property
+    def digests(self) -> list[str]:
+        """(items,) SHA-256 of each picture's file; "-" and the reason where there is none."""
+        return [
+            f"-{data.kind}"
+            if isinstance(data, UnusableImageError)
+            else hashlib.sha256(data).hexdigest()
+            for _, data in self.stream(np.arange(len(self)))
+        ]
+
+    def read(self, item_index: int) -> bytes:
+        """The file of an item's picture.
+
+        Raises:
+            UnusableImageError: it has none, or an empty one.
+        """
+        ((_, data),) = self.stream(np.array([item_index]))
+        if isinstance(data, UnusableImageError):
+            raise data
+        return data
+
+    def stream(self, item_indices: np.ndarray) -> Iterator[tuple[int, bytes | UnusableImageError]]:
+        """Items and the files of their pictures, or why there is none, a few in memory at a time.
+
+        Args:
+            item_indices: ascending.
+        """
+        embedded = self._embedded(item_indices)
+        for index, path in zip(
+            item_indices.tolist(), self.paths.take(pa.array(item_indices)).to_pylist(), strict=True
+        ):
+            data = next(embedded, None)
+            if data is not None:
+                yield index, data or _none(EMPTY, f"the embedded picture of item {index}")
+            else:
+                yield index, self._file(index, path)
+
+    def _embedded(self, item_indices: np.ndarray) -> Iterator[bytes | None]:
+        """The bytes that the items table holds for these items."""
+        if self.table is None or self.rows is None:
+            return
+        wanted = self.rows[item_indices]
+        with pq.ParquetFile(self.table, buffer_size=2**20) as file:
+            column = f"{self.name}.bytes"
+            kept = file.schema_arrow.field(self.name).type
+            if kept.get_field_index("bytes") < 0:
+                return
+            sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+            ends = np.cumsum(sizes)
+            groups = np.unique(np.searchsorted(ends, wanted, side="right"))
+            for group in groups.tolist():
+                begin = int(ends[group]) - sizes[group]
+                for batch in file.iter_batches(_ROWS, row_groups=[group], columns=[column]):
+                    inside = wanted[(wanted >= begin) & (wanted < begin + len(batch))] - begin
+                    if len(inside):
+                        data = pc.struct_field(batch.column(0), "bytes")
+                        yield from data.take(pa.array(inside)).to_pylist()
+                    begin += len(batch)
+
+    def _file(self, index: int, path: str | None) -> bytes | UnusableImageError:
+        if not path:
+            return _none(MISSING, f"no picture for item {index}")
+        root = self.folder.resolve()
+        file = (root / path).resolve()
+        if not file.is_relative_to(root) or not file.is_file():
+            return _none(MISSING, f"no file {path} in {self.folder}")
+        return file.read_bytes() or _none(EMPTY, str(file))
+
+
+def _none(kind: str, found: str) -> UnusableImageError:
+    return UnusableImageError(kind, f"{found} is empty" if kind == EMPTY else found)
