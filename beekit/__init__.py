@@ -13,7 +13,7 @@ from beekit import modules
 
 if TYPE_CHECKING:
     from beekit.data import Catalog, Dataset, Interactions
-    from beekit.encoders import embed_items, load_encoder
+    from beekit.encoders import ItemPairs, ItemPixels, embed_items, fuse, load_encoder
     from beekit.evaluation import HeldOutEvaluator, evaluate
     from beekit.index import ItemIndex
     from beekit.split import cold_start_split, load_split, time_split, user_split
@@ -31,7 +31,10 @@ _HOME = {
     "load_split": "split",
     "time_split": "split",
     "user_split": "split",
+    "ItemPairs": "encoders",
+    "ItemPixels": "encoders",
     "embed_items": "encoders",
+    "fuse": "encoders",
     "load_encoder": "encoders",
     "BeeFormerTrainer": "training",
     "BeeFormerTrainingArguments": "training",
@@ -50,9 +53,12 @@ __all__ = [
     "HeldOutEvaluator",
     "Interactions",
     "ItemIndex",
+    "ItemPairs",
+    "ItemPixels",
     "cold_start_split",
     "embed_items",
     "evaluate",
+    "fuse",
     "load_encoder",
     "load_split",
     "time_split",

@@ -52,7 +52,11 @@ class Config:
     """Everything a training run depends on, under the keys of its YAML file.
 
     `data` is a dataset folder, or a list for several datasets at once: folders, or mappings with a
-    folder under `data` and whatever keys of `DATASET_KEYS` are other for it than above.
+    folder under `data` and whatever keys of `DATASET_KEYS` are other for it than above. An item is
+    what `text` (a template), `image` (a column) or both say; `missing_text` and `missing_image` are
+    "error", "drop", or "keep" for items that have the other. `encoder` reads it; where it reads
+    texts only and there are pictures too, `image_encoder` reads those, and `fusion` joins them.
+    `pooling` is other than the encoder's own, `cache` keeps preprocessed pictures.
     """
 
     data: str | list
