@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 
@@ -10,11 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL import Image
+from sentence_transformers import SentenceTransformer
 
 from beekit.cli import main
 from beekit.data.images import TOO_LARGE
 from beekit.quickstart import build_image_encoder
 from beekit.run.folder import RunFolder
+from beekit.run.serve import Server
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +224,48 @@ def test_a_comparison_takes_encoders_of_text_of_pictures_and_of_both(
     assert values["both"] == pytest.approx(trained, abs=1e-9)
     assert len(values) == 3
     assert np.isfinite(list(values.values())).all()
+
+
+@pytest.mark.parametrize("part", [{"lora": 2}, {"last_layers": 1}])
+@pytest.mark.parametrize("kind", ["vit", "open_clip", "both"])
+def test_parts_of_image_encoders_train_and_load_plainly(
+    configured, encoder_folder, image_encoder_folder, clip, shop, tmp_path, part, kind
+):
+    if "lora" in part:
+        pytest.importorskip("peft", reason="needs peft, pip install 'beekit[peft]'")
+    clip.save(str(tmp_path / "clip"))
+    changes = {
+        "vit": {},
+        "open_clip": {"encoder": str(tmp_path / "clip")},
+        "both": {
+            "encoder": str(encoder_folder),
+            "image_encoder": str(image_encoder_folder),
+            "text": "{text}",
+        },
+    }[kind]
+    training = {
+        "users_per_step": 150,
+        "items_per_step": 150,
+        "max_steps": 2,
+        "learning_rate": 1e-2,
+        "disable_tqdm": True,
+        **part,
+    }
+    run = configured(training=training, **changes)
+    described = run.read_results()["training"]
+    assert 0 < described["trained_parameters"] < described["parameters"]
+    loaded = SentenceTransformer(str(run.model), device="cpu")
+    assert not [name for name, _ in loaded.named_parameters() if "lora" in name]
+    pictures = [Image.open(io.BytesIO(file)) for file in shop.pictures[:5]]
+    texts = shop.texts if kind == "both" else [None] * 5
+    inputs = [
+        {"text": text, "image": picture} if kind == "both" else picture
+        for text, picture in zip(texts, pictures, strict=False)
+    ]
+    index = Server.open(run.path).recommender
+    embedded = loaded.encode(inputs, normalize_embeddings=True)
+    np.testing.assert_allclose(embedded, index.item_vectors[:5], atol=1e-5)
+    before = SentenceTransformer(changes.get("encoder", str(image_encoder_folder)), device="cpu")
+    if kind != "both":
+        moved = loaded.encode(inputs) - before.encode(inputs)
+        assert np.abs(moved).max() > 1e-4
