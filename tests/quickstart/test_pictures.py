@@ -137,14 +137,22 @@ def test_catalog_pixels_give_the_embeddings_of_the_pictures(
     )
 
 
-def test_quickstart_on_pictures_learns_what_is_used_together(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("modality", "steps"), [("image", 190), ("text+image", 100)])
+def test_quickstart_on_pictures_learns_what_is_used_together(
+    tmp_path, monkeypatch, modality, steps
+):
     monkeypatch.setattr(job, "make_shop", lambda seed: make_shop(12, 450, seed=seed))
     monkeypatch.setenv("BEEKIT_CACHE", str(tmp_path / "elsewhere"))
-    training = {"users_per_step": 150, "items_per_step": 230, "max_steps": 190, "warmup_steps": 20}
-    recipe = job._RECIPES["image"]
+    training = {
+        "users_per_step": 150,
+        "items_per_step": 230,
+        "max_steps": steps,
+        "warmup_steps": 20,
+    }
+    recipe = job._RECIPES[modality]
     brief = replace(recipe, training={**recipe.training, **training, "disable_tqdm": True})
-    monkeypatch.setitem(job._RECIPES, "image", brief)
-    folder = job.run_quickstart(tmp_path / "run", "image")
+    monkeypatch.setitem(job._RECIPES, modality, brief)
+    folder = job.run_quickstart(tmp_path / "run", modality)
     config = folder.load_config()
     split = load_split(folder.split, load_dataset(config).interactions)
 
@@ -164,6 +172,6 @@ def test_quickstart_on_pictures_learns_what_is_used_together(tmp_path, monkeypat
 
 
 def test_quickstart_names_the_modalities_there_are(tmp_path):
-    with pytest.raises(ConfigError, match="one of text, image"):
+    with pytest.raises(ConfigError, match=r"one of text, image, text\+image"):
         job.run_quickstart(tmp_path / "run", "sound")
     assert not (tmp_path / "run").exists()
