@@ -39,7 +39,8 @@ def render_card(results: dict[str, Any]) -> str:
     template = environment.from_string(files("beekit.hub").joinpath("card.md.j2").read_text())
     training = results.get("training", {})
     if training:
-        training = {"text": None, "image": None, "max_seq_length": None, **training}
+        named = ("text", "image", "max_seq_length", "fusion", "dataset_batches")
+        training = {**dict.fromkeys(named), **training}
     header: dict[str, Any] = {
         "library_name": "sentence-transformers",
         "pipeline_tag": "sentence-similarity",

@@ -91,9 +91,9 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
     key = f"run-{number + 1}"
     training = dict(result.get("training") or {})
     curves = {curve: training.pop(curve, None) or [] for curve in _CURVES}
-    encoder = short_name(training.get("encoder", ""))
-    if encoder:
-        training["encoder"] = encoder
+    names = [key for key in ("encoder", "image_encoder") if training.get(key)]
+    training |= {key: short_name(training[key]) for key in names}
+    encoder = " + ".join(training[key] for key in names)
     dataset = result["dataset"]["name"]
     history = result.get("by_history") or {"bins": []}
     support = result.get("by_support") or {"bins": []}

@@ -12,6 +12,9 @@ from beekit.run.config import Config
 from beekit.run.folder import RunFolder
 from beekit.run.parts import Part, joint_hash
 
+# What an encoder reads of the items of a dataset.
+_CONTENT = ("text", "image")
+
 
 def finish_several(folder: RunFolder, config: Config, parts: Sequence[Part]) -> None:
     """Make each dataset's folder one that serves, and write results, report and card of them all.
@@ -28,10 +31,9 @@ def finish_several(folder: RunFolder, config: Config, parts: Sequence[Part]) -> 
     counted = ("users", "items", "catalog_items", "interactions")
     kinds = dict.fromkeys(results["split"]["kind"] for results in each)
     shared: dict[str, Any] = {
-        key: each[0][key] for key in ("environment", "note", "training") if key in each[0]
+        key: each[0][key] for key in ("environment", "note") if key in each[0]
     }
-    for content in ("text", "image"):  # those of the first, and in no way the others'
-        shared["training"].pop(content, None)
+    training = {key: v for key, v in each[0]["training"].items() if key not in _CONTENT}
     folder.write_results(
         {
             "schema": 1,
@@ -45,12 +47,20 @@ def finish_several(folder: RunFolder, config: Config, parts: Sequence[Part]) -> 
                 "hash": joint_hash([results["split"]["hash"] for results in each]),
             },
             **shared,
+            "training": training,
             "rows": [
                 {**row, "scenario": f"{results['dataset']['name']}/{row['scenario']}"}
                 for results in each
                 for row in results["rows"]
             ],
-            "datasets": [{**results["dataset"], "split": results["split"]} for results in each],
+            "datasets": [
+                {
+                    **results["dataset"],
+                    **{key: results["training"].get(key) for key in _CONTENT},
+                    "split": results["split"],
+                }
+                for results in each
+            ],
         }
     )
     write_report([part.folder.path for part in parts], folder.report)

@@ -92,6 +92,8 @@ def test_report_and_card_speak_of_both(run, tmp_path):
     assert "### shop" in card
     assert "### other" in card
     assert card.count("| fine-tuned |") == 2
+    assert "recommended from their text." in card
+    assert {dataset["text"] for dataset in run.read_results()["datasets"]} == {"{text}"}
 
 
 def test_an_unfinished_run_goes_on_and_ends_the_same(run, configured, tmp_path):
