@@ -25,6 +25,7 @@ from beekit.files import replacing_folder
 
 logger = logging.getLogger(__name__)
 
+# Of what a cache holds and of how pictures are opened: another one, and they are decoded anew.
 _SCHEMA = 1
 
 
@@ -63,7 +64,8 @@ class ItemPixels:
         digests = images.digests
         distinct = sorted({digest for digest in digests if not digest.startswith("-")})
         first = {digest: index for index, digest in reversed(list(enumerate(digests)))}
-        key = hashlib.sha256("\n".join([scale.signature, *distinct]).encode()).hexdigest()[:32]
+        named = "\n".join([str(_SCHEMA), scale.signature, *distinct])
+        key = hashlib.sha256(named.encode()).hexdigest()[:32]
         folder = Path(cache) / key
         if not (folder / "pixels.json").is_file():
             sources = [first[digest] for digest in distinct]

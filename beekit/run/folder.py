@@ -86,6 +86,20 @@ class RunFolder:
         """The results on one dataset of several that a run has."""
         return RunFolder(self.path / "datasets" / name)
 
+    def require_one_dataset(self) -> None:
+        """Refuse the folder of a run on several datasets, whose items are in folders of their own.
+
+        Raises:
+            RunError: so.
+        """
+        several = sorted(self.path.glob("datasets/*/index"))
+        if several:
+            raise RunError(
+                f"{self.path} holds a run on several datasets",
+                expected="one of them",
+                remedy=f"Name {' or '.join(str(index.parent) for index in several)}.",
+            )
+
     def parts(self) -> list[RunFolder]:
         """The folders of a finished run's datasets: this one alone, or one for each of several."""
         several = self.read_results().get("datasets", [])

@@ -84,6 +84,12 @@ def test_each_dataset_s_folder_serves(run, capsys):
         assert json.loads(capsys.readouterr().out) == before
 
 
+def test_the_run_itself_names_the_folders_that_serve(run, capsys):
+    for command in (["recommend", str(run.path), "--history", "1"], ["index", str(run.path)]):
+        assert main(command) == 2
+        assert str(run.dataset("other").path) in capsys.readouterr().err
+
+
 def test_report_and_card_speak_of_both(run, tmp_path):
     assert run.report.read_text().count('<section class="run"') == 2
     assert main(["report", str(run.path), "--out", str(tmp_path / "again.html")]) == 0
