@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 
@@ -25,6 +26,25 @@ def replacing_folder(folder: str | Path) -> Iterator[Path]:
         folder.rename(retired)
     staging.rename(folder)
     shutil.rmtree(retired, ignore_errors=True)
+
+
+@contextmanager
+def sharing_folder(folder: str | Path) -> Iterator[Path]:
+    """A fresh folder to write into, which becomes `folder` when the block succeeds.
+
+    For what several processes may make at once, and all alike: the first to finish stays.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".", suffix=".partial", dir=folder.parent) as staging:
+        inside = Path(staging) / folder.name
+        inside.mkdir()
+        yield inside
+        try:
+            inside.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # another process has not made it either
+                raise
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -116,7 +116,7 @@ class Dataset:
             )
         kept = _has_text(catalog, missing_text)
         if leave_out is not None:
-            kept &= ~np.isin(catalog.item_ids, leave_out)
+            kept[ids.positions(ids.as_ids(leave_out), catalog.item_ids)] = False
         keep = np.ones(len(event_items), dtype=bool)
         if unknown_items == "drop":
             keep &= ids.positions(event_items, catalog.item_ids) >= 0

@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from beekit.data.images import EMPTY, MISSING, UnusableImageError
+from beekit.data.images import EMPTY, MISSING, UNREADABLE, UnusableImageError
 from beekit.errors import DataError
 
 # Rows of a Parquet file read at once: a few MB of pictures.
@@ -58,6 +58,10 @@ class ImageColumn:
                 remedy="Name the column that holds the pictures.",
             )
         column = fields.column(name)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        elif pa.types.is_null(column.type):
+            column = column.cast(pa.string())
         if pa.types.is_struct(column.type) and column.type.get_field_index("path") >= 0:
             rows = np.arange(len(column))
             path = pc.struct_field(column, "path")
@@ -140,11 +144,18 @@ class ImageColumn:
     def _file(self, index: int, path: str | None) -> bytes | UnusableImageError:
         if not path:
             return _none(MISSING, f"no picture for item {index}")
-        root = self.folder.resolve()
-        file = (root / path).resolve()
-        if not file.is_relative_to(root) or not file.is_file():
-            return _none(MISSING, f"no file {path} in {self.folder}")
-        return file.read_bytes() or _none(EMPTY, str(file))
+        # Links below the folder are followed, as snapshots of the Hub consist of them; a path that
+        # climbs out of it is not.
+        inside = PurePath(path)
+        if inside.is_absolute() or ".." in inside.parts:
+            return _none(MISSING, f"the path {path}, which is not below {self.folder},")
+        file = self.folder / inside
+        try:
+            if not file.is_file():
+                return _none(MISSING, f"no file {path} in {self.folder}")
+            return file.read_bytes() or _none(EMPTY, str(file))
+        except (OSError, ValueError) as error:
+            return _none(UNREADABLE, f"{path!r} ({error})")
 
 
 def _none(kind: str, found: str) -> UnusableImageError:

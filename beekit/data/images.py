@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import warnings
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageOps
 
 from beekit.errors import DataError
 
@@ -14,14 +15,21 @@ MISSING = "missing"
 EMPTY = "empty"
 BROKEN = "broken or cut off"
 TOO_LARGE = "too large"
+TOO_NARROW = "too narrow"
+UNREADABLE = "unreadable"
+NO_SCALE = "without a known brightness scale"
 # What is done to a picture so that it can be used, as counted in warnings.
-ANIMATED = "animated: first frame taken"
+ANIMATED = "of several frames: first one taken"
 CMYK = "CMYK turned into RGB"
 DEEP = "more than 8 bits a channel scaled to 8"
 SEE_THROUGH = "transparent: laid on white"
 
 # A picture of 100 million pixels takes 300 MB once open.
 MAX_PIXELS = 100_000_000
+# Preprocessing that scales the short side up makes the long one as much longer.
+MAX_RATIO = 100
+# The brightest of 16 bits.
+_DEEPEST = 65535
 
 
 class UnusableImageError(DataError):
@@ -44,30 +52,43 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, 
         max_pixels: larger ones are refused before they are decoded.
 
     Returns:
-        the picture, and those of ANIMATED, CMYK, DEEP and SEE_THROUGH that apply.
+        the picture, and those of ANIMATED, CMYK, DEEP and SEE_THROUGH that apply. Colours of 16
+        bits a channel are 8 as soon as Pillow has read them, and not among these.
 
     Raises:
-        UnusableImageError: BROKEN or TOO_LARGE.
+        UnusableImageError: BROKEN, TOO_LARGE, TOO_NARROW or NO_SCALE.
     """
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large pictures; the limit here is our own.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of large pictures and odd files; the limits here are our own.
+            warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
-        if image.width * image.height > max_pixels:
-            raise UnusableImageError(
-                TOO_LARGE, f"a picture of {image.width:,} x {image.height:,} pixels"
-            )
-        done = []
-        if getattr(image, "n_frames", 1) > 1:
-            image.seek(0)
-            done.append(ANIMATED)
-        image.load()
+            _require_size(image, max_pixels)
+            done = []
+            # Photos of phones carry a preview as a second frame.
+            if getattr(image, "is_animated", False) and image.format != "MPO":
+                image.seek(0)
+                done.append(ANIMATED)
+            image.load()
+            return _as_rgb(ImageOps.exif_transpose(image), done), done
+    except UnusableImageError:
+        raise
     except Image.DecompressionBombError as error:
         raise UnusableImageError(TOO_LARGE, f"a picture too large to open ({error})") from error
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, EOFError) as error:
+    except Exception as error:
         raise UnusableImageError(BROKEN, f"a picture that cannot be read ({error})") from error
-    return _as_rgb(ImageOps.exif_transpose(image), done), done
+
+
+def _require_size(image: Image.Image, max_pixels: int) -> None:
+    short, long = sorted(image.size)
+    if short * long > max_pixels:
+        raise UnusableImageError(
+            TOO_LARGE, f"a picture of {image.width:,} x {image.height:,} pixels"
+        )
+    if long > MAX_RATIO * short:
+        raise UnusableImageError(
+            TOO_NARROW, f"a picture of {image.width:,} x {image.height:,} pixels"
+        )
 
 
 def _as_rgb(image: Image.Image, done: list[str]) -> Image.Image:
@@ -75,9 +96,11 @@ def _as_rgb(image: Image.Image, done: list[str]) -> Image.Image:
     if image.mode == "CMYK":
         done.append(CMYK)
     elif image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        if image.mode == "F" or values.min() < 0 or values.max() > _DEEPEST:
+            raise UnusableImageError(NO_SCALE, f"a picture of mode {image.mode}")
         done.append(DEEP)
-        top = 255 if image.mode == "F" else 65535
-        image = image.convert("F").point(lambda value: value * (255 / top)).convert("L")
+        image = Image.fromarray((values * (255 / _DEEPEST)).round().astype(np.uint8))
     elif image.has_transparency_data:
         layer = image.convert("RGBA")
         if layer.getchannel("A").histogram()[255] < layer.width * layer.height:

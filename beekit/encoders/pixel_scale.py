@@ -88,6 +88,8 @@ class PixelScale:
         return torch.addcmul(self.low, kept.float() / 255, self.high - self.low)
 
 
+# Pixels a side of what becomes a token, of a model that does not say.
+_USUAL_PATCH = 32
 # Sizes of the noisy probes: larger and smaller than what encoders take, wide and high.
 _PROBES = ((97, 301, 3), (500, 333, 3))
 
@@ -101,11 +103,17 @@ def preprocessed(encoder: SentenceTransformer, pictures: Sequence[Image.Image]) 
 
 
 def _tokens(encoder: SentenceTransformer, pixels: torch.Tensor) -> int:
-    """Tokens a picture is worth: as the input module says, or as many as come out of it."""
+    """Tokens a picture is worth: as the model says, or as many as come out of it."""
     stated = getattr(encoder[0], "image_tokens", None)
     if stated is not None:
         return int(stated)
     with torch.inference_mode():
         features = {"pixel_values": pixels.to(encoder.device), "modality": "image"}
         tokens = encoder(features).get("token_embeddings")
-    return 1 if tokens is None else int(tokens.shape[1])
+    if tokens is not None:
+        return int(tokens.shape[1])
+    # Dual encoders of transformers give embeddings alone.
+    config = getattr(encoder.config, "vision_config", None) or encoder.config
+    patch = getattr(config, "patch_size", None)
+    side = patch if isinstance(patch, int) else _USUAL_PATCH
+    return max(1, int(pixels.shape[-1]) * int(pixels.shape[-2]) // side**2)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -15,28 +10,21 @@ from typing import Any
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from tqdm.auto import tqdm
 
 from beekit.data.image_column import ImageColumn
-from beekit.data.images import UnusableImageError, open_image
-from beekit.encoders.pixel_scale import PixelScale, preprocessed
-from beekit.files import replacing_folder
-
-logger = logging.getLogger(__name__)
-
-# Of what a cache holds and of how pictures are opened: another one, and they are decoded anew.
-_SCHEMA = 1
+from beekit.encoders.pixel_cache import cached_pixels
+from beekit.encoders.pixel_scale import PixelScale
 
 
 class ItemPixels:
     """The preprocessed pictures of every item, memory-mapped from a cache folder.
 
     The first time, worker processes decode and preprocess all pictures, each file's contents once,
-    and write them to a folder named by contents and preprocessing; later, in this run or another,
-    they come from there. Preprocessing is the encoder's own. Pixels are kept in 8 bits where its
-    output is such numbers scaled, as of any pipeline that ends in rescaling and normalising, and
-    in float32 otherwise; memory holds those of a step.
+    and write them to a folder named by contents and preprocessing. Later, in this run or another,
+    they come from there, and of a catalog that has grown only the new ones are decoded.
+    Preprocessing is the encoder's own. Pixels are kept in 8 bits where its output is such numbers
+    scaled, as of any pipeline that ends in rescaling and normalising, and in float32 otherwise;
+    memory holds those of a step.
 
     Args:
         encoder: its input module preprocesses pictures.
@@ -64,13 +52,9 @@ class ItemPixels:
         digests = images.digests
         distinct = sorted({digest for digest in digests if not digest.startswith("-")})
         first = {digest: index for index, digest in reversed(list(enumerate(digests)))}
-        named = "\n".join([str(_SCHEMA), scale.signature, *distinct])
-        key = hashlib.sha256(named.encode()).hexdigest()[:32]
-        folder = Path(cache) / key
-        if not (folder / "pixels.json").is_file():
-            sources = [first[digest] for digest in distinct]
-            _write(folder, encoder, images, sources, scale, workers)
-        described = json.loads((folder / "pixels.json").read_text(encoding="utf-8"))
+        sources = {digest: first[digest] for digest in distinct}
+        kept = cached_pixels(Path(cache), encoder, images, sources, scale, workers)
+        described = kept.described
         reasons = dict(zip(distinct, described["unusable"], strict=True))
         position = {digest: place for place, digest in enumerate(distinct)}
         self.unusable = np.array([reasons.get(digest, digest[1:]) for digest in digests], dtype=str)
@@ -84,7 +68,7 @@ class ItemPixels:
         )
         self.scale = scale
         self.distinct_sizes = np.full(len(distinct), scale.tokens)
-        self._files = [folder / "pixels.npy"]
+        self._files = [kept.pixels]
         self._starts = np.array([0])
 
     def __len__(self) -> int:
@@ -110,7 +94,13 @@ class ItemPixels:
         return both
 
     def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
-        """`pixel_values` (positions, channels, height, width) float32, and the constants."""
+        """`pixel_values` (positions, channels, height, width) float32, and the constants.
+
+        Raises:
+            IndexError: the position -1, of items without a picture.
+        """
+        if len(positions) and positions.min() < 0:
+            raise IndexError("items without a usable picture have no pixels; take the others")
         shape = (len(positions), *self.scale.shape)
         kept: np.ndarray = np.empty(shape, dtype=self.scale.dtype)
         file_of = np.searchsorted(self._starts, positions, side="right") - 1
@@ -125,70 +115,3 @@ class ItemPixels:
     def mini_batches(self, tokens: int) -> dict[str, Any]:
         """Pictures are all of one size, so mini-batches are cut by their number."""
         return {"mini_batch_size": max(1, tokens // self.scale.tokens)}
-
-
-class _Decoding(IterableDataset):
-    """Reads and preprocesses pictures, each worker process its share of them."""
-
-    def __init__(
-        self,
-        encoder: SentenceTransformer,
-        images: ImageColumn,
-        sources: np.ndarray,
-        scale: PixelScale,
-    ) -> None:
-        self.encoder, self.images, self.sources, self.scale = encoder, images, sources, scale
-
-    def __iter__(self) -> Iterator[tuple[int, str, list[str], np.ndarray | None]]:
-        """Item index, reason against its picture, what was done to it, its pixels."""
-        worker = get_worker_info()
-        share = self.sources if worker is None else self.sources[worker.id :: worker.num_workers]
-        for index, data in self.images.stream(share):
-            try:
-                if isinstance(data, UnusableImageError):
-                    raise data
-                picture, done = open_image(data)
-            except UnusableImageError as error:
-                yield index, error.kind, [], None
-                continue
-            yield index, "", done, self.scale.encode(preprocessed(self.encoder, [picture]))[0]
-
-
-def _write(
-    folder: Path,
-    encoder: SentenceTransformer,
-    images: ImageColumn,
-    sources: Sequence[int],
-    scale: PixelScale,
-    workers: int | None,
-) -> None:
-    """Decode and preprocess pictures into a cache folder, whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    processes = min(os.cpu_count() or 1, len(sources)) if workers is None else workers
-    # In the order of the catalog, in which embedded pictures are read.
-    ascending = np.sort(np.asarray(sources, dtype=np.int64))
-    places = {item: place for place, item in enumerate(sources)}
-    loader = DataLoader(
-        _Decoding(encoder, images, ascending, scale),
-        batch_size=None,
-        num_workers=processes,
-        prefetch_factor=8 if processes else None,
-    )
-    unusable: list[str] = [""] * len(sources)
-    converted: list[list[str]] = [[] for _ in sources]
-    with replacing_folder(folder) as staging:
-        pixels = np.lib.format.open_memmap(
-            staging / "pixels.npy",
-            mode="w+",
-            dtype=scale.dtype,
-            shape=(len(sources), *scale.shape),
-        )
-        bar = tqdm(loader, total=len(sources), desc="read pictures", unit="item", disable=None)
-        for item, reason, done, values in bar:
-            place = places[item]
-            unusable[place], converted[place] = reason, done
-            if values is not None:
-                pixels[place] = values
-        pixels.flush()
-        described = {"schema": _SCHEMA, "unusable": unusable, "converted": converted}
-        (staging / "pixels.json").write_text(json.dumps(described), encoding="utf-8")

@@ -197,7 +197,10 @@ class TextImage(InputModule):  # type: ignore[misc]
         ]
         module = cls(sides[0], sides[-1], **config)
         weights = cls.load_file_path(model_name_or_path, _WEIGHTS, subfolder=subfolder, **where)
-        module.load_state_dict(load_file(weights), strict=False)
+        found = module.load_state_dict(load_file(weights), strict=False)
+        wrong = [*found.unexpected_keys, *(k for k in found.missing_keys if not _of_side(k))]
+        if wrong:
+            raise ValueError(f"{_WEIGHTS} does not fit {cls.config_file_name}: {', '.join(wrong)}")
         return module
 
 

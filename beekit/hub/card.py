@@ -39,7 +39,7 @@ def render_card(results: dict[str, Any]) -> str:
     template = environment.from_string(files("beekit.hub").joinpath("card.md.j2").read_text())
     training = results.get("training", {})
     if training:
-        named = ("text", "image", "max_seq_length", "fusion", "dataset_batches")
+        named = ("text", "image", "max_seq_length", "fusion", "dataset_batches", "needs_beekit")
         training = {**dict.fromkeys(named), **training}
     header: dict[str, Any] = {
         "library_name": "sentence-transformers",

@@ -16,7 +16,10 @@ import yaml
 from beekit.errors import ConfigError
 
 # Keys whose value on the command line is text, whatever it looks like.
-TEXT_KEYS = ("data", "out", "encoder", "image_encoder", "text", "note")
+TEXT_KEYS = (
+    *("data", "out", "cache", "note", "text", "image"),
+    *("encoder", "image_encoder", "fusion", "pooling"),
+)
 
 
 def read_content(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -54,8 +57,12 @@ def read_content(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, A
                 expected="key=value",
                 remedy="Write for example training.learning_rate=5e-5.",
             )
-        # Paths and templates are taken as they stand: braces and digits mean nothing in them.
-        parsed = value if key.rpartition(".")[2] in TEXT_KEYS else _parse(value, override)
+        # Paths and templates are taken as they stand: braces and digits mean nothing in them. Only
+        # data=[A, B] is a list of folders.
+        as_it_stands = key.rpartition(".")[2] in TEXT_KEYS and not (
+            key == "data" and value.startswith("[")
+        )
+        parsed = value if as_it_stands else _parse(value, override)
         _assign(content, key, parsed if value else None)
     return content
 

@@ -14,7 +14,12 @@ import numpy as np
 from beekit.errors import ConfigError
 from beekit.models import model_class, model_names
 from beekit.run.checked import checked, mapping, read_content, require_known, require_type
-from beekit.run.config import EvaluationConfig, SplitConfig, with_sections
+from beekit.run.config import (
+    EvaluationConfig,
+    SplitConfig,
+    check_image_policy,
+    with_sections,
+)
 
 # Keys of a model that say which one, and whose embeddings it gets; all others are its settings.
 _OWN_KEYS = ("model", "encoder", "run")
@@ -135,6 +140,7 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
     if isinstance(values.get("models"), list):
         values["models"] = {str(name): None for name in values["models"]}
     comparison: Comparison = checked(Comparison, values, "")
+    check_image_policy(comparison)
     if not comparison.entries():
         raise ConfigError(
             "no models", expected="at least one model", remedy="Name some under models."

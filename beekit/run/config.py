@@ -116,8 +116,17 @@ class Config:
         if "data" not in given:
             raise ConfigError(f"no key {where}data", expected="a dataset folder", remedy="Add it.")
         if "split" in given:
-            given["split"] = with_sections({"split": given["split"]})["split"]
+            own = dict(mapping(given["split"] or {}, f"{where}split"))
+            given["split"] = with_sections({"split": {**self._split_above(own), **own}})["split"]
         return dataclasses.replace(self, **given)
+
+    def _split_above(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """What the split section above says that a dataset's own does not replace."""
+        if own.get("kind", self.split.kind) != self.split.kind:
+            return {"seed": self.split.seed}
+        sizes = ("items", "users", "fraction")
+        replaced = sizes if set(own) & set(sizes) else ()
+        return {k: v for k, v in dataclasses.asdict(self.split).items() if k not in replaced}
 
 
 # What an entry of `data` may say for its dataset alone.
@@ -146,6 +155,10 @@ def make_config(content: Mapping[str, Any]) -> Config:
     values = with_sections(content)
     values["training"] = _checked_training(mapping(values.get("training") or {}, "training"))
     config: Config = checked(Config, values, "")
+    for part in config.datasets():
+        check_image_policy(part)
+    if isinstance(config.data, list) and len(config.data) == 1:
+        config = config.datasets()[0]
     kinds = [part.split.kind for part in config.datasets()]
     if set(kinds) & set(_NOTHING_TO_LEARN):
         raise ConfigError(
@@ -154,6 +167,27 @@ def make_config(content: Mapping[str, Any]) -> Config:
             remedy="Use it with `beekit evaluate`, or train with split.kind=cold_start.",
         )
     return config
+
+
+def check_image_policy(config: Any) -> None:
+    """Refuse a `missing_image` that is none, or that keeps items without anything to know them by.
+
+    Raises:
+        ConfigError: so.
+    """
+    policies = ("error", "drop", "keep")
+    if config.missing_image not in policies:
+        raise ConfigError(
+            f"missing_image={config.missing_image!r}",
+            expected=f"one of {', '.join(policies)}",
+            remedy="Choose one of those.",
+        )
+    if config.missing_image == "keep" and (config.text is None or config.image is None):
+        raise ConfigError(
+            "missing_image=keep without both a text and a picture of items",
+            expected="items known by the one where they lack the other",
+            remedy="Name `text` and `image`, or use missing_image=drop.",
+        )
 
 
 def with_sections(content: Mapping[str, Any]) -> dict[str, Any]:

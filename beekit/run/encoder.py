@@ -10,6 +10,7 @@ from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
 from beekit.run.comparison import Comparison
 from beekit.run.config import Config
+from beekit.training import BeeFormerTrainingArguments
 
 
 def encoder_to_train(config: Config) -> SentenceTransformer:
@@ -38,13 +39,7 @@ def encoder_to_train(config: Config) -> SentenceTransformer:
         )
     if texts and pictures:
         return _of_both(config, encoder)
-    wanted = "text" if texts else "image"
-    if not encoder.supports(wanted):
-        raise ConfigError(
-            f"encoder={config.encoder}, which reads {', '.join(map(str, encoder.modalities))}",
-            expected=f"an encoder of {wanted}",
-            remedy=f"Choose one, or change what it is to read: `{'image' if texts else 'text'}`.",
-        )
+    _require_reads(encoder, config.encoder, texts, pictures)
     return encoder
 
 
@@ -53,26 +48,42 @@ def encoder_to_compare(config: Comparison, name: str, dataset: Dataset) -> Sente
 
     Raises:
         EncoderError: nothing to load under that name.
+        ConfigError: an encoder that reads nothing of what the configuration names.
     """
     encoder = load_encoder(
         name,
         max_seq_length=config.max_seq_length,
         trust_remote_code=config.trust_remote_code,
     )
-    both = dataset.catalog.text is not None and dataset.catalog.images is not None
+    texts, pictures = dataset.catalog.text is not None, dataset.catalog.images is not None
+    _require_reads(encoder, name, texts, pictures)
+    both = texts and pictures
     if both and encoder.supports("text") and encoder.supports("image") and not reads_both(encoder):
         return fuse(encoder, encoder, "mean")
     return encoder
 
 
+def _require_reads(encoder: SentenceTransformer, name: str, texts: bool, pictures: bool) -> None:
+    """Refuse an encoder that reads nothing of what items have."""
+    if (texts and encoder.supports("text")) or (pictures and encoder.supports("image")):
+        return
+    wanted = " or ".join(["text"] * texts + ["image"] * pictures)
+    raise ConfigError(
+        f"encoder={name}, which reads {', '.join(map(str, encoder.modalities))}",
+        expected=f"an encoder of {wanted}",
+        remedy=f"Choose one, or name what it reads: `{'text' if pictures else 'image'}`.",
+    )
+
+
 def _of_both(config: Config, encoder: SentenceTransformer) -> SentenceTransformer:
     if reads_both(encoder):
         return encoder
+    seed = int(config.training.get("seed", BeeFormerTrainingArguments.seed) or 0)
     if config.image_encoder is not None:
         image = load_encoder(config.image_encoder, trust_remote_code=config.trust_remote_code)
-        return fuse(encoder, image, config.fusion or "concat")
+        return fuse(encoder, image, config.fusion or "concat", seed=seed)
     if encoder.supports("text") and encoder.supports("image"):
-        return fuse(encoder, encoder, config.fusion or "mean")
+        return fuse(encoder, encoder, config.fusion or "mean", seed=seed)
     raise ConfigError(
         f"text, image, and encoder={config.encoder}, which reads "
         f"{', '.join(map(str, encoder.modalities))}",

@@ -133,6 +133,10 @@ def _require_same_split(entry: Entry, dataset: Dataset, split: Split) -> None:
     if entry.run is None:
         return
     results = RunFolder(Path(entry.run)).read_results()
+    read = results.get("training", {})
+    for side, here in (("text", dataset.catalog.text), ("image", dataset.catalog.images)):
+        if read.get(side) is not None and here is None:
+            logger.warning("%s learnt from %s too, and is compared without", entry.run, side)
     for trained in results.get("datasets", [{**results["dataset"], "split": results["split"]}]):
         # Filters and texts change the fingerprint, not what the encoder has seen.
         same = trained["name"] == dataset.name or trained["fingerprint"] == dataset.fingerprint
@@ -155,27 +159,31 @@ class Embeddings:
     def __init__(self, dataset: Dataset, config: Comparison, entries: Sequence[Entry]) -> None:
         self.dataset, self.config = dataset, config
         self.known: dict[str, np.ndarray] = {}
-        for entry in entries if dataset.catalog.images is not None else ():
-            if entry.encoder is not None:
-                # The same pictures are usable for all encoders, so the first that reads any tells.
-                self.dataset, _ = self._inputs(self._encoder(entry))
+        self.inputs: dict[str, ItemInputs] = {}
+        if dataset.catalog.images is None:
+            return
+        for entry in entries:
+            encoder = None if entry.encoder is None else self._encoder(entry)
+            if encoder is not None and encoder.supports("image"):
+                # The same pictures are usable for all encoders: the first that reads any tells.
+                self.dataset, inputs = item_inputs(config, dataset, encoder)
+                self.inputs[str(entry.encoder)] = inputs
+                return
 
     def of(self, entry: Entry) -> np.ndarray:
         """(items, dims) in the order of the dataset."""
         name = str(entry.encoder)
         if name not in self.known:
             encoder = self._encoder(entry)
-            _, inputs = self._inputs(encoder)
-            self.known[name] = embed_items(encoder, inputs, progress=True)
+            if name not in self.inputs:
+                _, self.inputs[name] = item_inputs(self.config, self.dataset, encoder)
+            self.known[name] = embed_items(encoder, self.inputs.pop(name), progress=True)
         return self.known[name]
 
     def _encoder(self, entry: Entry) -> SentenceTransformer:
         # A run's encoder knows how long its texts are.
         config = dataclasses.replace(self.config, max_seq_length=None) if entry.run else self.config
         return encoder_to_compare(config, str(entry.encoder), self.dataset)
-
-    def _inputs(self, encoder: SentenceTransformer) -> tuple[Dataset, ItemInputs]:
-        return item_inputs(self.config, self.dataset, encoder)
 
 
 def _fitted(entry: Entry, split: Split, content: Mapping[str, np.ndarray]) -> tuple[Model, Cost]:

@@ -235,7 +235,7 @@ def _differences(saved: Config, asked: Config) -> list[str]:
     names = [
         name
         for name in vars(asked)
-        if name not in ("training", "out") and getattr(saved, name) != getattr(asked, name)
+        if name not in ("training", "out", "cache") and getattr(saved, name) != getattr(asked, name)
     ]
     for key in sorted({*saved.training, *asked.training}):
         mine, theirs = saved.training.get(key), asked.training.get(key)

@@ -36,16 +36,20 @@ def item_inputs(
     catalog, both = dataset.catalog, reads_both(encoder)
     if catalog.images is None or not encoder.supports("image"):
         texts = catalog.texts
-        return dataset, ItemPairs(encoder, texts, None) if both else ItemTokens(encoder, texts)
+        if both:
+            return dataset, ItemPairs(encoder, texts, None)
+        _require_every_item(np.array([bool(text) for text in texts]), "text")
+        return dataset, ItemTokens(encoder, texts)
     reads_pictures = encoder[0].image if both else encoder
     pixels = ItemPixels(reads_pictures, catalog.images, pixel_cache(config))
     for change, pictures in sorted(pixels.converted.items()):
         logger.warning("%s pictures are %s", f"{pictures:,}", change)
-    left_out = _unusable(config, catalog, pixels)
-    if len(left_out):
-        dataset = load_dataset(config, leave_out=left_out)
-        pixels = pixels.take(~np.isin(catalog.item_ids, left_out))
+    usable = pixels.unusable == ""
+    if not usable.all() and _settle(config, catalog, pixels):
+        dataset = load_dataset(config, leave_out=catalog.item_ids[~usable])
+        pixels = pixels.take(usable)
     if not both:
+        _require_every_item(pixels.distinct_of >= 0, "picture")
         return dataset, pixels
     has_text = dataset.catalog.text is not None
     return dataset, ItemPairs(
@@ -53,18 +57,20 @@ def item_inputs(
     )
 
 
-def _unusable(config: Config | Comparison, catalog: Catalog, pixels: ItemPixels) -> np.ndarray:
-    """Ids of the items to leave out, by the policy for pictures that cannot be used."""
+def _settle(config: Config | Comparison, catalog: Catalog, pixels: ItemPixels) -> bool:
+    """Whether to leave out the items whose pictures cannot be used, by the policy for them.
+
+    Raises:
+        DataError: the policy is "error", there is no usable picture, or items to keep have no text.
+    """
     usable = pixels.unusable == ""
-    if usable.all():
-        return catalog.item_ids[:0]
-    keep = config.missing_image == "keep" and catalog.text is not None
+    keep = config.missing_image == "keep"
     counts = Counter(pixels.unusable[~usable].tolist())
     said = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
-    ids: np.ndarray = catalog.item_ids[~usable]
+    first = ", ".join(map(str, catalog.item_ids[~usable][:3]))
     found = (
-        f"{len(ids):,} of {len(usable):,} items without a usable picture ({said}; "
-        f"first: {', '.join(map(str, ids[:3]))})"
+        f"{np.count_nonzero(~usable):,} of {len(usable):,} items without a usable picture "
+        f"({said}; first: {first})"
     )
     neither = keep and any(
         not text for text, shown in zip(catalog.texts, usable, strict=True) if not shown
@@ -77,11 +83,22 @@ def _unusable(config: Config | Comparison, catalog: Catalog, pixels: ItemPixels)
             "items with a text.",
         )
     logger.warning("%s are %s", found, "known by their text alone" if keep else "left out")
-    return ids[:0] if keep else ids
+    return not keep
+
+
+def _require_every_item(has: np.ndarray, side: str) -> None:
+    if not has.all():
+        raise DataError(
+            f"{np.count_nonzero(~has):,} items kept without a {side}, and an encoder that reads "
+            "nothing else",
+            expected=f"a {side} for every item",
+            remedy="Leave such items out, or use an encoder of text and picture.",
+        )
 
 
 def pixel_cache(config: Config | Comparison) -> Path:
     """Where preprocessed pictures are kept, below the first there is of these folders: `cache` of
     the configuration, BEEKIT_CACHE, the user's cache folder."""
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "beekit"
-    return Path(config.cache or os.environ.get("BEEKIT_CACHE") or default) / "pixels"
+    named = config.cache or os.environ.get("BEEKIT_CACHE") or default
+    return Path(named).expanduser() / "pixels"

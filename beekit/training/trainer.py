@@ -24,7 +24,7 @@ from beekit.encoders.inputs import features
 from beekit.errors import ConfigError
 from beekit.training.allocator import keep_freed_memory
 from beekit.training.arguments import BeeFormerTrainingArguments
-from beekit.training.batches import UserBatchSampler
+from beekit.training.batches import MIXED, UserBatchSampler
 from beekit.training.learnt_from import LearntFrom
 from beekit.training.loss import ELSALoss
 from beekit.training.progress import TrainingProgress
@@ -81,6 +81,14 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             )
         learnt_from = LearntFrom.of(model, matrices, catalogs)  # type: ignore[arg-type]
         self._learnt_from = learnt_from
+        users_of = learnt_from.users_of
+        fewest = sum(users_of) if args.dataset_batches == MIXED else min(users_of)
+        if args.dataloader_drop_last and fewest < args.users_per_step:
+            raise ConfigError(
+                f"dataloader_drop_last, and {fewest:,} users for steps of {args.users_per_step:,}",
+                expected="at least one whole batch",
+                remedy="Set a smaller users_per_step, or dataloader_drop_last=false.",
+            )
         super().__init__(
             model=model,
             args=args,

@@ -56,6 +56,22 @@ def test_paths_are_files_below_images(folder):
         images.read(2)
 
 
+def test_links_below_images_are_followed(folder):
+    (folder / "images" / "link.png").symlink_to("../secret.png")
+    assert column(folder, ["link.png"]).read(0) == picture(2)
+
+
+def test_a_path_that_is_none_is_unusable_and_no_error(folder):
+    (folder / "images" / "folder").mkdir()
+    images = column(folder, ["a\0b.png", "/etc/hostname", "folder", "x" * 5000])
+    assert all(kinds(images))
+
+
+def test_categories_are_paths_and_an_empty_column_has_none(folder):
+    assert kinds(column(folder, pa.array(["a.png", "a.png"]).dictionary_encode())) == ["", ""]
+    assert kinds(column(folder, pa.nulls(2))) == [MISSING, MISSING]
+
+
 def test_structs_hold_bytes_or_a_path(folder):
     values = [
         {"bytes": picture(3), "path": None},

@@ -84,6 +84,44 @@ def test_a_file_cut_off_is_broken(picture, kind):
     assert caught.value.kind == images.BROKEN
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
+def test_a_damaged_file_is_a_picture_or_unusable_and_nothing_else(picture, kind):
+    data = bytearray(encoded(picture, kind))
+    generator = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(data)
+        for place in generator.integers(0, len(data), 4):
+            damaged[place] = generator.integers(256)
+        try:
+            image, _ = open_image(bytes(damaged))
+        except UnusableImageError:
+            continue
+        assert image.mode == "RGB"
+
+
+def test_a_preview_beside_a_photo_is_no_animation(picture):
+    preview = picture.resize((6, 4))
+    data = encoded(picture, "MPO", save_all=True, append_images=[preview])
+    image, done = open_image(data)
+    assert image.size == picture.size
+    assert done == []
+
+
+@pytest.mark.parametrize("values", [np.full((4, 4), 0.5, np.float32), np.full((4, 4), 10**6)])
+def test_brightness_without_a_known_scale_is_refused(values):
+    image = Image.fromarray(values.astype(np.float32 if values.dtype.kind == "f" else np.int32))
+    with pytest.raises(UnusableImageError) as caught:
+        open_image(encoded(image, "TIFF"))
+    assert caught.value.kind == images.NO_SCALE
+
+
+def test_a_line_of_pixels_is_too_narrow_to_be_scaled_up():
+    with pytest.raises(UnusableImageError) as caught:
+        open_image(encoded(Image.new("RGB", (1, 2000)), "PNG"))
+    assert caught.value.kind == images.TOO_NARROW
+    open_image(encoded(Image.new("RGB", (1, 100)), "PNG"))
+
+
 def test_what_is_no_picture_is_broken():
     with pytest.raises(UnusableImageError) as caught:
         open_image(b"not a picture at all")

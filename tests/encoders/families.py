@@ -9,7 +9,7 @@ from PIL import Image
 
 SIDE = 32
 _SIZE = {"height": SIDE, "width": SIDE}
-_SHAPE = {
+SHAPE = {
     **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2},
     **{"intermediate_size": 32, "image_size": SIDE, "patch_size": 8},
 }
@@ -54,7 +54,7 @@ def random_pictures(count: int = 3, seed: int = 0) -> list[Image.Image]:
 def save_vision(family: str, folder) -> torch.nn.Module:
     """Save a model and its image processor; the model, in inference mode."""
     config, model, processor, options, _ = VISION[family]
-    shape = dict(_SHAPE)
+    shape = dict(SHAPE)
     if family == "siglip2_vision_model":
         del shape["image_size"]
         shape["num_patches"] = 16
@@ -72,11 +72,11 @@ def save_dual(family: str, folder, tokenizer) -> torch.nn.Module:
         **{"bos_token_id": tokenizer.cls_token_id, "eos_token_id": tokenizer.sep_token_id},
         "pad_token_id": tokenizer.pad_token_id,
     }
-    text = {key: value for key, value in _SHAPE.items() if key not in ("image_size", "patch_size")}
+    text = {key: value for key, value in SHAPE.items() if key not in ("image_size", "patch_size")}
     text.update(vocab_size=len(tokenizer), max_position_embeddings=16, **ends)
     options = {"projection_dim": 12} if family == "CLIP" else {}
     config = getattr(transformers, f"{family}Config")(
-        text_config=text, vision_config=_SHAPE, **options
+        text_config=text, vision_config=SHAPE, **options
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

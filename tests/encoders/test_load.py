@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from families import VISION, random_pictures, save_dual, save_vision
+from families import SHAPE, VISION, random_pictures, save_dual, save_vision
 from sentence_transformers import SentenceTransformer
 
 from beekit import load_encoder
+from beekit.encoders.pixel_scale import PixelScale
 from beekit.encoders.pooling import family_pooling
 from beekit.errors import EncoderError
 
@@ -115,6 +116,8 @@ def test_dual_encoders_give_projected_embeddings(family, encoder, tmp_path):
             found = dual(features)["sentence_embedding"]
             torch.testing.assert_close(found, expected)
             assert found.shape[1] == dual.get_embedding_dimension()
+    # Patches, though only the embedding comes out.
+    assert PixelScale.of(dual).tokens == (SHAPE["image_size"] // SHAPE["patch_size"]) ** 2
     expected = dual.encode(random_pictures())
     dual.save(str(tmp_path / "saved"))
     again = load_encoder(tmp_path / "saved", device="cpu")

@@ -10,7 +10,7 @@ from tiny_pictures import as_png, drawn
 
 from beekit import embed_items
 from beekit.data import images
-from beekit.encoders import ItemPixels, pixels
+from beekit.encoders import ItemPixels, pixel_cache
 from beekit.encoders.inputs import features, sizes
 from beekit.errors import EncoderError
 
@@ -60,7 +60,7 @@ def test_a_second_time_nothing_is_decoded(vit, column, tmp_path, monkeypatch):
     def never(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(pixels, "open_image", never)
+    monkeypatch.setattr(pixel_cache, "open_image", never)
     again = ItemPixels(vit, column(FILES), tmp_path / "cache", workers=0)
     for item in range(4):
         one = np.array([item])
@@ -120,7 +120,7 @@ def test_a_decoding_that_is_interrupted_leaves_no_cache(vit, column, tmp_path, m
         return drawn(0), []
 
     with monkeypatch.context() as patched:
-        patched.setattr(pixels, "open_image", breaks)
+        patched.setattr(pixel_cache, "open_image", breaks)
         with pytest.raises(KeyboardInterrupt):
             ItemPixels(vit, column(FILES), tmp_path / "cache", workers=0)
     assert not list((tmp_path / "cache").glob("*/pixels.json"))
@@ -145,3 +145,47 @@ def test_joined_catalogs_are_read_as_each_alone(vit, column, tmp_path):
         + [features(first, np.array([2]))["pixel_values"]]
     )
     assert torch.equal(found, expected)
+
+
+def test_of_a_grown_catalog_only_the_new_pictures_are_decoded(vit, column, tmp_path, monkeypatch):
+    broken = FILES[0][: len(FILES[0]) // 2]
+    first = ItemPixels(vit, column([FILES[0], broken]), tmp_path / "cache", workers=0)
+    opened = []
+
+    def counted(data):
+        opened.append(data)
+        return images.open_image(data)
+
+    monkeypatch.setattr(pixel_cache, "open_image", counted)
+    grown = ItemPixels(vit, column([broken, FILES[1], FILES[0]]), tmp_path / "cache", workers=0)
+    assert opened == [FILES[1]]
+    assert grown.unusable.tolist() == [images.BROKEN, "", ""]
+    assert torch.equal(
+        features(grown, np.array([2]))["pixel_values"],
+        features(first, np.array([0]))["pixel_values"],
+    )
+
+
+def test_two_that_make_one_cache_at_once_both_have_it_whole(vit, column, tmp_path, monkeypatch):
+    ordinary = images.open_image
+    started = []
+
+    def meanwhile(data):
+        if not started:
+            started.append(True)
+            ItemPixels(vit, column(FILES), tmp_path / "cache", workers=0)
+        return ordinary(data)
+
+    monkeypatch.setattr(pixel_cache, "open_image", meanwhile)
+    found = ItemPixels(vit, column(FILES), tmp_path / "cache", workers=0)
+    expected = vit.preprocess([drawn(2, (50, 17))])["pixel_values"]
+    torch.testing.assert_close(
+        features(found, np.array([3]))["pixel_values"], expected, rtol=0, atol=2e-6
+    )
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_items_without_a_picture_have_no_pixels(vit, column, tmp_path):
+    cached = ItemPixels(vit, column([FILES[0], None]), tmp_path / "cache", workers=0)
+    with pytest.raises(IndexError, match="without a usable picture"):
+        embed_items(vit, cached)

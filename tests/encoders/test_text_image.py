@@ -192,3 +192,11 @@ def test_joined_catalogs_are_read_as_each_alone(fused, pairs, column, tmp_path):
         np.testing.assert_allclose(
             embed_items(fused, both.take(second)), expected[second], atol=2e-6
         )
+
+
+def test_weights_that_do_not_fit_are_refused(encoder, vit, tmp_path):
+    fuse(encoder, vit, "concat").save(str(tmp_path / "model"))
+    config = tmp_path / "model" / "text_image_config.json"
+    config.write_text(config.read_text().replace("concat", "gated"))
+    with pytest.raises(EncoderError, match=r"gate\.weight"):
+        load_encoder(tmp_path / "model", device="cpu")

@@ -188,6 +188,8 @@ def test_an_item_with_neither_side_is_named(
         ({"image": "series"}, "paths below images/"),
         ({"pooling": "projection"}, "one of cls, mean, max"),
         ({"missing_text": "keep"}, "without both a text and a picture"),
+        ({"missing_image": "keep"}, "without both a text and a picture"),
+        ({"missing_image": "skip"}, "one of error, drop, keep"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(configured, capsys, changes, message):
@@ -198,7 +200,7 @@ def test_what_does_not_fit_together_is_refused(configured, capsys, changes, mess
 
 
 def test_a_comparison_takes_encoders_of_text_of_pictures_and_of_both(
-    configured, encoder_folder, image_encoder_folder, flawed_shop, cache, tmp_path
+    configured, encoder_folder, image_encoder_folder, flawed_shop, cache, tmp_path, capsys
 ):
     data = flawed_shop({7: None})
     shared = {"data": data, "text": "{text}", "missing_image": "drop", "image": "image"}
@@ -223,6 +225,20 @@ def test_a_comparison_takes_encoders_of_text_of_pictures_and_of_both(
     trained = run.read_results()["rows"][-1]["metrics"]["calibrated_recall@20"]["value"]
     assert values["both"] == pytest.approx(trained, abs=1e-9)
     assert len(values) == 3
+    # Kept for its text, an item cannot be known by an encoder of pictures alone.
+    (tmp_path / "table").rename(tmp_path / "first")
+    command = ["evaluate", str(tmp_path / "t.yaml"), "missing_image=keep"]
+    assert (
+        main(
+            [
+                *command,
+                'models={"image": {"model": "ContentBased", '
+                f'"encoder": "{image_encoder_folder}"}}}}',
+            ]
+        )
+        == 2
+    )
+    assert "1 items kept without a picture" in capsys.readouterr().err
     assert np.isfinite(list(values.values())).all()
 
 
@@ -269,3 +285,18 @@ def test_parts_of_image_encoders_train_and_load_plainly(
     if kind != "both":
         moved = loaded.encode(inputs) - before.encode(inputs)
         assert np.abs(moved).max() > 1e-4
+
+
+def test_an_encoder_that_reads_nothing_of_the_items_is_refused_in_a_comparison(
+    shop_folder, encoder_folder, image_encoder_folder, tmp_path, capsys
+):
+    for read, encoder in (
+        ("image: image", encoder_folder),
+        ("text: '{text}'", image_encoder_folder),
+    ):
+        (tmp_path / "t.yaml").write_text(
+            f"data: {shop_folder}\nout: {tmp_path / 'table'}\n{read}\nencoder: {encoder}\n"
+            f"cache: {tmp_path / 'cache'}\nmodels: [ContentBased]\n"
+        )
+        assert main(["evaluate", str(tmp_path / "t.yaml")]) == 2
+        assert "expected an encoder of" in capsys.readouterr().err

@@ -143,7 +143,8 @@ def test_a_run_that_saw_a_dataset_is_not_evaluated_on_another_split_of_it(
         ("data.1.min_vale=3", "min_value"),
         ("data.1.min_value=high", "data.1.min_value='high'"),
         ("data.1.split.kind=zero_shot", "split.kind=cold_start, zero_shot"),
-        ("data=[]", "dataset folder"),
+        ("data=[]", "(none)"),
+        ("training.dataset_batches=turns", "one of mixed, proportional, round_robin"),
     ],
 )
 def test_wrong_lists_of_datasets_are_refused(configured, capsys, override, message):
@@ -161,3 +162,24 @@ def test_an_override_reaches_one_dataset(configured, other_folder):
     assert first.split.fraction == 0.2
     assert second.split.items == 25
     assert second.split.seed == 1
+
+
+def test_a_dataset_s_own_split_changes_what_it_says_and_nothing_else(configured):
+    from beekit.run.config import load_config
+
+    above = ["split.validation=0.15", "split.seed=7", "split.kind=cold_start"]
+    config = load_config(configured, [*above, "data.1.split.fraction=0.3"])
+    first, second = (part.split for part in config.datasets())
+    assert (first.fraction, first.validation, first.seed) == (0.2, 0.15, 7)
+    assert (second.fraction, second.items, second.validation) == (0.3, 30, 0.15)
+    config = load_config(configured, [*above, "data.1.split={kind: user}"])
+    assert config.datasets()[1].split.seed == 7
+    assert config.datasets()[1].split.fraction is None
+
+
+def test_a_list_of_one_dataset_is_that_dataset(configured, shop_folder):
+    from beekit.run.config import load_config
+
+    config = load_config(configured, [f"data=[{{data: {shop_folder}, min_value: 1}}]"])
+    assert config.data == str(shop_folder)
+    assert config.min_value == 1
