@@ -5,7 +5,7 @@
 Decodes the pictures of a dataset folder into a fresh cache, once in this process and once in
 workers, then trains. A step's data is made by a worker process while the step before it is
 computed; what a step waits for its data is what that overlap leaves. Memory is that of this process
-without pages of files, which the system takes back when it needs them.
+without pages of files, which the system takes back when it needs them, nor what workers hand over.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ process = psutil.Process()
 
 
 def held() -> float:
-    """MB of this process's own memory."""
-    return process.memory_full_info().uss / 2**20
+    """MB of this process without pages of files and without tensors shared with workers."""
+    info = process.memory_info()
+    return (info.rss - info.shared) / 2**20
 
 
 with tempfile.TemporaryDirectory() as cache:
@@ -103,6 +104,6 @@ with tempfile.TemporaryDirectory() as cache:
         print(
             f"epoch {epoch}: {len(computed)} steps, {step:.2f} s computing and {wait:.3f} s waiting"
             f" for data ({wait / (step + wait):.1%}; {waited[0]:.2f} s before the first), which a "
-            f"worker makes in {made:.2f} s; memory {memory[0]:.0f} MB at first, {memory[-1]:.0f} "
-            f"at last, {max(memory):.0f} at most"
+            f"worker makes in {made:.2f} s; memory {min(memory):.0f} to {max(memory):.0f} "
+            f"MB, {memory[-1]:.0f} at last"
         )
