@@ -134,7 +134,10 @@ class ImageColumn:
             groups = np.unique(np.searchsorted(ends, wanted, side="right"))
             for group in groups.tolist():
                 begin = int(ends[group]) - sizes[group]
-                for batch in file.iter_batches(_ROWS, row_groups=[group], columns=[column]):
+                # Without threads, which a forked worker process must not count on.
+                for batch in file.iter_batches(
+                    _ROWS, row_groups=[group], columns=[column], use_threads=False
+                ):
                     inside = wanted[(wanted >= begin) & (wanted < begin + len(batch))] - begin
                     if len(inside):
                         data = pc.struct_field(batch.column(0), "bytes")

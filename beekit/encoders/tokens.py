@@ -12,6 +12,9 @@ from sentence_transformers import SentenceTransformer
 
 from beekit.errors import EncoderError
 
+# Cosine of two embeddings of one text, down to what half precision leaves.
+_SAME = 0.999
+
 
 class ItemTokens:
     """The token sequences of every item, kept as flat arrays (4 bytes a token and key).
@@ -26,10 +29,13 @@ class ItemTokens:
         texts: (items,) one text an item, in item order.
 
     Raises:
-        EncoderError: the encoder's features are not padded token sequences.
+        EncoderError: the encoder's features are not padded token sequences, or padding changes what
+            it makes of them.
     """
 
     def __init__(self, encoder: SentenceTransformer, texts: Sequence[str]) -> None:
+        if encoder.supports("image"):
+            _require_padding_ignored(encoder)
         first_seen: dict[str, int] = {}
         self.distinct_of = np.array(
             [first_seen.setdefault(text, len(first_seen)) for text in texts], dtype=np.int64
@@ -118,3 +124,15 @@ class ItemTokens:
     def mini_batches(self, tokens: int) -> dict[str, Any]:
         """Mini-batches of at most so many tokens, padding not counted."""
         return {"mini_batch_num_tokens": tokens}
+
+
+def _require_padding_ignored(encoder: SentenceTransformer) -> None:
+    """Refuse encoders that read padding, as SigLIP's text tower in transformers does: their
+    embedding of a text depends on the texts beside it."""
+    alone, beside = (encoder.encode(texts)[0] for texts in (["a"], ["a", "a longer text"]))
+    if float(encoder.similarity(alone, beside)) < _SAME:
+        raise EncoderError(
+            "a text encoder whose embeddings depend on padding",
+            expected="one that reads a text alike whatever stands beside it",
+            remedy="Of SigLIP, take the model of open_clip: encoder=open_clip:ARCHITECTURE/TAG.",
+        )

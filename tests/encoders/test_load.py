@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from families import SHAPE, VISION, random_pictures, save_dual, save_vision
 from sentence_transformers import SentenceTransformer
 
 from beekit import load_encoder
+from beekit.encoders import ItemTokens
 from beekit.encoders.pixel_scale import PixelScale
 from beekit.encoders.pooling import family_pooling
 from beekit.errors import EncoderError
@@ -124,6 +127,14 @@ def test_dual_encoders_give_projected_embeddings(family, encoder, tmp_path):
     np.testing.assert_array_equal(again.encode(random_pictures()), expected)
     with pytest.raises(EncoderError, match="a way of its own"):
         load_encoder(tmp_path / "model", pooling="cls", device="cpu")
+
+
+def test_texts_of_an_encoder_that_reads_padding_are_refused(encoder, tmp_path):
+    for family, refused in (("CLIP", False), ("Siglip", True)):
+        save_dual(family, tmp_path / family, encoder.tokenizer)
+        dual = load_encoder(tmp_path / family, device="cpu")
+        with pytest.raises(EncoderError, match="depend on padding") if refused else nullcontext():
+            ItemTokens(dual, ["laser printer"])
 
 
 def test_unknown_poolings_are_refused(vision_folder):
