@@ -186,10 +186,15 @@ def _decoded(
     loader = DataLoader(
         _Decoding(encoder, images, ascending, scale),
         batch_size=None,
+        collate_fn=_as_it_is,  # turning each picture into a tensor takes longer than sending it
         num_workers=processes,
         prefetch_factor=8 if processes else None,
     )
     yield from tqdm(loader, total=len(items), desc="read pictures", unit="item", disable=None)
+
+
+def _as_it_is(picture: Any) -> Any:
+    return picture
 
 
 def _short_hash(parts: Sequence[str]) -> str:
