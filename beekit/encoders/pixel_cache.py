@@ -40,14 +40,14 @@ class PixelCache:
     def described(self) -> dict[str, Any]:
         """By picture: `digests`, reasons that it is `unusable` ("" where none), what of it was
         `converted`."""
-        described: dict[str, Any] = json.loads(self._description.read_text(encoding="utf-8"))
+        described: dict[str, Any] = json.loads(self.description.read_text(encoding="utf-8"))
         return described
 
     def is_complete(self) -> bool:
-        return self._description.is_file()
+        return self.description.is_file()
 
     @property
-    def _description(self) -> Path:
+    def description(self) -> Path:
         return self.folder / "pixels.json"
 
 
@@ -167,7 +167,7 @@ def _write(
             pixels[place] = values
     pixels.flush()
     described = {"digests": list(sources), "unusable": unusable, "converted": converted}
-    made._description.write_text(json.dumps(described), encoding="utf-8")
+    made.description.write_text(json.dumps(described), encoding="utf-8")
 
 
 def _decoded(

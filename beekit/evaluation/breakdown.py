@@ -126,7 +126,7 @@ def neighbours(
     catalog: Catalog,
     among: np.ndarray,
     *,
-    text_parts: tuple[np.ndarray, np.ndarray] | None = None,
+    text_parts: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
     items: int = 6,
     k: int = 5,
 ) -> list[dict[str, Any]]:
@@ -160,8 +160,8 @@ def neighbours(
         }
         for item, label in zip(chosen, labels, strict=True)
     ]
-    sides = text_parts or (None, None)
-    for key, index, text_part in zip(("before", "after"), (before, after), sides, strict=True):
+    indexes = (("before", before), ("after", after))
+    for (key, index), text_part in zip(indexes, text_parts, strict=True):
         ranked, scores = index.similar(chosen, k)
         for entry, item, near, score in zip(shown, chosen, ranked, scores, strict=True):
             near, score = near[near >= 0], score[near >= 0]

@@ -58,6 +58,9 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
 class MeanEvaluator(BaseEvaluator):  # type: ignore[misc]
     """The mean of several validation parts' metric, and each by its name.
 
+    The mean keeps the metric's own name, which is what `metric_for_best_model` asks for;
+    sentence-transformers' `SequentialEvaluator` gives it another.
+
     Args:
         evaluators: of one metric, by the name of what they evaluate on.
     """

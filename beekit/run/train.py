@@ -128,7 +128,7 @@ def _finish(
         dataset.interactions.matrix,
         dataset.catalog,
         split.test.candidates if split.test else dataset.interactions.used_items,
-        text_parts=_both(before.text_part, after.text_part),
+        text_parts=(before.text_part, after.text_part),
     )
     write_thumbnails(folder, dataset.catalog, near)
     folder.write_results(
@@ -168,12 +168,6 @@ class Embedded:
             vectors, text_part = embed_sides(encoder, part.inputs, progress=True)
             return cls(ItemIndex(vectors, item_ids), text_part)
         return cls(ItemIndex(embed_items(encoder, part.inputs, progress=True), item_ids), None)
-
-
-def _both(
-    before: np.ndarray | None, after: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray] | None:
-    return None if before is None or after is None else (before, after)
 
 
 def _content(dataset: Dataset) -> dict[str, Any]:

@@ -49,9 +49,9 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
     save_total_limit: int | None = 2
     disable_tqdm: bool | None = False
     report_to: str | list[str] | None = "none"
-    # One worker prepares the next step while this one trains. It is not kept
-    # from epoch to epoch: starting one draws from the global random state, so a resumed run would
-    # draw at other times, and its dropout masks would differ.
+    # One worker prepares the next step while this one trains. It is not kept from epoch to epoch:
+    # starting one draws from the global random state, so a resumed run would draw at other times,
+    # and its dropout masks would differ.
     dataloader_num_workers: int = 1
     dataloader_pin_memory: bool = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import json
 import subprocess
 import sys
 
@@ -142,11 +142,20 @@ def test_saved_and_loaded_in_a_fresh_process_it_is_the_same(fused, tmp_path):
     folder = tmp_path / "model"
     fused.save(str(folder))
     np.save(tmp_path / "before.npy", fused.encode(INPUTS))
-    (tmp_path / "inputs").write_bytes(pickle.dumps(INPUTS))
+    described = []
+    for place, given in enumerate(INPUTS):
+        if given["image"] is not None:
+            given["image"].save(tmp_path / f"{place}.png")
+        picture = None if given["image"] is None else str(tmp_path / f"{place}.png")
+        described.append({"text": given["text"], "image": picture})
+    (tmp_path / "inputs.json").write_text(json.dumps(described))
     code = f"""
-import pickle, pathlib, numpy as np, beekit
+import json, pathlib, numpy as np, beekit
+from PIL import Image
 from sentence_transformers import SentenceTransformer
-inputs = pickle.loads(pathlib.Path({str(tmp_path / "inputs")!r}).read_bytes())
+inputs = json.loads(pathlib.Path({str(tmp_path / "inputs.json")!r}).read_text())
+for given in inputs:
+    given["image"] = given["image"] and Image.open(given["image"])
 found = SentenceTransformer({str(folder)!r}, device="cpu").encode(inputs)
 assert np.array_equal(found, np.load({str(tmp_path / "before.npy")!r}))
 """
