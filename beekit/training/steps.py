@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import torch
 
 from beekit.encoders.inputs import by_size, features
-from beekit.training.learnt_from import LearntFrom
+from beekit.training.training_set import TrainingSet
 
 # Prefix by which the Trainer recognises the features of the one input column.
 ITEM_PREFIX = "item_"
@@ -62,7 +62,7 @@ class StepCollator:
     datasets apart, and teach nothing else.
 
     Args:
-        learnt_from: interactions and inputs.
+        training_set: interactions and inputs.
         items_per_step: the cap m on encoded items.
         seed: of the draw of items.
     """
@@ -70,22 +70,22 @@ class StepCollator:
     # The Trainer asks its collator which columns hold labels.
     valid_label_columns: Sequence[str] = ("label",)
 
-    def __init__(self, learnt_from: LearntFrom, items_per_step: int, seed: int) -> None:
-        self.learnt_from = learnt_from
+    def __init__(self, training_set: TrainingSet, items_per_step: int, seed: int) -> None:
+        self.training_set = training_set
         self.items_per_step = items_per_step
         self.seed = seed
-        self.ends = np.cumsum(learnt_from.users_of)
+        self.ends = np.cumsum(training_set.users_of)
 
     def __call__(self, batch: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         """Features `item_*` of m items, largest first, and `label` (users, m), zeros and ones."""
         positions = np.array([row["user"] for row in batch])
-        users = self.learnt_from.users[positions]
-        rows = self.learnt_from.interactions[users]
+        users = self.training_set.users[positions]
+        rows = self.training_set.interactions[users]
         datasets = np.unique(np.searchsorted(self.ends, positions, side="right"))
-        pool = np.concatenate([self.learnt_from.item_pools[number] for number in datasets])
+        pool = np.concatenate([self.training_set.item_pools[number] for number in datasets])
         generator = np.random.default_rng([self.seed, *users.tolist()])
         items = step_items(rows, pool, self.items_per_step, generator)
-        inputs = self.learnt_from.inputs
+        inputs = self.training_set.inputs
         items = by_size(inputs, items)
         step = {f"{ITEM_PREFIX}{key}": value for key, value in features(inputs, items).items()}
         return {**step, "label": _between(rows, items)}

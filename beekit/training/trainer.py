@@ -25,11 +25,11 @@ from beekit.errors import ConfigError
 from beekit.training.allocator import keep_freed_memory
 from beekit.training.arguments import BeeFormerTrainingArguments
 from beekit.training.batches import MIXED, UserBatchSampler
-from beekit.training.learnt_from import LearntFrom
 from beekit.training.loss import ELSALoss
 from beekit.training.progress import TrainingProgress
 from beekit.training.steps import StepCollator
 from beekit.training.trained import Trained, trained_part
+from beekit.training.training_set import TrainingSet
 
 
 class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
@@ -79,9 +79,9 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 expected="as many of the one as of the other",
                 remedy="Pass lists of the same datasets, in one order.",
             )
-        learnt_from = LearntFrom.of(model, matrices, catalogs)  # type: ignore[arg-type]
-        self._learnt_from = learnt_from
-        users_of = learnt_from.users_of
+        training_set = TrainingSet.of(model, matrices, catalogs)  # type: ignore[arg-type]
+        self._training_set = training_set
+        users_of = training_set.users_of
         fewest = sum(users_of) if args.dataset_batches == MIXED else min(users_of)
         if args.dataloader_drop_last and fewest < args.users_per_step:
             raise ConfigError(
@@ -92,10 +92,11 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         super().__init__(
             model=model,
             args=args,
-            train_dataset=TrainDataset.from_dict({"user": np.arange(len(learnt_from.users))}),
-            loss=loss or ELSALoss(model, **learnt_from.inputs.mini_batches(args.mini_batch_tokens)),
+            train_dataset=TrainDataset.from_dict({"user": np.arange(len(training_set.users))}),
+            loss=loss
+            or ELSALoss(model, **training_set.inputs.mini_batches(args.mini_batch_tokens)),
             evaluator=evaluator,
-            data_collator=StepCollator(learnt_from, args.items_per_step, _data_seed(args)),
+            data_collator=StepCollator(training_set, args.items_per_step, _data_seed(args)),
             **trainer,
         )
         if not args.disable_tqdm:
@@ -141,10 +142,10 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     @contextmanager
     def _training_part(self) -> Iterator[None]:
         """Within it, the encoder is prepared for training the part that the arguments name."""
-        args, learnt_from = self.args, self._learnt_from
+        args, training_set = self.args, self._training_set
         part = trained_part(
             self.model,
-            features(learnt_from.inputs, learnt_from.sample()),
+            features(training_set.inputs, training_set.sample()),
             last_layers=args.last_layers,
             lora=args.lora,
             seed=args.seed,
@@ -163,7 +164,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     ) -> UserBatchSampler:
         """Users without replacement, in an order of seed and epoch."""
         return UserBatchSampler(
-            self._learnt_from.users_of,
+            self._training_set.users_of,
             batch_size,
             drop_last,
             _data_seed(self.args),

@@ -222,6 +222,7 @@ def test_gradients_reach_both_towers_and_nothing_else(clip, kind):
 def test_copies_and_pickles_embed_the_same(encoder_folder):
     clip = build("clip", encoder_folder)
     expected = clip.encode(TEXTS)
+    # As a spawned worker process gets it; nothing that was stored is read.
     for twin in (copy.deepcopy(clip[0]), pickle.loads(pickle.dumps(clip[0]))):
         assert type(twin) is OpenCLIP
         encoder = SentenceTransformer(modules=[twin], device="cpu")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beekit.errors import DataError
-from beekit.training.learnt_from import LearntFrom, trainable_users
 from beekit.training.steps import StepCollator, step_items
+from beekit.training.training_set import TrainingSet, trainable_users
 
 
 @given(
@@ -54,10 +54,10 @@ def test_users_with_one_interaction_do_not_train():
 
 @pytest.fixture
 def collator(encoder, shop_dataset):
-    learnt_from = LearntFrom.of(
+    training_set = TrainingSet.of(
         encoder, [shop_dataset.interactions.matrix], [shop_dataset.catalog.texts]
     )
-    return StepCollator(learnt_from, items_per_step=50, seed=5)
+    return StepCollator(training_set, items_per_step=50, seed=5)
 
 
 def test_labels_are_the_interactions_between_the_step_s_users_and_items(
@@ -76,8 +76,8 @@ def test_labels_are_the_interactions_between_the_step_s_users_and_items(
         by_ids[tuple(row[mask.bool()].tolist())]
         for row, mask in zip(batch["item_input_ids"], batch["item_attention_mask"], strict=True)
     ]
-    learnt_from = collator.learnt_from
-    expected = learnt_from.interactions[learnt_from.users[positions]][:, items].toarray()
+    training_set = collator.training_set
+    expected = training_set.interactions[training_set.users[positions]][:, items].toarray()
     np.testing.assert_array_equal(batch["label"].numpy(), expected)
     assert batch["label"].shape == (3, 50)
 
@@ -105,7 +105,7 @@ def two(encoder, shop_dataset):
     """The shop, and half of its customers with other texts, which begin with an unknown word."""
     X, texts = shop_dataset.interactions.matrix, shop_dataset.catalog.texts
     half = sp.csr_array(X[: X.shape[0] // 2, :144])
-    return LearntFrom.of(encoder, [X, half], [texts, ["zzz " + text for text in texts[:144]]])
+    return TrainingSet.of(encoder, [X, half], [texts, ["zzz " + text for text in texts[:144]]])
 
 
 def test_several_datasets_share_neither_users_nor_items(two, shop_dataset):
@@ -134,6 +134,6 @@ def test_a_step_of_one_dataset_encodes_its_items_alone(two, encoder):
 def test_datasets_are_checked_one_by_one(encoder, shop_dataset):
     X, texts = shop_dataset.interactions.matrix, shop_dataset.catalog.texts
     with pytest.raises(DataError, match=r"191 items for 192 columns"):
-        LearntFrom.of(encoder, [X, X], [texts, texts[1:]])
+        TrainingSet.of(encoder, [X, X], [texts, texts[1:]])
     with pytest.raises(DataError, match=r"none of 300 users has two"):
-        LearntFrom.of(encoder, [X, sp.csr_array(X.shape)], [texts, texts])
+        TrainingSet.of(encoder, [X, sp.csr_array(X.shape)], [texts, texts])

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from beekit.training.learnt_from import trainable_users
 from beekit.training.steps import step_items
+from beekit.training.training_set import trainable_users
 
 
 @dataclass(frozen=True)

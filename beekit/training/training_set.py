@@ -20,7 +20,7 @@ _SAMPLE = 4
 
 
 @dataclass(frozen=True)
-class LearntFrom:
+class TrainingSet:
     """Several datasets stand one after the other, users and items alike, and share neither.
 
     Attributes:
@@ -43,7 +43,7 @@ class LearntFrom:
         model: SentenceTransformer,
         interactions: Sequence[sp.csr_array],
         items: Sequence[Sequence[str] | ItemInputs],
-    ) -> LearntFrom:
+    ) -> TrainingSet:
         """Join datasets.
 
         Args:
