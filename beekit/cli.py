@@ -1,4 +1,4 @@
-"""The command line: `beekit quickstart | train | evaluate | index | recommend | report`."""
+"""The command line: `beekit quickstart`, `train`, `evaluate`, `index`, `recommend` and the rest."""
 
 from __future__ import annotations
 
@@ -104,6 +104,28 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("paths", metavar="RUN", nargs="+")
     report.add_argument("--out", help="file to write (default: report.html in the first run)")
     report.set_defaults(run=_report)
+
+    push = commands.add_parser("push", help="model, card, results and split ids to the Hub")
+    push.add_argument("path", metavar="RUN")
+    push.add_argument("--repo", required=True, metavar="USER/NAME")
+    push.add_argument("--card", metavar="FILE", help="YAML with licence, summary and the like")
+    push.add_argument("--private", action="store_true", help="make the repository private")
+    push.add_argument("--revision", metavar="BRANCH", help="branch to push to (default: main)")
+    push.add_argument("--create-pr", action="store_true", help="open a pull request")
+    push.add_argument("--index", action="store_true", help="push the FAISS index too")
+    push.add_argument("--dry-run", action="store_true", help="say what would be sent, send nothing")
+    push.set_defaults(run=_push)
+
+    pull = commands.add_parser("pull", help="a pushed run from the Hub, as a run folder")
+    pull.add_argument("repo", metavar="USER/NAME")
+    pull.add_argument("--out", required=True, metavar="RUN", help="run folder to make")
+    pull.add_argument("--revision", metavar="REVISION", help="branch, tag or commit")
+    pull.add_argument("--data", metavar="DIR", help="its dataset folder on this machine")
+    pull.set_defaults(run=_pull)
+
+    verify = commands.add_parser("verify", help="repeat a run's evaluation, and compare")
+    verify.add_argument("path", metavar="RUN")
+    verify.set_defaults(run=_verify)
     return parser
 
 
@@ -192,6 +214,48 @@ def _report(options: argparse.Namespace) -> None:
     for run in options.paths:
         write_card(run)
     print(f"report written to {path}")
+
+
+def _push(options: argparse.Namespace) -> None:
+    from beekit.hub.facts import Facts, load_facts
+    from beekit.hub.push import plan, push
+
+    facts = load_facts(options.card) if options.card else Facts()
+    if options.dry_run:
+        sizes = plan(options.path, options.repo, facts=facts, index=options.index).sizes()
+        for path, size in sizes.items():
+            print(f"{size:>14,}  {path}")
+        print(f"{sum(sizes.values()):>14,}  bytes in {len(sizes)} files; nothing was sent")
+    else:
+        pushed = push(
+            options.path,
+            options.repo,
+            facts=facts,
+            private=options.private,
+            revision=options.revision,
+            create_pr=options.create_pr,
+            index=options.index,
+        )
+        print(f"pushed to {pushed.url}" if pushed.changed else f"already there: {pushed.url}")
+    if facts.license is None:
+        print("no licence is stated: name one in a YAML file for --card, as `license: apache-2.0`")
+
+
+def _pull(options: argparse.Namespace) -> None:
+    from beekit.hub.pull import pull
+
+    commit = pull(options.repo, options.out, revision=options.revision, data=options.data)
+    print(f"{options.repo} at {commit[:12]} is in {options.out}")
+    if options.data:
+        print(f"next: beekit verify {options.out}")
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from beekit.run.verify import verify
+
+    for one in verify(options.path):
+        same = "the same" if one.found == one.stated else f"{one.found - one.stated:+.2g}"
+        print(f"{one.dataset}  {one.metric:<22} {one.stated:.4f}  again {one.found:.4f}  {same}")
 
 
 def _quiet_libraries(verbose: bool) -> None:

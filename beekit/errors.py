@@ -37,3 +37,19 @@ class EncoderError(BeekitError):
 
 class RunError(BeekitError):
     """A run folder is missing, unfinished or already taken."""
+
+
+class DescribeError(BeekitError):
+    """The language model does not answer, or its answers belong to another question."""
+
+
+class HubError(BeekitError):
+    """The Hub cannot be reached, refuses, or holds something else than was expected."""
+
+
+class DownloadError(BeekitError):
+    """A file cannot be fetched, or is not the one its publisher vouches for."""
+
+
+class ExportError(BeekitError):
+    """A run cannot be exported, or what was exported does not answer as the run does."""

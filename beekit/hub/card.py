@@ -1,17 +1,21 @@
-"""The model card of a run, from its results."""
+"""The model card of a run: every number in it is taken from `results.json`."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
+from huggingface_hub import ModelCard
 from jinja2 import Environment, StrictUndefined
 
-from beekit.errors import RunError
+from beekit.errors import HubError, RunError
 from beekit.files import write_text
+from beekit.hub.facts import Facts
+from beekit.hub.metadata import card_metadata, card_title, encoder_name
+from beekit.report.meaning import main_metric, metric_meanings, split_meaning
 
 
 def write_card(run: str | Path) -> None:
@@ -31,8 +35,18 @@ def write_card(run: str | Path) -> None:
     write_text(run / "README.md", render_card(results))
 
 
-def render_card(results: dict[str, Any]) -> str:
-    """Markdown with the Hub's YAML header; every number is taken from the results."""
+def render_card(
+    results: Mapping[str, Any], facts: Facts | None = None, *, chart: str | None = None
+) -> str:
+    """Markdown with the Hub's YAML head.
+
+    Args:
+        results: the content of `results.json`.
+        facts: what the run does not know; with a `repo` the card speaks of the model there,
+            without of the folder `model` beside it.
+        chart: path, from the card, of a picture of the table.
+    """
+    facts = facts or Facts()
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
@@ -41,29 +55,49 @@ def render_card(results: dict[str, Any]) -> str:
     if training:
         named = ("text", "image", "max_seq_length", "fusion", "dataset_batches", "needs_beekit")
         training = {**dict.fromkeys(named), **training}
-    header: dict[str, Any] = {
-        "library_name": "sentence-transformers",
-        "pipeline_tag": "sentence-similarity",
-        "tags": ["sentence-transformers", "recommender-systems", "cold-start", "beeformer"],
-    }
-    encoder = training.get("encoder", "")
-    is_name = encoder.count("/") == 1 and not encoder.startswith((".", "/", "~"))
-    if is_name and not Path(encoder).exists():
-        header["base_model"] = encoder  # a name on the Hub; a path would tell strangers nothing
     metrics = list(results["rows"][0]["metrics"]) if results["rows"] else []
     parts = _parts(results)
+    reads = _reads(training, parts)
     return template.render(
-        header=yaml.safe_dump(header, sort_keys=False).strip(),
+        header=card_metadata(results, parts, reads, facts).to_yaml(),
+        title=card_title(results, facts),
+        encoder=encoder_name(training, facts),
+        facts=facts,
         results=results,
         training=training,
-        reads=_reads(training, parts),
+        reads=reads,
         parts=parts,
-        encoder=header.get("base_model") or Path(encoder).name or "an encoder",
         metrics=metrics,
+        main=main_metric(metrics),
+        meanings=metric_meanings(metrics),
+        split_meaning=split_meaning,
+        chart=chart,
     )
 
 
-def _parts(results: dict[str, Any]) -> list[dict[str, Any]]:
+def check_card(card: str) -> None:
+    """Have the hub library read a card back, as the Hub will.
+
+    Raises:
+        HubError: metadata it cannot read.
+    """
+    try:
+        metadata = ModelCard(card).data.get("library_name")
+    except ValueError as error:
+        raise HubError(
+            f"a model card whose metadata cannot be read ({error})".replace("\n", " "),
+            expected="YAML that huggingface_hub's ModelCard takes",
+            remedy="Correct the texts of the card's YAML file.",
+        ) from error
+    if metadata is None:
+        raise HubError(
+            "a model card without metadata",
+            expected="a YAML head",
+            remedy="Make the card again with `beekit report RUN`.",
+        )
+
+
+def _parts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Dataset, split and rows of each dataset the run was trained on."""
     if "datasets" not in results:
         return [{name: results[name] for name in ("dataset", "split", "rows")}]
@@ -77,7 +111,7 @@ def _parts(results: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _reads(training: dict[str, Any], parts: list[dict[str, Any]]) -> str:
+def _reads(training: Mapping[str, Any], parts: list[dict[str, Any]]) -> str:
     """What the encoder reads of an item: "text", "picture", or both."""
     named = [training, *(part["dataset"] for part in parts)]
     kinds = {"text": "text", "image": "picture"}

@@ -11,9 +11,9 @@ from typing import Any, get_args
 
 import numpy as np
 
+from beekit.checked import checked, mapping, read_content, require_known, require_type
 from beekit.errors import ConfigError
 from beekit.models import model_class, model_names
-from beekit.run.checked import checked, mapping, read_content, require_known, require_type
 from beekit.run.config import (
     EvaluationConfig,
     SplitConfig,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from beekit.checked import checked, mapping, read_content, require_known, require_type
 from beekit.errors import ConfigError
-from beekit.run.checked import checked, mapping, read_content, require_known, require_type
 
 DEFAULT_METRIC = "calibrated_recall@20"
 SPLIT_KINDS = ("cold_start", "user", "time", "none", "zero_shot", "published")

@@ -1,0 +1,58 @@
+"""The table of a model card as a picture: each model's main metric with its interval."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from beekit.report.meaning import main_metric
+
+_GREY, _BLUE = "#777777", "#0072B2"
+# Inches a row, and dots an inch: sharp on screens of two points a pixel.
+_ROW, _DPI = 0.34, 160
+
+
+def results_chart(results: Mapping[str, Any]) -> bytes | None:
+    """PNG of the main metric, a dot and an interval for each model and dataset; the same results
+    give the same bytes. None where nothing was measured."""
+    rows = results["rows"]
+    metric = main_metric(rows[0]["metrics"]) if rows else None
+    if metric is None:
+        return None
+    several = len({row["scenario"] for row in rows}) > 1
+    labels = [
+        f"{row['model']}, {row['scenario'].partition('/')[0]}" if several else row["model"]
+        for row in rows
+    ]
+    with matplotlib.rc_context({"font.size": 10, "text.parse_math": False}):
+        figure = Figure(figsize=(6.4, 0.9 + _ROW * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        for place, row in enumerate(rows):
+            measured = row["metrics"][metric]
+            colour = _BLUE if row["model"] == "fine-tuned" else _GREY
+            axes.hlines(place, *measured["ci95"], color=colour, linewidth=2.5)
+            axes.plot(measured["value"], place, "o", color=colour, markersize=6)
+            axes.annotate(
+                f"{measured['value']:.3f}",
+                (measured["ci95"][1], place),
+                xytext=(7, 0),
+                textcoords="offset points",
+                verticalalignment="center",
+                color=colour,
+            )
+        axes.set_yticks(range(len(rows)), labels)
+        axes.invert_yaxis()
+        axes.set_xlim(left=0)
+        axes.margins(x=0.12)
+        axes.set_xlabel(f"{metric}, 95% interval")
+        axes.grid(axis="x", color="#e4e4e4")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        out = io.BytesIO()
+        figure.savefig(out, format="png", dpi=_DPI, metadata={"Software": None})
+    return out.getvalue()

@@ -1,0 +1,105 @@
+"""The machine-readable head of a model card: what the Hub indexes and shows beside the text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from beekit.hub.facts import Facts, on_hub
+
+_TAGS = ["sentence-transformers", "recommender-systems", "cold-start", "beeformer", "beekit"]
+# By what the encoder reads: text has the Hub's own widget, the others go by what they make.
+_PIPELINES = {"text": "sentence-similarity", "picture": "image-feature-extraction"}
+_TASKS = {
+    "cold_start": "recommendation of items without history",
+    "user": "recommendation to users unseen in training",
+    "time": "recommendation of what users take up next",
+}
+# Digits of a metric in the head; the full number is in results.json.
+_DIGITS = 6
+
+
+def card_metadata(
+    results: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], reads: str, facts: Facts
+) -> ModelCardData:
+    """Metadata of a run's card.
+
+    Args:
+        results: of the run.
+        parts: `dataset`, `split` and `rows` of each of its datasets.
+        reads: what the encoder reads of an item, "text", "picture" or "text and picture".
+        facts: what the run does not know.
+    """
+    base = _base_models(results.get("training", {}), facts)
+    data = ModelCardData(
+        base_model=base[0] if len(base) == 1 else base or None,
+        datasets=list(dict.fromkeys(facts.datasets.values())) or None,
+        language=facts.language or None,
+        library_name="sentence-transformers",
+        license=facts.license,
+        license_name=facts.license_name,
+        license_link=facts.license_link,
+        pipeline_tag=_PIPELINES.get(reads, "feature-extraction"),
+        tags=[*_TAGS, *facts.tags],
+    )
+    if base:
+        data["base_model_relation"] = "finetune"
+    evaluations = [result for part in parts for result in _evaluations(part, facts)]
+    if evaluations:
+        data.eval_results = evaluations
+        data.model_name = card_title(results, facts)
+    return data
+
+
+def card_title(results: Mapping[str, Any], facts: Facts) -> str:
+    """The card's heading: the one given, or what was fine-tuned on what."""
+    if facts.title:
+        return facts.title
+    encoder = encoder_name(results.get("training", {}), facts)
+    return f"{encoder} fine-tuned on {results['dataset']['name']} interactions"
+
+
+def encoder_name(training: Mapping[str, Any], facts: Facts) -> str:
+    """What the encoder that was fine-tuned is called."""
+    base = _base_models(training, facts)
+    if base:
+        return " and ".join(base)
+    given = str(training.get("encoder") or "").rstrip("/")
+    return given.rpartition("/")[2] or "An encoder"
+
+
+def _base_models(training: Mapping[str, Any], facts: Facts) -> list[str]:
+    if facts.base_model:
+        return [facts.base_model]
+    encoders = (training.get("encoder"), training.get("image_encoder"))
+    return [str(name) for name in encoders if on_hub(name)]
+
+
+def _evaluations(part: Mapping[str, Any], facts: Facts) -> list[EvalResult]:
+    """The fine-tuned encoder's metrics on one dataset, each with its interval."""
+    dataset, split = part["dataset"], part["split"]
+    rows = [row for row in part["rows"] if row["model"] == "fine-tuned"]
+    return [
+        EvalResult(
+            task_type="recommendation",
+            task_name=_TASKS.get(split["kind"], "recommendation"),
+            dataset_type=facts.datasets.get(dataset["name"], dataset["name"]),
+            dataset_name=dataset["name"],
+            dataset_config=split["kind"],
+            dataset_split=row["scenario"].rpartition("/")[2],
+            dataset_args={
+                "split_hash": split["hash"],
+                "fingerprint": dataset["fingerprint"],
+                "candidates": split[row["scenario"].rpartition("/")[2]]["candidates"],
+                "users": row["users"],
+            },
+            metric_type=name,
+            metric_name=name.replace("_", " "),
+            metric_value=round(metric["value"], _DIGITS),
+            metric_args={"ci95": [round(limit, _DIGITS) for limit in metric["ci95"]]},
+        )
+        for row in rows
+        for name, metric in row["metrics"].items()
+    ]

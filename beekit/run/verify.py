@@ -1,0 +1,131 @@
+"""Repeating a run's evaluation: the same model, data and split must give the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
+
+from beekit.encoders import embed_items, load_encoder
+from beekit.errors import RunError
+from beekit.evaluation import evaluate
+from beekit.index import ItemIndex
+from beekit.run.config import Config
+from beekit.run.dataset import load_dataset
+from beekit.run.folder import RunFolder
+from beekit.run.inputs import item_inputs
+from beekit.run.splitting import make_split
+
+_MODEL = "fine-tuned"
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A metric as a run's results have it, and as it came out again.
+
+    Attributes:
+        dataset: its name.
+        metric: its name.
+        stated: the value in `results.json`, and `interval` its 95% interval.
+        found: the value here.
+    """
+
+    dataset: str
+    metric: str
+    stated: float
+    interval: tuple[float, float]
+    found: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the value found is the one stated, but for a twentieth of its interval's width.
+
+        On the machine that trained, both are the same to the last digit; elsewhere embeddings
+        differ in the seventh, and now and then two items change places.
+        """
+        return abs(self.found - self.stated) <= self.tolerance
+
+    @property
+    def tolerance(self) -> float:
+        """By how much the value found may differ."""
+        return (self.interval[1] - self.interval[0]) / 20
+
+
+def verify(run: str | Path) -> list[Repeated]:
+    """Evaluate a run's model again, on the dataset its configuration names.
+
+    Raises:
+        RunError: no finished run with a model, another dataset or split than the results speak of,
+            or a metric outside the interval stated.
+        DataError: a dataset that cannot be read.
+    """
+    folder = RunFolder(Path(run))
+    config = folder.load_config()
+    if not folder.model.is_dir():
+        raise RunError(
+            f"no model in {folder.path}",
+            expected="a run with a fine-tuned model",
+            remedy="Check the path, or finish the run with `beekit train`.",
+        )
+    encoder = load_encoder(folder.model, trust_remote_code=config.trust_remote_code)
+    repeated = [
+        metric
+        for own, part in zip(config.datasets(), folder.parts(), strict=True)
+        for metric in _repeat(own, part.read_results(), encoder)
+    ]
+    apart = [one for one in repeated if not one.agrees]
+    if apart:
+        first = apart[0]
+        raise RunError(
+            f"{first.metric} on {first.dataset} is {first.found:.4f} here, and in results.json "
+            f"{first.stated:.4f}" + (f", with {len(apart) - 1} more" if apart[1:] else ""),
+            expected=f"the same within {first.tolerance:.4f}",
+            remedy="Model and results do not belong together: train or pull the run again.",
+        )
+    return repeated
+
+
+def _repeat(
+    config: Config, results: Mapping[str, Any], encoder: SentenceTransformer
+) -> list[Repeated]:
+    stated = next((row for row in results["rows"] if row["model"] == _MODEL), None)
+    if stated is None:
+        return []
+    dataset, inputs = item_inputs(config, load_dataset(config), encoder)
+    split = make_split(dataset.interactions, config.split)
+    _require_same("dataset", dataset.fingerprint, results["dataset"]["fingerprint"], config)
+    _require_same("split", split.hash, results["split"]["hash"], config)
+    if split.test is None:
+        return []
+    index = ItemIndex(embed_items(encoder, inputs, progress=True), dataset.catalog.item_ids)
+    found = evaluate(
+        index,
+        split.test,
+        metrics=tuple(stated["metrics"]),
+        top_k=config.evaluation.top_k,
+        model=_MODEL,
+        seed=config.evaluation.seed,
+    )
+    return [
+        Repeated(
+            results["dataset"]["name"],
+            name,
+            metric["value"],
+            (metric["ci95"][0], metric["ci95"][1]),
+            found.metrics[name]["value"],
+        )
+        for name, metric in stated["metrics"].items()
+    ]
+
+
+def _require_same(what: str, here: str, stated: str, config: Config) -> None:
+    if here != stated:
+        raise RunError(
+            f"the {what} made from {config.data} has the hash {here[:16]}, and the results speak "
+            f"of {stated[:16]}",
+            expected=f"the same {what} as in the run",
+            remedy=f"Correct `data` in its config.yaml: the {what} has to be made alike.",
+        )

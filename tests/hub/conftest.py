@@ -1,0 +1,104 @@
+"""Small finished runs to push, and a Hub on loopback to push them to."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from huggingface_hub import constants
+from local_hub import LocalHub
+
+from beekit.cli import main
+from beekit.encoders import fuse, load_encoder
+from beekit.quickstart import build_image_encoder, make_shop
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """The Hub of this process, with bee's token, and no long waits between tries."""
+    with LocalHub() as server:
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE
+        monkeypatch.setattr(
+            constants,
+            "HUGGINGFACE_CO_URL_TEMPLATE",
+            template.replace(constants.ENDPOINT, server.endpoint),
+        )
+        monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setenv("HF_TOKEN", "hf_bee")
+        for module in ("client", "push"):
+            monkeypatch.setattr(f"beekit.hub.{module}.WAITS", (0.0, 0.0, 0.0))
+        hurried = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
+        for module in ("utils._http", "file_download"):
+            monkeypatch.setattr(f"huggingface_hub.{module}.time", hurried)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, shop_folder):
+    """A function for a run of two steps, with changes to its configuration."""
+
+    def run(encoder: Path, **changes) -> Path:
+        folder = tmp_path_factory.mktemp("trained")
+        content = {
+            "data": str(shop_folder),
+            "out": str(folder / "run"),
+            "encoder": str(encoder),
+            "cache": str(folder / "cache"),
+            "split": {"fraction": 0.2, "seed": 3},
+            "training": {
+                "users_per_step": 150,
+                "items_per_step": 150,
+                "max_steps": 2,
+                "learning_rate": 1e-2,
+                "disable_tqdm": True,
+                "eval_strategy": "no",
+                "save_strategy": "no",
+            },
+            "evaluation": {"metrics": ["calibrated_recall@20", "ndcg@50"]},
+            **changes,
+        }
+        (folder / "c.yaml").write_text(yaml.safe_dump(content))
+        assert main(["train", str(folder / "c.yaml")]) == 0
+        return folder / "run"
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def text_run(trained, encoder_folder) -> Path:
+    return trained(encoder_folder, text="{text}")
+
+
+@pytest.fixture(scope="session")
+def image_encoder_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("image_encoder") / "image_encoder"
+    build_image_encoder(dims=32, layers=1).save(str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def image_run(trained, image_encoder_folder) -> Path:
+    return trained(image_encoder_folder, image="image")
+
+
+@pytest.fixture(scope="session")
+def fused_run(trained, encoder_folder, image_encoder_folder, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("fused") / "fused"
+    sides = (load_encoder(path, device="cpu") for path in (encoder_folder, image_encoder_folder))
+    fuse(*sides).save(str(folder))
+    return trained(folder, text="{text}", image="image")
+
+
+@pytest.fixture(scope="session")
+def shops_run(trained, encoder_folder, shop_folder, tmp_path_factory) -> Path:
+    """Trained on two shops at once."""
+    other = tmp_path_factory.mktemp("other") / "other"
+    make_shop(series=8, customers=200, seed=1).save(other)
+    return trained(encoder_folder, text="{text}", data=[str(shop_folder), str(other)])
