@@ -172,8 +172,11 @@ def _root(error: BaseException) -> BaseException:
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)
     own = (HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled)
-    telling = [e for e in chain if isinstance(e, own)] or [e for e in chain if _of_network(e)]
-    return telling[0] if telling else error
+    for says_more in (lambda e: isinstance(e, own), _of_network):
+        for one in chain:
+            if says_more(one):
+                return one
+    return error
 
 
 def _of_network(error: BaseException) -> bool:

@@ -57,7 +57,10 @@ def card_title(results: Mapping[str, Any], facts: Facts) -> str:
     """The card's heading: the one given, or what was fine-tuned on what."""
     if facts.title:
         return facts.title
-    encoder = encoder_name(results.get("training", {}), facts)
+    training = results.get("training", {})
+    encoder = encoder_name(training, facts)
+    if not _base_models(training, facts):  # a folder's name
+        encoder = encoder[:1].upper() + encoder[1:]
     return f"{encoder} fine-tuned on {results['dataset']['name']} interactions"
 
 
