@@ -16,8 +16,8 @@ import beekit
 ROOT = Path(__file__).parent.parent
 # The way of the data: a package imports only from those before it.
 ORDER = (
-    *("data", "split", "encoders", "training", "ranking", "index", "models"),
-    *("evaluation", "report", "hub", "run", "quickstart"),
+    *("data", "prepare", "split", "encoders", "training", "ranking", "index", "models"),
+    *("evaluation", "report", "hub", "run", "export", "quickstart"),
 )
 
 

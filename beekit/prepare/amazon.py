@@ -1,0 +1,43 @@
+"""Fields of Amazon's product metadata, whose shape differs between releases and records."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+LICENCE = "none stated by the publisher; texts and pictures belong to their owners"
+
+
+def as_text(value: Any, separator: str = " ") -> str:
+    """A text, or the texts of a list, whatever is nested in it, as one; "" where there is none.
+
+    Entities such as `&amp;` are resolved, and white space is single.
+    """
+    texts = (" ".join(html.unescape(text).split()) for text in _flat(value))
+    return separator.join(text for text in texts if text)
+
+
+def main_picture(images: Any) -> str | None:
+    """The link to the largest picture of the front, as the release of 2023 lists them."""
+    if not isinstance(images, list):
+        return None
+    listed = [image for image in images if isinstance(image, dict)]
+    for image in sorted(listed, key=lambda image: image.get("variant") != "MAIN"):
+        for size in ("hi_res", "large", "thumb"):
+            if image.get(size):
+                return str(image[size])
+    return None
+
+
+def first_link(*fields: Any) -> str | None:
+    """The first link in any of the fields, each a link or a list of them, or None."""
+    return next((text for field in fields for text in _flat(field) if text), None)
+
+
+def _flat(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Iterable) and not isinstance(value, dict):
+        for part in value:
+            yield from _flat(part)

@@ -1,0 +1,168 @@
+"""What publishers say of items, streamed into `items.parquet`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
+
+from beekit.data.ids import plain_integers
+from beekit.data.tables import id_column, read_file
+from beekit.errors import DataError
+
+
+class ItemStore:
+    """Items on disk while only their ids are in memory, until it is known which are used.
+
+    Left out are items without a title, since nothing could be read of them, items that `allowed`
+    does not name, and rows whose id has come before.
+
+    Args:
+        tables: rows of item_id (all integers or all text), title and further columns.
+        path: of a file to keep the rows in.
+        allowed: ids to keep; None keeps all.
+
+    Attributes:
+        item_ids: (items,) ids kept, in the order of the raw file.
+        listed: rows the publisher's file has.
+        without_title: of these left out since they have none.
+        repeated: left out since their id has come before.
+
+    Raises:
+        DataError: no item is left.
+    """
+
+    def __init__(
+        self, tables: Iterable[pa.Table], path: Path, allowed: pa.Array | None = None
+    ) -> None:
+        self.path = path
+        self.listed = self.without_title = 0
+        found = pa.concat_arrays(self._store(tables))
+        codes = found.dictionary_encode().indices.to_numpy()
+        first = np.unique(codes, return_index=True)[1]
+        self.repeated = len(found) - len(first)
+        self._keep = np.zeros(len(found), dtype=bool)
+        self._keep[first] = True
+        if allowed is not None:
+            listed = pc.is_in(found, value_set=_like(allowed, found))
+            self._keep &= listed.to_numpy(zero_copy_only=False)
+        self.item_ids = found.filter(pa.array(self._keep))
+        if not len(self.item_ids):
+            raise DataError(
+                f"none of {self.listed:,} items is left ({self.without_title:,} without a title)",
+                expected="items with a title, some of them among those of --items",
+                remedy="Check that --items names items of this dataset.",
+            )
+
+    def write(
+        self,
+        path: Path,
+        used: np.ndarray,
+        finish: Callable[[pa.Table], pa.Table] | None = None,
+    ) -> None:
+        """Write items to `path` as Parquet, in the order of the raw file.
+
+        Args:
+            path: of the file.
+            used: (items,) bool over `item_ids`; the others are left out.
+            finish: called on tables of them before they are written.
+        """
+        keep = self._keep.copy()
+        keep[keep] = used
+        writer: pq.ParquetWriter | None = None
+        begin = 0
+        try:
+            with pq.ParquetFile(self.path) as file:
+                for batch in file.iter_batches():
+                    rows = pa.array(keep[begin : begin + len(batch)])
+                    begin += len(batch)
+                    table = pa.Table.from_batches([batch.filter(rows)])
+                    table = table if finish is None else finish(table)
+                    if writer is None:
+                        writer = pq.ParquetWriter(path, table.schema, compression="zstd")
+                    writer.write_table(table)
+        finally:
+            if writer is not None:
+                writer.close()
+
+    def _store(self, tables: Iterable[pa.Table]) -> list[pa.Array]:
+        """Write rows with a title to the store; their ids."""
+        found: list[pa.Array] = []
+        writer: pq.ParquetWriter | None = None
+        try:
+            for table in tables:
+                blank = pc.equal(pc.utf8_trim_whitespace(table["title"]), "")
+                titled = table.filter(pc.invert(pc.fill_null(blank, True)))
+                self.listed += len(table)
+                self.without_title += len(table) - len(titled)
+                if writer is None:
+                    writer = pq.ParquetWriter(self.path, table.schema, compression="lz4")
+                writer.write_table(titled)
+                found += titled["item_id"].chunks
+        finally:
+            if writer is not None:
+                writer.close()
+        return found
+
+
+def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
+    """Item ids from a file: a table with one of the columns `names`, or text with an id a line.
+
+    Args:
+        path: `.parquet`, `.csv`, `.feather`, or anything else for text.
+        names: what the column may be called, such as item_id or the publisher's name of it.
+
+    Raises:
+        DataError: no such file, no such column, or no id.
+    """
+    if path.suffix in (".parquet", ".csv"):
+        table = read_file(path, id_columns=())
+    elif path.suffix == ".feather" and path.is_file():
+        try:
+            table = feather.read_table(path, columns=None, memory_map=False)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                f"{path} cannot be read as Feather ({str(error).splitlines()[0]})",
+                expected="a Feather file",
+                remedy="Check how the file was written.",
+            ) from error
+    else:
+        return _read_lines(path)
+    for name in names:
+        if name in table.column_names:
+            return id_column(table, name, path.name).unique()
+    raise DataError(
+        f"{path} has the columns {', '.join(table.column_names)}",
+        expected=f"a column {' or '.join(names)}",
+        remedy="Rename the column that holds the item ids.",
+    )
+
+
+def _read_lines(path: Path) -> pa.Array:
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} cannot be read ({error})",
+            expected="a file with item ids",
+            remedy="Check the path given as --items.",
+        ) from error
+    found = [line for line in lines if line]
+    if not found:
+        raise DataError(
+            f"{path} names no item", expected="an item id a line", remedy="Check the file."
+        )
+    return pa.array(found, pa.large_string()).unique()
+
+
+def _like(listed: pa.Array, found: pa.Array) -> pa.Array:
+    """The ids of a list as the type the items have; those that cannot be are none of them."""
+    if not pa.types.is_integer(found.type):
+        return listed.cast(found.type)
+    numbers = plain_integers(listed)
+    return numbers if pa.types.is_integer(numbers.type) else pa.array([], found.type)

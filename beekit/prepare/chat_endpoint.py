@@ -1,0 +1,246 @@
+"""A chat model behind an endpoint that speaks OpenAI's protocol: vLLM and the like."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
+from urllib.parse import urlsplit
+
+from beekit.errors import ConfigError, DescribeError
+from beekit.prepare.chat import Reply, Sampling
+from beekit.prepare.chat_request import (
+    Accepted,
+    Outcome,
+    Permanent,
+    Refused,
+    Temporary,
+    post,
+)
+
+_LONGEST_WAIT = 60.0  # seconds between two attempts, unless the endpoint asks for more
+
+
+@dataclass(frozen=True)
+class EndpointChat:
+    """A model served at an OpenAI-compatible endpoint, asked many questions at a time.
+
+    Temporary failures (timeouts, cut connections, 408, 409, 425, 429, 5xx) are tried again, with
+    waits that double and are drawn from the upper half, or as long as `Retry-After` says. A
+    question that finds none in `patience` seconds while others are answered is given up alone. So
+    is one the endpoint will not take (400, 413, 422), if it takes a plain one under the same
+    settings. Redirects are not followed: they would carry the key elsewhere.
+
+    Attributes:
+        url: of the server, `http://host:8000`, or of its API, `https://host/v1`.
+        model: name under which the endpoint serves it.
+        sampling: how answers are drawn.
+        key: sent as bearer token; None for an endpoint that wants none.
+        key_name: where the key is from, for messages.
+        concurrency: questions in flight.
+        timeout: seconds without a byte after which an attempt has failed.
+        patience: seconds a question goes on failing before it is given up.
+        first_wait: seconds, about, between the first and the second attempt.
+
+    Raises:
+        ConfigError: a URL or key that cannot be one, or a number that is not positive.
+    """
+
+    url: str
+    model: str
+    sampling: Sampling = field(default_factory=Sampling)
+    key: str | None = field(default=None, repr=False)
+    key_name: str = "key"
+    concurrency: int = 16
+    timeout: float = 120.0
+    patience: float = 600.0
+    first_wait: float = 1.0
+
+    def __post_init__(self) -> None:
+        _ = self.address
+        if self.key is not None and (
+            not self.key or not self.key.isascii() or any(c <= " " or c == "\x7f" for c in self.key)
+        ):
+            raise ConfigError(
+                f"a key in {self.key_name} that is empty or holds spaces, line ends or other signs",
+                expected="letters, digits and punctuation, as the provider gave it",
+                remedy=f"Set {self.key_name} again, or unset it.",
+            )
+        for name in ("concurrency", "timeout", "patience", "first_wait"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(
+                    f"{name}={getattr(self, name)}",
+                    expected="a number above 0",
+                    remedy=f"Leave {name} out for the default.",
+                )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Model and sampling; not the address, so that a moved server goes on where it stopped."""
+        return {
+            "model": self.model,
+            "served": "endpoint",
+            "max_tokens": self.sampling.max_tokens,
+            "temperature": self.sampling.temperature,
+            "seed": self.sampling.seed,
+            "extra": self.sampling.extra,
+        }
+
+    @property
+    def address(self) -> str:
+        """URL that questions are posted to."""
+        try:
+            parts = urlsplit(self.url)
+            plain = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            plain = False
+        if not plain or not re.fullmatch(r"[!-~]+", self.url) or re.search("[@?#]", self.url):
+            hidden = "@" in self.url or "?" in self.url  # what may hold a password or a key
+            raise ConfigError(
+                "an endpoint with a name, password or query" if hidden else f"{self.url!r}",
+                expected="a URL such as http://localhost:8000/v1",
+                remedy="Correct it; a key goes into the environment.",
+            )
+        path = parts.path.rstrip("/")
+        if not path.endswith("/chat/completions"):
+            path = (path or "/v1") + "/chat/completions"
+        return f"{parts.scheme}://{parts.netloc}{path}"
+
+    def answers(self, questions: Sequence[str]) -> Iterator[list[tuple[int, Reply]]]:
+        """Replies as they come in; see `ChatModel.answers`.
+
+        Raises:
+            DescribeError: a key, model or address the endpoint does not know, no connection, or no
+                answer to anything for `patience` seconds.
+        """
+        # Daemon threads: an interrupt need not wait for a slow answer. They share nothing but
+        # queues and one `_Round`.
+        if not questions:
+            return
+        waiting: SimpleQueue[int] = SimpleQueue()
+        for position in range(len(questions)):
+            waiting.put(position)
+        finished: SimpleQueue[tuple[int, Reply | Exception]] = SimpleQueue()
+        around = _Round(self)
+
+        def work() -> None:
+            while not around.over.is_set():
+                try:
+                    position = waiting.get_nowait()
+                except Empty:
+                    return
+                try:
+                    reply = around.ask(questions[position])
+                except Exception as error:  # raised again where the replies are read
+                    finished.put((position, error))
+                    return
+                if reply is not None:
+                    finished.put((position, reply))
+
+        for _ in range(min(self.concurrency, len(questions))):
+            threading.Thread(target=work, daemon=True).start()
+        left = len(questions)
+        try:
+            while left:
+                arrived = [finished.get()]
+                while not finished.empty():
+                    arrived.append(finished.get())
+                replies = [(at, reply) for at, reply in arrived if isinstance(reply, Reply)]
+                left -= len(replies)
+                if replies:
+                    yield replies
+                for _, error in arrived:
+                    if isinstance(error, Exception):
+                        raise error
+        finally:
+            around.over.set()
+
+
+class _Round:
+    """Questions asked of one endpoint together, and what they tell about it.
+
+    Attributes:
+        over: set when nobody reads the replies any more.
+        last_answer: when the endpoint last answered anything, by the monotonic clock.
+    """
+
+    def __init__(self, endpoint: EndpointChat) -> None:
+        self.endpoint = endpoint
+        self.over = threading.Event()
+        self.last_answer = float("-inf")
+        self.probing = threading.Lock()
+
+    def ask(self, question: str) -> Reply | None:
+        """The reply, after as many attempts as it takes; None when it is over before."""
+        began = time.monotonic()
+        attempts = 0
+        while not self.over.is_set():
+            outcome = self._post(question)
+            attempts += 1
+            if isinstance(outcome, Accepted):
+                return outcome.reply
+            if isinstance(outcome, Refused):
+                if not outcome.certain:
+                    self._require_accepted_settings(outcome)
+                return Reply("", problem=outcome.why)
+            if isinstance(outcome, Permanent):
+                raise self._end(outcome.why, outcome.expected, outcome.remedy)
+            wait = self._wait(outcome, attempts)
+            if time.monotonic() + wait - began > self.endpoint.patience:
+                limited = (outcome.retry_after or 0.0) > self.endpoint.patience
+                if self.last_answer < began or limited:
+                    later = f", asking to wait {wait:.0f} s" if limited else ""
+                    raise self._end(
+                        f"no answer in {attempts} attempts, the last: {outcome.why}{later}",
+                        "an endpoint that answers",
+                        "Look after it; the same command goes on where this one stopped.",
+                    )
+                return Reply("", problem=f"{outcome.why}, {attempts} attempts", unanswered=True)
+            self.over.wait(wait)
+        return None
+
+    def _wait(self, outcome: Temporary, attempts: int) -> float:
+        if outcome.retry_after is not None:  # "0" is no leave to hammer
+            return max(outcome.retry_after, self.endpoint.first_wait / 2)
+        longest = min(self.endpoint.first_wait * 2.0 ** min(attempts - 1, 30), _LONGEST_WAIT)
+        return random.uniform(0.5, 1.0) * longest  # drawn, so that the waiting do not march in step
+
+    def _post(self, question: str) -> Outcome:
+        chosen = self.endpoint
+        body = {
+            "model": chosen.model,
+            "messages": [{"role": "user", "content": question}],
+            "max_tokens": chosen.sampling.max_tokens,
+            "temperature": chosen.sampling.temperature,
+            "seed": chosen.sampling.seed,
+            **chosen.sampling.extra,
+        }
+        body = {name: value for name, value in body.items() if value is not None}
+        outcome = post(chosen.address, body, chosen.key, chosen.timeout)
+        if isinstance(outcome, Accepted):
+            self.last_answer = time.monotonic()
+        elif isinstance(outcome, Temporary) and outcome.strange and self.last_answer < 0:
+            return Permanent(
+                outcome.why, "a chat completion", "Check the address; it often ends in /v1."
+            )
+        return outcome
+
+    def _require_accepted_settings(self, refused: Refused) -> None:
+        """Nothing, if the endpoint answers anything; else it is the settings it will not take."""
+        with self.probing:
+            if self.last_answer < 0 and isinstance(self._post("Say hello."), Refused | Permanent):
+                raise self._end(
+                    refused.why,
+                    "settings the endpoint takes",
+                    "Change what it names; further fields of the request go into `extra`.",
+                )
+
+    def _end(self, found: str, expected: str, remedy: str) -> DescribeError:
+        where = f"{self.endpoint.model!r} at {self.endpoint.address}"
+        remedy = remedy.replace("KEY", self.endpoint.key_name)
+        return DescribeError(f"{where}: {found}", expected=expected, remedy=remedy)

@@ -1,0 +1,192 @@
+"""A chat model on this machine, through transformers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from beekit.errors import ConfigError, DescribeError
+from beekit.prepare.chat import Reply, Sampling
+
+
+@dataclass(frozen=True)
+class LocalChat:
+    """A causal language model with a chat template, asked in batches, longest questions first.
+
+    Batches are padded on the left. Answers are drawn (temperature above 0) under a seed made of
+    `sampling.seed` and the batch's questions; another batch size, and a run that was interrupted,
+    draw other answers. Models that think before they answer are asked not to, where their
+    template has the switch `enable_thinking`.
+
+    Attributes:
+        name: folder, or name on the Hub.
+        model: weights, in the precision they were saved in.
+        tokenizer: with a chat template.
+        sampling: how answers are drawn; `extra` must be empty.
+        batch_size: questions answered at a time.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    sampling: Sampling = field(default_factory=Sampling)
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ConfigError(
+                f"batch_size={self.batch_size}", expected="at least 1", remedy="Leave it out for 8."
+            )
+        if self.sampling.extra:
+            raise ConfigError(
+                f"fields of a request ({', '.join(self.sampling.extra)}) for a local model",
+                expected="an endpoint to send them to",
+                remedy="Leave them out, or give an endpoint.",
+            )
+        if not self.tokenizer.chat_template:
+            raise ConfigError(
+                f"{self.name!r} has no chat template",
+                expected="a model tuned to follow instructions",
+                remedy="Choose its variant for chat, often called Instruct.",
+            )
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        sampling: Sampling | None = None,
+        *,
+        batch_size: int = 8,
+        device: str | None = None,
+    ) -> LocalChat:
+        """Read weights and tokenizer.
+
+        Args:
+            name: folder, or name on the Hub.
+            sampling: how answers are drawn.
+            batch_size: questions answered at a time.
+            device: "cpu", "cuda", ...; the graphics card without it, where there is one.
+
+        Raises:
+            DescribeError: nothing to load under that name, or no such device.
+            ConfigError: a model without chat template, or a batch size below 1.
+        """
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(name)
+            model: Any = AutoModelForCausalLM.from_pretrained(name, dtype="auto")
+            model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise DescribeError(
+                f"cannot load the language model {name!r} ({reason})",
+                expected="a folder in transformers' format, or a name on the Hub, and a device",
+                remedy="Check them, and the connection if it is a name; or give an endpoint.",
+            ) from error
+        return cls(name, model.eval(), tokenizer, sampling or Sampling(), batch_size)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Model and sampling."""
+        return {
+            "model": self.name,
+            "served": "local",
+            "max_tokens": self.sampling.max_tokens,
+            "temperature": self.sampling.temperature,
+            "seed": self.sampling.seed,
+        }
+
+    def answers(self, questions: Sequence[str]) -> Iterator[list[tuple[int, Reply]]]:
+        """Replies batch by batch; see `ChatModel.answers`.
+
+        Raises:
+            DescribeError: not enough memory for a batch.
+        """
+        # Questions of like length need the least padding; the longest come first, so that memory
+        # runs out at the start or not at all.
+        order = sorted(range(len(questions)), key=lambda at: (-len(questions[at]), at))
+        for start in range(0, len(order), self.batch_size):
+            batch = order[start : start + self.batch_size]
+            try:
+                replies = self._answer([questions[at] for at in batch])
+            except torch.OutOfMemoryError as error:
+                raise DescribeError(
+                    f"out of memory with {len(batch)} questions at a time",
+                    expected="room for a batch",
+                    remedy="Give a smaller batch_size.",
+                ) from error
+            yield list(zip(batch, replies, strict=True))
+
+    def _answer(self, questions: list[str]) -> list[Reply]:
+        self.tokenizer.padding_side = "left"  # an answer follows the last token of its question
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        model: Any = self.model
+        template: Any = self.tokenizer.apply_chat_template
+        inputs = template(
+            [[{"role": "user", "content": question}] for question in questions],
+            add_generation_prompt=True,
+            enable_thinking=False,
+            padding=True,
+            return_dict=True,
+            return_tensors="pt",
+        ).to(model.device)
+        read = inputs["attention_mask"].sum(1).tolist()
+        fits = [length + self.sampling.max_tokens <= self._longest() for length in read]
+        if not all(fits):
+            return self._answer_fitting(questions, fits)
+        ends = self._ends()
+        config = GenerationConfig(
+            max_new_tokens=self.sampling.max_tokens,
+            pad_token_id=self.tokenizer.pad_token_id,
+            eos_token_id=sorted(ends) or None,
+            **self._draw(),
+        )
+        cards = [model.device] if model.device.type == "cuda" else []
+        with torch.random.fork_rng(cards), torch.no_grad():
+            torch.manual_seed(self._batch_seed(questions))
+            tokens = model.generate(**inputs, generation_config=config)
+        written = tokens[:, inputs["input_ids"].shape[1] :].tolist()
+        replies = []
+        for answer, length in zip(written, read, strict=True):
+            end = next((at for at, token in enumerate(answer) if token in ends), None)
+            text = str(self.tokenizer.decode(answer[:end], skip_special_tokens=True))
+            count = len(answer) if end is None else end + 1
+            replies.append(Reply(text, end is None, prompt_tokens=length, answer_tokens=count))
+        return replies
+
+    def _answer_fitting(self, questions: list[str], fits: list[bool]) -> list[Reply]:
+        fitting = [question for question, fit in zip(questions, fits, strict=True) if fit]
+        answered = iter(self._answer(fitting) if fitting else [])
+        too_long = Reply("", problem=f"longer than the model's {self._longest():,.0f} tokens")
+        return [next(answered) if fit else too_long for fit in fits]
+
+    def _longest(self) -> float:
+        """Tokens of question and answer together that the model can take."""
+        return getattr(self.model.config, "max_position_embeddings", None) or float("inf")
+
+    def _ends(self) -> set[int]:
+        """Tokens that end an answer: the model's own, which may be several, and the tokenizer's."""
+        own = self.model.generation_config.eos_token_id
+        ends = set(own if isinstance(own, list) else [] if own is None else [own])
+        return ends | {self.tokenizer.eos_token_id} - {None}
+
+    def _draw(self) -> dict[str, Any]:
+        if self.sampling.temperature == 0:
+            return {"do_sample": False}
+        return {"do_sample": True, "temperature": self.sampling.temperature, "top_k": 0}
+
+    def _batch_seed(self, questions: list[str]) -> int:
+        content = "\x1f".join([str(self.sampling.seed), *questions]).encode("utf-8", "replace")
+        return int.from_bytes(hashlib.sha256(content).digest()[:7], "big")

@@ -1,0 +1,175 @@
+"""One request to a chat endpoint, and which of four kinds its outcome is."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException, HTTPMessage
+from typing import IO, Any
+from urllib.error import HTTPError, URLError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from beekit.prepare.chat import Reply
+
+_AGAIN = frozenset({408, 409, 425, 429})
+_THIS_QUESTION = frozenset({400, 413, 422})
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An answer, of whatever kind."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The endpoint does not take this question, or, unless certain, nothing asked this way."""
+
+    why: str
+    certain: bool = False
+
+
+@dataclass(frozen=True)
+class Temporary:
+    """Worth another attempt, after so many seconds if the endpoint says so."""
+
+    why: str
+    retry_after: float | None = None
+    strange: bool = False
+
+
+@dataclass(frozen=True)
+class Permanent:
+    """Not worth another attempt, with this or any other question."""
+
+    why: str
+    expected: str
+    remedy: str
+
+
+Outcome = Accepted | Refused | Temporary | Permanent
+
+
+def post(address: str, body: dict[str, Any], key: str | None, timeout: float) -> Outcome:
+    """Ask once. Proxies are as the environment says; the key appears in no outcome."""
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    request = Request(address, json.dumps(body).encode("ascii"), headers)
+    try:
+        with _opener.open(request, timeout=timeout) as response:
+            return _reply(response.read())
+    except HTTPError as error:
+        with error:
+            return _status(error, key)
+    except (OSError, HTTPException) as error:
+        return _broken(error)
+
+
+class _Stay(HTTPRedirectHandler):
+    """No redirects: urllib would send the key along to wherever they lead."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> None:
+        return None
+
+
+_opener = build_opener(_Stay)
+
+
+def _reply(content: bytes) -> Outcome:
+    try:
+        answer = json.loads(content)
+        choice = answer["choices"][0]
+        message = choice["message"]
+        text, refusal = message.get("content") or "", message.get("refusal")
+        finish = choice.get("finish_reason")
+        usage = answer.get("usage") or {}
+        tokens = [int(usage.get(f"{part}_tokens") or 0) for part in ("prompt", "completion")]
+        if not isinstance(text, str):
+            raise TypeError("an answer that is no text")
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return Temporary("an answer that is no chat completion", strange=True)
+    problem = ""
+    if finish == "content_filter":
+        problem = "content filter"
+    elif refusal and not text:
+        text, problem = str(refusal), "refusal"
+    return Accepted(Reply(text, finish == "length", problem, False, *tokens))
+
+
+def _status(error: HTTPError, key: str | None) -> Outcome:
+    code = error.code
+    try:
+        message = error.read(10_000).decode("utf-8", "replace")
+    except (OSError, HTTPException):
+        message = ""
+    reason = _message(message, key)
+    why = f"HTTP {code} ({reason})" if reason else f"HTTP {code}"
+    if code in (401, 403):  # whose messages repeat parts of the key
+        return Permanent(f"HTTP {code}", "a key it knows", "Set KEY to one that may use it.")
+    if code == 429 and "insufficient_quota" in message:
+        return Permanent(why, "a quota left", "Raise it, then give the same command again.")
+    if code in _AGAIN or code >= 500:
+        return Temporary(why, _seconds(error.headers.get("Retry-After")))
+    if code in _THIS_QUESTION:
+        if "content_filter" in message:
+            return Refused("content filter", certain=True)
+        return Refused(why, certain="context_length" in message or "context length" in message)
+    if code == 404:
+        return Permanent(why, "a model it serves", "Check the model's name and the address.")
+    if code < 400:
+        return Permanent(f"HTTP {code}, a redirect", "an answer", "Give the address it leads to.")
+    return Permanent(why, "an answer", "Do as it says, then give the same command again.")
+
+
+def _broken(error: Exception) -> Outcome:
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, ConnectionRefusedError):
+        return Permanent("connection refused", "a server there", "Start it, or correct the port.")
+    if isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN:
+        return Permanent("no such host", "the name of a machine", "Correct the address.")
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return Permanent(
+            "a certificate that cannot be verified",
+            "one of a known authority",
+            "Name the authority's file in SSL_CERT_FILE.",
+        )
+    if isinstance(cause, TimeoutError):
+        return Temporary("timeout")
+    return Temporary(f"connection broken: {type(cause).__name__}")
+
+
+def _message(content: str, key: str | None) -> str:
+    """What the endpoint says, in one line of at most 200 characters, without the key."""
+    try:
+        told: Any = json.loads(content)
+        for name in ("error", "message", "detail"):
+            if isinstance(told, dict) and name in told:
+                told = told[name]
+    except ValueError:
+        told = content
+    line = " ".join(str(told).split())
+    if key:
+        line = line.replace(key, "***")
+    return line if len(line) <= 200 else line[:199] + "…"
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Seconds to wait by a Retry-After header: a number, or a date."""
+    if retry_after is None:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return None

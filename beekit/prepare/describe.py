@@ -1,0 +1,352 @@
+"""Descriptions of items by a language model, as a new column of a dataset folder.
+
+In beeFormer (Vančura et al., RecSys 2024) the text of an item is a paragraph that a chat model
+wrote from its title, authors, tags and whatever else is known of it; items it refused to describe
+were left out. Here they get no text, so that `missing_text` of `Dataset.load` decides.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from tqdm.auto import tqdm
+
+from beekit.data import ids
+from beekit.data.catalog import Catalog
+from beekit.data.tables import id_column, read_table
+from beekit.data.template import template_columns
+from beekit.errors import ConfigError, DataError, DescribeError
+from beekit.files import write_json, write_text
+from beekit.prepare.chat import ChatModel, Reply
+from beekit.prepare.describe_answers import judge
+from beekit.prepare.describe_journal import Entry, Journal
+from beekit.prepare.describe_table import items_file, write_column
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_COLUMN = "description"
+NO_FIELDS = "no text in its fields"
+PROMPT = """\
+This is what is known about one item of a catalogue:
+
+{item}
+
+Write one paragraph of four to six sentences about it: what it is, what sets it apart, what kind \
+of people choose it, and what they use it for. Keep to what is stated above and to what you know \
+for certain; where you know little, stay general. Name no other item, title, product or series, \
+and compare it with none. Write plain sentences: no list, no heading, no greeting, and nothing \
+before or after the paragraph."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the model is asked about each item, and where its answers go.
+
+    Attributes:
+        fields: template over the items' columns, such as `"{title}. {authors}. {tags}"`.
+        prompt: the question, with `{item}` where the text of the fields goes.
+        column: new column of the items table.
+
+    Raises:
+        ConfigError: a prompt without `{item}`, or a column that a text template could not name.
+    """
+
+    fields: str
+    prompt: str = PROMPT
+    column: str = DEFAULT_COLUMN
+
+    def __post_init__(self) -> None:
+        if "{item}" not in self.prompt:
+            raise ConfigError(
+                f"a prompt without {{item}} ({self.prompt[:40]!r})",
+                expected="{item} where the item's fields go",
+                remedy="Add it to the prompt.",
+            )
+        named = (*template_columns(self.fields), "item_id")
+        if not self.column.isidentifier() or self.column in named:
+            raise ConfigError(
+                f"column {self.column!r} for descriptions made from {self.fields!r}",
+                expected="another name, of letters, digits and _",
+                remedy="Choose one that is not among the fields.",
+            )
+
+    def question(self, text: str) -> str:
+        """What is asked about an item whose fields read so."""
+        return self.prompt.replace("{item}", text)
+
+    def beside(self, folder: Path, stem: str, suffix: str) -> Path:
+        """A file of this task in the dataset folder; columns other than the usual are named."""
+        of = "" if self.column == DEFAULT_COLUMN else f".{self.column}"
+        return folder / f"{stem}{of}{suffix}"
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a run of `describe` came to.
+
+    Attributes:
+        items: in the table.
+        described: items with a description.
+        refused: the last answer of each item whose answer is none, with the reason.
+        without_fields: items there was nothing to ask about.
+        unanswered: items whose question kept failing this time; the next run asks again.
+        left: items not asked yet, because of a limit.
+        trimmed: descriptions that were cut off, and end at their last whole sentence.
+        tokens: read and written for all answers in the journal, replaced ones included.
+        asked: questions answered in this run.
+        written: the items table has the column now.
+    """
+
+    items: int
+    described: int
+    refused: list[Entry]
+    without_fields: int
+    unanswered: int
+    left: int
+    trimmed: int
+    tokens: tuple[int, int]
+    asked: int
+    written: bool
+
+
+def describe(
+    folder: str | Path,
+    model: ChatModel,
+    task: Task,
+    *,
+    limit: int | None = None,
+    retry_refusals: bool = False,
+) -> Described:
+    """Ask the model about every item of a dataset folder, then add its answers to the items table.
+
+    Answers go into `descriptions.jsonl` in the folder as they come in. After a kill the next run
+    asks what is missing there, what was asked of other fields than the item has now, and nothing
+    else. When all items have been asked, `items.parquet|csv` gets the column (null for an item
+    without a usable answer), `refusals.csv` lists those items, and `descriptions.json` what was
+    asked and what came of it. With another column than `description` the three files carry its
+    name.
+
+    Args:
+        folder: a dataset folder.
+        model: asked one question an item.
+        task: the question, and the column.
+        limit: ask at most so many items now; the table stays as it is until none is left.
+        retry_refusals: ask again about items whose answer was refused.
+
+    Raises:
+        DataError: no readable items table, repeated ids, no such fields, or a column of that name
+            that is not from the journal.
+        DescribeError: the model cannot be asked, or the journal is another task's or model's. What
+            was answered before is kept.
+    """
+    folder = Path(folder)
+    items = read_table(folder, "items", id_columns=("item_id",))
+    catalog = Catalog(
+        ids.to_numpy(id_column(items, "item_id", "items")),
+        items.drop_columns("item_id"),
+        task.fields,
+    )
+    texts = catalog.texts
+    journal_path = task.beside(folder, "descriptions", ".jsonl")
+    if task.column in items.column_names and not journal_path.is_file():
+        raise _foreign(task.column, f"no {journal_path.name} it could be from")
+    header = {
+        "column": task.column,
+        "fields": task.fields,
+        "prompt": task.prompt,
+        **model.identity,
+    }
+    with Journal(journal_path, header) as journal:
+        _require_own_column(items, task.column, catalog, journal)
+        work = _Work(catalog, texts, task, journal)
+        pending = work.pending(retry_refusals)
+        now = pending if limit is None else pending[: max(limit, 0)]
+        unanswered = work.ask(model, now)
+        left = len(pending) - len(now)
+        result = work.result(asked=len(now) - unanswered, unanswered=unanswered, left=left)
+        if result.written:
+            _write(folder, items, catalog, work, result, header)
+    return result
+
+
+class _Work:
+    """The items' questions, and the answers the journal has to them."""
+
+    def __init__(self, catalog: Catalog, texts: list[str], task: Task, journal: Journal) -> None:
+        self.item_ids = [ids.plain(item_id) for item_id in catalog.item_ids]
+        self.journal = journal
+        self.texts = texts
+        self.task = task
+        self.hashes = [_hash(task.question(text)) if text else "" for text in texts]
+
+    def latest(self) -> list[Entry | None]:
+        """(items,) the last answer to what would be asked of each item now."""
+        known = {entry.item_id: entry for entry in self.journal.entries}
+        found = (known.get(item_id) for item_id in self.item_ids)
+        return [
+            entry if entry and entry.asked == asked else None
+            for entry, asked in zip(found, self.hashes, strict=True)
+        ]
+
+    def pending(self, retry_refusals: bool) -> list[int]:
+        """Rows of items to ask about."""
+        return [
+            row
+            for row, (entry, asked) in enumerate(zip(self.latest(), self.hashes, strict=True))
+            if asked and (entry is None or (retry_refusals and entry.reason))
+        ]
+
+    def ask(self, model: ChatModel, rows: list[int]) -> int:
+        """Put the answers into the journal; the number of items that got none."""
+        questions = [self.task.question(self.texts[row]) for row in rows]
+        unanswered = 0
+        written = 0
+        with (
+            tqdm(total=len(rows), desc="describing", unit=" items", disable=None) as bar,
+            closing(_generator(model.answers(questions))) as batches,
+        ):
+            for batch in batches:
+                answered = [(at, reply) for at, reply in batch if not reply.unanswered]
+                unanswered += len(batch) - len(answered)
+                entries = [self._entry(rows[at], questions[at], reply) for at, reply in answered]
+                self.journal.append(entries)
+                written += sum(entry.tokens[1] for entry in entries)
+                bar.set_postfix_str(f"{written:,} tokens written", refresh=False)
+                bar.update(len(batch))
+        return unanswered
+
+    def result(self, *, asked: int, unanswered: int, left: int) -> Described:
+        latest = self.latest()
+        answers = [entry for entry in latest if entry is not None]
+        tokens = [entry.tokens for entry in self.journal.entries]
+        return Described(
+            items=len(latest),
+            described=sum(bool(entry.text) for entry in answers),
+            refused=[entry for entry in answers if entry.reason],
+            without_fields=self.hashes.count(""),
+            unanswered=unanswered,
+            left=left,
+            trimmed=sum(entry.trimmed for entry in answers),
+            tokens=(sum(read for read, _ in tokens), sum(wrote for _, wrote in tokens)),
+            asked=asked,
+            written=left == 0,
+        )
+
+    def _entry(self, row: int, question: str, reply: Reply) -> Entry:
+        judged = judge(reply, question)
+        return Entry(
+            self.item_ids[row],
+            self.hashes[row],
+            judged.text,
+            judged.reason,
+            reply.text if judged.reason else "",
+            judged.trimmed,
+            (reply.prompt_tokens, reply.answer_tokens),
+        )
+
+
+def _generator(batches: Iterator[list[tuple[int, Reply]]]) -> Any:
+    """The batches as a generator, which can be closed whatever kind of iterator they are."""
+    yield from batches
+
+
+def _require_own_column(items: pa.Table, column: str, catalog: Catalog, journal: Journal) -> None:
+    """A column of that name holds nothing but descriptions from the journal."""
+    if column not in items.column_names:
+        return
+    ours = {(entry.item_id, entry.text) for entry in journal.entries}
+    values = items.column(column).to_pylist()
+    for item_id, value in zip(catalog.item_ids, values, strict=True):
+        if value and (ids.plain(item_id), value) not in ours:
+            raise _foreign(column, f"the one of item {ids.plain(item_id)!r} is not in the journal")
+
+
+def _foreign(column: str, why: str) -> DataError:
+    return DataError(
+        f"the items table has a column {column}, and {why}",
+        expected="no column of that name, or one written from this journal",
+        remedy="Choose another column, or rename the one that is there.",
+    )
+
+
+def _write(
+    folder: Path,
+    items: pa.Table,
+    catalog: Catalog,
+    work: _Work,
+    result: Described,
+    header: dict[str, Any],
+) -> None:
+    """The column, the list of items without description, and the record of how it came about."""
+    task = work.task
+    texts = [entry.text or None if entry else None for entry in work.latest()]
+    values = pa.array(texts, pa.large_string())
+    present = items.column(task.column) if task.column in items.column_names else None
+    if present is None or not pc.fill_null(present.cast(pa.large_string()), "").equals(
+        pa.chunked_array([pc.fill_null(values, "")])
+    ):
+        path = items_file(folder)
+        _require_same_items(folder, catalog)
+        write_column(path, task.column, values)
+        logger.info("%s has the column %s", path, task.column)
+    listed = task.beside(folder, "refusals", ".csv")
+    write_text(listed, _refusals(work, result))
+    write_json(
+        task.beside(folder, "descriptions", ".json"),
+        {
+            "schema": 1,
+            **header,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "items": result.items,
+            "described": result.described,
+            "trimmed": result.trimmed,
+            "without_fields": result.without_fields,
+            "unanswered": result.unanswered,
+            "refused": dict(Counter(entry.reason for entry in result.refused)),
+            "refusals": listed.name,
+            "tokens": {"read": result.tokens[0], "written": result.tokens[1]},
+        },
+    )
+
+
+def _require_same_items(folder: Path, catalog: Catalog) -> None:
+    """The rows are those the answers belong to: a table may have changed in the hours between."""
+    items = read_table(folder, "items", id_columns=("item_id",))
+    if not np.array_equal(ids.to_numpy(id_column(items, "item_id", "items")), catalog.item_ids):
+        raise DescribeError(
+            f"the items table in {folder} changed while its items were described",
+            expected="the same items in the same order",
+            remedy="Give the same command again; only what is new is asked.",
+        )
+
+
+def _refusals(work: _Work, result: Described) -> str:
+    """CSV of the items without description: item_id, reason and answer."""
+    content = io.StringIO()
+    out = csv.writer(content, lineterminator="\n")
+    out.writerow(["item_id", "reason", "answer"])
+    for entry in result.refused:
+        # Half a surrogate pair cannot be written.
+        answer = entry.answer.encode("utf-8", "replace").decode("utf-8")
+        out.writerow([entry.item_id, entry.reason, answer])
+    for item_id, asked in zip(work.item_ids, work.hashes, strict=True):
+        if not asked:
+            out.writerow([item_id, NO_FIELDS, ""])
+    return content.getvalue()
+
+
+def _hash(question: str) -> str:
+    return hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:16]

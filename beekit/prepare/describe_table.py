@@ -1,0 +1,103 @@
+"""One more column for the items table of a dataset folder, the others as they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+_BATCH_BYTES = 256 << 20  # held in memory at a time, of a row group that is larger
+
+
+def items_file(folder: str | Path) -> Path:
+    """The file `Dataset.load` reads items from: Parquet where there is one, else CSV."""
+    parquet = Path(folder) / "items.parquet"
+    return parquet if parquet.is_file() else Path(folder) / "items.csv"
+
+
+def write_column(path: Path, name: str, values: pa.Array) -> None:
+    """Set the column `name` of a Parquet or CSV file to `values`, whole or not at all.
+
+    A new column comes last; one that is there keeps its place. Parquet goes batch by batch, row
+    group by row group, with each column's compression and the schema's metadata; pictures in it
+    are copied as they are. In CSV other columns keep their values, but not needless quotes.
+
+    Args:
+        path: written under another name beside it, then renamed.
+        name: of the column.
+        values: (items,) large_string array, null where an item has none.
+    """
+    with _replacing(path) as partial:
+        if path.suffix == ".csv":
+            _write_csv(path, partial, name, values)
+        else:
+            _write_parquet(path, partial, name, values)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        shutil.copymode(path, partial)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)  # noqa: PTH105 - Path.replace is the same call
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_parquet(path: Path, partial: Path, name: str, values: pa.Array) -> None:
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        place = _setter(schema, name)
+        out = place(schema.empty_table(), values[:0]).schema
+        out = out.with_metadata(schema.metadata)
+        compression = {**_compression(file), name: "snappy"}
+        with pq.ParquetWriter(partial, out, compression=compression) as writer:
+            row = 0
+            for group in range(file.num_row_groups):
+                size = file.metadata.row_group(group)
+                most = size.num_rows * _BATCH_BYTES // max(size.total_byte_size, 1)
+                rows = max(1, min(size.num_rows, most))
+                for batch in file.iter_batches(batch_size=rows, row_groups=[group]):
+                    part = values[row : row + batch.num_rows]
+                    writer.write_table(place(pa.Table.from_batches([batch]), part))
+                    row += batch.num_rows
+
+
+def _write_csv(path: Path, partial: Path, name: str, values: pa.Array) -> None:
+    parse = pacsv.ParseOptions(newlines_in_values=True)
+    with pacsv.open_csv(path, parse_options=parse) as reader:
+        types = dict.fromkeys(reader.schema.names, pa.large_string())
+    # Everything as the text it is, numbers too.
+    options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
+    table = pacsv.read_csv(path, convert_options=options, parse_options=parse)
+    pacsv.write_csv(_setter(table.schema, name)(table, values), partial)
+
+
+def _setter(schema: pa.Schema, name: str) -> Callable[[pa.Table, pa.Array], pa.Table]:
+    """A function that sets the column in its place, or behind the last."""
+    at = schema.get_field_index(name)
+    field = pa.field(name, pa.large_string())
+
+    def place(table: pa.Table, values: pa.Array) -> pa.Table:
+        if at < 0:
+            return table.append_column(field, values)
+        return table.set_column(at, field, values)
+
+    return place
+
+
+def _compression(file: pq.ParquetFile) -> dict[str, str]:
+    """How each column of a file is compressed, by its path."""
+    group = file.metadata.row_group(0)
+    columns = [group.column(at) for at in range(group.num_columns)]
+    named = {column.path_in_schema: column.compression.lower() for column in columns}
+    return {path: "none" if kind == "uncompressed" else kind for path, kind in named.items()}

@@ -1,0 +1,249 @@
+"""Fetching a publisher's file over HTTP: whole, resumable, and checked."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import re
+import ssl
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from beekit import __version__
+from beekit.errors import DownloadError
+from beekit.files import write_json
+from beekit.prepare.raw import RawFile, accept, recall
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = 1 << 18
+_TIMEOUT = 60.0
+# Consecutive tries that bring nothing before giving up; each waits twice as long as the last.
+_TRIES = 4
+_LONGEST_WAIT = 60.0
+_RETRIED = (408, 425, 429, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True)
+class _Version:
+    """Which version of a file a partial download is of."""
+
+    url: str
+    etag: str | None
+    modified: str | None
+    size: int | None
+
+    @property
+    def validator(self) -> str | None:
+        """For If-Range, which takes only strong tags (RFC 9110, 13.1.5)."""
+        if self.etag and not self.etag.startswith("W/"):
+            return self.etag
+        return self.modified
+
+
+class _Unfinished(Exception):
+    """This try ended early; another may go on. `wait` is what the server asked for, in seconds."""
+
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+def fetch(
+    url: str,
+    cache: Path,
+    *,
+    md5_beside: bool = False,
+    sha256: str | None = None,
+    name: str | None = None,
+    first_wait: float = 1.0,
+) -> RawFile:
+    """A file in `cache`, fetched from `url` unless it is there already.
+
+    What was fetched of an interrupted download stays as `<name>.partial`, and the next try asks for
+    the rest alone. If the server does not answer with the rest, or of a changed file, the download
+    starts over.
+
+    Args:
+        url: http or https.
+        cache: folder, made if there is none.
+        md5_beside: the publisher keeps the file's MD5 at `<url>.md5`, which is fetched too.
+        sha256: of the file, where it is known.
+        name: in the cache; the last part of the address without it.
+        first_wait: seconds before the second try; doubles with every further one.
+
+    Raises:
+        DownloadError: the file is not there, the server or the network does not answer, or the
+            checksum is another.
+    """
+    last = _name_of(url)
+    cache.mkdir(parents=True, exist_ok=True)
+    target = cache / (name or last)
+    present = recall(target, url, sha256)
+    if present is not None:
+        return present
+    md5 = _published_md5(url, cache) if md5_beside else None
+    partial = target.with_name(f"{target.name}.partial")
+    fruitless = 0
+    furthest = partial.stat().st_size if partial.exists() else 0
+    while True:
+        try:
+            _fetch_rest(url, partial)
+            break
+        except _Unfinished as error:
+            after = partial.stat().st_size if partial.exists() else 0
+            fruitless = 1 if after > furthest else fruitless + 1
+            furthest = max(furthest, after)
+            if fruitless >= _TRIES:
+                raise DownloadError(
+                    f"{url} could not be fetched ({error})",
+                    expected="an answer from the server",
+                    remedy="Check the network and run the same command again; the "
+                    f"{after:,} bytes that came are kept.",
+                ) from error
+            logger.info("%s: %s; trying again", url, error)
+            time.sleep(min(max(first_wait * 2 ** (fruitless - 1), error.wait), _LONGEST_WAIT))
+    fetched = accept(partial, target, url, md5, sha256)
+    _version_path(partial).unlink(missing_ok=True)
+    return fetched
+
+
+def _name_of(url: str) -> str:
+    parts = urllib.parse.urlsplit(url)
+    name = Path(urllib.parse.unquote(parts.path)).name
+    if parts.scheme not in ("http", "https") or not name:
+        raise DownloadError(
+            f"the address {url}",
+            expected="one that begins with http:// or https:// and names a file",
+            remedy="Check the address.",
+        )
+    return name
+
+
+def _published_md5(url: str, cache: Path) -> str | None:
+    """None where there is no such file, as at a mirror."""
+    try:
+        note = fetch(f"{url}.md5", cache)
+    except DownloadError as error:
+        if isinstance(error.__cause__, urllib.error.HTTPError) and error.__cause__.code == 404:
+            return None
+        raise
+    text = note.path.read_text(encoding="utf-8", errors="replace")
+    found = re.findall(r"(?<![0-9a-fA-F])[0-9a-fA-F]{32}(?![0-9a-fA-F])", text)
+    if len(found) != 1:
+        note.path.unlink()
+        raise DownloadError(
+            f"{url}.md5 says {text[:60]!r}",
+            expected="the MD5 of the file beside it",
+            remedy="Check the address given as --url.",
+        )
+    return str(found[0])
+
+
+def _fetch_rest(url: str, partial: Path) -> None:
+    """One try: bring `partial` to the end, going on where it stops if the server lets us."""
+    version = _read_version(partial, url)
+    begin = partial.stat().st_size if version and partial.exists() else 0
+    headers = {"User-Agent": f"beekit/{__version__}", "Accept-Encoding": "identity"}
+    if begin and version:
+        headers["Range"] = f"bytes={begin}-"
+        if version.validator:
+            headers["If-Range"] = version.validator
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=_TIMEOUT
+        ) as answer:
+            _store(answer, url, partial, begin, version)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416:  # nothing is left, or it is another file now: start over
+            if version and version.size == begin:
+                return
+            partial.unlink(missing_ok=True)
+            raise _Unfinished("the file has changed at its publisher") from error
+        if error.code in _RETRIED:
+            raise _Unfinished(
+                f"HTTP {error.code} {error.reason}", _seconds(error.headers.get("Retry-After"))
+            ) from error
+        raise DownloadError(
+            f"{url} answers HTTP {error.code} {error.reason}",
+            expected="the file",
+            remedy="Check the address; --url names another place to fetch from.",
+        ) from error
+    except urllib.error.URLError as error:
+        raise _Unfinished(f"no connection: {error.reason}") from error
+    except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
+        raise _Unfinished(f"the connection broke: {error or type(error).__name__}") from error
+
+
+def _store(
+    answer: http.client.HTTPResponse,
+    url: str,
+    partial: Path,
+    begin: int,
+    earlier: _Version | None,
+) -> None:
+    headers = answer.headers
+    if answer.status == 206:
+        first, size = _content_range(headers.get("Content-Range", ""))
+        if first != begin or (earlier and earlier.size is not None and size != earlier.size):
+            partial.unlink(missing_ok=True)
+            raise _Unfinished("the file has changed at its publisher")
+    else:
+        begin = 0
+        length = headers.get("Content-Length")
+        size = int(length) if length and length.isdigit() else None
+        partial.unlink(missing_ok=True)
+        version = _Version(url, headers.get("ETag"), headers.get("Last-Modified"), size)
+        write_json(_version_path(partial), asdict(version))
+    with (
+        partial.open("ab") as file,
+        tqdm(
+            desc=_name_of(url),
+            total=size,
+            initial=begin,
+            unit="B",
+            unit_scale=True,
+            disable=None,
+            leave=False,
+        ) as progress,
+    ):
+        while chunk := answer.read(_CHUNK):
+            file.write(chunk)
+            progress.update(len(chunk))
+    reached = partial.stat().st_size
+    if size is not None and reached < size:
+        raise _Unfinished(f"the connection broke after {reached:,} of {size:,} bytes")
+
+
+def _version_path(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.json")
+
+
+def _read_version(partial: Path, url: str) -> _Version | None:
+    """What the partial file is of; None if that is unknown, or something else."""
+    try:
+        version = _Version(**json.loads(_version_path(partial).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    # A rest can only be trusted to fit if something says that the file is the same.
+    known = version.validator is not None or version.size is not None
+    return version if version.url == url and known else None
+
+
+def _content_range(value: str) -> tuple[int | None, int | None]:
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", value.strip())
+    if not found:
+        return None, None
+    return int(found[1]), None if found[2] == "*" else int(found[2])
+
+
+def _seconds(retry_after: str | None) -> float:
+    return float(retry_after) if retry_after and retry_after.isdigit() else 0.0

@@ -1,0 +1,188 @@
+"""From raw rows to the interactions of a dataset, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from beekit.data.interactions import require_policy
+from beekit.errors import DataError
+from beekit.prepare.runs import ROWS, grouped_by_user, lengths
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What of the raw rows becomes an interaction, in this order.
+
+    1. Rows whose value is below `min_value` are left out.
+    2. Rows of items outside the catalog are left out.
+    3. Of a (user, item) pair that still repeats, one row stays: the one with the latest or the
+       first timestamp, or, at equal timestamps or without any, the last or first in the file.
+    4. Users with fewer than `user_min_support` items are left out.
+
+    That is what the papers do: beeFormer and Mult-VAE drop low ratings first, then count the
+    distinct items a user has left. One pass is enough: no filter on items follows the one on users,
+    so every user still has the support asked for. A k-core (items too, repeated until nothing
+    changes) is what `Dataset.load(item_min_support=...)` makes of the result.
+
+    Attributes:
+        min_value: None keeps all, and is all there is where rows have no value.
+        user_min_support: items a user needs.
+        duplicates: "latest" or "first".
+
+    Raises:
+        DataError: another word for `duplicates`.
+    """
+
+    min_value: float | None = None
+    user_min_support: int = 1
+    duplicates: str = "latest"
+
+    def __post_init__(self) -> None:
+        require_policy("duplicates", self.duplicates, ("latest", "first"))
+
+
+@dataclass
+class Counts:
+    """Rows of the raw file and where they went, and what is left.
+
+    Attributes:
+        rows: rows that could be read.
+        below_min_value, other_items, repeated, few_items: left out by the filters, in their order.
+        interactions, users, items: of the dataset.
+    """
+
+    rows: int = 0
+    below_min_value: int = 0
+    other_items: int = 0
+    repeated: int = 0
+    few_items: int = 0
+    interactions: int = 0
+    users: int = 0
+    items: int = 0
+
+    def describe(self) -> dict[str, Any]:
+        """For the manifest."""
+        return asdict(self)
+
+
+def write_interactions(
+    tables: Iterable[pa.Table],
+    path: Path,
+    item_ids: pa.Array,
+    filters: Filters,
+    work: Path,
+    *,
+    rows: int = ROWS,
+) -> tuple[Counts, np.ndarray]:
+    """Filter rows and write them to `path` as Parquet.
+
+    Rows are written in ascending order of user_id, and of one user in the order of the raw file;
+    no user is cut in two by the end of a row group.
+
+    Args:
+        tables: rows of user_id, item_id and, in every table or none, value and timestamp.
+        path: of the file to write.
+        item_ids: (items,) the catalog.
+        filters: what stays.
+        work: folder for files in between, which are removed again.
+        rows: about how many are in memory at a time.
+
+    Returns:
+        the counts, and (items,) bool: items with at least one interaction.
+
+    Raises:
+        DataError: no user is left.
+    """
+    counts = Counts()
+    support = np.zeros(len(item_ids), dtype=np.int64)
+    writer: pq.ParquetWriter | None = None
+    try:
+        known = _known_rows(tables, item_ids, filters, counts)
+        for table in grouped_by_user(known, work, rows):
+            kept = _filtered_users(table, len(item_ids), filters, counts)
+            if not len(kept):
+                continue
+            codes = kept["item_id"].to_numpy()
+            support += np.bincount(codes, minlength=len(support))
+            position = kept.column_names.index("item_id")
+            kept = kept.set_column(position, "item_id", item_ids.take(pa.array(codes)))
+            if writer is None:
+                writer = pq.ParquetWriter(path, kept.schema, compression="zstd")
+            writer.write_table(kept, row_group_size=max(1, len(kept)))
+    finally:
+        if writer is not None:
+            writer.close()
+    counts.items = int(np.count_nonzero(support))
+    if counts.users == 0:
+        raise DataError(
+            f"no user is left of {counts.rows:,} rows ({counts.below_min_value:,} below "
+            f"{filters.min_value}, {counts.other_items:,} of other items, {counts.few_items:,} of "
+            f"users with fewer than {filters.user_min_support} items)",
+            expected="at least one user",
+            remedy="Lower the filters, or check that --items names items of this dataset.",
+        )
+    return counts, support > 0
+
+
+def _known_rows(
+    tables: Iterable[pa.Table], item_ids: pa.Array, filters: Filters, counts: Counts
+) -> Iterator[pa.Table]:
+    """Rows with enough value, of items in the catalog, whose position there is now item_id."""
+    for table in tables:
+        counts.rows += len(table)
+        if filters.min_value is not None and "value" in table.column_names:
+            # As precise as the values are: 4.1 is not below 4.1.
+            least = pa.scalar(filters.min_value, table["value"].type)
+            enough = table.filter(pc.greater_equal(table["value"], least))
+            counts.below_min_value += len(table) - len(enough)
+            table = enough
+        codes = pc.index_in(table["item_id"], value_set=item_ids)
+        table = table.set_column(table.column_names.index("item_id"), "item_id", codes)
+        if codes.null_count:
+            table = table.filter(codes.is_valid())
+            counts.other_items += codes.null_count
+        yield table
+
+
+def _filtered_users(table: pa.Table, items: int, filters: Filters, counts: Counts) -> pa.Table:
+    """Whole users with each item once, and without those who have too few."""
+    _, rows = lengths(table["user_id"])
+    users = np.repeat(np.arange(len(rows)), rows)
+    pairs = users * items + table["item_id"].to_numpy()
+    once = _each_once(pairs, table, latest=filters.duplicates == "latest")
+    support = np.bincount(users[once], minlength=len(rows))
+    enough = support >= filters.user_min_support
+    keep = once & enough[users]
+    counts.repeated += len(once) - int(np.count_nonzero(once))
+    counts.few_items += int(support[~enough].sum())
+    counts.users += int(np.count_nonzero(enough))
+    counts.interactions += int(np.count_nonzero(keep))
+    return (table if keep.all() else table.filter(pa.array(keep))).combine_chunks()
+
+
+def _each_once(pairs: np.ndarray, table: pa.Table, *, latest: bool) -> np.ndarray:
+    """(rows,) bool: one row of each pair."""
+    once = np.ones(len(pairs), dtype=bool)
+    ordered = np.sort(pairs)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(repeated):
+        return once
+    nearest = np.minimum(np.searchsorted(repeated, pairs), len(repeated) - 1)
+    rows = np.flatnonzero(repeated[nearest] == pairs)
+    # Both sorts are stable: at equal keys the order of the file remains.
+    if "timestamp" in table.column_names:
+        order = np.lexsort((table["timestamp"].to_numpy()[rows], pairs[rows]))
+    else:
+        order = np.argsort(pairs[rows], kind="stable")
+    rows = rows[order]
+    same = pairs[rows][1:] == pairs[rows][:-1]
+    once[rows[:-1][same] if latest else rows[1:][same]] = False
+    return once

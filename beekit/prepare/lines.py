@@ -1,0 +1,92 @@
+"""Lines of large text files, a block of them at a time, and the malformed among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from beekit.errors import DataError
+
+BLOCK = 16 << 20
+# A line longer than this is none: the file is not what its name says.
+_LONGEST_LINE = 64 << 20
+_QUOTED = 3
+_QUOTED_LENGTH = 100
+
+
+@dataclass
+class Malformed:
+    """The lines of one file that cannot be read, which are skipped up to a share of all.
+
+    Attributes:
+        name: of the file.
+        limit: share of lines that may be malformed.
+        rows: lines that could be read.
+        count: lines that could not.
+        examples: the first of these, with their numbers, counted from 1.
+    """
+
+    name: str
+    limit: float = 0.01
+    rows: int = 0
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, number: int, line: bytes | str) -> None:
+        """Count the malformed line `number`."""
+        self.count += 1
+        if len(self.examples) < _QUOTED:
+            text = line.decode("utf-8", "backslashreplace") if isinstance(line, bytes) else line
+            text = text.rstrip("\r\n")
+            cut = text if len(text) <= _QUOTED_LENGTH else text[:_QUOTED_LENGTH] + "..."
+            self.examples.append(f"line {number:,}: {cut!r}")
+
+    def require_few(self) -> None:
+        """At the end of the file.
+
+        Raises:
+            DataError: more malformed lines than `limit` allows, or not one that could be read.
+        """
+        total = self.rows + self.count
+        if total == 0:
+            raise DataError(
+                f"{self.name} has no rows",
+                expected="the publisher's file",
+                remedy="Delete it and run the same command again.",
+            )
+        if self.count > self.limit * total or self.rows == 0:
+            raise DataError(
+                f"{self.name} has {self.count:,} malformed lines of {total:,} "
+                f"({'; '.join(self.examples)})",
+                expected=f"at most {self.limit:.0%}",
+                remedy="Check the file, or allow for more with --max-malformed.",
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {"rows": self.rows, "malformed": self.count, "first_malformed": self.examples}
+
+
+def blocks(stream: IO[bytes], name: str, size: int = BLOCK) -> Iterator[bytes]:
+    """About `size` bytes at a time, each block ending where a line does.
+
+    Raises:
+        DataError: a line of more than 64 MB.
+    """
+    rest = b""
+    while chunk := stream.read(size):
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            yield rest + chunk[:end]
+            rest = chunk[end:]
+        else:
+            rest += chunk
+        if len(rest) > _LONGEST_LINE:
+            raise DataError(
+                f"{name} has a line of more than {_LONGEST_LINE:,} bytes",
+                expected="a text file of lines",
+                remedy="Delete it and run the same command again.",
+            )
+    if rest:
+        yield rest

@@ -1,0 +1,38 @@
+"""What the MovieLens datasets have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+LICENCE = (
+    "GroupLens terms of use, in the README: research with acknowledgement; no redistribution, and "
+    "no commercial use without permission"
+)
+CITATION = (
+    "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. "
+    "ACM Transactions on Interactive Intelligent Systems 5, 4, 19:1-19:19. "
+    "https://doi.org/10.1145/2827872"
+)
+FILMS = pa.schema(
+    {"item_id": pa.int64(), "title": pa.string(), "year": pa.int32(), "genres": pa.string()}
+)
+
+
+def film(record: Mapping[str, str]) -> dict[str, Any]:
+    """A row of FILMS from a record of movieId, title and genres.
+
+    "Toy Story (1995)" becomes a title and a year, "Animation|Comedy" becomes "Animation, Comedy".
+    """
+    named = re.fullmatch(r"(.*\S)\s*\((\d{4})\)", record["title"].strip())
+    title, year = (named[1], int(named[2])) if named else (record["title"].strip(), None)
+    genres = record["genres"].strip()
+    return {
+        "item_id": int(record["movieId"]),
+        "title": title,
+        "year": year,
+        "genres": "" if genres == "(no genres listed)" else genres.replace("|", ", "),
+    }

@@ -1,0 +1,161 @@
+"""Pictures of items: those a user has on disk, and those behind links."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from beekit.errors import DataError, DownloadError
+from beekit.prepare.download import fetch
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp")
+# As many pictures in a row that cannot be had say that none can.
+_HOPELESS = 50
+
+
+@dataclass
+class HeldPictures:
+    """Pictures in a folder `images/`, or in a zip archive with one.
+
+    Of a folder a link is placed, so that nothing is copied; an archive is unpacked, the items'
+    pictures alone. An item whose picture is not there gets none.
+
+    Attributes:
+        origin: the folder that has `images/` in it, or the archive.
+        path_of: the path below `images/` of an item's picture, by its id.
+    """
+
+    origin: Path
+    path_of: Callable[[str], str]
+    counts: dict[str, int] = field(default_factory=lambda: {"found": 0, "missing": 0})
+
+    def place(self, folder: Path) -> Callable[[pa.Table], pa.Table]:
+        if self.origin.is_dir():
+            images = self.origin / "images"
+            if not images.is_dir():
+                raise _no_pictures(self.origin)
+            (folder / "images").symlink_to(images.resolve(), target_is_directory=True)
+            return lambda items: self._add(items, lambda path: (images / path).is_file())
+        with zipfile.ZipFile(self.origin) as archive:
+            names = set(archive.namelist())
+        if not any(name.startswith("images/") for name in names):
+            raise _no_pictures(self.origin)
+        return lambda items: self._add(items, lambda path: self._unpack(path, names, folder))
+
+    def describe(self) -> dict[str, Any]:
+        return dict(self.counts)
+
+    def _add(self, items: pa.Table, has: Callable[[str], bool]) -> pa.Table:
+        paths = [self.path_of(str(item)) for item in items["item_id"].to_pylist()]
+        found = [path if has(path) else None for path in paths]
+        self.counts["found"] += len(found) - found.count(None)
+        self.counts["missing"] += found.count(None)
+        return items.append_column("image", pa.array(found, pa.string()))
+
+    def _unpack(self, path: str, names: set[str], folder: Path) -> bool:
+        member = f"images/{path}"
+        if member not in names or ".." in PurePosixPath(path).parts:
+            return False
+        target = folder / "images" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with (
+                zipfile.ZipFile(self.origin) as archive,
+                archive.open(member) as packed,
+                target.open("wb") as file,
+            ):
+                shutil.copyfileobj(packed, file)
+        except zipfile.BadZipFile as error:
+            raise DataError(
+                f"{self.origin} is cut off or damaged ({error})",
+                expected="a whole archive",
+                remedy="Download it again.",
+            ) from error
+        return True
+
+
+def _no_pictures(origin: Path) -> DataError:
+    return DataError(
+        f"{origin} has no images/ in it",
+        expected="the pictures beside the tables",
+        remedy="Download them too, or leave them out with --no-images.",
+    )
+
+
+@dataclass
+class LinkedPictures:
+    """Pictures behind the links in the column `image_url`, fetched into a cache.
+
+    A picture that cannot be had is counted, and its item gets none. When 50 in a row cannot, the
+    run ends with the last reason.
+
+    Attributes:
+        cache: folder of the pictures; what is there already is not fetched again.
+        workers: pictures fetched side by side.
+    """
+
+    cache: Path
+    workers: int = 8
+    counts: dict[str, int] = field(
+        default_factory=lambda: {"found": 0, "failed": 0, "without_link": 0}
+    )
+    first_failures: list[str] = field(default_factory=list)
+    _failed_in_a_row: int = 0
+
+    def place(self, folder: Path) -> Callable[[pa.Table], pa.Table]:
+        (folder / "images").mkdir()
+        return lambda items: self._add(items, folder / "images")
+
+    def describe(self) -> dict[str, Any]:
+        return {**self.counts, "first_failures": self.first_failures}
+
+    def _add(self, items: pa.Table, images: Path) -> pa.Table:
+        pairs = zip(items["item_id"].to_pylist(), items["image_url"].to_pylist(), strict=True)
+        with ThreadPoolExecutor(self.workers) as pool:
+            fetched = pool.map(lambda pair: self._fetch(*pair), pairs)
+            progress = tqdm(fetched, total=len(items), unit="pictures", disable=None)
+            found = [self._placed(picture, images, pool) for picture in progress]
+        return items.append_column("image", pa.array(found, pa.string()))
+
+    def _fetch(self, item: object, url: str | None) -> Path | DownloadError | None:
+        if not url:
+            return None
+        suffix = Path(urlsplit(url).path).suffix.lower()
+        suffix = suffix if suffix in _SUFFIXES else ".jpg"
+        try:
+            return fetch(url, self.cache, name=f"{quote(str(item), safe='')}{suffix}").path
+        except DownloadError as error:
+            return error
+
+    def _placed(
+        self, picture: Path | DownloadError | None, images: Path, pool: ThreadPoolExecutor
+    ) -> str | None:
+        if picture is None:
+            self.counts["without_link"] += 1
+            return None
+        if isinstance(picture, DownloadError):
+            self.counts["failed"] += 1
+            self._failed_in_a_row += 1
+            if len(self.first_failures) < 3:
+                self.first_failures.append(picture.found)
+            if self._failed_in_a_row >= _HOPELESS:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise picture
+            return None
+        self.counts["found"] += 1
+        self._failed_in_a_row = 0
+        try:
+            os.link(picture, images / picture.name)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(picture, images / picture.name)
+        return picture.name

@@ -1,0 +1,238 @@
+"""Files with an interaction a line, read as Arrow tables of bounded size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+from tqdm import tqdm
+
+from beekit.errors import DataError
+from beekit.prepare.lines import BLOCK, Malformed, blocks
+from beekit.prepare.raw import RawFile
+
+_SECONDS_A_DAY = 86_400
+_INTEGER = r"[ \t]*[-+]?[0-9][0-9a-fA-FxX]*[ \t]*"
+_NUMBER = r"[ \t]*[-+]?[0-9.][0-9a-fA-FxX.+-]*[ \t]*"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the lines of a file are to be read; a line is a row, and nothing is quoted.
+
+    Attributes:
+        user, item: names of the columns with the ids.
+        value: column of ratings; None if there is none.
+        timestamp: column of times; None if there is none.
+        time: "seconds" or "milliseconds" since 1970, as integers, or "date", such as 2020-09-22.
+        integer_ids: ids are integers; else they are ASCII text, so that "007" stays "007".
+        columns: all columns in order, for a file whose first line is a row already.
+        separator: of columns; one or several characters.
+    """
+
+    user: str
+    item: str
+    value: str | None = None
+    timestamp: str | None = None
+    time: str = "seconds"
+    integer_ids: bool = True
+    columns: tuple[str, ...] | None = None
+    separator: str = ","
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """What beekit calls the columns, and what the file calls them."""
+        named = {
+            "user_id": self.user,
+            "item_id": self.item,
+            "value": self.value,
+            "timestamp": self.timestamp,
+        }
+        return {role: name for role, name in named.items() if name is not None}
+
+
+@dataclass(frozen=True)
+class RatingLines:
+    """The interactions in a file, as tables of user_id, item_id, value and timestamp (seconds).
+
+    Blocks of lines are parsed by Arrow. Only a block with a malformed line is looked at line by
+    line, and a line counts as malformed when Arrow cannot read it alone, or when a number in it is
+    missing or infinite, so that the outcome does not depend on where blocks end. To be read once.
+
+    Attributes:
+        raw: the file.
+        layout: of its lines.
+        member: the path inside, where the file is a zip archive.
+        limit: share of malformed lines that is skipped.
+        block: bytes read at a time.
+        malformed: what was skipped, once all has been read.
+    """
+
+    raw: RawFile
+    layout: Layout
+    member: str | None = None
+    limit: float = 0.01
+    block: int = BLOCK
+    malformed: Malformed = field(init=False)
+
+    def __post_init__(self) -> None:
+        name = self.member or self.raw.path.name
+        object.__setattr__(self, "malformed", Malformed(name, self.limit))
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        """Tables of the rows in the file's order.
+
+        Raises:
+            DataError: the file is damaged, has other columns, or too many malformed lines.
+        """
+        number = 1
+        parser = None if self.layout.columns is None else _Parser(self.layout, self.layout.columns)
+        with (
+            self.raw.open(self.member) as stream,
+            tqdm(desc=self.malformed.name, unit="row", unit_scale=True, disable=None) as progress,
+        ):
+            for first, chunk in enumerate(blocks(stream, self.malformed.name, self.block)):
+                lines = chunk.removeprefix(_BOM) if first == 0 else chunk
+                if parser is None:
+                    header, _, lines = lines.partition(b"\n")
+                    parser = _Parser(self.layout, self._columns(header))
+                    number += 1
+                if not lines:
+                    continue
+                table = parser.parse(lines, number, self.malformed)
+                number += lines.count(b"\n")
+                self.malformed.rows += len(table)
+                progress.update(len(table))
+                if len(table):
+                    yield table
+        self.malformed.require_few()
+
+    def _columns(self, header: bytes) -> tuple[str, ...]:
+        text = header.decode("utf-8", "replace").rstrip("\r")
+        columns = tuple(name.strip('"') for name in text.split(self.layout.separator))
+        wanted = list(self.layout.roles.values())
+        if not set(wanted) <= set(columns):
+            raise DataError(
+                f"{self.malformed.name} begins with {text[:100]!r}",
+                expected=f"a header with {', '.join(wanted)}",
+                remedy="Check that it is the publisher's file.",
+            )
+        return columns
+
+
+class _Parser:
+    """Turns lines into a table, however malformed some are."""
+
+    def __init__(self, layout: Layout, columns: tuple[str, ...]) -> None:
+        self.layout = layout
+        self.separator = layout.separator.encode()
+        # Arrow wants one character; no file of numbers and ids has this one.
+        self.delimiter = self.separator if len(self.separator) == 1 else b"\x1f"
+        ids = pa.int64() if layout.integer_ids else pa.string()
+        time = pa.date32() if layout.time == "date" else pa.int64()
+        types = {"user_id": ids, "item_id": ids, "value": pa.float32(), "timestamp": time}
+        self.types = {name: types[role] for role, name in layout.roles.items()}
+        self.read = pacsv.ReadOptions(column_names=list(columns))
+        self.parse_options = pacsv.ParseOptions(
+            delimiter=self.delimiter.decode(), quote_char=False, double_quote=False
+        )
+        self.convert = pacsv.ConvertOptions(
+            column_types=self.types,
+            include_columns=list(self.types),
+            strings_can_be_null=False,
+        )
+        other = b"[^" + re.escape(self.delimiter) + b"\r]"
+        idea = _INTEGER.encode() if layout.integer_ids else other + b"+"
+        date = _DATE if layout.time == "date" else _INTEGER
+        patterns = {
+            "user_id": idea,
+            "item_id": idea,
+            "value": _NUMBER.encode(),
+            "timestamp": date.encode(),
+        }
+        wanted = {name: patterns[role] for role, name in layout.roles.items()}
+        parts = [wanted.get(name, other + b"*") for name in columns]
+        # Lets through whatever Arrow reads, and little else.
+        self.plausible = (rb"\A" + re.escape(self.delimiter).join(parts) + rb"\r?\z").decode()
+
+    def parse(self, lines: bytes, number: int, malformed: Malformed) -> pa.Table:
+        """The rows in `lines`, whose first has the number given; the others go to `malformed`."""
+        if self.delimiter != self.separator:
+            lines = lines.replace(self.separator, self.delimiter)
+        try:
+            table = self._read(lines)
+        except pa.ArrowInvalid:
+            return self._parse_singly(lines, number, malformed)
+        return table if table is not None else self._parse_singly(lines, number, malformed)
+
+    def _read(self, lines: bytes) -> pa.Table | None:
+        """The table, or None if a row is not as it must be."""
+        raw = pacsv.read_csv(
+            pa.BufferReader(lines),
+            read_options=self.read,
+            parse_options=self.parse_options,
+            convert_options=self.convert,
+        )
+        table = pa.table({role: raw[name] for role, name in self.layout.roles.items()})
+        return self._in_seconds(table) if _sound(table) else None
+
+    def _in_seconds(self, table: pa.Table) -> pa.Table:
+        if "timestamp" not in table.column_names or self.layout.time == "seconds":
+            return table
+        time = table["timestamp"]
+        if self.layout.time == "date":
+            time = pc.multiply(time.cast(pa.int32()).cast(pa.int64()), _SECONDS_A_DAY)
+        else:
+            time = pc.divide(time.cast(pa.float64(), safe=False), 1000.0)
+        return table.set_column(table.column_names.index("timestamp"), "timestamp", time)
+
+    def _parse_singly(self, lines: bytes, number: int, malformed: Malformed) -> pa.Table:
+        each = pa.array(lines.removesuffix(b"\n").split(b"\n"), pa.binary())
+        plausible = pc.match_substring_regex(each, self.plausible).to_numpy(zero_copy_only=False)
+        blank = pc.match_substring_regex(each, r"\A\r?\z").to_numpy(zero_copy_only=False)
+        candidates = np.flatnonzero(plausible & ~blank)
+        tables: list[pa.Table] = []
+        wrong = [np.flatnonzero(~plausible & ~blank)]
+        stack = [candidates] if len(candidates) else []
+        while stack:
+            rows = stack.pop()
+            try:
+                table = self._read(b"\n".join(each.take(pa.array(rows)).to_pylist()))
+            except pa.ArrowInvalid:
+                table = None
+            if table is not None:
+                tables.append(table)
+            elif len(rows) == 1:
+                wrong.append(rows)
+            else:
+                middle = len(rows) // 2
+                stack += [rows[middle:], rows[:middle]]
+        for row in np.sort(np.concatenate(wrong)).tolist():
+            line = each[row].as_py().replace(self.delimiter, self.separator)
+            malformed.add(number + row, line)
+        if tables:
+            return pa.concat_tables(tables)
+        empty = {role: pa.array([], self.types[name]) for role, name in self.layout.roles.items()}
+        return self._in_seconds(pa.table(empty))
+
+
+def _sound(table: pa.Table) -> bool:
+    """Nothing missing, numbers finite, and ids of text plain and not empty."""
+    if any(column.null_count for column in table.columns):
+        return False
+    if "value" in table.column_names and not pc.all(pc.is_finite(table["value"])).as_py():
+        return False
+    for name in ("user_id", "item_id"):
+        column = table[name]
+        if pa.types.is_string(column.type) and len(column):
+            plain = pc.all(pc.string_is_ascii(column)).as_py()
+            if not plain or pc.min(pc.binary_length(column)).as_py() == 0:
+                return False
+    return True

@@ -1,0 +1,189 @@
+"""Raw files of publishers on disk: what they are, where they came from, and reading them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from beekit.errors import DataError, DownloadError
+from beekit.files import write_json
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A file as its publisher made it.
+
+    Attributes:
+        path: where it is.
+        url: where it came from; None for a file the user brought.
+        sha256: of the file as it is on disk, in hexadecimal.
+        size: bytes.
+        checked: what its content was compared with, such as "md5 of the publisher"; None if with
+            nothing.
+    """
+
+    path: Path
+    url: str | None
+    sha256: str
+    size: int
+    checked: str | None = None
+
+    @classmethod
+    def local(cls, path: Path) -> RawFile:
+        """A file the user brought.
+
+        Raises:
+            DataError: there is no such file.
+        """
+        if not path.is_file():
+            raise DataError(
+                f"no file {path}",
+                expected="the publisher's file",
+                remedy="Download it, and give the folder it is in.",
+            )
+        return cls(path, None, file_digest(path, "sha256"), path.stat().st_size)
+
+    def describe(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "name": self.path.name,
+            "url": self.url,
+            "bytes": self.size,
+            "sha256": self.sha256,
+            "checked": self.checked,
+        }
+
+    @contextmanager
+    def open(self, member: str | None = None) -> Iterator[IO[bytes]]:
+        """The content as a stream of bytes, unpacked if the name ends in .gz.
+
+        Args:
+            member: of a zip archive, the path of the file inside it.
+
+        Raises:
+            DataError: here or in the block, where the file turns out cut off or damaged, or has no
+                such member.
+        """
+        try:
+            if member is not None:
+                with zipfile.ZipFile(self.path) as archive, archive.open(member) as stream:
+                    yield stream
+            elif self.path.suffix == ".gz":
+                with gzip.open(self.path, "rb") as unpacked:
+                    yield cast(IO[bytes], unpacked)
+            else:
+                with self.path.open("rb") as stream:
+                    yield stream
+        except KeyError as error:
+            raise DataError(
+                f"{self.path} has no file {member} in it",
+                expected="the publisher's archive",
+                remedy="Delete it and run the same command again.",
+            ) from error
+        except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise DataError(
+                f"{self.path} is cut off or damaged ({error})",
+                expected="a whole archive",
+                remedy="Delete it and run the same command again.",
+            ) from error
+
+
+def file_digest(path: Path, kind: str) -> str:
+    """Hexadecimal digest of a file; `kind` is "md5" or "sha256"."""
+    digest = hashlib.new(kind, usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def accept(path: Path, target: Path, url: str, md5: str | None, sha256: str | None) -> RawFile:
+    """Move a file that has come in whole to its place, if its checksums are those expected.
+
+    Beside it a note `<name>.json` keeps the address and the SHA-256, so that a later run need not
+    read the file again.
+
+    Raises:
+        DownloadError: another checksum; the file then lies beside, named `<name>.wrong-checksum`.
+    """
+    found = file_digest(path, "sha256")
+    checked = _compare(path, target, found, md5, sha256)
+    path.replace(target)
+    status = target.stat()
+    write_json(
+        _note(target),
+        {
+            "url": url,
+            "sha256": found,
+            "bytes": status.st_size,
+            "mtime_ns": status.st_mtime_ns,
+            "checked": checked,
+        },
+    )
+    return RawFile(target, url, found, status.st_size, checked)
+
+
+def recall(target: Path, url: str, sha256: str | None) -> RawFile | None:
+    """A file that is there already: fetched from `url` earlier, or put there by the user.
+
+    The user's own file is taken as it is, unless `sha256` says what it must be.
+
+    Raises:
+        DownloadError: it has another checksum than expected; it then lies beside, named
+            `<name>.wrong-checksum`.
+    """
+    if not target.is_file():
+        return None
+    status = target.stat()
+    note: dict[str, Any] = {}
+    if _note(target).is_file():
+        try:
+            note = json.loads(_note(target).read_text(encoding="utf-8"))
+        except ValueError:
+            note = {}
+        if note.get("url", url) != url:
+            return None  # the same name at another address is another file
+    same = (note.get("bytes"), note.get("mtime_ns")) == (status.st_size, status.st_mtime_ns)
+    found = str(note["sha256"]) if same else file_digest(target, "sha256")
+    checked = _compare(target, target, found, None, sha256)
+    checked = checked or (note.get("checked") if same else None)
+    return RawFile(target, url, found, status.st_size, checked)
+
+
+def _note(target: Path) -> Path:
+    return target.with_name(f"{target.name}.json")
+
+
+def _compare(
+    path: Path, target: Path, found: str, md5: str | None, sha256: str | None
+) -> str | None:
+    if sha256 is not None and found != sha256.lower():
+        raise _wrong(path, target, "sha256", found, sha256.lower())
+    if md5 is not None:
+        found_md5 = file_digest(path, "md5")
+        if found_md5 != md5.lower():
+            raise _wrong(path, target, "md5", found_md5, md5.lower())
+    given = [name for name, value in (("sha256", sha256), ("md5", md5)) if value is not None]
+    return " and ".join(given) or None
+
+
+def _wrong(path: Path, target: Path, kind: str, found: str, expected: str) -> DownloadError:
+    aside = target.with_name(f"{target.name}.wrong-checksum")
+    path.replace(aside)
+    _note(target).unlink(missing_ok=True)
+    return DownloadError(
+        f"{target.name} has the {kind} {found}, and now lies at {aside}",
+        expected=expected,
+        remedy="Run the same command again to fetch it anew; if it comes back the same, the "
+        "publisher has changed it.",
+    )

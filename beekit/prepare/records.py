@@ -1,0 +1,157 @@
+"""Files with a record a line or row, read as Arrow tables of bounded size."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import IO, Any
+
+import pyarrow as pa
+
+from beekit.errors import DataError
+from beekit.prepare.lines import Malformed
+from beekit.prepare.raw import RawFile
+
+# Records that become one table.
+_TOGETHER = 8192
+# What reading a record that is none may raise.
+_WRONG = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    SyntaxError,
+    RecursionError,
+    pa.ArrowException,
+)
+
+# Reads a stream as numbered records: (line number, the line as it is, what it says or None).
+Form = Callable[[IO[bytes]], Iterator[tuple[int, str, Any]]]
+
+
+@dataclass(frozen=True)
+class Records:
+    """The items, or other records, in a file, as tables.
+
+    Attributes:
+        raw: the file.
+        form: how it is written: `json_lines`, `python_lines`, `csv_rows()` or `separated(...)`.
+        row: makes a row of a record; a ValueError, TypeError, LookupError or AttributeError of it
+            says that the record is malformed, and so does a row without the first column.
+        schema: of the rows.
+        member: the path inside, where the file is a zip archive.
+        limit: share of malformed records that is skipped.
+        malformed: what was skipped, once all has been read, which can be done once.
+    """
+
+    raw: RawFile
+    form: Form
+    row: Callable[[Any], Mapping[str, Any]]
+    schema: pa.Schema
+    member: str | None = None
+    limit: float = 0.01
+    malformed: Malformed = field(init=False)
+
+    def __post_init__(self) -> None:
+        name = self.member or self.raw.path.name
+        object.__setattr__(self, "malformed", Malformed(name, self.limit))
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        """Tables of the rows in the file's order.
+
+        Raises:
+            DataError: the file is damaged, or has too many malformed records.
+        """
+        with self.raw.open(self.member) as stream:
+            numbered = self.form(stream)
+            while together := list(islice(numbered, _TOGETHER)):
+                table = self._table(together)
+                self.malformed.rows += len(table)
+                if len(table):
+                    yield table
+        self.malformed.require_few()
+
+    def _table(self, numbered: list[tuple[int, str, Any]]) -> pa.Table:
+        rows = []
+        for number, line, record in numbered:
+            try:
+                row = self.row(record)
+                if row[self.schema.names[0]] is None:
+                    raise ValueError
+            except _WRONG:
+                self.malformed.add(number, line)
+            else:
+                rows.append((number, line, row))
+        try:
+            return self._arrow([row for *_, row in rows])
+        except _WRONG:
+            pass  # a value of another type in one of them
+        tables = [self.schema.empty_table()]
+        for number, line, row in rows:
+            try:
+                tables.append(self._arrow([row]))
+            except _WRONG:
+                self.malformed.add(number, line)
+        return pa.concat_tables(tables)
+
+    def _arrow(self, rows: list[Mapping[str, Any]]) -> pa.Table:
+        return pa.Table.from_pylist(rows, schema=self.schema)
+
+
+def json_lines(stream: IO[bytes]) -> Iterator[tuple[int, str, Any]]:
+    """A JSON object a line, in UTF-8."""
+    return _lines(stream, json.loads, "utf-8")
+
+
+def python_lines(stream: IO[bytes]) -> Iterator[tuple[int, str, Any]]:
+    """A Python literal a line, as Amazon's files of 2014 have them; nothing is executed."""
+    return _lines(stream, ast.literal_eval, "utf-8")
+
+
+def separated(*names: str, separator: str = "::", encoding: str = "latin-1") -> Form:
+    """Fields without quotes between separators; the record is a dict by `names`."""
+
+    def parse(line: str) -> dict[str, str]:
+        return dict(zip(names, line.rstrip("\r\n").split(separator), strict=True))
+
+    return lambda stream: _lines(stream, parse, encoding)
+
+
+def csv_rows(encoding: str = "utf-8-sig") -> Form:
+    """Comma-separated values with a header, quoted where needed; the record is a dict by it."""
+    return lambda stream: _csv_rows(stream, encoding)
+
+
+def _lines(
+    stream: IO[bytes], parse: Callable[[str], Any], encoding: str
+) -> Iterator[tuple[int, str, Any]]:
+    for number, line in enumerate(stream, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = parse(line.decode(encoding))
+        except _WRONG:
+            record = None
+        yield number, line[:400].decode(encoding, "backslashreplace"), record
+
+
+def _csv_rows(stream: IO[bytes], encoding: str) -> Iterator[tuple[int, str, Any]]:
+    with io.TextIOWrapper(stream, encoding, newline="") as text:
+        rows = csv.DictReader(text)
+        try:
+            for row in rows:
+                # A short row misses values, a long one has values without a name.
+                whole = None not in row and None not in row.values()
+                line = ",".join(map(str, row.values()))
+                yield rows.line_num, line, row if whole else None
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DataError(
+                f"a table that cannot be read after line {rows.line_num:,} ({error})",
+                expected=f"comma-separated {encoding} text with a header",
+                remedy="Delete the file and run the same command again.",
+            ) from error

@@ -1,0 +1,70 @@
+"""Files with a user a line: how many items, then the items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from beekit.prepare.lines import Malformed
+from beekit.prepare.raw import RawFile
+
+# Interactions that become one table.
+_TOGETHER = 1 << 20
+
+
+@dataclass(frozen=True)
+class UserLines:
+    """The interactions in such a file, as tables of user_id, the line's number from 0, and item_id.
+
+    A malformed line, one with something that is no number or with another count than it says,
+    is a user without interactions.
+
+    Attributes:
+        raw: the file.
+        limit: share of malformed lines that is skipped.
+        malformed: what was skipped, once all has been read.
+    """
+
+    raw: RawFile
+    limit: float = 0.01
+    malformed: Malformed = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "malformed", Malformed(self.raw.path.name, self.limit))
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        """Tables of the interactions in the file's order.
+
+        Raises:
+            DataError: the file is damaged, or has too many malformed lines.
+        """
+        users: list[int] = []
+        items: list[np.ndarray] = []
+        held = 0
+        with self.raw.open() as stream:
+            for user, line in enumerate(stream):
+                try:
+                    count, *listed = map(int, line.split())
+                    if count != len(listed):
+                        raise ValueError
+                except ValueError:
+                    self.malformed.add(user + 1, line)
+                    continue
+                self.malformed.rows += 1
+                users.append(user)
+                items.append(np.array(listed, dtype=np.int64))
+                held += count
+                if held >= _TOGETHER:
+                    yield _table(users, items)
+                    users, items, held = [], [], 0
+        if held:
+            yield _table(users, items)
+        self.malformed.require_few()
+
+
+def _table(users: list[int], items: list[np.ndarray]) -> pa.Table:
+    counts = [len(listed) for listed in items]
+    return pa.table({"user_id": np.repeat(users, counts), "item_id": np.concatenate(items)})

@@ -1,0 +1,142 @@
+"""A dataset folder, all or nothing, and what its manifest says."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from beekit import Dataset
+from beekit.errors import ConfigError, DataError
+from beekit.prepare.build import build, summary
+from beekit.prepare.interactions import Filters
+from beekit.prepare.lines import Malformed
+from beekit.prepare.raw import RawFile
+from beekit.prepare.source import Published, Source
+
+
+class Given:
+    """Tables at hand."""
+
+    def __init__(self, name, *tables):
+        self.malformed = Malformed(name)
+        self.tables = tables
+
+    def __iter__(self):
+        for table in self.tables:
+            self.malformed.rows += len(table)
+            yield table
+
+
+def source(*published):
+    return Source("Toys", "https://toys.example", "free", "A. Nobody. 2020.", published)
+
+
+def make(out, *published, text=False, rows=1 << 21, seed=0, **options):
+    generator = np.random.default_rng(seed)
+    users, items = generator.integers(0, 60, 800), generator.integers(0, 40, 800)
+    events = {"user_id": users, "item_id": items, "value": np.ones(800, np.float32)}
+    if text:
+        events |= {"user_id": [f"u{u:02x}" for u in users], "item_id": [f"i{i}" for i in items]}
+    ids = [f"i{i}" if text else i for i in generator.permutation(40).tolist()]
+    titles = [" A  toy," if i % 7 else None for i in range(40)]
+    catalog = pa.table({"item_id": ids, "title": pa.array(titles, pa.string())})
+    raw = out.parent / "raw.csv"
+    raw.write_text("raw")
+    options.setdefault("filters", Filters(None, 5))
+    return build(
+        out,
+        source(*published),
+        [RawFile.local(raw)],
+        items=Given("items.csv", catalog),
+        interactions=Given("ratings.csv", pa.table(events)),
+        rows=rows,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("rows", [50, 1 << 21])
+def test_the_fingerprint_is_that_of_the_loaded_dataset(tmp_path, text, rows):
+    prepared = make(tmp_path / "toys", text=text, rows=rows)
+    dataset = Dataset.load(tmp_path / "toys")
+    assert prepared.manifest["fingerprint"] == dataset.fingerprint
+    counts = prepared.manifest["counts"]
+    assert counts["users"] == dataset.interactions.n_users
+    assert counts["items"] == dataset.interactions.n_items == len(dataset.interactions.used_items)
+    assert counts["interactions"] == dataset.interactions.n_interactions
+    other = make(tmp_path / "toys", text=text, rows=rows, seed=1)
+    assert other.manifest["fingerprint"] != prepared.manifest["fingerprint"]
+
+
+def test_what_is_written_does_not_depend_on_how_much_is_in_memory(tmp_path):
+    make(tmp_path / "a", rows=50)
+    make(tmp_path / "b")
+    for name in ("interactions.parquet", "items.parquet"):
+        assert pq.read_table(tmp_path / "a" / name).equals(pq.read_table(tmp_path / "b" / name))
+    a, b = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in "ab")
+    assert a == b
+
+
+def test_the_manifest_says_from_what_and_how(tmp_path):
+    listed = tmp_path / "some.txt"
+    listed.write_text("\n".join(map(str, range(30))))
+    manifest = make(tmp_path / "toys", item_list=listed).manifest
+    assert manifest == json.loads((tmp_path / "toys" / "manifest.json").read_text())
+    assert manifest["licence"] == "free"
+    assert manifest["citation"] == "A. Nobody. 2020."
+    assert manifest["raw"][0]["name"] == "raw.csv"
+    assert len(manifest["raw"][0]["sha256"]) == 64
+    assert manifest["filters"] == {
+        "min_value": None,
+        "user_min_support": 5,
+        "duplicates": "latest",
+        "items": "some.txt",
+    }
+    assert manifest["catalog"]["without_title"] == 6
+    assert manifest["malformed"]["ratings.csv"]["rows"] == manifest["counts"]["rows"] == 800
+
+
+def test_published_counts_are_compared_and_said(tmp_path):
+    counts = make(tmp_path / "toys").manifest["counts"]
+    right = {name: counts[name] for name in ("users", "items", "interactions")}
+    made = make(
+        tmp_path / "toys",
+        Published("README", rows=800),
+        Published("Equal", **right, user_min_support=5),
+        Published("Unlike", **{**right, "users": 7}, user_min_support=5, note="of red toys"),
+        Published("Others", users=7, min_value=4.0, user_min_support=5),
+    )
+    assert [expected["equal"] for expected in made.manifest["expected"]] == [
+        *(True, True, False, None)
+    ]
+    said = summary(made)
+    assert "as published: 800 rows (README)" in said
+    assert f"as published: {right['users']} users, " in said
+    assert "unlike published: 7 users, " in said
+    assert "(Unlike); of red toys" in said
+    assert "not comparable, other filters: 7 users (Others)" in said
+
+
+def test_a_folder_made_before_is_replaced_and_any_other_refused(tmp_path):
+    make(tmp_path / "toys")
+    (tmp_path / "toys" / "notes.txt").write_text("mine")
+    make(tmp_path / "toys")
+    assert not (tmp_path / "toys" / "notes.txt").exists()
+    (tmp_path / "home").mkdir()
+    make(tmp_path / "home")
+    (tmp_path / "home" / "interactions.parquet").unlink()
+    with pytest.raises(ConfigError, match="was not made by this script"):
+        make(tmp_path / "home")
+    assert (tmp_path / "home" / "items.parquet").exists()
+
+
+def test_a_failure_leaves_the_dataset_that_was_there(tmp_path):
+    before = make(tmp_path / "toys").manifest
+    with pytest.raises(DataError, match="no user is left"):
+        make(tmp_path / "toys", filters=Filters(None, 99))
+    assert json.loads((tmp_path / "toys" / "manifest.json").read_text()) == before
+    assert Dataset.load(tmp_path / "toys").fingerprint == before["fingerprint"]
