@@ -123,6 +123,15 @@ def _parser() -> argparse.ArgumentParser:
     pull.add_argument("--data", metavar="DIR", help="its dataset folder on this machine")
     pull.set_defaults(run=_pull)
 
+    export = commands.add_parser("export", help="encoder or items as files for other runtimes")
+    export.add_argument("path", metavar="RUN")
+    export.add_argument("--format", required=True, help="onnx, openvino or faiss")
+    export.add_argument("--out", metavar="DIR", help="folder to make (default: RUN/FORMAT)")
+    export.add_argument(
+        "--factory", metavar="STRING", help="with faiss: an approximate index besides"
+    )
+    export.set_defaults(run=_export)
+
     verify = commands.add_parser("verify", help="repeat a run's evaluation, and compare")
     verify.add_argument("path", metavar="RUN")
     verify.set_defaults(run=_verify)
@@ -248,6 +257,13 @@ def _pull(options: argparse.Namespace) -> None:
     print(f"{options.repo} at {commit[:12]} is in {options.out}")
     if options.data:
         print(f"next: beekit verify {options.out}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from beekit.export import export
+
+    done = export(options.path, options.format, options.out, factory=options.factory)
+    print(f"exported to {done.folder}", *done.summary, sep="\n")
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -1,0 +1,113 @@
+"""Whether an exported encoder answers as the one in torch does, item by item and list by list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from beekit.errors import ExportError
+from beekit.index import ItemIndex
+from beekit.index.measure import list_recall
+
+# How much more than torch's own rounding another runtime may be off. Both compute one function in
+# float32, each off by about that rounding; the other one sums in another order, and takes erf and
+# exp from other polynomials. Four bits of the 24; a graph that is wrong is off by far more.
+_ROUNDINGS = 16
+# Of a unit vector, what no float32 arithmetic is better than.
+_EPSILON = 2.0**-23
+_TOP_K = 10
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """An exported encoder against torch, on one sample.
+
+    Attributes:
+        source: of the sample, in words.
+        items: compared.
+        batch_sizes: that the exported encoder embedded them in.
+        largest_difference: of an entry of an embedding, over items and batch sizes.
+        largest_distance: Euclidean, of an item's embedding from torch's, which has length 1.
+        rounding: the same distance of torch in float32 from torch in float64.
+        tolerance: what `largest_distance` may be.
+        users: whose scores and lists were compared; user vectors are sums over histories.
+        score_difference: largest of a score.
+        same_top_10: share of torch's ten best unseen items that the exported encoder lists too.
+    """
+
+    source: str
+    items: int
+    batch_sizes: tuple[int, ...]
+    largest_difference: float
+    largest_distance: float
+    rounding: float
+    tolerance: float
+    users: int
+    score_difference: float
+    same_top_10: float
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "batch_sizes": list(self.batch_sizes)}
+
+    def require(self, runtime: str) -> None:
+        """Refuse an export that is off by more than rounding.
+
+        Raises:
+            ExportError: so.
+        """
+        if not self.largest_distance <= self.tolerance:  # NaN too
+            raise ExportError(
+                f"embeddings in {runtime} are {self.largest_distance:.1e} from torch's "
+                f"({self.items} {self.source})",
+                expected=f"at most {self.tolerance:.1e}, {_ROUNDINGS} times torch's own rounding",
+                remedy="Nothing was exported; try other versions of torch and the runtime, or "
+                "serve this encoder with torch.",
+            )
+
+
+def compare(
+    source: str,
+    torchs: np.ndarray,
+    exact: np.ndarray,
+    step: int,
+    exported: Mapping[int, np.ndarray],
+    histories: sp.csr_array,
+) -> Agreement:
+    """The agreement of two sets of embeddings.
+
+    Args:
+        source: of the items, in words.
+        torchs: (items, dims) float32 by torch.
+        exact: (some items, dims) by torch in float64, of every `step`-th item.
+        exported: (items, dims) float32 by batch size.
+        histories: (users, items) of ones.
+    """
+    rounding = float(np.linalg.norm(torchs[::step] - exact, axis=1).max())
+    gaps = [torchs.astype(np.float64) - each for each in exported.values()]
+    one = next(iter(exported.values()))
+    scores = [(histories @ vectors) @ vectors.T for vectors in (torchs, one)]
+    k = min(_TOP_K, len(torchs))
+    lists = [ItemIndex(vectors, gpu=False).recommend(histories, k)[0] for vectors in (torchs, one)]
+    return Agreement(
+        source=source,
+        items=len(torchs),
+        batch_sizes=tuple(exported),
+        largest_difference=float(max(np.abs(gap).max() for gap in gaps)),
+        largest_distance=float(max(np.linalg.norm(gap, axis=1).max() for gap in gaps)),
+        rounding=rounding,
+        tolerance=_ROUNDINGS * max(rounding, _EPSILON),
+        users=histories.shape[0],
+        score_difference=float(np.abs(scores[0] - scores[1]).max()),
+        same_top_10=shared(lists[1], lists[0]),
+    )
+
+
+def shared(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Average share of the wanted that is found, over users with something to list."""
+    shares = list_recall(found, wanted)
+    listed = ~np.isnan(shares)
+    return float(shares[listed].mean()) if listed.any() else 1.0

@@ -1,0 +1,195 @@
+"""A run's encoder as files for other runtimes, checked against torch before they are kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer import modules as st_modules
+from torch import Tensor
+from torch.nn import functional
+
+from beekit.encoders.text_image import reads_both
+from beekit.export.agreement import Agreement, compare
+from beekit.export.graph import OPSET, Graph
+from beekit.export.pictures import describe_pictures
+from beekit.export.readme import versions, write_readme
+from beekit.export.sample import Sample, samples
+from beekit.export.server import embed
+from beekit.export.sides import graphs, has_states
+from beekit.export.tokenizer import save_tokenizer
+from beekit.files import write_json
+from beekit.run.config import Config
+
+# Where sentence-transformers' backends look for a graph, and what its others are called there.
+_FILES = {"onnx": "onnx/{}.onnx", "openvino": "openvino/openvino_{}.xml"}
+_NAMES = {"text": "text_model", "image": "vision_model", "fusion": "fusion"}
+RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
+# One alone, a few padded together, and many: sizes other than that of the example.
+_BATCH_SIZES = (1, 7, 32)
+# Items embedded in float64 too, which takes several times longer.
+_EXACT = 32
+
+
+def export_encoder(
+    encoder: SentenceTransformer, config: Config, folder: Path, runtime: str
+) -> dict[str, Agreement]:
+    """Write an encoder into a folder and compare what it answers there with torch.
+
+    Args:
+        encoder: of the run; it is left in float64.
+        config: of the run, which says where items to check with may be.
+        folder: an empty one.
+        runtime: "onnx" or "openvino".
+
+    Returns:
+        the agreement on texts and pictures, or on items of both.
+
+    Raises:
+        ExportError: an encoder that cannot be written, or that does not answer as in torch.
+    """
+    encoder = encoder.to("cpu").float().eval()
+    parts = graphs(encoder)
+    single = len(parts) == 1
+    of_both = reads_both(encoder)
+    about: dict[str, Any] = {"schema": 1, "format": runtime, "opset": OPSET, "graphs": {}}
+    if has_states(encoder):
+        _save_folder(encoder, folder)
+    for name, graph in parts.items():
+        file = _FILES[runtime].format("model" if single else _NAMES[name])
+        graph.write(folder / file, runtime)
+        about["graphs"][name] = _described(graph, file)
+    if "text" in parts:
+        reader = encoder[0].text if of_both else encoder
+        about["text"] = save_tokenizer(reader, folder / "tokenizer.json")
+    if "image" in parts:
+        seer = encoder[0].image if of_both else encoder
+        about["image"] = describe_pictures(seer)
+        _save_processor(seer, folder)
+    about |= {"normalised": True, "versions": versions(runtime)}
+    write_json(folder / "export.json", about)
+    shutil.copy(str(embed.__file__), folder / "embed.py")
+    agreements, recipe_distance = _check(encoder, samples(config, encoder, parts), folder)
+    about["agreement"] = {kind: agreement.as_json() for kind, agreement in agreements.items()}
+    if recipe_distance is not None:
+        about["image"]["recipe_distance"] = recipe_distance
+    write_json(folder / "export.json", about)
+    write_readme(folder, about)
+    for agreement in agreements.values():
+        agreement.require(RUNTIMES[runtime])
+    return agreements
+
+
+def _described(graph: Graph, file: str) -> dict[str, Any]:
+    return {
+        "file": file,
+        "inputs": graph.describe(),
+        "outputs": list(graph.outputs),
+        "dims": graph.dims,
+    }
+
+
+def _save_folder(encoder: SentenceTransformer, folder: Path) -> None:
+    """What sentence-transformers' own backends load beside the graph: all but its weights.
+
+    optimum, which they need, goes with versions before those that beekit needs, so what has been
+    renamed since gets its older name; newer versions read both.
+    """
+    encoder.save(str(folder), create_model_card=False)
+    for pattern in ("model*.safetensors*", "pytorch_model*.bin*"):
+        for weights in folder.glob(pattern):
+            weights.unlink()
+    path = folder / "tokenizer_config.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    if told.get("tokenizer_class") == "TokenizersBackend":
+        write_json(path, told | {"tokenizer_class": "PreTrainedTokenizerFast"})
+    path = folder / "modules.json"
+    modules = json.loads(path.read_text(encoding="utf-8"))
+    for module in modules:
+        home, _, name = module["type"].rpartition(".")
+        if home.startswith("sentence_transformers.") and hasattr(st_modules, name):
+            module["type"] = f"sentence_transformers.models.{name}"
+    write_json(path, modules)
+
+
+def _save_processor(encoder: SentenceTransformer, folder: Path) -> None:
+    """`preprocessor_config.json` of encoders of transformers, as they keep it."""
+    processor = getattr(encoder[0], "processor", None)
+    processor = getattr(processor, "image_processor", processor)
+    if processor is not None:
+        processor.save_pretrained(folder)
+
+
+def _check(
+    encoder: SentenceTransformer, given: dict[str, Sample], folder: Path
+) -> tuple[dict[str, Agreement], float | None]:
+    """The agreement on each sample; and of pictures that the recipe preprocesses, the largest
+    distance of their embeddings from those that the encoder preprocesses, None without any."""
+    exported = embed.Encoder(folder, threads=torch.get_num_threads())
+    torchs = {kind: _in_torch(encoder, sample.inputs) for kind, sample in given.items()}
+    by_size = {
+        kind: {size: _exported(exported, encoder, sample.inputs, size) for size in _BATCH_SIZES}
+        for kind, sample in given.items()
+    }
+    distance = None
+    if "image" in exported.about and exported.about["image"]["recipe"] is not None:
+        kind = "item" if "item" in given else "image"
+        inputs = given[kind].inputs
+        own = (
+            exported.items([item["text"] for item in inputs], [item["image"] for item in inputs])
+            if kind == "item"
+            else exported.pictures(inputs)
+        )
+        distance = float(np.linalg.norm(own - torchs[kind], axis=1).max())
+    encoder.double()
+    agreements = {}
+    for kind, sample in given.items():
+        step = max(1, len(sample.inputs) // _EXACT)
+        exact = _in_torch(encoder, sample.inputs[::step])
+        agreements[kind] = compare(
+            sample.source, torchs[kind], exact, step, by_size[kind], sample.histories
+        )
+    return agreements, distance
+
+
+def _in_torch(encoder: SentenceTransformer, inputs: Sequence[Any]) -> np.ndarray:
+    """(items, dims) embeddings in the encoder's precision, rows of length 1."""
+    precision = next(encoder.parameters()).dtype
+    rows = []
+    with torch.inference_mode():
+        for begin in range(0, len(inputs), _BATCH_SIZES[-1]):
+            features = encoder.preprocess(list(inputs[begin : begin + _BATCH_SIZES[-1]]))
+            features = {key: _as(value, precision) for key, value in features.items()}
+            rows.append(functional.normalize(encoder(features)["sentence_embedding"], dim=-1))
+    return torch.cat(rows).numpy()
+
+
+def _as(value: Any, precision: torch.dtype) -> Any:
+    floats = isinstance(value, Tensor) and value.is_floating_point()
+    return value.to(precision) if floats else value
+
+
+def _exported(
+    exported: embed.Encoder, encoder: SentenceTransformer, inputs: Sequence[Any], size: int
+) -> np.ndarray:
+    """The same by the graphs, of the same pixels, so that only they are compared."""
+    if isinstance(inputs[0], str):
+        return exported.texts(inputs, size)
+    if not isinstance(inputs[0], dict):
+        return exported.pixels(_pixels(encoder, inputs), size)
+    shown = [place for place, item in enumerate(inputs) if item["image"] is not None]
+    pictures = [inputs[place]["image"] for place in shown]
+    image = exported.pixels(_pixels(encoder[0].image, pictures), size)
+    return exported.fused([item["text"] for item in inputs], shown, image, size)
+
+
+def _pixels(encoder: SentenceTransformer, pictures: Sequence[Any]) -> np.ndarray:
+    if not pictures:
+        return np.zeros(0, dtype=np.float32)
+    return np.asarray(encoder.preprocess(list(pictures))["pixel_values"].float().numpy())

@@ -1,0 +1,187 @@
+"""A run's items as plain FAISS files, checked against what the run itself recommends."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import faiss as faiss_module
+import numpy as np
+
+from beekit.data import ids
+from beekit.errors import DataError, ExportError
+from beekit.export.agreement import shared
+from beekit.export.readme import versions, write_readme
+from beekit.export.server import recommend
+from beekit.files import write_json
+from beekit.index import Effort, ItemIndex
+from beekit.index.factory import keeps_vectors, searched, trained
+from beekit.run.dataset import load_dataset
+from beekit.run.folder import RunFolder
+from beekit.run.serve import Server
+
+logger = logging.getLogger(__name__)
+
+faiss: Any = faiss_module  # its stubs take C++ vectors for lists
+_USERS, _TOP_K = 300, 10
+# Items of a history that is made up.
+_HISTORY = 5
+# Relative error of one float32 operation.
+_ROUNDING = 2.0**-24
+
+
+def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> dict[str, Any]:
+    """Write a run's index into a folder and compare what plain FAISS answers there.
+
+    `items.faiss` is a flat index by inner product of the L2-normalised item vectors as they are.
+    With a factory, or of a run indexed by one, `approximate.faiss` is searched faster and knows
+    its own effort (nprobe, efSearch).
+
+    Args:
+        run: with an index.
+        folder: an empty one.
+        factory: FAISS factory string; that of the run's own index without it.
+
+    Returns:
+        the agreement: source and number of users, largest difference of a score, divided by the
+        items of the history, and its tolerance, share of the ten best items that are the same, and
+        recall of the approximate index where there is one.
+
+    Raises:
+        RunError: no index, or a run on several datasets.
+        ConfigError: a factory that is none, or that so few items cannot train.
+        ExportError: plain FAISS answers otherwise than the run.
+    """
+    server = Server.open(run.path)
+    index = server.recommender
+    if not isinstance(index, ItemIndex):
+        raise ExportError(
+            f"{run.path} serves a {type(index).__name__}",
+            expected="an index of item vectors",
+            remedy="Export a run made by `beekit train`.",
+        )
+    vectors = index.item_vectors
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    faiss.write_index(flat, str(folder / "items.faiss"))
+    factory = factory or index.factory
+    refine = 1
+    if factory != "Flat":
+        refine = _write_approximate(run, index, factory, folder / "approximate.faiss")
+    known = server.items
+    columns = {
+        "item_id": [ids.plain(item) for item in known.item_ids],
+        "label": known.labels,
+        "cold": known.cold.tolist(),
+    }
+    write_json(folder / "items.json", columns)
+    shutil.copy(str(recommend.__file__), folder / "recommend.py")
+    about: dict[str, Any] = {
+        "schema": 1,
+        "format": "faiss",
+        "factory": factory,
+        "refine": refine,
+        "items": len(vectors),
+        "dims": int(vectors.shape[1]),
+        "metric": "inner product",
+        "normalised": True,
+        "versions": {**versions("faiss"), "faiss": faiss.__version__},
+    }
+    write_json(folder / "export.json", about)
+    source, histories = _histories(run, server)
+    agreement = {"source": source, **_compare(server, index, histories, folder)}
+    write_json(folder / "export.json", about | {"agreement": agreement})
+    write_readme(folder, about | {"agreement": agreement})
+    return agreement
+
+
+def _write_approximate(run: RunFolder, index: ItemIndex, factory: str, path: Path) -> int:
+    """The run's own trained index, or another one, looking as far as beekit does by itself; and
+    how many times more items it should propose than are wanted, since codes rank them badly."""
+    own = factory == index.factory
+    if own:
+        approximate = faiss.read_index(str(run.index / "approximate.faiss"))
+    else:
+        approximate = trained(factory, index.item_vectors)
+    effort = index.effort if own else Effort()
+    inner = searched(approximate)
+    if isinstance(inner, faiss.IndexIVF):
+        inner.nprobe = min(effort.nprobe, inner.nlist)
+    elif isinstance(inner, faiss.IndexHNSW):
+        inner.hnsw.efSearch = effort.ef_search
+    faiss.write_index(approximate, str(path))
+    return 1 if keeps_vectors(approximate) else effort.refine
+
+
+def _histories(run: RunFolder, server: Server) -> tuple[str, list[list[int | str]]]:
+    """Histories of the run's users, or made-up ones, as item ids of the index."""
+    item_ids = [ids.plain(item) for item in server.items.item_ids]
+    try:
+        dataset = load_dataset(run.load_config())
+    except (DataError, OSError) as error:
+        logger.warning("checking with made-up histories, for the dataset cannot be read: %s", error)
+    else:
+        X = dataset.interactions.matrix
+        row_of = ids.lookup(dataset.catalog.item_ids.tolist(), server.items.item_ids)
+        users = np.sort(np.random.default_rng(0).permutation(X.shape[0])[:_USERS])
+        rows = [row_of[X.indices[X.indptr[user] : X.indptr[user + 1]]] for user in users]
+        known = [[item_ids[row] for row in own if row >= 0] for own in rows]
+        if any(known):
+            return f"users of {dataset.name}", [history for history in known if history]
+    generator = np.random.default_rng(0)
+    length = min(_HISTORY, len(item_ids))
+    drawn = [generator.choice(len(item_ids), length, replace=False) for _ in range(_USERS)]
+    return "made up", [[item_ids[row] for row in own] for own in drawn]
+
+
+def _compare(
+    server: Server, index: ItemIndex, histories: list[list[int | str]], folder: Path
+) -> dict[str, Any]:
+    """The agreement of the files in a folder with the run.
+
+    Raises:
+        ExportError: a score differs by more than float32 arithmetic explains.
+    """
+    wanted, scores = ItemIndex(index.item_vectors, index.item_ids, gpu=False).recommend(
+        server.histories(histories), _TOP_K
+    )
+    plain = recommend.Items(folder)
+    answers = plain.recommend(histories, _TOP_K)
+    found, plain_scores = _as_arrays(answers, server)
+    gaps = np.where(wanted >= 0, np.abs(plain_scores - np.where(wanted >= 0, scores, 0)), 0)
+    # Two user vectors of h unit vectors, summed in any order, and two inner products over the
+    # dimensions: each entry is off by at most its number of operations times the rounding.
+    lengths = np.array([len(set(history)) for history in histories])
+    allowed = 2 * (index.item_vectors.shape[1] + lengths) * _ROUNDING
+    gaps /= lengths[:, None]
+    if ((wanted >= 0) != (found >= 0)).any() or not (gaps.max(axis=1) <= allowed).all():
+        raise ExportError(
+            f"scores by plain FAISS, an item of the history, are up to {gaps.max():.1e} from the "
+            "run's",
+            expected=f"at most {allowed.max():.1e}, what float32 arithmetic explains",
+            remedy="Nothing was exported; make the index again with `beekit index RUN`.",
+        )
+    agreement = {
+        "users": len(histories),
+        "score_difference": float(gaps.max()),
+        "tolerance": float(allowed.max()),
+        "same_top_10": shared(found, wanted),
+    }
+    if (folder / "approximate.faiss").is_file():
+        quick = recommend.Items(folder, approximate=True).recommend(histories, _TOP_K)
+        agreement["approximate_recall_at_10"] = shared(_as_arrays(quick, server)[0], wanted)
+    return agreement
+
+
+def _as_arrays(
+    answers: list[list[tuple[Any, float]]], server: Server
+) -> tuple[np.ndarray, np.ndarray]:
+    """(users, k) item indices, -1 where there is none, and scores."""
+    items = np.full((len(answers), _TOP_K), -1, dtype=np.int64)
+    scores = np.zeros(items.shape)
+    for user, answer in enumerate(answers):
+        items[user, : len(answer)] = ids.lookup([item for item, _ in answer], server.items.item_ids)
+        scores[user, : len(answer)] = [score for _, score in answer]
+    return items, scores

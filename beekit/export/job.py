@@ -1,0 +1,132 @@
+"""`beekit export`: a run's encoder or items as files that serve without beekit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from beekit.encoders import load_encoder
+from beekit.errors import ConfigError, ExportError, RunError
+from beekit.export.encoder import RUNTIMES, export_encoder
+from beekit.export.extras import need
+from beekit.export.items import export_items
+from beekit.files import replacing_folder
+from beekit.run.folder import RunFolder
+
+FORMATS = (*RUNTIMES, "faiss")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export left.
+
+    Attributes:
+        folder: where it is.
+        summary: one line for people on each thing checked.
+    """
+
+    folder: Path
+    summary: tuple[str, ...]
+
+
+def export(
+    run: str | Path, format: str, out: str | Path | None = None, *, factory: str | None = None
+) -> Exported:
+    """Export a run and check what was exported; nothing is left behind where the check fails.
+
+    Args:
+        run: its folder; of a run on several datasets that or one of theirs for the encoder, one of
+            theirs for the items.
+        format: "onnx" or "openvino" for the encoder, "faiss" for the items.
+        out: folder to make; RUN/FORMAT without it.
+        factory: FAISS factory string of an approximate index besides, for "faiss" alone.
+
+    Raises:
+        ConfigError: another format, or a factory that has no meaning.
+        RunError: no run there, or none with what is to be exported.
+        ExportError: `out` is there already, a library is missing, an encoder that cannot be
+            exported, or an export that does not answer as the run does.
+    """
+    folder = RunFolder(Path(run))
+    if format not in FORMATS:
+        raise ConfigError(
+            f"format {format!r}",
+            expected=f"one of {', '.join(FORMATS)}",
+            remedy="Choose one of those.",
+        )
+    if factory is not None and format != "faiss":
+        raise ConfigError(
+            f"a factory with the format {format}",
+            expected="a factory for the format faiss alone",
+            remedy="Leave the factory out.",
+        )
+    target = folder.path / format if out is None else Path(out)
+    _require_encoder_run(folder, format)
+    if target.exists():
+        raise ExportError(
+            f"{target} is there already",
+            expected="a folder to make",
+            remedy="Choose another --out, or remove it.",
+        )
+    if format == "faiss":
+        with _kept_if_whole(target) as staging:
+            return Exported(target, (_items_line(export_items(folder, staging, factory)),))
+    need(format)
+    config = folder.load_config()
+    encoder = load_encoder(folder.model, device="cpu", trust_remote_code=config.trust_remote_code)
+    with _kept_if_whole(target) as staging:
+        agreements = export_encoder(encoder, config, staging, format)
+    lines = (
+        f"{kind}: {one.items} {one.source}, embeddings at most {one.largest_distance:.1e} from "
+        f"torch's (allowed {one.tolerance:.1e}), scores {one.score_difference:.1e}, "
+        f"{one.same_top_10:.2%} of the ten best the same"
+        for kind, one in agreements.items()
+    )
+    return Exported(target, tuple(lines))
+
+
+def _require_encoder_run(folder: RunFolder, format: str) -> None:
+    """Refuse what is no run, and a comparison of models, which has no encoder of its own.
+
+    Raises:
+        RunError: so.
+    """
+    if not folder.config.is_file():
+        raise RunError(
+            f"no config.yaml in {folder.path}",
+            expected="a run folder made by `beekit train`",
+            remedy="Check the path.",
+        )
+    if format == "faiss":
+        folder.require_one_dataset()
+    if not folder.model.is_dir():
+        raise RunError(
+            f"no model/ in {folder.path}",
+            expected="a finished run of `beekit train`",
+            remedy="Finish that run, or name the run of the encoder that was compared.",
+        )
+
+
+@contextmanager
+def _kept_if_whole(target: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `target`, or disappears when the block fails."""
+    with replacing_folder(target) as staging:
+        try:
+            yield staging
+        except BaseException:
+            shutil.rmtree(staging)
+            raise
+
+
+def _items_line(agreement: dict[str, Any]) -> str:
+    line = (
+        f"{agreement['users']} {agreement['source']}, scores an item of the history at most "
+        f"{agreement['score_difference']:.1e} from the run's (allowed {agreement['tolerance']:.1e})"
+        f", {agreement['same_top_10']:.2%} of the ten best the same"
+    )
+    recall = agreement.get("approximate_recall_at_10")
+    return line if recall is None else f"{line}; approximate.faiss finds {recall:.2%} of them"

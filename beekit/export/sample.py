@@ -1,0 +1,159 @@
+"""Items and histories that an export is checked with: the run's own where they are there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from PIL import Image
+from sentence_transformers import SentenceTransformer
+
+from beekit.data import Dataset
+from beekit.data.images import UnusableImageError, open_image
+from beekit.encoders.text_image import reads_both
+from beekit.errors import DataError
+from beekit.run.config import Config
+from beekit.run.dataset import load_dataset
+
+logger = logging.getLogger(__name__)
+
+# A few hundred texts take seconds; a picture takes as long as several of them.
+_TEXTS, _PICTURES = 256, 48
+_USERS = 200
+# Items of a history that is made up.
+_HISTORY = 5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Items of one kind.
+
+    Attributes:
+        source: where they come from, in words.
+        inputs: (items,) texts, pictures (PIL), or mappings of `text` and `image`, as
+            `SentenceTransformer.encode` takes them.
+        histories: (users, items) of ones.
+    """
+
+    source: str
+    inputs: list[Any]
+    histories: sp.csr_array
+
+
+def samples(
+    config: Config, encoder: SentenceTransformer, sides: Collection[str]
+) -> dict[str, Sample]:
+    """What to check: "text", "image" or both, as exported, or "item" of an encoder that makes one
+    embedding of the two.
+
+    Args:
+        config: of the run; its first dataset is looked for where it was.
+        encoder: of the run.
+        sides: names of its graphs.
+    """
+    dataset = _dataset(config)
+    if reads_both(encoder):
+        return {"item": _sample(dataset, ("text", "image"), encoder[0].text)}
+    return {kind: _sample(dataset, (kind,), encoder) for kind in ("text", "image") if kind in sides}
+
+
+def _dataset(config: Config) -> Dataset | None:
+    own = config.datasets()[0]
+    try:
+        return load_dataset(own)
+    except (DataError, OSError) as error:
+        logger.warning("checking with made-up items, for the dataset cannot be read: %s", error)
+        return None
+
+
+def _sample(dataset: Dataset | None, kinds: Sequence[str], encoder: SentenceTransformer) -> Sample:
+    generator = np.random.default_rng(0)
+    count = _PICTURES if "image" in kinds else _TEXTS
+    chosen = None if dataset is None else _of_dataset(dataset, kinds, count)
+    if dataset is None or chosen is None or len(chosen[0]) < _HISTORY:
+        inputs = _made_up(kinds, count, encoder, generator)
+        return Sample("made up", inputs, _random_histories(len(inputs), generator))
+    items, inputs = chosen
+    used = sp.csr_array(dataset.interactions.matrix[:, items])
+    users = np.flatnonzero(np.diff(used.indptr))[:_USERS]
+    histories = sp.csr_array(used[users])
+    histories.data = np.ones(histories.nnz, dtype=np.float32)
+    if not len(users):
+        histories = _random_histories(len(inputs), generator)
+    return Sample(f"items of {dataset.name}", inputs, histories)
+
+
+def _of_dataset(
+    dataset: Dataset, kinds: Sequence[str], count: int
+) -> tuple[np.ndarray, list[Any]] | None:
+    """Item indices and inputs, shortest text to longest; None without such a column."""
+    catalog = dataset.catalog
+    if ("text" in kinds and catalog.text is None) or ("image" in kinds and catalog.images is None):
+        return None
+    n_items = len(catalog)
+    texts = catalog.texts if "text" in kinds else [""] * n_items
+    order = np.array(sorted(range(n_items), key=lambda item: len(texts[item])), dtype=np.int64)
+    if kinds == ("text",):
+        order = np.array([item for item in order if texts[item]], dtype=np.int64)
+    spread = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
+    items = order[spread]
+    if catalog.images is None or "image" not in kinds:
+        return items, [texts[item] for item in items]
+    kept: list[int] = []
+    inputs: list[Any] = []
+    for item in items.tolist():
+        try:
+            picture = open_image(catalog.images.read(item))[0]
+        except UnusableImageError:
+            picture = None
+        if "text" not in kinds and picture is not None:
+            kept.append(item)
+            inputs.append(picture)
+        elif "text" in kinds and (texts[item] or picture is not None):
+            kept.append(item)
+            inputs.append({"text": texts[item], "image": picture})
+    return np.array(kept, dtype=np.int64), inputs
+
+
+def _made_up(
+    kinds: Sequence[str], count: int, encoder: SentenceTransformer, generator: np.random.Generator
+) -> list[Any]:
+    """Texts of words that the tokenizer knows, pictures of noise, of varied sizes; among pairs
+    some with one side alone."""
+    texts = _made_up_texts(count, encoder, generator) if "text" in kinds else []
+    if "image" not in kinds:
+        return texts
+    sizes = generator.integers(24, 300, (count, 2))
+    pictures = [
+        Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8)) for size in sizes
+    ]
+    if not texts:
+        return pictures
+    return [
+        {"text": "" if place % 5 == 1 else text, "image": None if place % 5 == 3 else picture}
+        for place, (text, picture) in enumerate(zip(texts, pictures, strict=True))
+    ]
+
+
+def _made_up_texts(
+    count: int, encoder: SentenceTransformer, generator: np.random.Generator
+) -> list[str]:
+    tokenizer = getattr(encoder.tokenizer, "tokenizer", encoder.tokenizer)
+    known = tokenizer.encoder if hasattr(tokenizer, "encoder") else tokenizer.get_vocab()
+    words = sorted(word for word in known if word.isascii() and word.isalpha()) or ["a", "b"]
+    longest = encoder.max_seq_length or 64
+    lengths = np.linspace(1, longest + 8, count).round().astype(int)
+    return [" ".join(generator.choice(words, length)) for length in lengths]
+
+
+def _random_histories(items: int, generator: np.random.Generator) -> sp.csr_array:
+    rows = np.repeat(np.arange(_USERS), _HISTORY)
+    columns = np.concatenate(
+        [generator.choice(items, _HISTORY, replace=False) for _ in range(_USERS)]
+    )
+    ones = np.ones(len(rows), dtype=np.float32)
+    return sp.csr_array((ones, (rows, columns)), shape=(_USERS, items))

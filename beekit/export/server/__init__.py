@@ -1,0 +1,1 @@
+"""Files that go into an export as they are; they import nothing of beekit, and no torch."""

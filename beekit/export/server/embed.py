@@ -1,0 +1,193 @@
+"""Embeddings of texts, pictures or both from the graphs beside this file, without torch.
+
+Needs numpy and what runs the graphs, onnxruntime or openvino; `tokenizers` for texts, `pillow` for
+pictures, and `ftfy` where export.json names a cleaning of texts.
+
+    from embed import Encoder
+
+    encoder = Encoder("FOLDER OF THE EXPORT")
+    encoder.texts(["a red printer", "toner"])  # (2, dims) float32, rows of length 1
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import string
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Graph = Callable[[dict[str, np.ndarray], str], np.ndarray]
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+class Encoder:
+    """The exported encoder.
+
+    Args:
+        folder: of the export, with export.json; the one this file lies in without it.
+        threads: that a graph may use; as many as the runtime likes without it.
+
+    Attributes:
+        about: export.json.
+    """
+
+    def __init__(self, folder: str | Path | None = None, threads: int | None = None) -> None:
+        self.folder = Path(__file__).parent if folder is None else Path(folder)
+        about = (self.folder / "export.json").read_text(encoding="utf-8")
+        self.about: dict[str, Any] = json.loads(about)
+        opened = _onnxruntime if self.about["format"] == "onnx" else _openvino
+        self._graphs: dict[str, Graph] = {
+            name: opened(str(self.folder / graph["file"]), threads)
+            for name, graph in self.about["graphs"].items()
+        }
+        self._tokenizer: Any = None
+        if "text" in self.about:
+            tokenizers = import_module("tokenizers")
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+
+    def texts(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
+        """(texts, dims) float32, rows of length 1."""
+        embedded = self._empty("text", len(texts))
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        for begin in range(0, len(order), batch_size):
+            members = order[begin : begin + batch_size]
+            tokens = self.tokens([texts[place] for place in members])
+            embedded[members] = self._run("text", tokens)
+        return embedded
+
+    def tokens(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """What the graph of texts takes: (texts, tokens) int64 by name."""
+        cleaning = self.about["text"]["clean"]
+        cleaned = [_cleaned(text, cleaning) for text in texts] if cleaning else list(texts)
+        read = self._tokenizer.encode_batch(cleaned)
+        rows = {
+            "input_ids": [one.ids for one in read],
+            "attention_mask": [one.attention_mask for one in read],
+            "token_type_ids": [one.type_ids for one in read],
+        }
+        wanted = self.about["graphs"]["text"]["inputs"]
+        return {name: np.array(rows[name], dtype=np.int64) for name in wanted}
+
+    def pictures(self, pictures: Sequence[Any], batch_size: int = 32) -> np.ndarray:
+        """(pictures, dims) float32, rows of length 1, of pictures of Pillow."""
+        embedded = self._empty("image", len(pictures))
+        for begin in range(0, len(pictures), batch_size):
+            members = slice(begin, begin + batch_size)
+            pixels = np.stack([self.preprocess(picture) for picture in pictures[members]])
+            embedded[members] = self._run("image", {"pixel_values": pixels})
+        return embedded
+
+    def pixels(self, pixel_values: np.ndarray, batch_size: int = 32) -> np.ndarray:
+        """The same of preprocessed pictures, (pictures, channels, height, width) float32."""
+        embedded = self._empty("image", len(pixel_values))
+        for begin in range(0, len(pixel_values), batch_size):
+            members = slice(begin, begin + batch_size)
+            embedded[members] = self._run("image", {"pixel_values": pixel_values[members]})
+        return embedded
+
+    def preprocess(self, picture: Any) -> np.ndarray:
+        """(channels, height, width) float32: resized, cut to the middle, scaled, normalised.
+
+        Raises:
+            ValueError: the encoder's preprocessing is of another kind; give `pixels` its result.
+        """
+        recipe = self.about["image"]["recipe"]
+        if recipe is None:
+            raise ValueError(
+                "the encoder's preprocessing is not one of resizing, cutting and normalising; "
+                "preprocess pictures as preprocessor_config.json says, and use `pixels`"
+            )
+        return preprocessed(picture, recipe)
+
+    def items(
+        self, texts: Sequence[str], pictures: Sequence[Any], batch_size: int = 32
+    ) -> np.ndarray:
+        """(items, dims) float32, rows of length 1, of items with text and picture.
+
+        Args:
+            texts: (items,) "" for an item without text.
+            pictures: (items,) of Pillow; None for an item without picture.
+        """
+        shown = [place for place, picture in enumerate(pictures) if picture is not None]
+        image = self.pictures([pictures[place] for place in shown], batch_size)
+        return self.fused(texts, shown, image, batch_size)
+
+    def fused(
+        self, texts: Sequence[str], shown: Sequence[int], image: np.ndarray, batch_size: int = 32
+    ) -> np.ndarray:
+        """The same with pictures embedded already.
+
+        Args:
+            texts: (items,) "" for an item without text.
+            shown: places of the items with a picture.
+            image: (shown, dims) their embeddings by `pictures` or `pixels`.
+        """
+        written = [place for place, text in enumerate(texts) if text]
+        sides = {name: self._empty(name, len(texts)) for name in ("text", "image")}
+        sides["text"][written] = self.texts([texts[place] for place in written], batch_size)
+        sides["image"][list(shown)] = image
+        return self._run("fusion", {f"{name}_embedding": side for name, side in sides.items()})
+
+    def _empty(self, graph: str, count: int) -> np.ndarray:
+        return np.zeros((count, self.about["graphs"][graph]["dims"]), dtype=np.float32)
+
+    def _run(self, graph: str, feeds: dict[str, np.ndarray]) -> np.ndarray:
+        return self._graphs[graph](feeds, "sentence_embedding")
+
+
+def preprocessed(picture: Any, recipe: dict[str, Any]) -> np.ndarray:
+    """(channels, height, width) float32 of a picture of Pillow, as a recipe of export.json says."""
+    picture = picture.convert("RGB")
+    picture = picture.resize(_resized(picture.size, recipe["resize"]), recipe["resample"])
+    values = np.asarray(picture, dtype=np.float32)
+    if recipe["crop"]:
+        height, width = recipe["crop"]
+        whole = round if recipe["odd_margins"] == "round" else int
+        top, left = (whole((values.shape[axis] - recipe["crop"][axis]) / 2) for axis in (0, 1))
+        values = values[top : top + height, left : left + width]
+    mean, std = (np.array(recipe[name], dtype=np.float32) for name in ("mean", "std"))
+    scaled = (values * np.float32(recipe["rescale"]) - mean) / std
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1), dtype=np.float32)
+
+
+def _onnxruntime(path: str, threads: int | None) -> Graph:
+    runtime = import_module("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda feeds, output: np.asarray(session.run([output], feeds)[0])
+
+
+def _openvino(path: str, threads: int | None) -> Graph:
+    runtime = import_module("openvino")
+    # By itself OpenVINO computes in bfloat16 where the processor can.
+    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+    if threads:
+        options["INFERENCE_NUM_THREADS"] = threads
+    compiled = runtime.Core().compile_model(path, "CPU", options)
+    return lambda feeds, output: np.array(compiled(feeds)[compiled.output(output)])
+
+
+def _resized(size: tuple[int, int], rule: dict[str, int]) -> tuple[int, int]:
+    """(width, height) that a picture of such a size is brought to."""
+    if "height" in rule:
+        return rule["width"], rule["height"]
+    width, height = size
+    short, edge = min(size), rule["shortest_edge"]
+    if width <= height:
+        return edge, int(edge * height / short)
+    return int(edge * width / short), edge
+
+
+def _cleaned(text: str, how: str) -> str:
+    """Text as open_clip cleans it: "whitespace", "lower" or "canonicalize"."""
+    text = html.unescape(html.unescape(import_module("ftfy").fix_text(text)))
+    if how == "canonicalize":
+        text = text.replace("_", " ").translate(_NO_PUNCTUATION)
+    text = " ".join(text.split())
+    return text if how == "whitespace" else text.lower()

@@ -1,0 +1,196 @@
+"""Which graphs an encoder is written as: one a side, and one that fuses the two."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from beekit.encoders import ItemTokens
+from beekit.encoders.pixel_scale import PixelScale
+from beekit.encoders.text_image import FUSIONS, TextImage, reads_both
+from beekit.errors import EncoderError, ExportError
+from beekit.export.graph import Graph
+
+logger = logging.getLogger(__name__)
+
+# Examples differ in length, and their number and length are such as no encoder takes for special.
+_TEXTS = ("a red printer with two trays, for the office", "toner", "red toner, two of them")
+_PICTURES = 3
+# What a tokenizer's output is called, in the order encoders take it in.
+_TOKENS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def graphs(encoder: SentenceTransformer) -> dict[str, Graph]:
+    """The graphs of an encoder, whose outputs are L2-normalised embeddings.
+
+    "text" takes tokens and "image" pixels; of an encoder that makes one embedding of both,
+    "fusion" takes the two embeddings, with rows of zeros for what an item does not have, so that a
+    missing side is not computed.
+
+    Args:
+        encoder: in float32 and on the CPU.
+
+    Raises:
+        ExportError: an encoder of other things, or one that needs more than tokens and pixels.
+        EncoderError: texts or pictures become something else than tokens or pixels.
+    """
+    if reads_both(encoder):
+        fused: TextImage = encoder[0]
+        sides = {"text": text_graph(fused.text, states=False), "image": image_graph(fused.image)}
+        return {**sides, "fusion": _fusion_graph(fused, sides["text"], sides["image"])}
+    made = {}
+    if encoder.supports("text"):
+        try:
+            made["text"] = text_graph(encoder, states=has_states(encoder))
+        except EncoderError as error:  # of a text tower that no run can have used either
+            if not encoder.supports("image"):
+                raise
+            logger.warning("only pictures are exported: %s", error)
+    if encoder.supports("image"):
+        made["image"] = image_graph(encoder)
+    if not made:
+        raise ExportError(
+            f"an encoder of {', '.join(map(str, encoder.modalities))}",
+            expected="one of texts or pictures",
+            remedy="Serve this encoder with torch.",
+        )
+    return made
+
+
+def reads_padding(encoder: SentenceTransformer) -> bool:
+    """Whether texts are always as long as the encoder allows, as those of open_clip are."""
+    return hasattr(encoder[0], "model_cfg")
+
+
+def has_states(encoder: SentenceTransformer) -> bool:
+    """Whether an encoder of texts alone goes on from hidden states of tokens, which is what
+    sentence-transformers' own backends take from a graph."""
+    texts_alone = encoder.supports("text") and not encoder.supports("image")
+    return texts_alone and getattr(encoder[0], "module_output_name", None) == "token_embeddings"
+
+
+def text_graph(encoder: SentenceTransformer, *, states: bool) -> Graph:
+    """Token ids, and masks where the encoder takes them, to `sentence_embedding`; with `states`
+    also to `last_hidden_state` (items, tokens, width)."""
+    if reads_padding(encoder):
+        ids = encoder.preprocess(list(_TEXTS))["input_ids"]
+        tower = _OpenClipText(encoder[0].model)
+        return Graph(tower, {"input_ids": ids}, ("sentence_embedding",), _dims(encoder))
+    features = ItemTokens(encoder, _TEXTS).distinct_features(torch.arange(len(_TEXTS)).numpy())
+    tokens = {key: value for key, value in features.items() if _is_tokens(value)}
+    unknown = sorted(set(tokens) - set(_TOKENS))
+    if unknown or "input_ids" not in tokens:
+        raise ExportError(
+            f"an encoder of texts that takes {', '.join(tokens)}",
+            expected=f"one that takes {', '.join(_TOKENS)}",
+            remedy="Serve this encoder with torch.",
+        )
+    inputs = {key: tokens[key] for key in _TOKENS if key in tokens}
+    constants = {key: value for key, value in features.items() if key not in tokens}
+    return Graph(
+        _Side(encoder, list(inputs), constants, states),
+        inputs,
+        ("last_hidden_state", "sentence_embedding") if states else ("sentence_embedding",),
+        _dims(encoder),
+        longest=encoder.max_seq_length,
+    )
+
+
+def image_graph(encoder: SentenceTransformer) -> Graph:
+    """`pixel_values` (items, channels, height, width) to `sentence_embedding`.
+
+    Raises:
+        EncoderError: the encoder does not make pixels of one size of pictures.
+    """
+    shape = PixelScale.of(encoder).shape
+    pixels = torch.zeros(_PICTURES, *shape)
+    side = _Side(encoder, ["pixel_values"], {"modality": "image"}, states=False)
+    return Graph(side, {"pixel_values": pixels}, ("sentence_embedding",), _dims(encoder))
+
+
+def _fusion_graph(fused: TextImage, text: Graph, image: Graph) -> Graph:
+    """`text_embedding` and `image_embedding` to `sentence_embedding` and `text_part`, what the
+    text adds to it; the rest is the picture's."""
+    inputs = {
+        "text_embedding": torch.ones(_PICTURES, text.dims),
+        "image_embedding": torch.ones(_PICTURES, image.dims),
+    }
+    outputs = ("sentence_embedding", "text_part")
+    return Graph(_Fusion(fused), inputs, outputs, fused.dims)
+
+
+class _Side(nn.Module):
+    """An encoder whose features come one by one, and whose embeddings have length 1."""
+
+    def __init__(
+        self,
+        encoder: SentenceTransformer,
+        keys: Sequence[str],
+        constants: dict[str, Any],
+        states: bool,
+    ) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(encoder)
+        self.keys, self.constants, self.states = list(keys), constants, states
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        features = {**self.constants, **dict(zip(self.keys, values, strict=True))}
+        features = self.parts[0](features)
+        states = features["token_embeddings"] if self.states else None
+        for part in list(self.parts)[1:]:
+            features = part(features)
+        embedding = functional.normalize(features["sentence_embedding"], dim=-1)
+        return (embedding,) if states is None else (states, embedding)
+
+
+class _OpenClipText(nn.Module):
+    """Texts through a model of open_clip, at its full context length."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model: Any = model
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        return (functional.normalize(self.model.encode_text(values[0]), dim=-1),)
+
+
+class _Fusion(nn.Module):
+    """`TextImage` after its two sides, with missing ones known by their zeros."""
+
+    def __init__(self, fused: TextImage) -> None:
+        super().__init__()
+        if fused.fusion not in FUSIONS:
+            raise NotImplementedError(f"fusion={fused.fusion!r} has no graph yet")
+        self.fusion = fused.fusion
+        if fused.fusion != "mean":
+            self.text_projection = fused.text_projection
+            self.image_projection = fused.image_projection
+        if fused.fusion == "gated":
+            self.gate = fused.gate
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        t, i = values
+        has_text, has_image = ((side != 0).any(dim=-1, keepdim=True) for side in values)
+        if self.fusion == "gated":
+            g = torch.sigmoid(self.gate(torch.cat([t, i], dim=-1)))
+            g = torch.where(has_text & has_image, g, has_text.to(g.dtype))
+        if self.fusion != "mean":
+            t, i = self.text_projection(t), self.image_projection(i)
+        if self.fusion == "gated":
+            t, i = g * t, (1 - g) * i
+        length = (t + i).norm(dim=-1, keepdim=True).clamp(min=1e-12)
+        return (t + i) / length, t / length
+
+
+def _is_tokens(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 2
+
+
+def _dims(encoder: SentenceTransformer) -> int:
+    return int(encoder.get_embedding_dimension() or 0)
