@@ -284,6 +284,13 @@ def _quiet_libraries(verbose: bool) -> None:
     own = logging.getLogger("beekit")
     own.handlers = [handler]
     own.setLevel(logging.INFO)
+    if not logging.root.handlers:  # a library would install one that repeats beekit's lines
+        others = logging.StreamHandler()
+        others.setLevel(logging.WARNING)
+        others.addFilter(lambda record: not record.name.startswith("beekit"))
+        logging.root.addHandler(others)
+    # Checkpoints are saved with cards whose examples are texts, whatever the encoder reads.
+    logging.getLogger("sentence_transformers.base.model_card").setLevel(logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # loader workers are forked

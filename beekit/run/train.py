@@ -87,7 +87,7 @@ def train(config: Config) -> RunFolder:
     trainer.train(resume_from_checkpoint=folder.last_checkpoint)
     seconds = time.perf_counter() - started
     with replacing_folder(folder.model) as staging:
-        encoder.save(str(staging))
+        encoder.save(str(staging), create_model_card=False)  # the run's own says more
     training = describe_training(config, trainer, seconds)
     for part, (embedded, evaluations) in zip(parts, before, strict=True):
         _finish(part, encoder, training, embedded, evaluations, metrics)
