@@ -58,6 +58,10 @@ def render_card(
     metrics = list(results["rows"][0]["metrics"]) if results["rows"] else []
     parts = _parts(results)
     reads = _reads(training, parts)
+    texts = [part["dataset"].get("text") for part in parts] + [training.get("text")]
+    place = "RUN" if facts.repo else "."
+    if len(parts) > 1:
+        place += f"/datasets/{parts[0]['dataset']['name']}"
     return template.render(
         header=card_metadata(results, parts, reads, facts).to_yaml(),
         title=card_title(results, facts),
@@ -66,6 +70,8 @@ def render_card(
         results=results,
         training=training,
         reads=reads,
+        templates=list(dict.fromkeys(filter(None, texts))),
+        place=place,
         parts=parts,
         metrics=metrics,
         main=main_metric(metrics),
