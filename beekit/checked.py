@@ -22,8 +22,15 @@ TEXT_KEYS = (
 )
 
 
-def read_content(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def read_content(
+    path: str | Path, overrides: Sequence[str] = (), *, examples: str = "train/recipes"
+) -> dict[str, Any]:
     """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
+
+    Args:
+        path: of the file.
+        overrides: `key=value` each.
+        examples: the folder with files of its kind.
 
     Raises:
         ConfigError: no such file, not YAML, or an override that is not key=value.
@@ -33,7 +40,7 @@ def read_content(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, A
         raise ConfigError(
             f"no file {path}",
             expected="a YAML configuration",
-            remedy="Check the path; train/recipes holds examples.",
+            remedy=f"Check the path; {examples} holds examples.",
         )
     try:
         content = _parse(path.read_text(encoding="utf-8"), str(path))
@@ -47,7 +54,7 @@ def read_content(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, A
         raise ConfigError(
             f"{path} holds {type(content).__name__}",
             expected="keys and values",
-            remedy="Start from a recipe in train/recipes.",
+            remedy=f"Start from a file in {examples}.",
         )
     for override in overrides:
         key, equals, value = override.partition("=")
@@ -197,7 +204,7 @@ _Loader.add_implicit_resolver(
 def _parse(text: str, source: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is the latter
         raise ConfigError(
             f"{source} is not YAML ({str(error).splitlines()[0]})",
             expected="key: value lines",

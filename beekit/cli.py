@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted.
     """
     options = _parser().parse_args(arguments)
-    _quiet_libraries(options.verbose)
+    _quiet_libraries(options.verbose, transfers=options.run in (_push, _pull))
     try:
         options.run(options)
     except BeekitError as error:
@@ -274,8 +274,13 @@ def _verify(options: argparse.Namespace) -> None:
         print(f"{one.dataset}  {one.metric:<22} {one.stated:.4f}  again {one.found:.4f}  {same}")
 
 
-def _quiet_libraries(verbose: bool) -> None:
-    """beekit's own progress on standard error; the libraries' chatter only when asked for."""
+def _quiet_libraries(verbose: bool, *, transfers: bool) -> None:
+    """beekit's own progress on standard error; the libraries' chatter only when asked for.
+
+    Args:
+        verbose: it is asked for.
+        transfers: the command sends or fetches files, whose progress the Hub's client shows.
+    """
     if verbose:
         logging.basicConfig(level=logging.INFO)
         return
@@ -292,7 +297,8 @@ def _quiet_libraries(verbose: bool) -> None:
     # Checkpoints are saved with cards whose examples are texts, whatever the encoder reads.
     logging.getLogger("sentence_transformers.base.model_card").setLevel(logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if not transfers:
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # loader workers are forked
 
 

@@ -1,4 +1,4 @@
-"""What leaves the machine: model cards."""
+"""What leaves the machine, and comes back: model cards, and runs on the Hub."""
 
 from beekit.hub.card import render_card, write_card
 

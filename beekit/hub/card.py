@@ -65,7 +65,7 @@ def render_card(
     return template.render(
         header=card_metadata(results, parts, reads, facts).to_yaml(),
         title=card_title(results, facts),
-        encoder=encoder_name(training, facts),
+        encoder=encoder_name(results, facts),
         facts=facts,
         results=results,
         training=training,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,9 +35,9 @@ WAITS = (1.0, 3.0, 9.0)
 _TOKEN = "Make a token with write access and give it to `hf auth login` or HF_TOKEN."
 
 
-def client(endpoint: str | None, token: str | None) -> HfApi:
-    """The Hub's client: of HF_ENDPOINT and the saved token where none are given."""
-    return HfApi(endpoint, token=token, library_name="beekit", library_version=beekit.__version__)
+def client(token: str | None) -> HfApi:
+    """The Hub's client, with the saved token where none is given."""
+    return HfApi(token=token, library_name="beekit", library_version=beekit.__version__)
 
 
 def check_repo_name(repo: str) -> None:
@@ -53,17 +54,28 @@ def check_repo_name(repo: str) -> None:
         raise _bad_name(repo)
 
 
-def retried(call: Callable[[], T]) -> T:
-    """The result of a call that may fail for a moment and changes nothing by being repeated."""
-    for wait in WAITS:
+def retried(call: Callable[[], T], between: Callable[[Exception], T | None] | None = None) -> T:
+    """The result of a call that may fail for a moment.
+
+    Args:
+        call: changes nothing by being repeated, unless `between` sees to that.
+        between: called after each failure that may pass; what it returns, if not None, is the
+            result.
+    """
+    for wait in (*WAITS, None):
         try:
             return call()
         except Exception as error:
             if not is_passing(error):
                 raise
-            logger.info("the Hub did not answer as it should (%s); trying again", _said(error))
+            if between is not None and (result := between(error)) is not None:
+                return result
+            if wait is None:
+                raise
+            if wait == WAITS[0]:
+                logger.info("the Hub does not answer as it should (%s); trying again", said(error))
             time.sleep(wait)
-    return call()
+    raise AssertionError("the last try returns or raises")
 
 
 def is_passing(error: BaseException) -> bool:
@@ -106,15 +118,21 @@ def _told(error: BaseException, repo: str, api: HfApi) -> HubError | None:
         )
     if isinstance(error, HfHubHTTPError):
         return _status(error, repo, api)
-    if isinstance(error, (FileMetadataError, LocalEntryNotFoundError)) or _of_network(error):
+    # The storage library tells of refusals as it does of the network, by their text alone.
+    ours = isinstance(error, (RuntimeError, ConnectionError))
+    refused = ours and re.search(r"\b(401|403)\b", str(error))
+    if refused or type(error).__name__ == "XetAuthenticationError":
+        return _no_right(repo, said(error))
+    incomplete = (FileMetadataError, LocalEntryNotFoundError, RuntimeError)
+    if isinstance(error, incomplete) or _of_network(error):
         return HubError(
-            f"no whole answer from {api.endpoint} ({_said(error)})",
+            f"no whole answer from {api.endpoint} ({said(error)})",
             expected="a connection to the Hub",
             remedy="Check the network, or HF_ENDPOINT; the same command goes on where it stopped.",
         )
     if isinstance(error, ValueError):  # how the client tells of metadata and LFS refused
         return HubError(
-            f"the Hub refuses the upload to {repo}: {_said(error)}",
+            f"the Hub refuses the upload to {repo}: {said(error)}",
             expected="metadata and files that it takes",
             remedy="Correct the card's YAML file.",
         )
@@ -144,11 +162,7 @@ def _status(error: HfHubHTTPError, repo: str, api: HfApi) -> HubError:
     if status == 401:
         return HubError("a token the Hub does not know", expected="a valid one", remedy=_TOKEN)
     if status == 403:
-        return HubError(
-            f"no right to write to {repo}",
-            expected="a token with write access to that user or organisation",
-            remedy="Choose another --repo, or log in as its owner.",
-        )
+        return _no_right(repo, said(error))
     if status in (409, 412):
         return HubError(
             f"{repo} has changed while this was pushed",
@@ -157,11 +171,19 @@ def _status(error: HfHubHTTPError, repo: str, api: HfApi) -> HubError:
         )
     passing = status in (408, 429) or status >= 500
     return HubError(
-        f"{api.endpoint} answers {status} ({_said(error)})",
+        f"{api.endpoint} answers {status} ({said(error)})",
         expected="success",
         remedy="The same command goes on where it stopped."
         if passing
         else "Check what it says about the repository.",
+    )
+
+
+def _no_right(repo: str, why: str) -> HubError:
+    return HubError(
+        f"no right to that with {repo} ({why})",
+        expected="a token with access to that user or organisation",
+        remedy="Choose another --repo, or log in as its owner.",
     )
 
 
@@ -184,7 +206,7 @@ def _of_network(error: BaseException) -> bool:
     return isinstance(error, ConnectionError) or type(error).__module__.startswith("httpx")
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
     said = error.server_message if isinstance(error, HfHubHTTPError) else None
     text = said or " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}…"

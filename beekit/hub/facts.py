@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from beekit.checked import checked, read_content
 from beekit.errors import ConfigError
-
-_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+from beekit.hub.names import NAME
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,40 @@ class Facts:
     citation: str | None = None
 
     def __post_init__(self) -> None:
-        names = [self.repo, self.base_model, *self.datasets.values()]
-        for name in (n for n in names if n is not None):
-            if not _NAME.fullmatch(str(name)):
-                raise ConfigError(
-                    f"{name!r} where a name on the Hub belongs",
-                    expected="user/name",
-                    remedy="Correct it, or leave it out.",
-                )
+        given = [name for name in (self.repo, self.base_model) if name is not None]
+        for name in (*given, *self.datasets.values()):
+            _require(
+                isinstance(name, str) and NAME.fullmatch(name) is not None,
+                f"{name!r} as a name on the Hub",
+                "user/name",
+            )
+        for code in self.language:
+            _require(
+                bool(re.fullmatch(r"[a-z]{2,3}|code|multilingual", code)),
+                f"language {code!r}",
+                "an ISO 639 code such as en",
+            )
+        if self.license is not None:
+            _require(
+                bool(re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", self.license)),
+                f"license {self.license!r}",
+                "an identifier of the Hub, such as apache-2.0, or other",
+            )
+        if self.license_name or self.license_link:
+            _require(
+                self.license == "other",
+                f"a license_name or license_link beside license {self.license!r}",
+                "those with `license: other` alone",
+            )
+
+    def require_datasets(self, names: Collection[str]) -> None:
+        """Refuse datasets the run has not.
+
+        Raises:
+            ConfigError: so.
+        """
+        for name in self.datasets:
+            _require(name in names, f"dataset {name!r}", f"one of the run's, {', '.join(names)}")
 
 
 def load_facts(path: str | Path) -> Facts:
@@ -63,15 +88,12 @@ def load_facts(path: str | Path) -> Facts:
     Raises:
         ConfigError: no such file, not YAML, an unknown key or a value of the wrong type.
     """
-    facts: Facts = checked(Facts, read_content(path), "")
+    facts: Facts = checked(Facts, read_content(path, examples="hub_cards"), "")
     return facts
 
 
-def on_hub(name: Any) -> bool:
-    """Whether an encoder of a configuration is a name on the Hub rather than a path.
-
-    A path would tell strangers nothing, and may tell them too much.
-    """
-    if not isinstance(name, str) or name.startswith((".", "/", "~")) or Path(name).exists():
-        return False
-    return name.count("/") == 1 and _NAME.fullmatch(name) is not None
+def _require(holds: bool, found: str, expected: str) -> None:
+    if not holds:
+        raise ConfigError(
+            f"{found} in the facts of a model", expected=expected, remedy="Correct it."
+        )

@@ -7,7 +7,9 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from beekit.hub.facts import Facts, on_hub
+from beekit.hub.facts import Facts
+from beekit.hub.names import slug, told
+from beekit.hub.public import known_encoders
 
 _TAGS = ["sentence-transformers", "recommender-systems", "cold-start", "beeformer", "beekit"]
 # By what the encoder reads: text has the Hub's own widget, the others go by what they make.
@@ -32,7 +34,7 @@ def card_metadata(
         reads: what the encoder reads of an item, "text", "picture" or "text and picture".
         facts: what the run does not know.
     """
-    base = _base_models(results.get("training", {}), facts)
+    base = _base_models(results, facts)
     data = ModelCardData(
         base_model=base[0] if len(base) == 1 else base or None,
         datasets=list(dict.fromkeys(facts.datasets.values())) or None,
@@ -46,7 +48,8 @@ def card_metadata(
     )
     if base:
         data["base_model_relation"] = "finetune"
-    evaluations = [result for part in parts for result in _evaluations(part, facts)]
+    several = len(parts) > 1
+    evaluations = [result for part in parts for result in _evaluations(part, facts, several)]
     if evaluations:
         data.eval_results = evaluations
         data.model_name = card_title(results, facts)
@@ -57,40 +60,40 @@ def card_title(results: Mapping[str, Any], facts: Facts) -> str:
     """The card's heading: the one given, or what was fine-tuned on what."""
     if facts.title:
         return facts.title
-    training = results.get("training", {})
-    encoder = encoder_name(training, facts)
-    if not _base_models(training, facts):  # a folder's name
+    encoder = encoder_name(results, facts)
+    if not _base_models(results, facts):  # a folder's name
         encoder = encoder[:1].upper() + encoder[1:]
     return f"{encoder} fine-tuned on {results['dataset']['name']} interactions"
 
 
-def encoder_name(training: Mapping[str, Any], facts: Facts) -> str:
+def encoder_name(results: Mapping[str, Any], facts: Facts) -> str:
     """What the encoder that was fine-tuned is called."""
-    base = _base_models(training, facts)
+    base = _base_models(results, facts)
     if base:
         return " and ".join(base)
-    given = str(training.get("encoder") or "").rstrip("/")
-    return given.rpartition("/")[2] or "An encoder"
+    given = results.get("training", {}).get("encoder")
+    return told(given, []).removeprefix("open_clip:") if given else "An encoder"
 
 
-def _base_models(training: Mapping[str, Any], facts: Facts) -> list[str]:
-    if facts.base_model:
-        return [facts.base_model]
-    encoders = (training.get("encoder"), training.get("image_encoder"))
-    return [str(name) for name in encoders if on_hub(name)]
+def _base_models(results: Mapping[str, Any], facts: Facts) -> list[str]:
+    return [facts.base_model] if facts.base_model else known_encoders(results)
 
 
-def _evaluations(part: Mapping[str, Any], facts: Facts) -> list[EvalResult]:
-    """The fine-tuned encoder's metrics on one dataset, each with its interval."""
+def _evaluations(part: Mapping[str, Any], facts: Facts, several: bool) -> list[EvalResult]:
+    """The fine-tuned encoder's metrics on one dataset, each with its interval.
+
+    Results of one dataset, configuration and split are one entry of the index, so datasets of a run
+    on several are told apart by the configuration too.
+    """
     dataset, split = part["dataset"], part["split"]
     rows = [row for row in part["rows"] if row["model"] == "fine-tuned"]
     return [
         EvalResult(
             task_type="recommendation",
             task_name=_TASKS.get(split["kind"], "recommendation"),
-            dataset_type=facts.datasets.get(dataset["name"], dataset["name"]),
+            dataset_type=facts.datasets.get(dataset["name"], slug(dataset["name"])),
             dataset_name=dataset["name"],
-            dataset_config=split["kind"],
+            dataset_config=f"{slug(dataset['name'])}-{split['kind']}" if several else split["kind"],
             dataset_split=row["scenario"].rpartition("/")[2],
             dataset_args={
                 "split_hash": split["hash"],

@@ -1,18 +1,17 @@
 """What of a run leaves the machine, file by file.
 
 The model lies at the top, so that `SentenceTransformer("user/name")` loads it; beside it the card,
-the results, the configuration, and which items the split held out. `beekit.json` lists every file
-with its SHA-256: it tells beekit's repositories from others, and whether one arrived whole.
+the results, the configuration, and which items the split held out, with a manifest of it all.
 Interactions, texts and pictures stay behind.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,22 +19,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-import beekit
 from beekit.errors import HubError, RunError
 from beekit.hub.card import check_card, render_card
 from beekit.hub.chart import results_chart
 from beekit.hub.facts import Facts
+from beekit.hub.manifest import MANIFEST, make_manifest, read_manifest
 from beekit.hub.public import public_config, public_results
 
-MANIFEST = "beekit.json"
 CARD = "README.md"
 _CHART = "results.png"
 # What of the split is said: how it was made, and of which items; not who used them.
-_SPLIT = ("split.json", "candidates.parquet", "training_items.parquet")
+_SPLIT = ("split.json", "training_items.parquet")
+_CANDIDATES = "candidates.parquet"
+# What beekit keeps in an index; the last three not in every one.
+_INDEX = ("index.json", "items.faiss", "items.parquet")
+_INDEX_MORE = ("users.faiss", "approximate.faiss", "text_part.npy")
 # Where the parts of a run lie in a repository as in a run folder; the rest is the model.
 RUN_PARTS = (CARD, _CHART, MANIFEST, "results.json", "config.yaml", "split", "index", "datasets")
-# Names of what is in an index, as people call it, and so part of the catalog.
-_ITEMS = "index/items.parquet"
+_WEIGHTS = (".safetensors", ".bin")
+# No model is made of these, and somebody's data may be.
+_NOT_OF_MODELS = (".csv", ".parquet", ".arrow", ".npy", ".npz", ".pt", ".pth", ".pkl", ".jsonl")
+_OF_CHECKPOINTS = ("training_args.bin", "optimizer.bin")
+_TEXTS = (".json", ".yaml", ".md", ".txt")
 
 
 @dataclass(frozen=True)
@@ -46,16 +51,16 @@ class Outgoing:
 
     @property
     def card(self) -> str:
-        return _bytes(self.files[CARD]).decode()
+        return read(self.files[CARD]).decode()
 
     @property
     def manifest(self) -> bytes:
-        return _bytes(self.files[MANIFEST])
+        return read(self.files[MANIFEST])
 
-    def contents(self) -> Iterator[tuple[str, bytes]]:
-        """Each file's path and content, one at a time."""
-        for path, content in self.files.items():
-            yield path, _bytes(content)
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each file but the manifest."""
+        return read_manifest(self.manifest, "this run")
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each file."""
@@ -74,70 +79,97 @@ def outgoing(run: str | Path, facts: Facts, *, index: bool = False) -> Outgoing:
         index: the FAISS index too, items known by their ids alone.
 
     Raises:
-        RunError: no finished run, no model in it, or no index where one was asked for.
-        HubError: the card cannot be read back, or the model has a file where the run has one.
+        RunError: no finished run, something of it missing, or no index where one was asked for.
+        ConfigError: facts on a dataset the run has not.
+        HubError: a card that cannot be read back, a file in the model that is no part of one, or a
+            path of this machine in a file.
     """
     run = Path(run)
-    results = _read_results(run)
-    if not (run / "model" / "modules.json").is_file():
-        raise RunError(
-            f"no model in {run}",
-            expected="a finished training",
-            remedy="Push a folder made by `beekit train`.",
-        )
+    results, config = _read_run(run)
+    parts = results.get("datasets", [])
+    facts.require_datasets([part["name"] for part in parts] or [results["dataset"]["name"]])
     files: dict[str, Path | bytes] = dict(_model(run / "model"))
-    for folder in [run, *(run / "datasets" / part["name"] for part in results.get("datasets", []))]:
-        files |= _described(folder, folder.relative_to(run), index)
+    files |= _described(run, results, config, Path(), split=not parts, index=index)
+    for part in parts:
+        below = Path("datasets", part["name"])
+        its_results, its_config = _read_run(run / below)
+        files |= _described(run / below, its_results, its_config, below, split=True, index=index)
     chart = results_chart(results)
     if chart is not None:
         files[_CHART] = chart
-    card = render_card(results, facts, chart=_CHART if chart else None)
+    card = render_card(public_results(results), facts, chart=_CHART if chart else None)
     check_card(card)
     files[CARD] = card.encode()
-    hashes = {path: hashlib.sha256(_bytes(files[path])).hexdigest() for path in sorted(files)}
-    files[MANIFEST] = _json({"schema": 1, "beekit": beekit.__version__, "files": hashes})
+    _require_no_paths(files, config)
+    files[MANIFEST] = make_manifest(files)
     return Outgoing(dict(sorted(files.items())))
+
+
+def read(content: Path | bytes) -> bytes:
+    """The content of a file, or bytes as they are."""
+    return content if isinstance(content, bytes) else content.read_bytes()
 
 
 def _model(folder: Path) -> Iterator[tuple[str, Path]]:
     """The model's files but its cards, which may quote the texts it was trained on."""
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if not path.is_file() or path.name == CARD or path.name.startswith("."):
+    paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+    if Path("modules.json") not in paths or not any(path.suffix in _WEIGHTS for path in paths):
+        raise RunError(
+            f"no model in {folder.parent}" if not paths else f"no whole model in {folder}",
+            expected="modules.json and weights, as `beekit train` saves them",
+            remedy="Push a finished run of `beekit train`.",
+        )
+    for path in paths:
+        if path.name == CARD or any(part.startswith(".") for part in path.parts):
             continue
-        if PurePosixPath(name).parts[0] in RUN_PARTS:
+        foreign = path.suffix in _NOT_OF_MODELS or path.name in _OF_CHECKPOINTS
+        if foreign or path.parts[0] in RUN_PARTS:
             raise HubError(
-                f"a file {name} in {folder}",
-                expected="none of a run's own names in a model",
-                remedy="Rename or remove it.",
+                f"a file {path} in {folder}",
+                expected="nothing but a model's files",
+                remedy="Move it out of that folder.",
             )
-        yield name, path
+        yield path.as_posix(), folder / path
 
 
-def _described(folder: Path, below: Path, index: bool) -> dict[str, Path | bytes]:
+def _described(
+    folder: Path,
+    results: Mapping[str, Any],
+    config: Mapping[str, Any],
+    below: Path,
+    *,
+    split: bool,
+    index: bool,
+) -> dict[str, Path | bytes]:
     """Results, configuration and split of a run or of one of its datasets, told to strangers."""
     files: dict[str, Path | bytes] = {
-        "results.json": _json(public_results(_read_results(folder))),
-        "config.yaml": _public_yaml(folder / "config.yaml"),
+        "results.json": _json(public_results(results)),
+        "config.yaml": _yaml(public_config(config, results)),
     }
-    files |= {f"split/{name}": folder / "split" / name for name in _SPLIT}
-    has_index = (folder / "index" / "index.json").is_file()
-    if index and has_index:
-        inside = (p for p in sorted((folder / "index").iterdir()) if not p.name.startswith("."))
-        files |= {f"index/{path.name}": path for path in inside}
-        files[_ITEMS] = _without_labels(folder / _ITEMS)
-    elif index and (folder / "split").is_dir():
-        raise RunError(
-            f"no index in {folder}", expected="one", remedy=f"Make it: `beekit index {folder}`."
-        )
-    return {
-        (below / name).as_posix(): content
-        for name, content in files.items()
-        if isinstance(content, bytes) or content.is_file()
-    }
+    if split:
+        names = (*_SPLIT, _CANDIDATES) if results["rows"] else _SPLIT
+        files |= {f"split/{name}": _require(folder / "split" / name, folder) for name in names}
+    if split and index:
+        files |= {f"index/{name}": _require(folder / "index" / name, folder) for name in _INDEX}
+        more = (folder / "index" / name for name in _INDEX_MORE)
+        files |= {f"index/{path.name}": path for path in more if path.is_file()}
+        files["index/items.parquet"] = _without_labels(folder / "index" / "items.parquet")
+    return {(below / name).as_posix(): content for name, content in files.items()}
 
 
-def _read_results(folder: Path) -> dict[str, Any]:
+def _require(path: Path, folder: Path) -> Path:
+    if path.is_file():
+        return path
+    kind = path.parent.name
+    raise RunError(
+        f"no {kind}/{path.name} in {folder}",
+        expected=f"the whole {kind} of the run",
+        remedy=f"Make it: `beekit index {folder}`." if kind == "index" else "Train it again.",
+    )
+
+
+def _read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Results and configuration of a finished run."""
     if not (folder / "results.json").is_file() or not (folder / "config.yaml").is_file():
         raise RunError(
             f"no results.json or no config.yaml in {folder}",
@@ -145,12 +177,32 @@ def _read_results(folder: Path) -> dict[str, Any]:
             remedy="Check the path, or finish the run with `beekit train`.",
         )
     results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    return results
+    return results, yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
 
 
-def _public_yaml(path: Path) -> bytes:
-    config = public_config(yaml.safe_load(path.read_text(encoding="utf-8")))
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
+def _require_no_paths(files: Mapping[str, Path | bytes], config: Mapping[str, Any]) -> None:
+    """Refuse texts that name a place of the configuration: they tell of this machine.
+
+    Raises:
+        HubError: so.
+    """
+    data = config.get("data")
+    several = [part["data"] if isinstance(part, dict) else part for part in data or []]
+    named = several if isinstance(data, list) else [data]
+    named += [config.get(key) for key in ("out", "cache", "encoder", "image_encoder")]
+    places = [str(place).partition("open_clip:")[2] or str(place) for place in named if place]
+    places = [place[place.index("/") :] for place in places if "/" in place]
+    tell = [place.encode() for place in places if Path(place).exists() and place.count("/") > 1]
+    for path, content in files.items():
+        if PurePosixPath(path).suffix not in _TEXTS:
+            continue
+        found = next((place for place in tell if place in read(content)), None)
+        if found is not None:
+            raise HubError(
+                f"{path} names {found.decode()}",
+                expected="no path of this machine in what is pushed",
+                remedy="Remove it from that file of the run.",
+            )
 
 
 def _without_labels(path: Path) -> bytes:
@@ -162,9 +214,9 @@ def _without_labels(path: Path) -> bytes:
     return out.getvalue()
 
 
+def _yaml(content: Mapping[str, Any]) -> bytes:
+    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True).encode()
+
+
 def _json(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _bytes(content: Path | bytes) -> bytes:
-    return content if isinstance(content, bytes) else content.read_bytes()

@@ -1,52 +1,75 @@
-"""Of a run's results and configuration, what may be told to strangers.
+"""Of a run's results and configuration, what is told to strangers.
 
-Interactions, texts and pictures of items stay behind, and so do paths of the machine.
+Interactions, texts and pictures of items stay behind, and so do paths, tokens and names of this
+machine: what is told is listed here, key by key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from beekit.hub.facts import on_hub
+from beekit.hub.names import told
 
-# Of results: items with their names and texts.
-_OF_ITEMS = ("neighbours",)
-_ENCODERS = ("encoder", "image_encoder")
-# Of configurations: places on one machine.
-_PLACES = ("out", "cache")
+_RESULTS = (
+    *("schema", "dataset", "split", "environment", "rows", "note", "training"),
+    *("comparisons", "by_history", "datasets"),
+)
+_CONFIG = (
+    *("encoder", "image_encoder", "fusion", "pooling", "text", "image"),
+    *("min_value", "user_min_support", "item_min_support", "unknown_items"),
+    *("missing_text", "missing_image", "duplicates", "max_seq_length", "note"),
+    *("split", "training", "evaluation"),
+)
+# Of the Trainer's arguments, those that say how weights came about.
+_TRAINING = (
+    *("users_per_step", "items_per_step", "mini_batch_tokens", "dataset_batches", "dropout"),
+    *("last_layers", "lora", "max_steps", "epochs", "num_train_epochs", "seed", "data_seed"),
+    *("learning_rate", "learning_rate_mapping", "lr_scheduler_type", "lr_scheduler_kwargs"),
+    *("warmup_steps", "warmup_ratio", "weight_decay", "optim", "adam_beta1", "adam_beta2"),
+    *("adam_epsilon", "max_grad_norm", "bf16", "fp16", "tf32", "eval_strategy", "eval_steps"),
+    *("save_strategy", "save_steps", "load_best_model_at_end", "metric_for_best_model"),
+)
 
 
 def public_results(results: Mapping[str, Any]) -> dict[str, Any]:
     """The content of `results.json` without items, and encoders by name."""
-    kept = {key: value for key, value in results.items() if key not in _OF_ITEMS}
+    kept = {key: results[key] for key in _RESULTS if key in results}
     if "training" in kept:
-        kept["training"] = _named(kept["training"])
+        kept["training"] = _named(kept["training"], known_encoders(results))
     return kept
 
 
-def public_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of `config.yaml` with datasets and encoders by name, and without places."""
-    kept = _named({key: value for key, value in config.items() if key not in _PLACES})
+def public_config(config: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of `config.yaml` with datasets and encoders by name.
+
+    Args:
+        config: of the run.
+        results: of the run, which say what its datasets are called.
+    """
+    names = [dataset["name"] for dataset in results.get("datasets", [results["dataset"]])]
     data = config["data"]
-    kept["data"] = [_dataset(part) for part in data] if isinstance(data, list) else _name(data)
-    return kept
+    if isinstance(data, list):
+        parts = zip(data, names, strict=True)
+        told_data: Any = [
+            {**{k: v for k, v in part.items() if k in _CONFIG}, "data": name}
+            if isinstance(part, dict)
+            else name
+            for part, name in parts
+        ]
+    else:
+        (told_data,) = names
+    kept = {key: config[key] for key in _CONFIG if key in config}
+    if kept.get("training"):
+        kept["training"] = {k: v for k, v in kept["training"].items() if k in _TRAINING}
+    return {"data": told_data, **_named(kept, known_encoders(results))}
 
 
-def _dataset(part: Any) -> Any:
-    return {**part, "data": _name(part["data"])} if isinstance(part, dict) else _name(part)
+def known_encoders(results: Mapping[str, Any]) -> list[str]:
+    """The encoders of a run that are names on the Hub."""
+    return list(results.get("training", {}).get("base_models", []))
 
 
-def _named(section: Mapping[str, Any]) -> dict[str, Any]:
-    paths = [key for key in _ENCODERS if section.get(key) and not _is_name(section[key])]
-    return {**section, **{key: _name(section[key]) for key in paths}}
-
-
-def _is_name(encoder: str) -> bool:
-    """Whether others know the encoder by it; a path would mean nothing to them."""
-    return on_hub(encoder) or encoder.startswith("open_clip:")
-
-
-def _name(path: Any) -> str:
-    return Path(str(path)).resolve().name
+def _named(section: Mapping[str, Any], known: list[str]) -> dict[str, Any]:
+    paths = [key for key in ("encoder", "image_encoder") if section.get(key)]
+    return {**section, **{key: told(section[key], known) for key in paths}}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import logging
+import shutil
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,7 +13,10 @@ import yaml
 from beekit.errors import HubError, RunError
 from beekit.files import replacing_folder
 from beekit.hub.client import check_repo_name, client, one_line, retried
-from beekit.hub.outgoing import MANIFEST, RUN_PARTS
+from beekit.hub.manifest import MANIFEST, read_manifest, sha256
+from beekit.hub.outgoing import CARD, RUN_PARTS
+
+logger = logging.getLogger(__name__)
 
 
 def pull(
@@ -21,14 +25,14 @@ def pull(
     *,
     revision: str | None = None,
     data: str | Path | None = None,
-    endpoint: str | None = None,
     token: str | None = None,
 ) -> str:
     """Bring a run that beekit pushed into a run folder.
 
     The folder appears when everything has arrived and each file has the hash it was pushed with;
     what was downloaded before an interruption is not downloaded again. It is served, indexed and
-    verified like one trained here, given its dataset.
+    verified like one trained here, given its dataset. Code that a repository brings is not run:
+    `trust_remote_code` is off, whatever it says.
 
     Args:
         repo: `user/name`.
@@ -36,7 +40,7 @@ def pull(
         revision: branch, tag or commit; `main` without.
         data: the dataset folder on this machine, written into the run's configuration. Of several
             datasets, a folder that holds theirs by name.
-        endpoint, token: of the Hub; HF_ENDPOINT and the saved token without.
+        token: for the Hub; the saved one without.
 
     Returns:
         the commit it was taken from.
@@ -52,27 +56,32 @@ def pull(
         raise RunError(
             f"{out} is there already", expected="a new folder", remedy="Choose another --out."
         )
-    api = client(endpoint, token)
+    api = client(token)
     with one_line(repo, api):
         commit = str(retried(lambda: api.model_info(repo, revision=revision)).sha)
-        paths = set(retried(lambda: api.list_repo_files(repo, revision=commit)))
-        if MANIFEST not in paths:
+        if MANIFEST not in retried(lambda: api.list_repo_files(repo, revision=commit)):
             raise HubError(
                 f"no {MANIFEST} in {repo}",
                 expected="a repository made by `beekit push`",
                 remedy="Load it with SentenceTransformer instead.",
             )
+        manifest = Path(retried(lambda: api.hf_hub_download(repo, MANIFEST, revision=commit)))
+        hashes = read_manifest(manifest.read_bytes(), repo)
+        wanted = [*hashes, MANIFEST]
         snapshot = Path(
-            retried(lambda: api.snapshot_download(repo, revision=commit, max_workers=4))
+            retried(
+                lambda: api.snapshot_download(
+                    repo, revision=commit, allow_patterns=wanted, max_workers=4
+                )
+            )
         )
-    hashes = json.loads((snapshot / MANIFEST).read_text(encoding="utf-8"))["files"]
     _require_pushed(snapshot, hashes, repo)
     with replacing_folder(out) as staging:
-        for path in [*hashes, MANIFEST]:
+        for path in wanted:
             place = staging / (path if _of_run(path) else f"model/{path}")
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes((snapshot / path).read_bytes())
-        _settle(staging, out, data)
+            shutil.copyfile(snapshot / path, place)
+        _settle(staging, out, data, repo)
     return commit
 
 
@@ -80,19 +89,17 @@ def _of_run(path: str) -> bool:
     return PurePosixPath(path).parts[0] in RUN_PARTS
 
 
-def _require_pushed(snapshot: Path, hashes: dict[str, str], repo: str) -> None:
-    """Refuse files that are missing or differ from the manifest, or that lie outside the folder.
+def _require_pushed(snapshot: Path, hashes: Mapping[str, str], repo: str) -> None:
+    """Refuse files that are missing or differ from the manifest; a card may have been edited.
 
     Raises:
         HubError: so.
     """
-    wrong = []
-    for path, expected in hashes.items():
-        pure = PurePosixPath(path)
-        inside = not pure.is_absolute() and ".." not in pure.parts
-        file = snapshot / path
-        if not inside or not file.is_file() or _sha256(file) != expected:
-            wrong.append(path)
+    files = {path: snapshot / path for path in hashes}
+    wrong = [p for p, file in files.items() if not file.is_file() or sha256(file) != hashes[p]]
+    if CARD in wrong and files[CARD].is_file():
+        logger.warning("%s of %s was edited since it was pushed", CARD, repo)
+        wrong.remove(CARD)
     if wrong:
         raise HubError(
             f"{len(wrong)} of {len(hashes)} files of {repo} are not as pushed "
@@ -102,17 +109,24 @@ def _require_pushed(snapshot: Path, hashes: dict[str, str], repo: str) -> None:
         )
 
 
-def _settle(staging: Path, out: Path, data: str | Path | None) -> None:
+def _settle(staging: Path, out: Path, data: str | Path | None, repo: str) -> None:
     """Write places of this machine into the configurations, and give each dataset the model."""
     for path in [staging / "config.yaml", *sorted(staging.glob("datasets/*/config.yaml"))]:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
         part = path.parent.relative_to(staging)
-        config["out"] = str(out / part)
-        if data is not None:
-            config["data"] = _placed(config["data"], Path(data), several=part != Path())
-        path.write_text(
-            yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8"
-        )
+        try:
+            config = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+            config["out"] = str(out / part)
+            config.pop("trust_remote_code", None)
+            if data is not None:
+                config["data"] = _placed(config["data"], Path(data), several=part != Path())
+        except (yaml.YAMLError, TypeError, ValueError, KeyError) as error:
+            raise HubError(
+                f"{path.relative_to(staging)} of {repo} is no configuration of a run",
+                expected="one as beekit pushes it",
+                remedy="Choose another --revision.",
+            ) from error
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        path.write_text(text, encoding="utf-8")
         if part != Path():
             (path.parent / "model").symlink_to("../../model", target_is_directory=True)
 
@@ -124,8 +138,3 @@ def _placed(named: Any, data: Path, several: bool) -> Any:
     if isinstance(named, dict):
         return {**named, "data": str(data / named["data"])}
     return str(data / named) if several else str(data)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import time
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import RemoteEntryNotFoundError
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCard
+from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import CommitInfo, ModelInfo, RepoFile
 
 from beekit.errors import HubError
-from beekit.hub.client import (
-    WAITS,
-    check_repo_name,
-    client,
-    is_passing,
-    one_line,
-    retried,
-)
+from beekit.hub.client import check_repo_name, client, is_passing, one_line, retried
 from beekit.hub.facts import Facts
-from beekit.hub.outgoing import MANIFEST, Outgoing, outgoing
+from beekit.hub.manifest import MANIFEST, read_manifest, sha256
+from beekit.hub.outgoing import CARD, Outgoing, outgoing, read
 
 logger = logging.getLogger(__name__)
 
 # What the Hub itself puts into a new repository.
 _OF_HUB = (".gitattributes",)
 _MAIN = "main"
+# A card that is only a head: what the Hub writes where a licence is chosen on its page.
+_ONLY_HEAD = re.compile(rb"\s*---\n.*?\n---\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -56,14 +51,14 @@ def push(
     revision: str | None = None,
     create_pr: bool = False,
     index: bool = False,
-    endpoint: str | None = None,
     token: str | None = None,
 ) -> Pushed:
     """Push a finished run's model, card, results and split ids to a model repository.
 
-    Large files go first; then one commit makes all of it visible at once. What was uploaded before
-    an interruption is found there by its hash, so the same call goes on where it stopped. Files of
-    an earlier push that this run does not have are removed in the same commit.
+    The Hub is shown the card's metadata first. Large files go next; then one commit makes all of it
+    visible at once. What was uploaded before an interruption is found there by its hash, so the
+    same call goes on where it stopped. Files of an earlier push that this run does not have are
+    removed in the same commit; a card edited on the Hub alone stays as it is.
 
     Args:
         run: its folder.
@@ -73,28 +68,40 @@ def push(
         revision: branch to push to, made where it is not there; `main` without.
         create_pr: open a pull request instead of changing the branch.
         index: the FAISS index too.
-        endpoint, token: of the Hub; HF_ENDPOINT and the saved token without.
+        token: for the Hub; the saved one without.
 
     Raises:
         RunError: no finished run.
+        ConfigError: facts on a dataset the run has not.
         HubError: a bad name or card, no token, no right, no network, a repository that holds other
             files or is public where `private` was asked for, or a commit that did not arrive whole.
     """
+    if create_pr and revision:
+        raise HubError(
+            f"a pull request, and the branch {revision}",
+            expected="one of them: a pull request is made to main",
+            remedy="Leave out --create-pr or --revision.",
+        )
     sent = plan(run, repo, facts=facts, index=index)
-    api = client(endpoint, token)
+    api = client(token)
     with one_line(repo, api):
         retried(api.whoami)
+        retried(lambda: ModelCard(sent.card).validate())
         retried(lambda: api.create_repo(repo, private=private or None, exist_ok=True))
-        if revision:
-            retried(lambda: api.create_branch(repo, branch=revision, exist_ok=True))
+        found = _target(api, repo, revision, private)
         branch = revision or _MAIN
-        found = retried(lambda: api.model_info(repo, revision=branch))
-        earlier = _require_ours(api, repo, found, private)
-        if earlier.get(MANIFEST) == sent.manifest and not create_pr:
+        earlier = _earlier(api, repo, found)
+        if not create_pr and earlier and _arrived(api, repo, str(found.sha), sent, but=(CARD,)):
             return Pushed(f"{api.endpoint}/{repo}/tree/{branch}", changed=False)
-        listed = json.loads(earlier.get(MANIFEST, b'{"files": {}}'))["files"]
-        commit = _commit(api, repo, branch, found, sent, set(listed), create_pr)
-        _require_whole(api, repo, commit.oid, sent)
+        if earlier and sha256(_read(api, repo, CARD, str(found.sha))) != earlier[CARD]:
+            logger.warning("%s of %s was edited on the Hub, and is replaced", CARD, repo)
+        commit = _commit(api, repo, branch, found, sent, set(earlier), create_pr)
+        if not _arrived(api, repo, commit.oid, sent):
+            raise HubError(
+                f"not all of {len(sent.files)} files are in commit {commit.oid[:8]} of {repo}",
+                expected="all of them, as they were sent",
+                remedy="Give the same command again.",
+            )
     return Pushed(commit.pr_url or commit.commit_url, changed=True)
 
 
@@ -105,34 +112,54 @@ def plan(
 
     Raises:
         RunError: no finished run.
+        ConfigError: facts on a dataset the run has not.
         HubError: a bad name or card.
     """
     check_repo_name(repo)
     return outgoing(run, replace(facts or Facts(), repo=repo), index=index)
 
 
-def _require_ours(api: HfApi, repo: str, found: ModelInfo, private: bool) -> Mapping[str, bytes]:
-    """The manifest of an earlier push by path, if there was one; refuse a repository of others.
+def _target(api: HfApi, repo: str, revision: str | None, private: bool) -> ModelInfo:
+    """The branch to push to, made from main where it is not there and main is ours.
 
     Raises:
-        HubError: it holds files that beekit did not put there, or is public against the wish.
+        HubError: the repository is public against the wish.
     """
-    if private and found.private is False:
+    main = retried(lambda: api.model_info(repo))
+    if private and main.private is False:
         raise HubError(
             f"{repo} is public",
             expected="a private or new repository, since --private was given",
             remedy="Make it private on its page, or choose another --repo.",
         )
+    if revision is None:
+        return main
+    try:
+        return retried(lambda: api.model_info(repo, revision=revision))
+    except RevisionNotFoundError:
+        _earlier(api, repo, main)
+        retried(lambda: api.create_branch(repo, branch=revision, exist_ok=True))
+        return retried(lambda: api.model_info(repo, revision=revision))
+
+
+def _earlier(api: HfApi, repo: str, found: ModelInfo) -> Mapping[str, str]:
+    """The files of an earlier push with their hashes, if there was one.
+
+    Raises:
+        HubError: the repository holds files that beekit did not put there.
+    """
     names = {sibling.rfilename for sibling in found.siblings or []} - set(_OF_HUB)
+    commit = str(found.sha)
+    if MANIFEST in names:
+        return read_manifest(_read(api, repo, MANIFEST, commit), repo)
+    if names == {CARD} and _ONLY_HEAD.fullmatch(_read(api, repo, CARD, commit)):
+        return {}
     if not names:
         return {}
-    if MANIFEST in names:
-        return {MANIFEST: _read(api, repo, MANIFEST, str(found.sha))}
-    some = ", ".join(sorted(names)[:3])
     raise HubError(
-        f"{repo} holds other files ({some})",
+        f"{repo} holds other files ({', '.join(sorted(names)[:3])})",
         expected="a new repository, or one that beekit pushed",
-        remedy="Choose another --repo, or a branch of its own with --revision.",
+        remedy="Choose another --repo.",
     )
 
 
@@ -148,71 +175,65 @@ def _commit(
     """Upload and commit, on top of what was found; again where the answer was lost.
 
     The client does not repeat a commit, which might then happen twice. A branch tells whether it
-    did: by the manifest on it.
+    did; a pull request does not.
     """
     there = {sibling.rfilename for sibling in found.siblings or []}
     gone = sorted((earlier & there) - set(sent.files))
-    message = f"Push from beekit: {len(sent.files)} files"
     additions = [CommitOperationAdd(path, content) for path, content in sent.files.items()]
+
+    def commit() -> CommitInfo:
+        return api.create_commit(
+            repo,
+            [*additions, *map(CommitOperationDelete, gone)],
+            commit_message=f"Push from beekit: {len(sent.files)} files",
+            revision=branch,
+            create_pr=create_pr,
+            parent_commit=None if create_pr else found.sha,
+        )
+
+    def happened(error: Exception) -> CommitInfo | None:
+        if create_pr:
+            raise HubError(
+                f"no answer to the pull request to {repo}, which may be open",
+                expected="one",
+                remedy="Look at its page before giving the same command again.",
+            ) from error
+        now = str(retried(lambda: api.model_info(repo, revision=branch)).sha)
+        if now == found.sha or not _arrived(api, repo, now, sent):
+            return None
+        url = f"{api.endpoint}/{repo}/commit/{now}"
+        return CommitInfo(url, commit_message="", commit_description="", oid=now)
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="It seems that you are about to commit a data")
         api.preupload_lfs_files(
             repo, additions, revision=branch, create_pr=create_pr, free_memory=False
         )
-        commit: Callable[[], CommitInfo] = lambda: api.create_commit(  # noqa: E731
-            repo,
-            [*additions, *map(CommitOperationDelete, gone)],
-            commit_message=message,
-            revision=branch,
-            create_pr=create_pr,
-            parent_commit=None if create_pr else found.sha,
-        )
-        for wait in (*WAITS, None):
-            try:
-                return commit()
-            except Exception as error:
-                if wait is None or create_pr or not is_passing(error):
-                    raise
-                time.sleep(wait)
-            happened = _happened(api, repo, branch, str(found.sha), sent)
-            if happened:
-                return happened
-    raise AssertionError("the last try returns or raises")
+        try:
+            return retried(commit, between=happened)
+        except HfHubHTTPError as error:
+            # A commit whose answer was lost can finish after we looked, and refuse the next.
+            if is_passing(error) or create_pr or (late := happened(error)) is None:
+                raise
+            return late
 
 
-def _happened(api: HfApi, repo: str, branch: str, before: str, sent: Outgoing) -> CommitInfo | None:
-    """The commit of a push whose answer was lost; None where it did not happen."""
-    now = retried(lambda: api.model_info(repo, revision=branch)).sha
-    if now is None or now == before or _read(api, repo, MANIFEST, now) != sent.manifest:
-        return None
-    url = f"{api.endpoint}/{repo}/commit/{now}"
-    return CommitInfo(url, commit_message="", commit_description="", oid=now)
-
-
-def _require_whole(api: HfApi, repo: str, commit: str, sent: Outgoing) -> None:
-    """Compare what the Hub lists in the commit with what was sent.
-
-    Raises:
-        HubError: a file missing, or of another size or content.
-    """
+def _arrived(api: HfApi, repo: str, commit: str, sent: Outgoing, but: tuple[str, ...] = ()) -> bool:
+    """Whether a commit holds all that is sent, by what the Hub lists of it, but for some files."""
     listed = retried(lambda: list(api.list_repo_tree(repo, recursive=True, revision=commit)))
     there = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
-    wrong = [path for path, data in sent.contents() if not _same(there.get(path), data)]
-    if wrong:
-        raise HubError(
-            f"{len(wrong)} of {len(sent.files)} files did not arrive whole "
-            f"({', '.join(wrong[:3])})",
-            expected=f"all of them in commit {commit[:8]} of {repo}",
-            remedy="Give the same command again.",
-        )
+    # The manifest has the card's hash.
+    without = {*but, MANIFEST} if CARD in but else set(but)
+    return all(_same(there.get(path), sent, path) for path in sent.files if path not in without)
 
 
-def _same(entry: RepoFile | None, data: bytes) -> bool:
-    """Whether the Hub's entry has this content: by its SHA-256, or the name git gives it."""
+def _same(entry: RepoFile | None, sent: Outgoing, path: str) -> bool:
+    """Whether the Hub's entry is the file sent: by its SHA-256, or the name git gives it."""
     if entry is None:
         return False
     if entry.lfs is not None:
-        return entry.lfs.sha256 == hashlib.sha256(data).hexdigest()
+        return entry.lfs.sha256 == (sent.hashes.get(path) or sha256(sent.files[path]))
+    data = read(sent.files[path])
     return entry.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 

@@ -227,7 +227,8 @@ def _checked_training(section: Mapping[str, Any]) -> dict[str, Any]:
     named = {
         f.name: hints[f.name] for f in dataclasses.fields(BeeFormerTrainingArguments) if f.init
     }
-    owned = {"output_dir", "per_device_train_batch_size"}
+    # A token would lie in config.yaml for all to read.
+    owned = {"output_dir", "per_device_train_batch_size", "hub_token"}
     known = [name for name in named if name not in owned] + list(TRAINING_ALIASES)
     for key, value in section.items():
         require_known(key, known, "training.")

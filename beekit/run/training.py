@@ -11,6 +11,7 @@ from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
 from beekit.evaluation import HeldOutEvaluator, MeanEvaluator
 from beekit.evaluation.scoring import parse_metric
+from beekit.hub.names import published
 from beekit.modules import NAMESPACE
 from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config
 from beekit.run.folder import RunFolder
@@ -98,6 +99,7 @@ def describe_training(config: Config, trainer: BeeFormerTrainer, seconds: float)
     log = state.log_history
     return {
         "encoder": config.encoder,
+        "base_models": published([config.encoder, config.image_encoder]),
         **_second_side(trainer.model, config),
         "needs_beekit": any(type(m).__module__ == NAMESPACE for m in trainer.model.modules()),
         "loss": type(trainer.loss).__name__,

@@ -50,8 +50,8 @@ class Repeated:
 
     @property
     def tolerance(self) -> float:
-        """By how much the value found may differ."""
-        return (self.interval[1] - self.interval[0]) / 20
+        """By how much the value found may differ; an interval may have no width."""
+        return max((self.interval[1] - self.interval[0]) / 20, 1e-6)
 
 
 def verify(run: str | Path) -> list[Repeated]:
@@ -63,19 +63,25 @@ def verify(run: str | Path) -> list[Repeated]:
         DataError: a dataset that cannot be read.
     """
     folder = RunFolder(Path(run))
-    config = folder.load_config()
     if not folder.model.is_dir():
         raise RunError(
             f"no model in {folder.path}",
             expected="a run with a fine-tuned model",
             remedy="Check the path, or finish the run with `beekit train`.",
         )
+    config = folder.load_config()
     encoder = load_encoder(folder.model, trust_remote_code=config.trust_remote_code)
     repeated = [
         metric
         for own, part in zip(config.datasets(), folder.parts(), strict=True)
         for metric in _repeat(own, part.read_results(), encoder)
     ]
+    if not repeated:
+        raise RunError(
+            f"nothing measured in {folder.path}",
+            expected="a run that held something out",
+            remedy="Train with a split other than none.",
+        )
     apart = [one for one in repeated if not one.agrees]
     if apart:
         first = apart[0]

@@ -208,6 +208,12 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
             remedy="Check the path, or make the split again.",
         )
     saved = json.loads((folder / "split.json").read_text())
+    if "test" in saved and not (folder / "held_out.parquet").is_file():
+        raise SplitError(
+            f"no held_out.parquet in {folder}",
+            expected="who used what was held out, which stays behind when a run is pushed",
+            remedy="Make the split again from the dataset; `beekit verify` does.",
+        )
     parts: dict[str, HeldOut] = {}
     train = interactions.matrix
     if (folder / "held_out.parquet").is_file():

@@ -32,8 +32,7 @@ def hub(monkeypatch, tmp_path):
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
         monkeypatch.setenv("HF_TOKEN", "hf_bee")
-        for module in ("client", "push"):
-            monkeypatch.setattr(f"beekit.hub.{module}.WAITS", (0.0, 0.0, 0.0))
+        monkeypatch.setattr("beekit.hub.client.WAITS", (0.0, 0.0, 0.0))
         hurried = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
         for module in ("utils._http", "file_download"):
             monkeypatch.setattr(f"huggingface_hub.{module}.time", hurried)

@@ -23,6 +23,15 @@ import yaml
 _LFS_SIZE = 1_000_000
 _LFS_KINDS = (".safetensors", ".bin", ".parquet", ".faiss", ".npy", ".png", ".onnx")
 _PART = 60_000
+_LICENCES = (
+    "mit",
+    "apache-2.0",
+    "cc-by-4.0",
+    "cc-by-nc-4.0",
+    "cc-by-sa-4.0",
+    "cc-by-nc-sa-4.0",
+    "other",
+)
 
 
 @dataclass
@@ -117,6 +126,12 @@ def metadata_errors(card: str) -> list[str]:
     data = yaml.safe_load(match[2])
     words = ("license", "library_name", "pipeline_tag")
     errors = [f"{k} must be a string" for k in words if k in data and not isinstance(data[k], str)]
+    if data.get("license", "mit") not in _LICENCES:
+        errors.append(f"license {data['license']!r} is not one of the Hub's")
+    if "license_name" in data and data.get("license") != "other":
+        errors.append("license_name without license: other")
+    codes = [code for code in data.get("language", []) if not re.fullmatch(r"[a-z]{2,3}", code)]
+    errors += [f"language {code!r} is no ISO 639 code" for code in codes]
     for key in ("base_model", "datasets"):
         names = data.get(key, [])
         listed = [names] if isinstance(names, str) else names
@@ -130,6 +145,8 @@ def metadata_errors(card: str) -> list[str]:
                 errors.append("a result without task.type")
             if not {"type", "name"} <= set(result.get("dataset", {})):
                 errors.append("a result without dataset.type and dataset.name")
+            elif not re.fullmatch(r"(?:[\w-]+/)?[\w\-.]+", result["dataset"]["type"]):
+                errors.append(f"dataset.type {result['dataset']['type']!r} is no name")
             whole = [
                 "type" in metric and isinstance(metric.get("value"), (int, float))
                 for metric in result["metrics"]
@@ -210,6 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             ("POST", r"/api/models/([^/]+/[^/]+)/commit/([^/]+)", self._commit),
             ("POST", r"/api/models/([^/]+/[^/]+)/branch/([^/]+)", self._branch),
             ("GET", r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", self._tree),
+            ("GET", r"/api/models/([^/]+/[^/]+)/xet-write-token/([^/]+)", self._xet_token),
             ("GET", r"/api/models/([^/]+/[^/]+)/revision/([^/]+)", self._info),
             ("GET", r"/api/models/([^/]+/[^/]+)", self._info),
             ("(?:GET|HEAD)", r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self._resolve),
@@ -271,7 +289,7 @@ class _Handler(BaseHTTPRequestHandler):
         return {"errors": [], "warnings": []}
 
     def _preupload(self, name: str, revision: str, body: bytes) -> Any:
-        repo = self._repo(name, write=True)
+        repo = self._repo(name, write="create_pr" not in self.query)
         there = repo.commits[self._head(repo, revision)]
         return {
             "files": [
@@ -288,7 +306,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _batch(self, name: str, body: bytes) -> Any:
-        self._repo(name, write=True)
+        self._repo(name)
         objects = []
         for asked in json.loads(body)["objects"]:
             oid, size = asked["oid"], asked["size"]
@@ -325,7 +343,7 @@ class _Handler(BaseHTTPRequestHandler):
         return {}
 
     def _commit(self, name: str, revision: str, body: bytes) -> Any:
-        repo = self._repo(name, write=True)
+        repo = self._repo(name, write="create_pr" not in self.query)
         with self.hub.lock:
             head = self._head(repo, revision)
             files = dict(repo.commits[head])
@@ -356,6 +374,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _branch(self, name: str, branch: str, body: bytes) -> Any:
         repo = self._repo(name, write=True)
+        if branch.startswith("refs/"):
+            raise _Refused(400, message="not the name of a branch")
         if branch in repo.branches:
             raise _Refused(409, message="the branch exists")
         repo.branches[branch] = repo.branches["main"]
@@ -379,6 +399,9 @@ class _Handler(BaseHTTPRequestHandler):
                 entry["lfs"] = {"oid": sha256, "size": len(content), "pointerSize": 134}
             listed.append(entry)
         return listed
+
+    def _xet_token(self, name: str, revision: str, body: bytes) -> Any:
+        raise _Refused(403, message="storage of this user is full")
 
     def _resolve(self, name: str, revision: str, path: str, body: bytes) -> Any:
         repo = self._repo(name)

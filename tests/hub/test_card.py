@@ -38,6 +38,7 @@ RESULTS = {
     ],
     "training": {
         "encoder": "sentence-transformers/all-MiniLM-L6-v2",
+        "base_models": ["sentence-transformers/all-MiniLM-L6-v2"],
         "text": "{title}",
         "steps": 30,
         "users_per_step": 1024,
@@ -67,7 +68,7 @@ def test_values_and_intervals_come_from_the_results():
 @pytest.mark.parametrize("encoder", ["/home/me/model", "./model", "runs/deep/model"])
 def test_a_path_of_this_machine_is_not_a_base_model(encoder):
     results = copy.deepcopy(RESULTS)
-    results["training"]["encoder"] = encoder
+    results["training"] |= {"encoder": encoder, "base_models": []}
     card = render_card(results)
     assert "base_model" not in card
     assert encoder not in card

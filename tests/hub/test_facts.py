@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from huggingface_hub import ModelCard
+from local_hub import metadata_errors
 from test_card import RESULTS
 
 from beekit.errors import ConfigError
 from beekit.hub import render_card
-from beekit.hub.facts import Facts, load_facts, on_hub
+from beekit.hub.facts import Facts, load_facts
+from beekit.hub.names import on_hub, told
 
 
 def test_what_the_file_says_is_in_the_card():
@@ -51,7 +53,7 @@ def test_a_key_or_name_that_is_none_is_refused_in_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"unknown key licence.*Did you mean license\?"):
         load_facts(path)
     path.write_text("base_model: /home/me/model\n")
-    with pytest.raises(ConfigError, match="where a name on the Hub belongs"):
+    with pytest.raises(ConfigError, match="as a name on the Hub"):
         load_facts(path)
 
 
@@ -63,8 +65,64 @@ def test_a_key_or_name_that_is_none_is_refused_in_one_line(tmp_path):
         ("./model", False),
         ("runs/deep/model", False),
         ("tests/hub", False),  # a folder that is there
+        ("open_clip:ViT-B-32/laion2b", False),
         (None, False),
     ],
 )
 def test_names_on_the_hub_are_told_from_paths(name, is_one):
     assert on_hub(name) is is_one
+
+
+@pytest.mark.parametrize(
+    ("encoder", "named"),
+    [
+        ("sentence-transformers/all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+        ("/home/me/acme/encoder", "encoder"),
+        ("encoders/acme", "acme"),
+        ("open_clip:ViT-B-32/laion2b_s34b_b79k", "open_clip:ViT-B-32/laion2b_s34b_b79k"),
+        ("open_clip:ViT-B-32//home/me/acme/secret.pt", "open_clip:ViT-B-32/secret.pt"),
+        ("open_clip:ViT-B-32", "open_clip:ViT-B-32"),
+    ],
+)
+def test_strangers_are_told_names_and_no_paths(encoder, named):
+    assert told(encoder, ["sentence-transformers/all-MiniLM-L6-v2"]) == named
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"license": "my own"},
+        {"license": "mit", "license_name": "mine"},
+        {"language": ["english"]},
+        {"datasets": {"shop": 5}},
+        {"repo": "bee/with space"},
+    ],
+)
+def test_facts_the_hub_would_refuse_are_refused_here(wrong):
+    with pytest.raises(ConfigError, match="in the facts of a model"):
+        Facts(**wrong)
+
+
+def test_facts_on_a_dataset_the_run_has_not_are_refused():
+    with pytest.raises(ConfigError, match=r"dataset 'shpo' .* one of the run's, shop"):
+        Facts(datasets={"shpo": "bee/shop-data"}).require_datasets(["shop"])
+
+
+def test_the_hub_takes_any_name_of_a_dataset():
+    results = {**RESULTS, "dataset": {**RESULTS["dataset"], "name": "my shop (2024)"}}
+    card = render_card(results)
+    assert metadata_errors(card) == []
+    (result,) = ModelCard(card).data.eval_results
+    assert result.dataset_name == "my shop (2024)"
+
+
+def test_datasets_of_one_repository_are_told_apart():
+    both = [{**RESULTS["dataset"], "name": n, "split": RESULTS["split"]} for n in ("a", "b")]
+    rows = [
+        {**row, "scenario": f"{name}/cold_start/test"}
+        for name in ("a", "b")
+        for row in RESULTS["rows"]
+    ]
+    facts = Facts(datasets={"a": "me/data", "b": "me/data"})
+    data = ModelCard(render_card({**RESULTS, "datasets": both, "rows": rows}, facts)).data
+    assert {result.dataset_name for result in data.eval_results} == {"a", "b"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -15,13 +17,14 @@ from PIL import Image
 from sentence_transformers import SentenceTransformer
 
 from beekit.cli import main
-from beekit.errors import HubError, RunError
-from beekit.hub.outgoing import MANIFEST
+from beekit.errors import HubError, RunError, SplitError
+from beekit.hub.manifest import MANIFEST
 from beekit.hub.pull import pull
 from beekit.hub.push import push
 from beekit.quickstart import build_encoder, make_shop
 from beekit.run.folder import RunFolder
 from beekit.run.verify import verify
+from beekit.split import load_split
 
 REPO = "bee/shop"
 TEXTS = ["basic laser printer LP104", "toner", ""]
@@ -140,7 +143,7 @@ def test_another_model_is_told_from_the_one_evaluated(text_run, shop_folder, tmp
 @pytest.mark.parametrize(
     ("where", "kind"),
     [
-        ("revision/main|GET /api/models/bee/shop", 500),
+        ("GET /api/models/bee/shop$", 500),
         ("/tree/", "torn"),
         ("HEAD /bee/shop/resolve", 500),
         ("HEAD /bee/shop/resolve", "cut"),
@@ -184,9 +187,49 @@ def test_files_changed_on_the_hub_are_not_taken_for_the_run(hub, text_run, tmp_p
 
 def test_a_manifest_cannot_write_outside_the_folder(hub, text_run, tmp_path):
     push(text_run, REPO)
-    hub.commit(REPO, {MANIFEST: b'{"files": {"../outside": ""}}'})
-    with pytest.raises(HubError, match="not as pushed"):
+    listed = json.loads(hub.files(REPO)[MANIFEST])
+    listed["files"]["../outside"] = ""
+    hub.commit(REPO, {MANIFEST: json.dumps(listed).encode()})
+    with pytest.raises(HubError, match="not one of beekit's, or damaged"):
         pull(REPO, tmp_path / "pulled")
+
+
+def test_code_in_a_repository_is_not_run(hub, text_run, shop_folder, tmp_path):
+    push(text_run, REPO)
+    files = hub.files(REPO)
+    config = files["config.yaml"] + b"trust_remote_code: true\n"
+    listed = json.loads(files[MANIFEST])
+    listed["files"]["config.yaml"] = hashlib.sha256(config).hexdigest()
+    hub.commit(REPO, {MANIFEST: json.dumps(listed).encode(), "config.yaml": config})
+    pull(REPO, tmp_path / "pulled", data=shop_folder)
+    assert not RunFolder(tmp_path / "pulled").load_config().trust_remote_code
+
+
+@pytest.mark.parametrize("config", [b"- 1\n", b"data: [1]\n", b"encoder: x\n"])
+def test_a_configuration_that_is_none_is_told_in_one_line(hub, text_run, tmp_path, config):
+    push(text_run, REPO)
+    listed = json.loads(hub.files(REPO)[MANIFEST])
+    listed["files"]["config.yaml"] = hashlib.sha256(config).hexdigest()
+    hub.commit(REPO, {MANIFEST: json.dumps(listed).encode(), "config.yaml": config})
+    with pytest.raises(HubError, match="no configuration of a run"):
+        pull(REPO, tmp_path / "pulled", data=tmp_path)
+    assert not (tmp_path / "pulled").exists()
+
+
+def test_a_card_edited_on_the_hub_is_no_reason_to_refuse_a_run(hub, text_run, tmp_path, caplog):
+    push(text_run, REPO)
+    hub.commit(REPO, {"README.md": hub.files(REPO)["README.md"] + b"\nThanks to all.\n"})
+    pull(REPO, tmp_path / "pulled")
+    assert "was edited since it was pushed" in caplog.text
+
+
+def test_the_split_of_a_pulled_run_says_that_interactions_stayed_behind(
+    hub, text_run, shop_dataset, tmp_path
+):
+    push(text_run, REPO)
+    pull(REPO, tmp_path / "pulled")
+    with pytest.raises(SplitError, match="stays behind when a run is pushed"):
+        load_split(tmp_path / "pulled" / "split", shop_dataset.interactions)
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+import yaml
 from local_hub import Fault, metadata_errors
 
 import beekit.hub.push
 from beekit.cli import main
 from beekit.errors import HubError, RunError
-from beekit.hub.outgoing import MANIFEST
+from beekit.hub.manifest import MANIFEST
+from beekit.hub.outgoing import read
 from beekit.hub.push import plan, push
 
 REPO = "bee/shop"
@@ -28,8 +34,8 @@ PASSING = [
     ("whoami", "cut"),
     ("repos/create", 502),
     ("repos/create", "lost"),
-    ("revision/main", 503),
-    ("revision/main", "cut"),
+    ("GET /api/models/bee/shop$", 503),
+    ("GET /api/models/bee/shop$", "cut"),
     ("validate-yaml", 500),
     ("validate-yaml", "cut"),
     ("preupload", 500),
@@ -51,7 +57,7 @@ PASSING = [
 # What does not pass, and a word of the line that says so.
 LASTING = [
     ("whoami", 401, "token"),
-    ("repos/create", 403, "no right to write"),
+    ("repos/create", 403, "no right"),
     ("PUT /lfs", 500, "answers 500"),
     ("PUT /lfs", "cut", "no whole answer"),
     ("objects/batch", 503, "answers 503"),
@@ -70,7 +76,7 @@ def require_whole_or_nothing(hub, run, **options):
 
 
 def require_whole(hub, run, **options):
-    expected = dict(plan(run, REPO, **options).contents())
+    expected = {path: read(c) for path, c in plan(run, REPO, **options).files.items()}
     assert {path: hub.files(REPO)[path] for path in expected} == expected
     assert set(hub.files(REPO)) == set(expected) | OF_HUB
 
@@ -120,6 +126,7 @@ def test_a_killed_push_is_taken_up_by_the_same_command(hub, text_run, moment, tm
     process.wait()
     require_whole_or_nothing(hub, text_run)
     hub.faults, stored = [], set(hub.objects)
+    assert stored or moment == "PUT /lfs"
     hub.log.clear()
     push(text_run, REPO)
     require_whole(hub, text_run)
@@ -157,14 +164,15 @@ def test_files_of_others_are_left_alone(hub, text_run, capsys):
     assert hub.files(REPO)["pytorch_model.bin"] == b"weights of somebody"
 
 
-def test_a_commit_of_somebody_else_meanwhile_is_not_overwritten(hub, text_run, monkeypatch):
-    push(text_run, REPO)
-    hub.commit(REPO, {MANIFEST: b'{"files": {}}'})  # so that there is something to push
+def test_a_commit_of_somebody_else_meanwhile_is_not_overwritten(
+    hub, text_run, fused_run, monkeypatch
+):
+    push(fused_run, REPO)  # so that there is something to push
     real = beekit.hub.push._commit
 
-    def late(api, repo, branch, found, *rest):
+    def late(*given):
         hub.commit(REPO, {"note.md": b"mine"})
-        return real(api, repo, branch, found, *rest)
+        return real(*given)
 
     monkeypatch.setattr(beekit.hub.push, "_commit", late)
     with pytest.raises(HubError, match="has changed while"):
@@ -188,7 +196,75 @@ def test_a_branch_and_a_pull_request_leave_main_as_it_is(hub, text_run):
     pushed = push(text_run, REPO, create_pr=True)
     assert "discussions/1" in pushed.url
     assert MANIFEST in hub.files(REPO, "refs/pr/1")
+    push(text_run, REPO, revision="refs/pr/1")
     assert set(hub.files(REPO)) == OF_HUB
+    with pytest.raises(HubError, match="one of them"):
+        push(text_run, REPO, revision="v2", create_pr=True)
+
+
+def test_a_pull_request_takes_no_right_to_write(hub, text_run, monkeypatch):
+    hub.create(REPO)
+    monkeypatch.setenv("HF_TOKEN", "hf_other")
+    push(text_run, REPO, create_pr=True)
+    assert MANIFEST in hub.files(REPO, "refs/pr/1")
+
+
+def test_a_pull_request_whose_answer_is_lost_is_not_opened_twice(hub, text_run):
+    hub.create(REPO)
+    hub.faults = [Fault("/commit/", "lost")]
+    with pytest.raises(HubError, match="Look at its page"):
+        push(text_run, REPO, create_pr=True)
+    assert hub.repos[REPO].pull_requests == 1
+
+
+def test_metadata_the_hub_refuses_costs_no_upload(hub, text_run, capsys, tmp_path):
+    (tmp_path / "card.yaml").write_text("license: my-own\n")
+    command = ["push", str(text_run), "--repo", REPO, "--card", str(tmp_path / "card.yaml")]
+    assert main(command) == 2
+    assert "license 'my-own' is not one of the Hub's" in capsys.readouterr().err
+    assert not hub.repos
+    assert not any("lfs" in request for request in hub.log)
+
+
+def test_a_damaged_repository_is_made_whole_by_the_same_command(hub, text_run):
+    push(text_run, REPO)
+    damaged = {p: c for p, c in hub.files(REPO).items() if p != "model.safetensors"}
+    hub._committed(hub.repos[REPO], "main", damaged)
+    assert push(text_run, REPO).changed
+    require_whole(hub, text_run)
+
+
+def test_a_card_edited_on_the_hub_stays_until_another_run_is_pushed(
+    hub, text_run, image_run, caplog
+):
+    push(text_run, REPO)
+    hub.commit(REPO, {"README.md": hub.files(REPO)["README.md"] + b"\nThanks to all.\n"})
+    assert not push(text_run, REPO).changed
+    assert b"Thanks to all" in hub.files(REPO)["README.md"]
+    push(image_run, REPO)
+    assert "was edited on the Hub, and is replaced" in caplog.text
+
+
+def test_a_repository_made_on_the_web_with_a_licence_is_a_new_one(hub, text_run):
+    hub.create(REPO)
+    hub.commit(REPO, {"README.md": b"---\nlicense: mit\n---\n"})
+    push(text_run, REPO)
+    require_whole(hub, text_run)
+
+
+@pytest.mark.parametrize("manifest", [b"{}", b"[]", b"no", b'{"files": ["a"]}', b'{"files": {}}'])
+def test_a_manifest_of_somebody_else_is_told_in_one_line(hub, text_run, manifest):
+    hub.create(REPO)
+    hub.commit(REPO, {MANIFEST: manifest})
+    with pytest.raises(HubError, match="is not one of beekit's"):
+        push(text_run, REPO)
+
+
+def test_storage_that_refuses_is_told_in_one_line(hub, text_run, monkeypatch, capsys):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
+    assert main(["push", str(text_run), "--repo", REPO]) == 2
+    assert "no right to that with bee/shop" in capsys.readouterr().err.splitlines()[-1]
+    require_whole_or_nothing(hub, text_run)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +272,7 @@ def test_a_branch_and_a_pull_request_leave_main_as_it_is(hub, text_run):
     [
         (None, REPO, "no token"),
         ("hf_wrong", REPO, "token the Hub does not know"),
-        ("hf_other", REPO, "no right to write to bee/shop"),
+        ("hf_other", REPO, "no right to that with bee/shop"),
         ("hf_bee", "bee", "user/name"),
         ("hf_bee", "bee/with space", "user/name"),
     ],
@@ -229,13 +305,59 @@ def test_a_dry_run_says_what_would_go_and_says_it_to_nobody(hub, text_run, capsy
     assert not hub.log
 
 
-def test_a_run_without_model_or_results_is_refused(text_run, tmp_path):
-    with pytest.raises(RunError, match=r"no results\.json"):
-        plan(tmp_path, REPO)
-    (tmp_path / "results.json").write_text("{}")
-    (tmp_path / "config.yaml").write_text("{}")
-    with pytest.raises(RunError, match="no model"):
-        plan(tmp_path, REPO)
+@pytest.fixture
+def copied(text_run, tmp_path) -> Path:
+    return shutil.copytree(text_run, tmp_path / "copied")
+
+
+@pytest.mark.parametrize(
+    ("missing", "word"),
+    [
+        ("results.json", r"no results\.json"),
+        ("model", "no model in"),
+        ("model/model.safetensors", "no whole model"),
+        ("split/split.json", r"no split/split\.json"),
+        ("split/candidates.parquet", r"no split/candidates\.parquet"),
+        ("index/items.faiss", r"no index/items\.faiss"),
+    ],
+)
+def test_an_incomplete_run_is_refused(copied, missing, word):
+    path = copied / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(RunError, match=word):
+        plan(copied, REPO, index=True)
+
+
+@pytest.mark.parametrize("name", ["users.csv", "checkpoint-1/training_args.bin", "old.pt"])
+def test_what_is_no_part_of_a_model_does_not_leave_with_it(copied, name):
+    path = copied / "model" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"mine")
+    (copied / "model" / ".git").mkdir()
+    (copied / "model" / ".git" / "config").write_text("token")
+    (copied / "index" / "debug_users.parquet").write_bytes(b"mine")
+    with pytest.raises(HubError, match=f"a file {name}"):
+        plan(copied, REPO, index=True)
+    path.unlink()
+    assert not any("git" in p or "debug" in p for p in plan(copied, REPO, index=True).files)
+
+
+def test_settings_that_are_nobodys_business_stay_here(copied):
+    config = yaml.safe_load((copied / "config.yaml").read_text())
+    config["training"] |= {"run_name": "acme-client", "learning_rate": 0.5}
+    config["trust_remote_code"] = True
+    (copied / "config.yaml").write_text(yaml.safe_dump(config))
+    told = yaml.safe_load(dict(plan(copied, REPO).files)["config.yaml"])
+    assert told["training"]["learning_rate"] == 0.5
+    assert "run_name" not in told["training"]
+    assert "trust_remote_code" not in told
+    assert "out" not in told
+
+
+def test_a_path_in_a_file_of_the_model_keeps_the_run_here(copied, encoder_folder):
+    (copied / "model" / "notes.json").write_text(f'{{"from": "{encoder_folder}"}}')
+    with pytest.raises(HubError, match=r"notes\.json names"):
+        plan(copied, REPO)
 
 
 def test_the_hub_takes_the_metadata(hub, text_run, image_run, fused_run, shops_run):
@@ -244,19 +366,21 @@ def test_the_hub_takes_the_metadata(hub, text_run, image_run, fused_run, shops_r
 
 
 def test_nothing_of_the_training_data_leaves_but_ids_of_items(text_run, fused_run, shops_run, shop):
-    names = [text.partition(".")[0] for text in shop.texts]
+    names = [text.partition(".")[0].encode() for text in shop.texts]
     for run in (text_run, fused_run, shops_run):
-        sent = dict(plan(run, REPO, index=run != shops_run).contents())
-        told = {
-            path: content.decode()
-            for path, content in sent.items()
-            if path.endswith((".json", ".yaml", ".md")) and "tokenizer" not in path
-        }
-        assert {"results.json", "config.yaml", "README.md", MANIFEST} <= set(told)
-        for path, text in told.items():
-            assert not any(name in text for name in names), f"{path} names an item"
-            assert str(run.parent) not in text, f"{path} tells of this machine"
-            assert "/tmp/" not in text, f"{path} tells of this machine"
+        sent = {p: read(c) for p, c in plan(run, REPO, index=run != shops_run).files.items()}
+        assert {"results.json", "config.yaml", "README.md", MANIFEST} <= set(sent)
+        for path, content in sent.items():
+            assert not any(name in content for name in names), f"{path} names an item"
+            assert str(run.parent).encode() not in content, f"{path} tells of this machine"
+            if path.endswith(".parquet"):
+                columns = set(pq.read_schema(io.BytesIO(content)).names)
+                assert columns <= {"item_id", "part", "label", "cold"}, path
+                table = pq.read_table(io.BytesIO(content))
+                if "label" in columns:
+                    assert table["label"].to_pylist() == list(
+                        map(str, table["item_id"].to_pylist())
+                    )
         assert not any("held_out" in path or "thumbnails" in path for path in sent)
-        assert not any(path.endswith("README.md") and path != "README.md" for path in sent)
+        assert [path for path in sent if path.endswith("README.md")] == ["README.md"]
         assert "neighbours" not in json.loads(sent["results.json"])
