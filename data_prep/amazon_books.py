@@ -39,6 +39,7 @@ SOURCE = {
                 interactions=8_290_500,
                 min_value=4.0,
                 user_min_support=5,
+                listed=True,
                 note="those are of the books with a description: --items restricts to a list "
                 "(of which books without a title in the metadata are left out here)",
             ),

@@ -20,10 +20,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from beekit.errors import BeekitError, ConfigError
-from beekit.prepare.chat import Sampling
-from beekit.prepare.chat_endpoint import EndpointChat
-from beekit.prepare.describe import PROMPT, Task, describe
+from beekit.describe import PROMPT, EndpointChat, Sampling, Task, describe
+from beekit.errors import ConfigError
+from beekit.one_line import exit_code
 
 about, _, usage = (__doc__ or "").partition("\n\n")
 parser = argparse.ArgumentParser(
@@ -39,6 +38,7 @@ parser.add_argument("--timeout", type=float, default=120, help="seconds (endpoin
 parser.add_argument("--patience", type=float, default=600, help="seconds of retries (endpoint)")
 parser.add_argument("--extra", metavar="JSON", default="{}", help="request fields (endpoint)")
 parser.add_argument("--batch-size", type=int, default=8, help="questions at a time (local)")
+parser.add_argument("--revision", help="branch, tag or commit of a Hub model (local)")
 parser.add_argument("--device", help="cpu, cuda, ... (local)")
 parser.add_argument("--prompt", metavar="FILE", help="the question, with {item} for the fields")
 parser.add_argument("--column", default="description")
@@ -78,10 +78,14 @@ def main() -> None:
             patience=options.patience,
         )
     else:
-        from beekit.prepare.chat_local import LocalChat  # loads torch
+        from beekit.describe.local import LocalChat  # loads torch
 
         model = LocalChat.load(
-            options.model, sampling, batch_size=options.batch_size, device=options.device
+            options.model,
+            sampling,
+            batch_size=options.batch_size,
+            device=options.device,
+            revision=options.revision,
         )
     done = describe(
         options.folder, model, task, limit=options.limit, retry_refusals=options.retry_refusals
@@ -104,14 +108,5 @@ def main() -> None:
         print(f": {' '.join(first.answer.split())[:80]!r}" if first.answer else "")
 
 
-try:
-    main()
-except KeyboardInterrupt:
-    print("describe: interrupted; the same command goes on where it stopped", file=sys.stderr)
-    sys.exit(130)
-except BeekitError as error:
-    print(f"describe: {error}".replace("\n", " "), file=sys.stderr)
-    sys.exit(2)
-except (OSError, UnicodeDecodeError) as error:
-    print(f"describe: {error}; expected a path to read and write. Check it.", file=sys.stderr)
-    sys.exit(2)
+room = "room for the items table again. Free some: what was answered is kept."
+sys.exit(exit_code("describe", main, room=room))

@@ -32,6 +32,7 @@ SOURCE = Source(
             interactions=4_119_623,
             min_value=4.0,
             user_min_support=5,
+            listed=True,
             note="those are of the books with a description: --items restricts to a list",
         ),
     ),
@@ -55,12 +56,11 @@ USES |= {"owned-books", "my-books", "my-library", "wish-list", "to-buy", "defaul
 USES |= {"ebook", "ebooks", "e-book", "e-books", "audiobook", "audiobooks", "audio", "i-own"}
 
 
-def read_shelves(tags, book_tags, limit):
+def read_shelves(tags, book_tags):
     """The ten shelves a book stands on most, by its goodreads id."""
-    rows = Records(tags, csv_rows(), dict, TAGS, limit=limit)
-    names = {tag["tag_id"]: tag["tag_name"] for table in rows for tag in table.to_pylist()}
+    names = {tag["tag_id"]: tag["tag_name"] for table in tags for tag in table.to_pylist()}
     shelves = defaultdict(list)
-    for table in Records(book_tags, csv_rows(), shelf, SHELVES, limit=limit):
+    for table in book_tags:
         for row in table.to_pylist():
             name = names.get(row["tag_id"])
             if name and name not in USES:
@@ -76,7 +76,12 @@ def prepare(options):
     books, ratings, tags, book_tags = (
         options.fetch(f"{name}.csv") for name in ("books", "ratings", "tags", "book_tags")
     )
-    shelves = read_shelves(tags, book_tags, options.max_malformed)
+    limit = options.max_malformed
+    shelving = (
+        Records(tags, csv_rows(), dict, TAGS, limit=limit),
+        Records(book_tags, csv_rows(), shelf, SHELVES, limit=limit),
+    )
+    shelves = read_shelves(*shelving)
 
     def book(record):
         return {
@@ -93,11 +98,12 @@ def prepare(options):
         options.out,
         SOURCE,
         [books, ratings, tags, book_tags],
-        items=Records(books, csv_rows(), book, BOOKS, limit=options.max_malformed),
-        interactions=RatingLines(ratings, RATINGS, limit=options.max_malformed),
+        items=Records(books, csv_rows(), book, BOOKS, limit=limit),
+        interactions=RatingLines(ratings, RATINGS, limit=limit),
         filters=options.filters,
         item_list=options.items,
         item_names=("item_id", "book_id"),
+        also_read=shelving,
     )
 
 

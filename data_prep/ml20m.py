@@ -38,6 +38,7 @@ SOURCE = Source(
             interactions=9_694_668,
             min_value=4.0,
             user_min_support=5,
+            listed=True,
             note="those are of the films with a description: --items restricts to a list",
         ),
     ),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +36,7 @@ def test_a_failed_block_leaves_nothing_under_the_final_name(tmp_path):
     target = tmp_path / "run"
     with pytest.raises(RuntimeError):
         fail_after_writing(target, "a.txt")
-    assert visible(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_block_leaves_the_old_content(tmp_path):
@@ -63,6 +67,88 @@ def test_leftovers_of_a_failed_block_do_not_get_into_the_next(tmp_path):
         assert list(staging.iterdir()) == []
         (staging / "new.txt").write_text("new")
     assert visible(target) == ["new.txt"]
+
+
+def test_an_interrupt_leaves_nothing_either(tmp_path):
+    with pytest.raises(KeyboardInterrupt), replacing_folder(tmp_path / "run"):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_that_make_one_folder_do_not_disturb_each_other(tmp_path):
+    target = tmp_path / "run"
+    with replacing_folder(target) as first:
+        (first / "a.txt").write_text("first")
+        with replacing_folder(target) as second:
+            (second / "a.txt").write_text("second")
+            assert first != second
+            assert (first / "a.txt").read_text() == "first"
+        assert (target / "a.txt").read_text() == "second"
+    assert (target / "a.txt").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import beekit.files as files
+rename, renamed = Path.rename, []
+def dying(self, target):
+    if len(renamed) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    renamed.append(target)
+    return rename(self, target)
+Path.rename = dying
+with files.replacing_folder(sys.argv[1]) as staging:
+    (staging / "new.txt").write_text("new")
+"""
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_after_a_kill_the_old_folder_is_there_again_and_nothing_else(tmp_path, renames):
+    target = tmp_path / "run"
+    target.mkdir()
+    (target / "old.txt").write_text("old")
+    ended = subprocess.run([sys.executable, "-c", KILLED, target, str(renames)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert target.exists() == (renames == 0)
+    with pytest.raises(RuntimeError):
+        fail_after_writing(target, "other.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert (target / "old.txt").read_text() == "old"
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monkeypatch):
+    target, rename = tmp_path / "run", Path.rename
+    target.mkdir()
+    (target / "old.txt").write_text("old")
+
+    def failing(self, to):
+        if self.name.endswith(".partial"):
+            raise OSError
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError), replacing_folder(target):  # noqa: PT011 - it has no message
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert (target / "old.txt").read_text() == "old"
+
+
+def test_leftovers_under_the_names_of_earlier_versions_go_too(tmp_path):
+    for name in (".run.partial", ".run.retired", ".run2.partial", ".run.x.partial"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "run").mkdir()
+    with replacing_folder(tmp_path / "run"):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"run", ".run2.partial", ".run.x.partial"}
+
+
+def test_a_folder_in_a_folder_that_is_being_made(tmp_path):
+    with replacing_folder(tmp_path / "run") as run, replacing_folder(run / "model") as model:
+        assert model.name.endswith(".partial")
+        (model / "a.txt").write_text("a")
+    assert visible(tmp_path / "run") == ["model"]
 
 
 def test_text_is_written_whole_as_utf8(tmp_path):

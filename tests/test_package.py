@@ -16,7 +16,7 @@ import beekit
 ROOT = Path(__file__).parent.parent
 # The way of the data: a package imports only from those before it.
 ORDER = (
-    *("data", "prepare", "split", "encoders", "training", "ranking", "index", "models"),
+    *("data", "prepare", "describe", "split", "encoders", "training", "ranking", "index", "models"),
     *("evaluation", "report", "hub", "run", "export", "quickstart"),
 )
 
@@ -47,6 +47,12 @@ def test_imports_point_one_way():
             parts = node.module.split(".")
             if parts[0] == "beekit" and len(parts) > 1 and parts[1] in ORDER:
                 assert ORDER.index(parts[1]) <= ORDER.index(package), f"{path}: {node.module}"
+
+
+def test_preparing_and_describing_do_without_each_other():
+    for package, other in (("prepare", "describe"), ("describe", "prepare")):
+        for path in (ROOT / "beekit" / package).rglob("*.py"):
+            assert f"beekit.{other}" not in path.read_text(), path
 
 
 def test_modules_stay_small():

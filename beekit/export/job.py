@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,12 +70,12 @@ def export(
             remedy="Choose another --out, or remove it.",
         )
     if format == "faiss":
-        with _kept_if_whole(target) as staging:
+        with replacing_folder(target) as staging:
             return Exported(target, (_items_line(export_items(folder, staging, factory)),))
     need(format)
     config = folder.load_config()
     encoder = load_encoder(folder.model, device="cpu", trust_remote_code=config.trust_remote_code)
-    with _kept_if_whole(target) as staging:
+    with replacing_folder(target) as staging:
         agreements = export_encoder(encoder, config, staging, format)
     lines = (
         f"{kind}: {one.items} {one.source}, embeddings at most {one.largest_distance:.1e} from "
@@ -109,17 +106,6 @@ def _require_encoder_run(folder: RunFolder, format: str) -> None:
             expected="a finished run of `beekit train`",
             remedy="Finish that run, or name the run of the encoder that was compared.",
         )
-
-
-@contextmanager
-def _kept_if_whole(target: Path) -> Iterator[Path]:
-    """A folder to write into that becomes `target`, or disappears when the block fails."""
-    with replacing_folder(target) as staging:
-        try:
-            yield staging
-        except BaseException:
-            shutil.rmtree(staging)
-            raise
 
 
 def _items_line(agreement: dict[str, Any]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,11 +20,13 @@ from beekit.prepare.catalog import ItemStore, read_item_list
 from beekit.prepare.fingerprint import folder_fingerprint
 from beekit.prepare.interactions import Counts, Filters, write_interactions
 from beekit.prepare.lines import Malformed
-from beekit.prepare.raw import RawFile
+from beekit.prepare.raw import RawFile, file_digest
 from beekit.prepare.runs import ROWS
 from beekit.prepare.source import Source
 
 MANIFEST = "manifest.json"
+_INTERACTIONS = "interactions.parquet"
+_ITEMS = "items.parquet"
 
 
 class Tables(Protocol):
@@ -37,8 +41,11 @@ class Tables(Protocol):
 class Pictures(Protocol):
     """Where pictures of items come from."""
 
-    def place(self, folder: Path) -> Callable[[pa.Table], pa.Table]:
-        """A function that adds the column `image` to items, and their pictures to `folder`."""
+    def placing(self, folder: Path) -> AbstractContextManager[Callable[[pa.Table], pa.Table]]:
+        """A function that adds the column `image` to items, and their pictures to `folder`.
+
+        Entered before anything is read, so that it can refuse.
+        """
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -70,6 +77,7 @@ def build(
     item_list: Path | None = None,
     item_names: tuple[str, ...] = ("item_id",),
     pictures: Pictures | None = None,
+    also_read: Sequence[Tables] = (),
     rows: int = ROWS,
 ) -> Prepared:
     """Make the dataset folder `out`: interactions.parquet, items.parquet and manifest.json.
@@ -88,26 +96,28 @@ def build(
         item_list: file that names the items to keep.
         item_names: what the column in that file may be called.
         pictures: where the items' pictures come from.
+        also_read: further tables behind the items, whose malformed lines are to be told.
         rows: rows in memory at a time.
 
     Raises:
-        ConfigError: `out` holds something else.
+        ConfigError: `out` holds something else; see `require_free`.
         DataError: the raw files, or the filters, leave no dataset.
     """
     require_free(out)
     allowed = None if item_list is None else read_item_list(item_list, item_names)
-    with replacing_folder(out) as folder:
+    with replacing_folder(out) as folder, ExitStack() as stack:
+        finish = None if pictures is None else stack.enter_context(pictures.placing(folder))
         with TemporaryDirectory(prefix=".work-", dir=folder) as name:
             work = Path(name)
             store = ItemStore(items, work / "items.parquet", allowed)
-            target = folder / "interactions.parquet"
+            target = folder / _INTERACTIONS
             counts, used = write_interactions(
                 interactions, target, store.item_ids, filters, work, rows=rows
             )
-            finish = None if pictures is None else pictures.place(folder)
-            store.write(folder / "items.parquet", used, finish)
+            store.write(folder / _ITEMS, used, finish)
         malformed = {
-            part.malformed.name: part.malformed.describe() for part in (items, interactions)
+            part.malformed.name: part.malformed.describe()
+            for part in (items, interactions, *also_read)
         }
         manifest = {
             "schema": 1,
@@ -119,7 +129,14 @@ def build(
             "malformed": malformed,
             "filters": {
                 **asdict(filters),
-                "items": None if item_list is None else item_list.name,
+                "items": None
+                if item_list is None or allowed is None
+                else {
+                    "name": item_list.name,
+                    "sha256": file_digest(item_list, "sha256"),
+                    "ids": len(allowed),
+                    "in_catalog": len(store.item_ids),
+                },
             },
             "counts": counts.describe(),
             "catalog": {
@@ -130,28 +147,60 @@ def build(
                 "used": int(np.count_nonzero(used)),
             },
             "pictures": None if pictures is None else pictures.describe(),
-            "expected": _compared(source, counts, interactions.malformed, filters),
+            "expected": _compared(
+                source, counts, interactions.malformed, filters, listed=item_list is not None
+            ),
             "fingerprint": folder_fingerprint(folder),
+            "items_sha256": file_digest(folder / _ITEMS, "sha256"),
             "beekit": __version__,
         }
         write_json(folder / MANIFEST, manifest)
+        require_free(out)  # still
     return Prepared(out, manifest)
 
 
 def require_free(out: Path) -> None:
-    """Refuse to replace a folder that was not made by `build`.
+    """Refuse to replace anything but what `build` made, as it made it.
 
     Raises:
-        ConfigError: `out` is a file, or holds something else than a prepared dataset.
+        ConfigError: `out` is a file, or a folder with something else than a prepared dataset, or
+            with further files, or whose items have been changed, such as by a new column.
     """
-    made_so = all((out / name).is_file() for name in (MANIFEST, "interactions.parquet"))
-    if made_so or not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    raise ConfigError(
-        f"{out} holds something that was not made by this script",
-        expected="a new folder, or one with a manifest.json, which is replaced",
-        remedy="Name another folder.",
-    )
+    manifest = _manifest(out)
+    if manifest is None:
+        raise ConfigError(
+            f"{out} holds something that was not made by this script",
+            expected="a new folder, or one with a manifest.json, which is replaced",
+            remedy="Name another folder.",
+        )
+    own = {MANIFEST, _INTERACTIONS, _ITEMS} | ({"images"} if manifest.get("pictures") else set())
+    others = sorted(entry.name for entry in out.iterdir() if entry.name not in own)
+    if others:
+        named = ", ".join(others[:5]) + (", ..." if others[5:] else "")
+        raise ConfigError(
+            f"{out} also holds what was not made by this script: {named}",
+            expected="nothing but a prepared dataset, which is replaced",
+            remedy="Name another folder, or move these elsewhere.",
+        )
+    items = out / _ITEMS
+    if not items.is_file() or file_digest(items, "sha256") != manifest.get("items_sha256"):
+        raise ConfigError(
+            f"{items} is not as this script made it",
+            expected="a dataset nobody has changed since, which is replaced",
+            remedy="Name another folder, or remove that one.",
+        )
+
+
+def _manifest(out: Path) -> dict[str, Any] | None:
+    """What `build` wrote of a dataset in `out`; None if it made none there."""
+    try:
+        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    made_so = isinstance(manifest, dict) and (out / _INTERACTIONS).is_file()
+    return manifest if made_so else None
 
 
 def summary(prepared: Prepared) -> str:
@@ -171,6 +220,11 @@ def summary(prepared: Prepared) -> str:
         f"{counts['interactions']:,} interactions",
         f"left out of {counts['rows']:,} rows: {gone or 'nothing'}",
     ]
+    if listed := filters["items"]:
+        lines.append(
+            f"{listed['name']}: {listed['in_catalog']:,} of {listed['ids']:,} listed ids are in "
+            "the catalog"
+        )
     if malformed:
         examples = [e for part in manifest["malformed"].values() for e in part["first_malformed"]]
         lines.append(f"malformed lines skipped: {malformed:,} ({'; '.join(examples[:2])})")
@@ -183,9 +237,13 @@ def summary(prepared: Prepared) -> str:
 
 
 def _compared(
-    source: Source, counts: Counts, malformed: Malformed, filters: Filters
+    source: Source, counts: Counts, malformed: Malformed, filters: Filters, *, listed: bool
 ) -> list[dict[str, Any]]:
-    """Every published count beside ours; `equal` is None where they do not speak of the same."""
+    """Every published count beside ours.
+
+    `equal` is None where they do not speak of the same, and `other` says what is another. Which row
+    of a repeated pair stays changes no count.
+    """
     ours = {
         "rows": malformed.rows + malformed.count,
         "users": counts.users,
@@ -196,17 +254,19 @@ def _compared(
     for published in source.published:
         stated = {name: getattr(published, name) for name in ours}
         stated = {name: count for name, count in stated.items() if count is not None}
-        comparable = set(stated) == {"rows"} or (
-            published.min_value == filters.min_value
-            and published.user_min_support == filters.user_min_support
-        )
+        other: list[str] = []
+        if set(stated) != {"rows"}:
+            held = (published.min_value, published.user_min_support)
+            other += ["filters"] * (held != (filters.min_value, filters.user_min_support))
+            other += ["items"] * (published.listed != listed)
         found = {name: ours[name] for name in stated}
         compared.append(
             {
                 "source": published.source,
                 "published": stated,
                 "here": found,
-                "equal": stated == found if comparable else None,
+                "equal": None if other else stated == found,
+                "other": other,
                 "note": published.note,
             }
         )
@@ -217,6 +277,7 @@ def _said(expected: dict[str, Any]) -> str:
     stated = ", ".join(f"{count:,} {name}" for name, count in expected["published"].items())
     if expected["equal"]:
         return f"as published: {stated} ({expected['source']})"
-    how = "unlike published" if expected["equal"] is False else "not comparable, other filters"
+    other = " and ".join(expected["other"])
+    how = f"not comparable, other {other}" if other else "unlike published"
     note = f"; {expected['note']}" if expected["note"] else ""
     return f"{how}: {stated} ({expected['source']}){note}"

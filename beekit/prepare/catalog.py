@@ -11,9 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
-from beekit.data.ids import plain_integers
 from beekit.data.tables import id_column, read_file
 from beekit.errors import DataError
+
+# Written plainly: 12, and not 012.
+_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 
 
 class ItemStore:
@@ -42,7 +44,14 @@ class ItemStore:
     ) -> None:
         self.path = path
         self.listed = self.without_title = 0
-        found = pa.concat_arrays(self._store(tables))
+        parts = self._store(tables)
+        if not parts:
+            raise DataError(
+                f"none of {self.listed:,} items has a title",
+                expected="items with a title",
+                remedy="Check that it is the publisher's file.",
+            )
+        found = pa.concat_arrays(parts)
         codes = found.dictionary_encode().indices.to_numpy()
         first = np.unique(codes, return_index=True)[1]
         self.repeated = len(found) - len(first)
@@ -103,7 +112,7 @@ class ItemStore:
                 if writer is None:
                     writer = pq.ParquetWriter(self.path, table.schema, compression="lz4")
                 writer.write_table(titled)
-                found += titled["item_id"].chunks
+                found += [chunk for chunk in titled["item_id"].chunks if len(chunk)]
         finally:
             if writer is not None:
                 writer.close()
@@ -145,7 +154,7 @@ def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
 
 def _read_lines(path: Path) -> pa.Array:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} cannot be read ({error})",
@@ -161,8 +170,9 @@ def _read_lines(path: Path) -> pa.Array:
 
 
 def _like(listed: pa.Array, found: pa.Array) -> pa.Array:
-    """The ids of a list as the type the items have; those that cannot be are none of them."""
-    if not pa.types.is_integer(found.type):
+    """The ids of a list as the type the items have, without those that cannot be."""
+    if not pa.types.is_integer(found.type) or pa.types.is_integer(listed.type):
         return listed.cast(found.type)
-    numbers = plain_integers(listed)
-    return numbers if pa.types.is_integer(numbers.type) else pa.array([], found.type)
+    plain = listed.filter(pc.match_substring_regex(listed, _INTEGER))
+    numbers = [int(text) for text in plain.to_pylist()]
+    return pa.array([n for n in numbers if -(2**63) <= n < 2**63], found.type)

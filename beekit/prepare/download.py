@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import logging
+import os
 import re
 import ssl
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tqdm import tqdm
 
@@ -56,6 +61,10 @@ class _Unfinished(Exception):
         self.wait = wait
 
 
+class BusyError(DownloadError):
+    """Another process is fetching the same file into the same cache."""
+
+
 def fetch(
     url: str,
     cache: Path,
@@ -82,6 +91,7 @@ def fetch(
     Raises:
         DownloadError: the file is not there, the server or the network does not answer, or the
             checksum is another.
+        BusyError: another process is fetching it.
     """
     last = _name_of(url)
     cache.mkdir(parents=True, exist_ok=True)
@@ -91,14 +101,67 @@ def fetch(
         return present
     md5 = _published_md5(url, cache) if md5_beside else None
     partial = target.with_name(f"{target.name}.partial")
+    with _alone(partial, url) as file:
+        present = recall(target, url, sha256)  # another process may have just brought it
+        if present is not None:
+            return present
+        _fetch_whole(url, partial, file, first_wait)
+        file.flush()
+        fetched = accept(partial, target, url, md5, sha256)
+        _version_path(partial).unlink(missing_ok=True)
+        return fetched
+
+
+@contextmanager
+def _alone(partial: Path, url: str) -> Iterator[BinaryIO]:
+    """The partial file, open for appending, which no other process has at the same time.
+
+    Raises:
+        BusyError: another one has it.
+    """
+    while True:
+        with partial.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BusyError(
+                    f"another process is fetching {url} into {partial.parent}",
+                    expected="one at a time",
+                    remedy="Run the same command again when it is done.",
+                ) from error
+            except OSError:  # a file system without locks
+                logger.debug("%s cannot be locked", partial)
+            if not _same_file(file, partial):  # it was finished, and renamed, meanwhile
+                continue
+            try:
+                yield file
+            finally:
+                if _same_file(file, partial) and _size(file) == 0:
+                    partial.unlink()
+            return
+
+
+def _same_file(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _fetch_whole(url: str, partial: Path, file: BinaryIO, first_wait: float) -> None:
+    """Try until the partial file is whole."""
     fruitless = 0
-    furthest = partial.stat().st_size if partial.exists() else 0
+    furthest = _size(file)
     while True:
         try:
-            _fetch_rest(url, partial)
-            break
+            _fetch_rest(url, partial, file)
+            return
         except _Unfinished as error:
-            after = partial.stat().st_size if partial.exists() else 0
+            after = _size(file)
             fruitless = 1 if after > furthest else fruitless + 1
             furthest = max(furthest, after)
             if fruitless >= _TRIES:
@@ -110,9 +173,6 @@ def fetch(
                 ) from error
             logger.info("%s: %s; trying again", url, error)
             time.sleep(min(max(first_wait * 2 ** (fruitless - 1), error.wait), _LONGEST_WAIT))
-    fetched = accept(partial, target, url, md5, sha256)
-    _version_path(partial).unlink(missing_ok=True)
-    return fetched
 
 
 def _name_of(url: str) -> str:
@@ -147,10 +207,10 @@ def _published_md5(url: str, cache: Path) -> str | None:
     return str(found[0])
 
 
-def _fetch_rest(url: str, partial: Path) -> None:
+def _fetch_rest(url: str, partial: Path, file: BinaryIO) -> None:
     """One try: bring `partial` to the end, going on where it stops if the server lets us."""
     version = _read_version(partial, url)
-    begin = partial.stat().st_size if version and partial.exists() else 0
+    begin = _size(file) if version else 0
     headers = {"User-Agent": f"beekit/{__version__}", "Accept-Encoding": "identity"}
     if begin and version:
         headers["Range"] = f"bytes={begin}-"
@@ -160,13 +220,13 @@ def _fetch_rest(url: str, partial: Path) -> None:
         with urllib.request.urlopen(
             urllib.request.Request(url, headers=headers), timeout=_TIMEOUT
         ) as answer:
-            _store(answer, url, partial, begin, version)
+            _store(answer, url, partial, file, begin, version)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416:  # nothing is left, or it is another file now: start over
             if version and version.size == begin:
                 return
-            partial.unlink(missing_ok=True)
+            file.truncate(0)
             raise _Unfinished("the file has changed at its publisher") from error
         if error.code in _RETRIED:
             raise _Unfinished(
@@ -187,6 +247,7 @@ def _store(
     answer: http.client.HTTPResponse,
     url: str,
     partial: Path,
+    file: BinaryIO,
     begin: int,
     earlier: _Version | None,
 ) -> None:
@@ -194,18 +255,17 @@ def _store(
     if answer.status == 206:
         first, size = _content_range(headers.get("Content-Range", ""))
         if first != begin or (earlier and earlier.size is not None and size != earlier.size):
-            partial.unlink(missing_ok=True)
+            file.truncate(0)
             raise _Unfinished("the file has changed at its publisher")
     else:
         begin = 0
         length = headers.get("Content-Length")
         size = int(length) if length and length.isdigit() else None
-        partial.unlink(missing_ok=True)
+        file.truncate(0)
         version = _Version(url, headers.get("ETag"), headers.get("Last-Modified"), size)
         write_json(_version_path(partial), asdict(version))
-    with (
-        partial.open("ab") as file,
-        tqdm(
+    try:
+        with tqdm(
             desc=_name_of(url),
             total=size,
             initial=begin,
@@ -213,14 +273,18 @@ def _store(
             unit_scale=True,
             disable=None,
             leave=False,
-        ) as progress,
-    ):
-        while chunk := answer.read(_CHUNK):
-            file.write(chunk)
-            progress.update(len(chunk))
-    reached = partial.stat().st_size
+        ) as progress:
+            while chunk := answer.read(_CHUNK):
+                file.write(chunk)
+                progress.update(len(chunk))
+    finally:
+        file.flush()
+    reached = _size(file)
     if size is not None and reached < size:
         raise _Unfinished(f"the connection broke after {reached:,} of {size:,} bytes")
+    if size is not None and reached > size:
+        file.truncate(0)
+        raise _Unfinished(f"{reached:,} bytes came of {size:,}")
 
 
 def _version_path(partial: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,9 @@ def write_interactions(
     support = np.zeros(len(item_ids), dtype=np.int64)
     writer: pq.ParquetWriter | None = None
     try:
-        known = _known_rows(tables, item_ids, filters, counts)
-        for table in grouped_by_user(known, work, rows):
+        enough = _with_enough_value(tables, filters, counts)
+        known = partial(_known_rows, item_ids=item_ids, counts=counts)
+        for table in grouped_by_user(enough, work, rows, change=known):
             kept = _filtered_users(table, len(item_ids), filters, counts)
             if not len(kept):
                 continue
@@ -132,10 +134,9 @@ def write_interactions(
     return counts, support > 0
 
 
-def _known_rows(
-    tables: Iterable[pa.Table], item_ids: pa.Array, filters: Filters, counts: Counts
+def _with_enough_value(
+    tables: Iterable[pa.Table], filters: Filters, counts: Counts
 ) -> Iterator[pa.Table]:
-    """Rows with enough value, of items in the catalog, whose position there is now item_id."""
     for table in tables:
         counts.rows += len(table)
         if filters.min_value is not None and "value" in table.column_names:
@@ -144,12 +145,20 @@ def _known_rows(
             enough = table.filter(pc.greater_equal(table["value"], least))
             counts.below_min_value += len(table) - len(enough)
             table = enough
-        codes = pc.index_in(table["item_id"], value_set=item_ids)
-        table = table.set_column(table.column_names.index("item_id"), "item_id", codes)
-        if codes.null_count:
-            table = table.filter(codes.is_valid())
-            counts.other_items += codes.null_count
         yield table
+
+
+def _known_rows(table: pa.Table, item_ids: pa.Array, counts: Counts) -> pa.Table:
+    """Rows of items in the catalog, whose position there is now item_id.
+
+    For many rows at once, since Arrow hashes the whole catalog every time.
+    """
+    codes = pc.index_in(table["item_id"], value_set=item_ids)
+    table = table.set_column(table.column_names.index("item_id"), "item_id", codes)
+    if codes.null_count:
+        table = table.filter(codes.is_valid())
+        counts.other_items += codes.null_count
+    return table
 
 
 def _filtered_users(table: pa.Table, items: int, filters: Filters, counts: Counts) -> pa.Table:

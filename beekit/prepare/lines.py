@@ -53,7 +53,7 @@ class Malformed:
             raise DataError(
                 f"{self.name} has no rows",
                 expected="the publisher's file",
-                remedy="Delete it and run the same command again.",
+                remedy="Check that it is the publisher's file, and whole.",
             )
         if self.count > self.limit * total or self.rows == 0:
             raise DataError(
@@ -86,7 +86,7 @@ def blocks(stream: IO[bytes], name: str, size: int = BLOCK) -> Iterator[bytes]:
             raise DataError(
                 f"{name} has a line of more than {_LONGEST_LINE:,} bytes",
                 expected="a text file of lines",
-                remedy="Delete it and run the same command again.",
+                remedy="Check that it is the publisher's file, and whole.",
             )
     if rest:
         yield rest

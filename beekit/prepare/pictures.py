@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,11 +17,13 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from beekit.errors import DataError, DownloadError
-from beekit.prepare.download import fetch
+from beekit.prepare.download import BusyError, fetch
+from beekit.prepare.raw import explained
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp")
 # As many pictures in a row that cannot be had say that none can.
 _HOPELESS = 50
+_AGAIN = "Download it again."
 
 
 @dataclass
@@ -39,18 +42,23 @@ class HeldPictures:
     path_of: Callable[[str], str]
     counts: dict[str, int] = field(default_factory=lambda: {"found": 0, "missing": 0})
 
-    def place(self, folder: Path) -> Callable[[pa.Table], pa.Table]:
+    @contextmanager
+    def placing(self, folder: Path) -> Iterator[Callable[[pa.Table], pa.Table]]:
         if self.origin.is_dir():
             images = self.origin / "images"
             if not images.is_dir():
                 raise _no_pictures(self.origin)
             (folder / "images").symlink_to(images.resolve(), target_is_directory=True)
-            return lambda items: self._add(items, lambda path: (images / path).is_file())
-        with zipfile.ZipFile(self.origin) as archive:
-            names = set(archive.namelist())
-        if not any(name.startswith("images/") for name in names):
-            raise _no_pictures(self.origin)
-        return lambda items: self._add(items, lambda path: self._unpack(path, names, folder))
+            yield lambda items: self._add(items, lambda path: _is_in(images, path))
+            return
+        with explained(self.origin, _AGAIN):
+            archive = zipfile.ZipFile(self.origin)
+        with archive:  # open for all of them: its list of names takes most of a second to read
+            if not any(name.startswith("images/") for name in archive.namelist()):
+                raise _no_pictures(self.origin)
+            images = (folder / "images").resolve()
+            images.mkdir()
+            yield lambda items: self._add(items, lambda path: self._unpack(archive, path, images))
 
     def describe(self) -> dict[str, Any]:
         return dict(self.counts)
@@ -62,26 +70,28 @@ class HeldPictures:
         self.counts["missing"] += found.count(None)
         return items.append_column("image", pa.array(found, pa.string()))
 
-    def _unpack(self, path: str, names: set[str], folder: Path) -> bool:
-        member = f"images/{path}"
-        if member not in names or ".." in PurePosixPath(path).parts:
-            return False
-        target = folder / "images" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
+    def _unpack(self, archive: zipfile.ZipFile, path: str, images: Path) -> bool:
         try:
-            with (
-                zipfile.ZipFile(self.origin) as archive,
-                archive.open(member) as packed,
-                target.open("wb") as file,
-            ):
-                shutil.copyfileobj(packed, file)
-        except zipfile.BadZipFile as error:
-            raise DataError(
-                f"{self.origin} is cut off or damaged ({error})",
-                expected="a whole archive",
-                remedy="Download it again.",
-            ) from error
+            member = archive.getinfo(f"images/{path}")
+        except KeyError:
+            return False
+        target = (images / path).resolve()
+        if not target.is_relative_to(images):
+            return False
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            explained(self.origin, _AGAIN),
+            archive.open(member) as packed,
+            target.open("wb") as file,
+        ):
+            shutil.copyfileobj(packed, file)
         return True
+
+
+def _is_in(images: Path, path: str) -> bool:
+    """Whether there is such a picture; not one that lies elsewhere."""
+    pure = PurePosixPath(path)
+    return not pure.is_absolute() and ".." not in pure.parts and (images / path).is_file()
 
 
 def _no_pictures(origin: Path) -> DataError:
@@ -97,7 +107,7 @@ class LinkedPictures:
     """Pictures behind the links in the column `image_url`, fetched into a cache.
 
     A picture that cannot be had is counted, and its item gets none. When 50 in a row cannot, the
-    run ends with the last reason.
+    run ends with the last reason; so it does when another process is fetching into the cache.
 
     Attributes:
         cache: folder of the pictures; what is there already is not fetched again.
@@ -112,9 +122,10 @@ class LinkedPictures:
     first_failures: list[str] = field(default_factory=list)
     _failed_in_a_row: int = 0
 
-    def place(self, folder: Path) -> Callable[[pa.Table], pa.Table]:
+    @contextmanager
+    def placing(self, folder: Path) -> Iterator[Callable[[pa.Table], pa.Table]]:
         (folder / "images").mkdir()
-        return lambda items: self._add(items, folder / "images")
+        yield lambda items: self._add(items, folder / "images")
 
     def describe(self) -> dict[str, Any]:
         return {**self.counts, "first_failures": self.first_failures}
@@ -134,6 +145,8 @@ class LinkedPictures:
         suffix = suffix if suffix in _SUFFIXES else ".jpg"
         try:
             return fetch(url, self.cache, name=f"{quote(str(item), safe='')}{suffix}").path
+        except BusyError:  # it can be had, though not now
+            raise
         except DownloadError as error:
             return error
 

@@ -58,7 +58,7 @@ class Layout:
         return {role: name for role, name in named.items() if name is not None}
 
 
-@dataclass(frozen=True)
+@dataclass
 class RatingLines:
     """The interactions in a file, as tables of user_id, item_id, value and timestamp (seconds).
 
@@ -84,7 +84,7 @@ class RatingLines:
 
     def __post_init__(self) -> None:
         name = self.member or self.raw.path.name
-        object.__setattr__(self, "malformed", Malformed(name, self.limit))
+        self.malformed = Malformed(name, self.limit)
 
     def __iter__(self) -> Iterator[pa.Table]:
         """Tables of the rows in the file's order.

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from beekit.errors import DataError, DownloadError
 from beekit.files import write_json
 
 _CHUNK = 1 << 20
+# What unpacking raises where an archive is cut off or damaged.
+_DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
 
 
 @dataclass(frozen=True)
@@ -71,31 +75,69 @@ class RawFile:
             member: of a zip archive, the path of the file inside it.
 
         Raises:
-            DataError: here or in the block, where the file turns out cut off or damaged, or has no
-                such member.
+            DataError: here or where the stream is read: the file is cut off or damaged, packed in a
+                way that cannot be unpacked, or has no such member.
         """
-        try:
-            if member is not None:
-                with zipfile.ZipFile(self.path) as archive, archive.open(member) as stream:
-                    yield stream
-            elif self.path.suffix == ".gz":
-                with gzip.open(self.path, "rb") as unpacked:
-                    yield cast(IO[bytes], unpacked)
-            else:
-                with self.path.open("rb") as stream:
-                    yield stream
-        except KeyError as error:
-            raise DataError(
-                f"{self.path} has no file {member} in it",
-                expected="the publisher's archive",
-                remedy="Delete it and run the same command again.",
-            ) from error
-        except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise DataError(
-                f"{self.path} is cut off or damaged ({error})",
-                expected="a whole archive",
-                remedy="Delete it and run the same command again.",
-            ) from error
+        fetched = self.url is not None
+        again = (
+            "Delete it and run the same command again." if fetched else "Get it from its publisher."
+        )
+        with ExitStack() as stack:
+            try:
+                with explained(self.path, again):
+                    if member is not None:
+                        archive = stack.enter_context(zipfile.ZipFile(self.path))
+                        inner: Any = stack.enter_context(archive.open(member))
+                    elif self.path.suffix == ".gz":
+                        inner = stack.enter_context(gzip.open(self.path, "rb"))
+                    else:
+                        inner = stack.enter_context(self.path.open("rb"))
+            except KeyError as error:
+                raise DataError(
+                    f"{self.path} has no file {member} in it",
+                    expected="the publisher's archive",
+                    remedy=again,
+                ) from error
+            told = _Explained(inner, self.path, again)
+            yield stack.enter_context(io.BufferedReader(told, _CHUNK))
+
+
+@contextmanager
+def explained(path: Path, remedy: str) -> Iterator[None]:
+    """For a block that unpacks a file and does nothing else.
+
+    Raises:
+        DataError: in place of whatever unpacking raises.
+    """
+    try:
+        yield
+    except _DAMAGED as error:
+        raise DataError(
+            f"{path} is cut off or damaged ({error})", expected="a whole archive", remedy=remedy
+        ) from error
+    except RuntimeError as error:  # NotImplementedError is one
+        raise DataError(
+            f"{path} cannot be unpacked ({error})",
+            expected="an archive without a password, packed as usual",
+            remedy="Unpack it with another program and pack it again, or get it from its "
+            "publisher.",
+        ) from error
+
+
+class _Explained(io.RawIOBase):
+    """A stream that says which file is damaged, so that the errors of its readers stay theirs."""
+
+    def __init__(self, inner: IO[bytes], path: Path, remedy: str) -> None:
+        self._inner, self._path, self._remedy = inner, path, remedy
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with explained(self._path, self._remedy):
+            content = self._inner.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
 
 
 def file_digest(path: Path, kind: str) -> str:

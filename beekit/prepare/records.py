@@ -25,8 +25,11 @@ _WRONG = (
     TypeError,
     KeyError,
     IndexError,
+    AttributeError,
+    OverflowError,
     SyntaxError,
     RecursionError,
+    MemoryError,  # so does ast.literal_eval call what nests too deep
     pa.ArrowException,
 )
 
@@ -34,7 +37,7 @@ _WRONG = (
 Form = Callable[[IO[bytes]], Iterator[tuple[int, str, Any]]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Records:
     """The items, or other records, in a file, as tables.
 
@@ -59,7 +62,7 @@ class Records:
 
     def __post_init__(self) -> None:
         name = self.member or self.raw.path.name
-        object.__setattr__(self, "malformed", Malformed(name, self.limit))
+        self.malformed = Malformed(name, self.limit)
 
     def __iter__(self) -> Iterator[pa.Table]:
         """Tables of the rows in the file's order.
@@ -153,5 +156,5 @@ def _csv_rows(stream: IO[bytes], encoding: str) -> Iterator[tuple[int, str, Any]
             raise DataError(
                 f"a table that cannot be read after line {rows.line_num:,} ({error})",
                 expected=f"comma-separated {encoding} text with a header",
-                remedy="Delete the file and run the same command again.",
+                remedy="Check that it is the publisher's file, and whole.",
             ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,11 @@ class _Run:
 
 
 def grouped_by_user(
-    tables: Iterable[pa.Table], folder: Path, rows: int = ROWS
+    tables: Iterable[pa.Table],
+    folder: Path,
+    rows: int = ROWS,
+    *,
+    change: Callable[[pa.Table], pa.Table] = lambda table: table,
 ) -> Iterator[pa.Table]:
     """The rows of all tables in ascending order of `user_id`, whole users at a time.
 
@@ -35,10 +39,16 @@ def grouped_by_user(
     `folder`; then the runs are read side by side, range of users by range of users. So memory holds
     about `rows` rows, and a batch of every run, whatever the number of rows; a user with more than
     `rows` rows is held whole.
+
+    Args:
+        tables: of user_id and further columns.
+        folder: for the runs, which are removed again.
+        rows: about how many are in memory at a time.
+        change: called on `rows` rows at a time before they are sorted; may leave out some.
     """
+    changed = filter(len, map(change, _batched(tables, rows)))
     runs = [
-        _write_run(table, folder / f"{number:06d}.arrows")
-        for number, table in enumerate(_batched(tables, rows))
+        _write_run(table, folder / f"{number:06d}.arrows") for number, table in enumerate(changed)
     ]
     if not runs:
         return

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-
-from beekit.errors import BeekitError, ConfigError
+from beekit.errors import ConfigError
+from beekit.one_line import exit_code
 from beekit.prepare.build import Prepared, require_free, summary
 from beekit.prepare.download import fetch
 from beekit.prepare.interactions import Filters
@@ -134,48 +132,40 @@ def main(
     options = parser.parse_args(argv, namespace=Options())
     name = Path(parser.prog).stem
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    started = time.monotonic()
-    try:
+
+    def work() -> None:
+        started = time.monotonic()
         options.out = options.out.resolve()
-        require_free(options.out)
         if "url" in options:
             given = options.cache or options.out.with_name(f"{options.out.name}-raw")
             options.cache = given.resolve()
-            if options.cache.is_relative_to(options.out):
-                raise ConfigError(
-                    f"--cache {options.cache} lies in {options.out}, which is replaced",
-                    expected="another folder for the raw files",
-                    remedy="Name one outside.",
-                )
-        prepared = prepare(options)
-    except BeekitError as error:
-        return _fail(name, str(error))
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted; the same command goes on", file=sys.stderr)
-        return 130
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-            return _fail(
-                name,
-                f"the disk is full ({error.filename or options.out}); expected room for the raw "
-                "files, as much again, and the dataset. Free some: what was fetched is kept.",
+        _require_outside(options)
+        require_free(options.out)
+        print(summary(prepare(options)))
+        print(f"{time.monotonic() - started:.1f} s")
+
+    return exit_code(
+        name,
+        work,
+        room="room for the raw files, as much again, and the dataset. Free some: what was fetched "
+        "is kept.",
+    )
+
+
+def _require_outside(options: Options) -> None:
+    """Refuse files to read or keep inside the folder that is replaced.
+
+    Raises:
+        ConfigError: so.
+    """
+    for name in ("cache", "items", "raw"):
+        path = getattr(options, name, None)
+        if path is not None and path.resolve().is_relative_to(options.out):
+            raise ConfigError(
+                f"--{name} {path} lies in {options.out}, which is replaced",
+                expected="a path outside",
+                remedy="Name another, or move it.",
             )
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(
-            name,
-            f"{where}{error.strerror or error}; expected a path that can be read and written. "
-            "Check it and its permissions.",
-        )
-    except pa.ArrowMemoryError as error:
-        return _fail(name, f"out of memory ({error}); expected some gigabytes. Free some.")
-    print(summary(prepared))
-    print(f"{time.monotonic() - started:.1f} s")
-    return 0
-
-
-def _fail(name: str, message: str) -> int:
-    print(f"{name}: {message}".replace("\n", " "), file=sys.stderr)
-    return 2
 
 
 class _Checksum(argparse.Action):

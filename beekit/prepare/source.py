@@ -14,6 +14,7 @@ class Published:
         rows: of the raw file.
         users, items, interactions: of the dataset after the filters.
         min_value, user_min_support: the filters they hold for.
+        listed: they are of the items a list names, as `--items` does; else of the whole catalog.
         note: why counts may differ though nothing is wrong.
     """
 
@@ -24,6 +25,7 @@ class Published:
     interactions: int | None = None
     min_value: float | None = None
     user_min_support: int | None = None
+    listed: bool = False
     note: str = ""
 
 

@@ -15,12 +15,12 @@ from beekit.prepare.raw import RawFile
 _TOGETHER = 1 << 20
 
 
-@dataclass(frozen=True)
+@dataclass
 class UserLines:
     """The interactions in such a file, as tables of user_id, the line's number from 0, and item_id.
 
-    A malformed line, one with something that is no number or with another count than it says,
-    is a user without interactions.
+    A malformed line, one with something that is no number of 64 bits or with another count than it
+    says, is a user without interactions.
 
     Attributes:
         raw: the file.
@@ -33,7 +33,7 @@ class UserLines:
     malformed: Malformed = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "malformed", Malformed(self.raw.path.name, self.limit))
+        self.malformed = Malformed(self.raw.path.name, self.limit)
 
     def __iter__(self) -> Iterator[pa.Table]:
         """Tables of the interactions in the file's order.
@@ -50,12 +50,13 @@ class UserLines:
                     count, *listed = map(int, line.split())
                     if count != len(listed):
                         raise ValueError
-                except ValueError:
+                    numbers = np.array(listed, dtype=np.int64)
+                except (ValueError, OverflowError):
                     self.malformed.add(user + 1, line)
                     continue
                 self.malformed.rows += 1
                 users.append(user)
-                items.append(np.array(listed, dtype=np.int64))
+                items.append(numbers)
                 held += count
                 if held >= _TOGETHER:
                     yield _table(users, items)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -94,7 +96,12 @@ def test_the_manifest_says_from_what_and_how(tmp_path):
         "min_value": None,
         "user_min_support": 5,
         "duplicates": "latest",
-        "items": "some.txt",
+        "items": {
+            "name": "some.txt",
+            "sha256": hashlib.sha256(listed.read_bytes()).hexdigest(),
+            "ids": 30,
+            "in_catalog": 26,
+        },
     }
     assert manifest["catalog"]["without_title"] == 6
     assert manifest["malformed"]["ratings.csv"]["rows"] == manifest["counts"]["rows"] == 800
@@ -121,11 +128,83 @@ def test_published_counts_are_compared_and_said(tmp_path):
     assert "not comparable, other filters: 7 users (Others)" in said
 
 
+def test_counts_of_a_list_compare_only_with_counts_of_a_list(tmp_path):
+    listed = tmp_path / "some.txt"
+    listed.write_text("\n".join(map(str, range(30))))
+    right = make(tmp_path / "toys", item_list=listed).manifest["counts"]
+    right = {name: right[name] for name in ("users", "items", "interactions")}
+    published = (
+        Published("All", **right, user_min_support=5),
+        Published("Some", **right, user_min_support=5, listed=True),
+        Published("Fewer", **right, user_min_support=9, listed=True),
+        Published("Rows", rows=800),
+    )
+    made = make(tmp_path / "toys", *published, item_list=listed)
+    assert [expected["equal"] for expected in made.manifest["expected"]] == [None, True, None, True]
+    assert f"not comparable, other items: {right['users']} users" in summary(made)
+    assert "some.txt: 26 of 30 listed ids are in the catalog" in summary(made)
+    made = make(tmp_path / "toys", *published)
+    assert made.manifest["expected"][2]["other"] == ["filters", "items"]
+    assert [expected["equal"] for expected in made.manifest["expected"]] == [
+        *(False, None, None, True)
+    ]
+    assert "not comparable, other filters and items" in summary(made)
+
+
+def test_which_row_of_a_repeated_pair_stays_changes_no_count(tmp_path):
+    latest = make(tmp_path / "a", filters=Filters(None, 12, "latest")).manifest["counts"]
+    first = make(tmp_path / "b", filters=Filters(None, 12, "first")).manifest["counts"]
+    assert latest == first
+    assert latest["repeated"]
+    assert latest["few_items"]
+
+
+def test_malformed_lines_of_every_table_are_told(tmp_path):
+    shelves = Given("shelves.csv")
+    shelves.malformed.add(3, "rubbish")
+    made = make(tmp_path / "toys", also_read=[shelves])
+    assert made.manifest["malformed"]["shelves.csv"]["malformed"] == 1
+    assert "malformed lines skipped: 1 (line 3: 'rubbish')" in summary(made)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "descriptions.jsonl", "images", ".hidden"])
+def test_a_folder_with_further_files_is_not_replaced(tmp_path, name):
+    make(tmp_path / "toys")
+    make(tmp_path / "toys")
+    (tmp_path / "toys" / name).write_text("mine")
+    with pytest.raises(ConfigError, match=f"not made by this script: {name}"):
+        make(tmp_path / "toys")
+    assert (tmp_path / "toys" / name).read_text() == "mine"
+
+
+def test_items_with_a_column_added_since_are_not_replaced(tmp_path):
+    make(tmp_path / "toys")
+    path = tmp_path / "toys" / "items.parquet"
+    items = pq.read_table(path)
+    pq.write_table(items.append_column("description", [["A toy."] * len(items)]), path)
+    with pytest.raises(ConfigError, match="is not as this script made it"):
+        make(tmp_path / "toys")
+    assert "description" in pq.read_table(path).column_names
+
+
+def test_what_came_into_the_folder_meanwhile_is_not_replaced(tmp_path):
+    make(tmp_path / "toys")
+
+    class Pictures:
+        @contextmanager
+        def placing(self, folder):
+            (tmp_path / "toys" / "late.txt").write_text("mine")
+            yield lambda items: items
+
+        def describe(self):
+            return {}
+
+    with pytest.raises(ConfigError, match=r"late\.txt"):
+        make(tmp_path / "toys", pictures=Pictures())
+    assert (tmp_path / "toys" / "late.txt").exists()
+
+
 def test_a_folder_made_before_is_replaced_and_any_other_refused(tmp_path):
-    make(tmp_path / "toys")
-    (tmp_path / "toys" / "notes.txt").write_text("mine")
-    make(tmp_path / "toys")
-    assert not (tmp_path / "toys" / "notes.txt").exists()
     (tmp_path / "home").mkdir()
     make(tmp_path / "home")
     (tmp_path / "home" / "interactions.parquet").unlink()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import io
 import json
 import socket
+from email.message import Message
 
 import pytest
 
 from beekit.errors import DownloadError
-from beekit.prepare.download import fetch
+from beekit.prepare.download import BusyError, fetch
 
 CONTENT = bytes(range(256)) * 4000
 HALF = len(CONTENT) // 2
@@ -51,6 +54,54 @@ def test_what_an_earlier_run_fetched_is_not_lost(published, tmp_path):
     assert fetch(f"{published.url}/data/raw.zip", tmp_path).path.read_bytes() == CONTENT
     assert published.asked[-1] == ("data/raw.zip", f"bytes={HALF}-")
     assert not list(tmp_path.glob("*.partial*"))
+
+
+def test_what_another_process_is_fetching_is_left_to_it(published, tmp_path):
+    url = f"{published.url}/data/raw.zip"
+    with (tmp_path / "raw.zip.partial").open("ab") as file:
+        file.write(b"its bytes")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(BusyError, match="another process is fetching") as caught:
+            fetch(url, tmp_path)
+        assert "\n" not in str(caught.value)
+        assert published.asked == []
+        assert (tmp_path / "raw.zip.partial").read_bytes() == b"its bytes"
+    assert fetch(url, tmp_path).path.read_bytes() == CONTENT
+
+
+def test_a_file_fetched_meanwhile_by_another_process_is_taken(published, tmp_path, monkeypatch):
+    url, lock = f"{published.url}/data/raw.zip", fcntl.flock
+    once = []
+
+    def after_the_other(file, how):
+        if not once:
+            once.append(file)
+            fetch(url, tmp_path)
+        lock(file, how)
+
+    monkeypatch.setattr("beekit.prepare.download.fcntl.flock", after_the_other)
+    assert fetch(url, tmp_path).path.read_bytes() == CONTENT
+    assert len(published.asked) == 1
+    assert {p.name for p in tmp_path.iterdir()} == {"raw.zip", "raw.zip.json"}
+
+
+def test_more_bytes_than_the_file_has_are_not_taken(tmp_path, monkeypatch):
+    class Answer(io.BytesIO):
+        status = 200
+        headers = Message()
+
+    Answer.headers["Content-Length"] = "4"
+    answers = [Answer(b"too long"), Answer(b"four")]
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: answers.pop(0))
+    assert fetch("http://host/raw", tmp_path, first_wait=0).path.read_bytes() == b"four"
+    assert answers == []
+
+
+def test_nothing_is_left_of_a_file_that_is_not_there(publisher, tmp_path):
+    with pytest.raises(DownloadError, match="404"):
+        fetch(f"{publisher.url}/absent", tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_without_ranges_starts_over(published, tmp_path):

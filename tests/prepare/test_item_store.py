@@ -46,6 +46,28 @@ def test_records_of_another_shape_are_malformed_and_leave_the_others(tmp_path):
     assert (malformed.rows, malformed.count) == (2, 5)
 
 
+@pytest.mark.parametrize("line", ["-" * 100_000 + "1", "[" * 100_000, "9" * 5000])
+def test_absurd_lines_are_malformed(tmp_path, line):
+    for form in (python_lines, json_lines):
+        content = f'{{"item_id": "a", "title": "A"}}\n{line}\n'.encode()
+        rows, malformed = records(tmp_path, content, form, limit=0.5)
+        assert len(rows) == malformed.count == 1
+
+
+def test_records_whose_values_do_not_fit_are_malformed(tmp_path):
+    (tmp_path / "items").write_text(f'{{"id": 1}}\n{{"id": {2**70}}}\n{{"id": "3"}}\n')
+    schema = pa.schema({"item_id": pa.int64()})
+    found = Records(
+        RawFile.local(tmp_path / "items"),
+        json_lines,
+        lambda record: {"item_id": record["id"] if record["id"] != "3" else record.id},
+        schema,
+        limit=0.7,
+    )
+    assert [row for table in found for row in table.to_pylist()] == [{"item_id": 1}]
+    assert found.malformed.count == 2
+
+
 def test_tables_with_quotes_newlines_and_short_rows(tmp_path):
     content = 'item_id,title\n1,"a, ""b""\nc"\n2\n3,x,y\n4,é\n'.encode("latin-1")
     rows, malformed = records(tmp_path, content, csv_rows("latin-1"), limit=0.5)
@@ -107,6 +129,18 @@ def test_untitled_unlisted_and_repeated_items_are_left_out(tmp_path):
     assert pq.read_table(tmp_path / "items.parquet")["title"].to_pylist() == ["a", "e"]
     made.write(tmp_path / "items.parquet", np.array([False, True]))
     assert pq.read_table(tmp_path / "items.parquet").to_pylist() == [{"item_id": 7, "title": "e"}]
+
+
+def test_items_without_any_title_are_one_line(tmp_path):
+    with pytest.raises(DataError, match="none of 3 items has a title"):
+        store(tmp_path, [5, 6, 7], [None, "", " "])
+
+
+def test_a_header_or_a_stray_line_in_a_list_leaves_the_others(tmp_path):
+    (tmp_path / "list.txt").write_bytes("\ufeff5\nmovieId\n07\n7\n".encode() + b"9" * 19)
+    allowed = read_item_list(tmp_path / "list.txt", ("item_id",)).to_pylist()
+    assert allowed[0] == "5"
+    assert store(tmp_path, [5, 7, 8], ["a", "b", "c"], allowed).item_ids.to_pylist() == [5, 7]
 
 
 @pytest.mark.parametrize("allowed", [[1, 2], ["x"], ["05"]])

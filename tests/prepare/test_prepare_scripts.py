@@ -191,6 +191,65 @@ def test_a_folder_with_something_else_is_left_alone(run, publisher, tmp_path):
     assert "which is replaced" in err
 
 
+def test_descriptions_in_the_folder_are_left_alone(run, publisher, tmp_path):
+    raw, out = raw_formats.ml1m(), tmp_path / "d"
+    assert prepare(run, publisher, raw, out)[0] == 0
+    assert prepare(run, publisher, raw, out)[0] == 0
+    for name in ("descriptions.jsonl", "refusals.csv", "descriptions.json"):
+        (out / name).write_text("paid for")
+    code, _, err = prepare(run, publisher, raw, out)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "descriptions.json, descriptions.jsonl, refusals.csv" in err
+    assert (out / "descriptions.jsonl").read_text() == "paid for"
+
+
+def test_nothing_that_is_read_may_lie_in_the_folder(run, publisher, tmp_path):
+    raw, out = raw_formats.ml1m(), tmp_path / "d"
+    assert prepare(run, publisher, raw, out)[0] == 0
+    (out / "list.csv").write_text("movieId\n1\n")
+    code, _, err = prepare(run, publisher, raw, out, "--items", out / "list.csv")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--items" in err
+    assert (out / "list.csv").exists()
+    code, _, err = run("hm.py", tmp_path / "hm", "--raw", tmp_path / "hm" / "raw")
+    assert code == 2
+    assert "--raw" in err
+    assert "which is replaced" in err
+
+
+def test_items_without_titles_are_one_line(run, publisher, tmp_path):
+    raw = raw_formats.amazon_books_2014()
+    raw.files["meta_Books.json.gz"] = gzip.compress(b"{'asin': '1'}\n" * 9)
+    code, _, err = prepare(run, publisher, raw, tmp_path / "d")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "none of 9 items has a title" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["d-raw"]
+
+
+def test_malformed_tags_of_books_are_told(run, publisher, tmp_path):
+    raw = raw_formats.goodbooks()
+    raw.files["book_tags.csv"] += b"1001,2,many\n"
+    code, said, _ = prepare(run, publisher, raw, tmp_path / "d", "--max-malformed", "0.5")
+    assert code == 0
+    manifest = json.loads((tmp_path / "d" / "manifest.json").read_text())
+    assert manifest["malformed"]["book_tags.csv"]["malformed"] == 1
+    assert manifest["malformed"]["tags.csv"]["rows"] == 4
+    assert "malformed lines skipped: 1" in said
+
+
+def test_counts_of_described_items_are_not_those_of_all(run, publisher, tmp_path):
+    code, said, _ = prepare(run, publisher, raw_formats.ml20m(), tmp_path / "d")
+    assert code == 0
+    assert "not comparable, other items: 136,589 users" in said
+    assert "unlike published: 136,677 users" in said
+    (tmp_path / "list.txt").write_text("movieId\n1\n2\n3\n999\n")
+    options = ("--items", tmp_path / "list.txt", "--user-min-support", "1")
+    code, said, _ = prepare(run, publisher, raw_formats.ml20m(), tmp_path / "e", *options)
+    assert code == 0
+    assert "list.txt: 3 of 5 listed ids are in the catalog" in said
+    assert "not comparable, other filters and items: 136,677 users" in said
+
+
 def test_a_full_disk_is_one_line(run, publisher, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device", "somewhere")
@@ -198,7 +257,8 @@ def test_a_full_disk_is_one_line(run, publisher, tmp_path, monkeypatch):
     monkeypatch.setattr("beekit.prepare.build.write_interactions", full)
     code, _, err = prepare(run, publisher, raw_formats.ml1m(), tmp_path / "d")
     assert code == 2
-    assert "the disk is full (somewhere)" in err
+    assert "somewhere: the disk is full" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["d-raw"]
     assert err.count("\n") == 1
 
 
@@ -233,8 +293,8 @@ import beekit.prepare.build as build
 build.write_interactions = lambda *a, **k: time.sleep(60)
 runpy.run_path({str(SCRIPTS / "ml1m.py")!r}, run_name="__main__")
 """
-    staging = tmp_path / ".dataset.partial"
-    killed(script, out, publisher, lambda: any(staging.glob(".work-*/items.parquet")))
+    kept = ".dataset.*.partial/.work-*/items.parquet"
+    killed(script, out, publisher, lambda: any(tmp_path.glob(kept)))
     asked = len(publisher.asked)
     assert prepare(run, publisher, raw, out)[0] == 0
     assert len(publisher.asked) == asked
@@ -273,7 +333,7 @@ def test_hm_from_the_folder_or_the_archive(run, tmp_path, packed):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_hm_without_photos_says_what_to_do(run, tmp_path, packed):
+def test_hm_without_photos_says_what_to_do(run, tmp_path, packed, monkeypatch):
     raw, given = raw_formats.hm(), tmp_path
     for name in ("articles.csv", "transactions_train.csv"):
         (tmp_path / name).write_bytes(raw.files[name])
@@ -282,6 +342,8 @@ def test_hm_without_photos_says_what_to_do(run, tmp_path, packed):
         with zipfile.ZipFile(given, "w") as archive:
             for name in ("articles.csv", "transactions_train.csv"):
                 archive.writestr(name, raw.files[name])
+    for name in ("write_interactions", "ItemStore"):  # nothing is read before
+        monkeypatch.setattr(f"beekit.prepare.build.{name}", None)
     code, _, err = run("hm.py", tmp_path / "dataset", "--raw", given)
     assert code == 2
     assert "has no images/ in it" in err

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -134,6 +135,23 @@ def test_memory_does_not_grow_with_rows(tmp_path):
     few, many = peak(300_000), peak(2_400_000)
     assert many < 2 * few
     assert many < 30e6  # the rows themselves are 48 MB, half of which pass the first filter
+
+
+def test_the_catalog_is_hashed_once_for_many_small_tables(tmp_path, monkeypatch):
+    asked, index_in = [], pc.index_in
+
+    def counted(values, **options):
+        asked.append(len(values))
+        return index_in(values, **options)
+
+    monkeypatch.setattr("beekit.prepare.interactions.pc.index_in", counted)
+    tables = [pa.table({"user_id": [k % 3], "item_id": [f"i{k % 5}"]}) for k in range(100)]
+    ids = pa.array([f"i{k}" for k in range(4)])
+    counts, _ = write_interactions(
+        tables, tmp_path / "out.parquet", ids, Filters(), tmp_path, rows=50
+    )
+    assert asked == [50, 50]
+    assert counts.other_items == 20
 
 
 def test_another_word_for_duplicates_is_refused():

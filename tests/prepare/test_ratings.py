@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import zipfile
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from beekit.errors import DataError
 from beekit.prepare.ratings import Layout, RatingLines
 from beekit.prepare.raw import RawFile
+from beekit.prepare.user_lines import UserLines
 
 MOVIES = Layout(user="userId", item="movieId", value="rating", timestamp="timestamp")
 SHOP = Layout(user="u", item="i", timestamp="day", time="date", integer_ids=False)
@@ -115,6 +117,56 @@ def test_damaged_archives_are_one_line(tmp_path):
         assert "\n" not in str(caught.value)
     raw = RawFile.local(tmp_path / "b.zip")
     assert sum(map(len, RatingLines(raw, MOVIES, member="ratings.csv"))) == 5000
+
+
+def test_archives_that_cannot_be_unpacked_are_one_line(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("ratings.csv", "userId")
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    local, central = content.index(b"PK\x03\x04"), content.index(b"PK\x01\x02")
+    for name, offset, value in (("locked.zip", 6, 1), ("packed.zip", 8, 99)):
+        spoilt = bytearray(content)
+        spoilt[local + offset] = spoilt[central + offset + 2] = value
+        (tmp_path / name).write_bytes(spoilt)
+        with (
+            pytest.raises(DataError, match="cannot be unpacked") as caught,
+            RawFile.local(tmp_path / name).open("ratings.csv"),
+        ):
+            pass
+        assert "\n" not in str(caught.value)
+
+
+def test_errors_of_the_reader_are_not_the_archives(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("ratings.csv", "userId")
+    raw = RawFile.local(tmp_path / "a.zip")
+
+    def fail(error):
+        with raw.open("ratings.csv") as stream:
+            assert stream.read() == b"userId"
+            raise error
+
+    for error in (KeyError, EOFError, RuntimeError):
+        with pytest.raises(error):
+            fail(error)
+
+
+def test_only_what_was_fetched_is_to_be_deleted(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"no archive")
+    brought = RawFile.local(tmp_path / "a.zip")
+    fetched = replace(brought, url="http://host/a.zip")
+    for raw, delete in ((brought, False), (fetched, True)):
+        with pytest.raises(DataError, match="cut off or damaged") as caught, raw.open("x"):
+            pass
+        assert ("Delete it" in str(caught.value)) == delete
+
+
+def test_numbers_over_64_bits_in_lines_of_users_are_malformed(tmp_path):
+    (tmp_path / "users.dat").write_text(f"2 3 4\n1 {2**70}\n1 5\n")
+    lines = UserLines(RawFile.local(tmp_path / "users.dat"), limit=0.5)
+    rows = [row for table in lines for row in table.to_pylist()]
+    assert [(row["user_id"], row["item_id"]) for row in rows] == [(0, 3), (0, 4), (2, 5)]
+    assert lines.malformed.examples == [f"line 2: '1 {2**70}'"]
 
 
 FIELDS = st.sampled_from(

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from beekit.describe.journal import Entry, Journal
 from beekit.errors import DescribeError
-from beekit.prepare.describe_journal import Entry, Journal
 
 HEADER = {"model": "m", "prompt": "p", "temperature": 0.0}
 FIRST = Entry(1, "aa", text="A toner.", tokens=(5, 2))

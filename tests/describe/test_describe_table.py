@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
+import sys
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset as HubDataset
 from datasets import Features, Image, Value, load_dataset
 
-from beekit.prepare import describe_table
-from beekit.prepare.describe_table import write_column
+from beekit.describe import table as describe_table
+from beekit.describe.table import write_column
 
 TABLE = pa.table(
     {
@@ -115,6 +118,30 @@ def test_csv_keeps_every_value_as_the_text_it_is(tmp_path):
         "title": ['a "b", c', "two\nlines"],
         "description": ['say "x", y', ""],
     }
+
+
+def test_memory_is_a_few_batches_however_large_a_row_group_is(tmp_path):
+    rows, size = 20_000, 10_000  # 200 MB of pictures in one row group, in pages of 1 MB
+    pixels = pa.py_buffer(np.random.default_rng(1).bytes(rows * size))
+    pictures = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), rows, [None, pixels])
+    table = pa.table({"photo": pa.StructArray.from_arrays([pictures.cast(pa.binary())], ["bytes"])})
+    path = tmp_path / "items.parquet"
+    pq.write_table(table, path, row_group_size=rows, write_batch_size=100, use_dictionary=False)
+    # In a process of its own, as the pool knows only the most it ever held.
+    code = (
+        "import sys; import pyarrow as pa; import pyarrow.parquet as pq; from pathlib import Path; "
+        "from beekit.describe.table import write_column; path = Path(sys.argv[1]); "
+        f"texts = pa.array(['text'] * {rows}, pa.large_string()); "
+        "most = pa.default_memory_pool().max_memory; write_column(path, 'description', texts); "
+        "written = most(); pq.read_table(path); print(written, most())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    written, whole = map(int, done.stdout.split())
+    # A batch as decoded, in a buffer that grew by doubling; as dictionary; and as encoded.
+    assert written <= 4 * describe_table._BATCH_BYTES < 0.7 * rows * size
+    assert whole > rows * size  # the pool does count what is read
 
 
 @pytest.mark.parametrize("failing", ["copymode", "replace"])

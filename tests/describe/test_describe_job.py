@@ -20,9 +20,9 @@ import pytest
 from mock_chat_server import ChatServer, Cut, Fail, Say
 
 from beekit.data.dataset import Dataset
+from beekit.describe.chat import Reply
+from beekit.describe.job import PROMPT, Task, describe
 from beekit.errors import ConfigError, DataError, DescribeError
-from beekit.prepare.chat import Reply
-from beekit.prepare.describe import PROMPT, Task, describe
 
 SCRIPT = Path(__file__).parents[2] / "data_prep" / "describe.py"
 TASK = Task("{title}. {kind}")
@@ -105,6 +105,14 @@ def test_the_question_is_the_prompt_with_the_items_fields(folder):
     task = Task("{title} ({kind})", "What is {item}, with {braces}?")
     describe(folder, Scripted(lambda q: seen.append(q) or "A thing."), task, limit=1)
     assert seen == ["What is item 0 (toner), with {braces}?"]
+
+
+def test_an_answer_is_judged_beside_its_own_items_fields(tmp_path):
+    titles = ["I Can't Write Left-Handed: item 0", "item 1"]
+    folder = make_folder(tmp_path / "shop", 2, title=titles)
+    done = describe(folder, Scripted(lambda _: "I Can't Write Left-Handed is a song."), TASK)
+    assert described(folder) == ["I Can't Write Left-Handed is a song.", None]
+    assert [entry.reason for entry in done.refused] == ["refusal"]
 
 
 def test_a_second_run_asks_nothing_and_leaves_the_table(folder):

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beekit.prepare.chat import Reply
-from beekit.prepare.describe_answers import CUT_OFF, ECHO, EMPTY, REFUSAL, clean, is_refusal, judge
+from beekit.describe.answers import CUT_OFF, ECHO, EMPTY, REFUSAL, clean, judge
+from beekit.describe.chat import Reply
+from beekit.describe.refusals import is_refusal
 
 PLAIN = "Dune is a novel about a desert planet. Readers of long sagas choose it."
-QUESTION = "What is known:\n\nDune. Frank Herbert.\n\nWrite one paragraph."
+FIELDS = "Dune. Frank Herbert."
+QUESTION = f"What is known:\n\n{FIELDS}\n\nWrite one paragraph."
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ QUESTION = "What is known:\n\nDune. Frank Herbert.\n\nWrite one paragraph."
     ],
 )
 def test_what_surrounds_the_paragraph_is_taken_away(answer):
-    judged = judge(Reply(answer), QUESTION)
+    judged = judge(Reply(answer), QUESTION, FIELDS)
     assert (judged.text, judged.reason) == (PLAIN, "")
 
 
@@ -70,11 +72,68 @@ def test_what_surrounds_the_paragraph_is_taken_away(answer):
         "A printer for small offices; it can’t print on both sides.",
         "“Dune” is a novel, and so is “Emma”.",
         "小さな机。一人用です。",
+        # Of a title the fields do not have as the answer writes it.
+        "Sorry, Wrong Number is a 1948 film noir about a woman who cannot convince anyone.",
+        "Sorry to Bother You follows a man who can't afford rent in a city like his.",
+        "Can You Tell Me How to Get to Sesame Street is a special for children.",
+        "Please Tell Me More, Ms. Green! is a picture book about a class.",
+        "I Won't Give Up is a song offering hope.",
+        "No Data Available is a techno-thriller.",
+        "I Can't Complain is a memoir offering wit.",
+        "I Can't Help Falling in Love is a song.",
+        "I Need You is a song, the title of which says all.",
+        "I Have No Mouth, and I Must Scream is a story of the last five people.",
+        "I Don't Know How She Does It is a novel about a mother at work.",
+        "It seems there is something missing in the life of Anna, a nurse.",
+        "Given its size, this printer can't be faulted.",
+        "Can you give up a life at sea for love? This novel asks its readers.",
+        "There is some confusion when the twins meet. A comedy for all.",
+        "A plain white mug. No further details, and none needed.",
+        "A tea of mountain leaves. The taste of it cannot be described.",
+        "A lamp for the desk. The item is unavailable in black.",
+        "This is the answer to everything: 42.",
+        "OK! a magazine for those who follow the famous.",
     ],
 )
 def test_a_description_stays_as_it_is(answer):
-    judged = judge(Reply(answer), QUESTION)
+    judged = judge(Reply(answer), QUESTION, FIELDS)
     assert (judged.text, judged.reason) == (answer, "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer"),
+    [
+        ("Text. Dmitry Glukhovsky", "Text: a novel of two lives in one phone."),
+        ("Title: Text by D. G.", "Text: a novel of two lives in one phone."),
+        ("OK! Magazine. Weekly", "OK! Magazine is for those who follow the famous."),
+        ("Sure! A Guide", "Sure! A guide to saying yes."),
+        ("I Can't Write Left-Handed. Bill Withers", "“I Can't Write Left-Handed” is a song."),
+        ("I Can’t Find My Way Home", "I Can't Find My Way Home is a song."),
+        ("Can You Tell Me How to Get There?. TV", "Can You Tell Me How to Get There? is a quiz."),
+        ("As an AI, I Dream. Novel", "As an AI, I Dream is told by a machine."),
+        ("(I Cannot Provide) for Three. Novel", "A novel. I Cannot Provide for Three is its name."),
+        ("No Description Available", "No Description Available. A show of unnamed paintings."),
+    ],
+)
+def test_what_stands_in_the_fields_is_no_refusal_label_or_courtesy(fields, answer):
+    judged = judge(Reply(answer), f"About {fields}?", fields)
+    assert (judged.text, judged.reason) == (answer, "")
+    other = judge(Reply(answer), QUESTION, FIELDS)  # the fields decide, and nothing else
+    assert other.text != answer
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer", "text"),
+    [
+        ("Title: Dune. Description: A planet", "Description: A desert world.", "A desert world."),
+        ("Great Expectations", "Great! Great Expectations is long.", "Great Expectations is long."),
+        ("I Can't", "I can't help with that.", ""),
+        ("Sorry. Justin Bieber", "Sorry, I can't describe this.", ""),
+        ("I'm Sorry. Brenda Lee", "I'm sorry, but I cannot help.", ""),
+    ],
+)
+def test_titles_like_a_refusal_label_or_courtesy_excuse_no_other(fields, answer, text):
+    assert judge(Reply(answer), f"About {fields}?", fields).text == text
 
 
 @pytest.mark.parametrize(
@@ -112,10 +171,29 @@ def test_a_description_stays_as_it_is(answer):
         "It looks like the information is incomplete.",
         "\"I'm sorry, but I can't help with that.\"",
         "Sure! Here is the description: I'm sorry, I can't write it.",
+        "I'm sorry, but there is no information available about this item.",
+        "I have no information about this book.",
+        "I'm not familiar with this book.",
+        "Hello! I'm sorry, but I cannot help with that.",
+        "Unable to provide a description for this item.",
+        "No description available.",
+        "No information is available for this product.",
+        "Based on the information provided, I cannot write a paragraph.",
+        "Without more information, I can't describe this.",
+        "I was unable to find any information about it.",
+        "I'd be happy to help! However, I need more information.",
+        "Sorry, but the request violates our policy.",
+        "I am currently unable to describe it, and will not guess.",
+        "I won't be able to provide a description.",
+        "I'm afraid that I don't know this book.",
+        "I understand you want a description, but I can't provide one.",
+        "Could you tell me a bit about the item?",
+        "Dune is a book. I have no further information about its plot.",
+        "I'd be glad to help! " + f"However, I need more information about it. {PLAIN} " * 4,
     ],
 )
 def test_a_refusal_is_recognised_by_how_it_begins(answer):
-    judged = judge(Reply(answer), QUESTION)
+    judged = judge(Reply(answer), QUESTION, FIELDS)
     assert (judged.text, judged.reason) == ("", REFUSAL)
 
 
@@ -135,23 +213,35 @@ def test_a_refusal_is_recognised_by_how_it_begins(answer):
     ],
 )
 def test_an_answer_that_says_nothing_has_a_reason(answer, reason):
-    assert judge(Reply(answer), QUESTION).reason == reason
+    assert judge(Reply(answer), QUESTION, FIELDS).reason == reason
 
 
 def test_an_answer_that_was_cut_off_ends_at_its_last_whole_sentence():
-    judged = judge(Reply(f"{PLAIN} It is also", cut_off=True), QUESTION)
+    judged = judge(Reply(f"{PLAIN} It is also", cut_off=True), QUESTION, FIELDS)
     assert (judged.text, judged.trimmed) == (PLAIN, True)
-    assert judge(Reply('She said "Go!" and then', cut_off=True), "").text == 'She said "Go!"'
-    assert judge(Reply("小さな机。一人", cut_off=True), "").text == "小さな机。"
+    assert judge(Reply('She said "Go!" and then', cut_off=True), "", "").text == 'She said "Go!"'
+    assert judge(Reply("小さな机。一人", cut_off=True), "", "").text == "小さな机。"
+
+
+def test_a_refusal_that_was_cut_off_is_one():
+    judged = judge(Reply("I'm sorry, but I cannot describe", cut_off=True), QUESTION, FIELDS)
+    assert (judged.text, judged.reason) == ("", REFUSAL)
+    # Only what is left of it is short enough to be looked at sentence by sentence.
+    long = f"{PLAIN} I cannot provide more. And {'so ' * 60}"
+    assert judge(Reply(long, cut_off=True), QUESTION, FIELDS).reason == REFUSAL
+
+
+def test_in_a_long_answer_the_beginning_counts():
+    assert judge(Reply(f"{PLAIN} " * 4 + "I cannot provide more."), QUESTION, FIELDS).text
 
 
 def test_an_answer_cut_off_in_its_first_sentence_is_none():
-    judged = judge(Reply("A 3.5 inch drive for", cut_off=True), QUESTION)
+    judged = judge(Reply("A 3.5 inch drive for", cut_off=True), QUESTION, FIELDS)
     assert (judged.text, judged.reason) == ("", CUT_OFF)
 
 
 def test_what_the_server_says_is_the_reason():
-    assert judge(Reply("half", problem="content filter"), "").reason == "content filter"
+    assert judge(Reply("half", problem="content filter"), "", "").reason == "content filter"
 
 
 PIECES = st.sampled_from(
@@ -186,15 +276,16 @@ PIECES = st.sampled_from(
 @settings(deadline=None, max_examples=400)
 @given(st.one_of(st.lists(PIECES, max_size=12).map("".join), st.text(max_size=40)))
 def test_cleaning_twice_is_cleaning_once(answer):
-    once = clean(answer)
-    assert clean(once) == once
-    assert once == " ".join(once.split())
-    once.encode("utf-8")
+    for fields in ("", "Sure! Description. Dune I can't", answer):
+        once = clean(answer, fields)
+        assert clean(once, fields) == once
+        assert once == " ".join(once.split())
+        once.encode("utf-8")
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.one_of(st.lists(PIECES, max_size=12).map("".join), st.text(max_size=40)), st.booleans())
 def test_every_answer_has_a_description_or_a_reason_and_never_both(answer, cut_off):
-    judged = judge(Reply(answer, cut_off), QUESTION)
+    judged = judge(Reply(answer, cut_off), QUESTION, FIELDS)
     assert bool(judged.text) != bool(judged.reason)
-    assert not is_refusal(judged.text)
+    assert not is_refusal(judged.text, FIELDS)

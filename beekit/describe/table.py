@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-_BATCH_BYTES = 256 << 20  # held in memory at a time, of a row group that is larger
+_BATCH_BYTES = 32 << 20  # of a row group, decoded at a time
+_READ_BYTES = 1 << 20  # of a column, read from the file at a time
 
 
 def items_file(folder: str | Path) -> Path:
@@ -54,7 +55,8 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 
 def _write_parquet(path: Path, partial: Path, name: str, values: pa.Array) -> None:
-    with pq.ParquetFile(path) as file:
+    # Not buffered ahead, so that no row group is ever in memory whole.
+    with pq.ParquetFile(path, buffer_size=_READ_BYTES, pre_buffer=False) as file:
         schema = file.schema_arrow
         place = _setter(schema, name)
         out = place(schema.empty_table(), values[:0]).schema

@@ -28,12 +28,12 @@ from beekit.data import ids
 from beekit.data.catalog import Catalog
 from beekit.data.tables import id_column, read_table
 from beekit.data.template import template_columns
+from beekit.describe.answers import judge
+from beekit.describe.chat import ChatModel, Reply
+from beekit.describe.journal import Entry, Journal
+from beekit.describe.table import items_file, write_column
 from beekit.errors import ConfigError, DataError, DescribeError
 from beekit.files import write_json, write_text
-from beekit.prepare.chat import ChatModel, Reply
-from beekit.prepare.describe_answers import judge
-from beekit.prepare.describe_journal import Entry, Journal
-from beekit.prepare.describe_table import items_file, write_column
 
 logger = logging.getLogger(__name__)
 
@@ -246,7 +246,7 @@ class _Work:
         )
 
     def _entry(self, row: int, question: str, reply: Reply) -> Entry:
-        judged = judge(reply, question)
+        judged = judge(reply, question, self.texts[row])
         return Entry(
             self.item_ids[row],
             self.hashes[row],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from beekit.prepare.chat import Reply
+from beekit.describe.chat import Reply
+from beekit.describe.refusals import is_field, is_refusal, opens_with_field
 
 # Reasons for which an item stays without description.
 EMPTY = "empty"
@@ -20,10 +21,12 @@ _HERE = (
     r"(?:(?:sure|certainly|of course|absolutely|okay|ok|great)\b(?: thing)?[!,.]*\s+)?"
     r"(?:here(?:'s|\s+is|\s+are)|below\s+is|this\s+is|the\s+following\s+is)\b"
 )
-# On a line of its own, where it may name any title, or before the paragraph on the same line.
+# On a line of its own, where it may name any title, or before the paragraph on the same line. There
+# "text" and "answer" announce a paragraph only when nothing but "you asked for" stands behind them.
 _PREAMBLE = re.compile(
     rf"\A{_HERE}(?:[^\n]{{0,60}}\b{_KIND}\b[^\n]{{0,200}}:[*_\s]*\n\s*"
-    rf"|[^:.!?\n]{{0,60}}\b{_KIND}\b[^:.!?\n]{{0,120}}:\s*)",
+    rf"|[^:.!?\n]{{0,60}}\b(?!text|answer){_KIND}\b[^:.!?\n]{{0,120}}:\s*"
+    r"|[^:.!?\n]{0,60}\b(?:text|answer)(?: (?:that )?you [^:.!?\n]{0,60})?:\s*)",
     re.IGNORECASE,
 )
 # "I'm happy to help, but the text is in Arabic. I'll do my best. Here's a summary:"
@@ -34,7 +37,8 @@ _HESITATION = re.compile(
 )
 _COURTESY = re.compile(
     r"\A(?:sure|certainly|of course|absolutely|okay|ok|great)(?: thing)?"
-    r"(?:[!,.:](?:\s+(?:i|i'd|i'm|let|happy)\b[^\n]{0,100})?\s*\n|!\s)\s*",
+    # In "OK! a magazine" it is a name: a sentence would begin with a capital.
+    r"(?:[!,.:](?:\s+(?:i|i'd|i'm|let|happy)\b[^\n]{0,100})?\s*\n|!\s(?!\s*(?-i:[a-zà-ÿ])))\s*",
     re.IGNORECASE,
 )
 _LABEL = re.compile(
@@ -51,36 +55,6 @@ _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _QUOTES = {'"': '"', "“": "”", "«": "»", "*": "*"}
 _NOTHING = frozenset({"", "na", "none", "null", "nil", "unknown", "undefined"})
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]]*(?=\s|\Z)|[。！？][」』”]*")
-
-# Refusals begin an answer; "I can't" within a plot is none.
-_CANNOT = (
-    r"(?:can'?t|cannot|can not|couldn'?t|could not|won'?t|will not|unable|not able|must decline"
-    r"|(?:don'?t|do not) (?:have|feel|know))"
-)
-_ABOUT = (
-    r"(?:help|assist|provide|writ|creat|generat|describ|fulfil|comply|complet|continu|discuss"
-    r"|engag|produc|offer|giv|do (?:that|this)|answer|find|identif|summari|recommend|verif"
-    r"|determin|comfortable|information|details|access|knowledge|enough|be able)"
-)
-_AI = r"an? (?:ai|artificial intelligence|(?:large )?language model|assistant)"
-_REFUSALS = re.compile(
-    r"\W*(?:"
-    rf"(?:i'?m|i am)(?: \w+)? (?:sorry|afraid)\b[^.!?]{{0,120}}\b{_CANNOT}\b"
-    rf"|(?:i )?(?:apologi[sz]e|apologies|sorry)\b[^.!?]{{0,120}}\b{_CANNOT}\b"
-    rf"|as {_AI}\b[^.,!?]{{0,40}},? i\b"
-    rf"|(?:i'?m|i am) (?:just |only )?{_AI}\b"
-    rf"|(?:unfortunately,? |however,? )?i (?:am |'m )?{_CANNOT}\b[^.!?]{{0,40}}\b{_ABOUT}"
-    rf"|(?:unfortunately,? )?i'm {_CANNOT}\b[^.!?]{{0,40}}\b{_ABOUT}"
-    r"|(?:unfortunately,? )?(?:there (?:is|was|isn'?t) )?(?:not enough|insufficient|no|enough)"
-    r" (?:information|details?|data)\b[^.!?]{0,40}\b(?:provided|available|given|to )"
-    r"|(?:i'm|i am|i'd be|i would be) (?:happy|glad) to (?:help|assist)\b[^.!?]{0,20}\bbut\b"
-    r"|i think there (?:may|might|must) be (?:some|a) (?:confusion|mistake|misunderstanding)\b"
-    r"|(?:could you |can you |please )(?:please )?(?:provide|share|tell me|clarify)\b"
-    r"|it (?:seems|looks|appears)(?: like| that)? (?:you|there|the (?:item|information|input|text))"
-    r"\b[^.!?]{0,60}\b(?:missing|not provided|incomplete|no information|didn'?t|did not|haven'?t)\b"
-    r")",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -99,54 +73,60 @@ class Judged:
     trimmed: bool = False
 
 
-def judge(reply: Reply, question: str) -> Judged:
+def judge(reply: Reply, question: str, fields: str) -> Judged:
     """The description in a reply, or why there is none.
 
     An answer that reached the token limit keeps its whole sentences; one without any is refused
-    (`CUT_OFF`). Refusals are recognised in English only, by how an answer begins. An answer that
+    (`CUT_OFF`). Refusals are recognised in English only, by how sentences begin. An answer that
     only repeats part of the question is an `ECHO`.
+
+    Args:
+        reply: what came back.
+        question: what was asked.
+        fields: the item's part of the question. What an answer takes from there is no refusal,
+            label or courtesy, whatever the item's title.
     """
     if reply.problem:
         return Judged("", reply.problem)
     repeated = bool(question) and question in reply.text
-    text = clean(reply.text.replace(question, " ") if repeated else reply.text)
+    text = clean(reply.text.replace(question, " ") if repeated else reply.text, fields)
     if re.sub(r"[\W_]+", "", text).casefold() in _NOTHING:
         return Judged("", ECHO if repeated else EMPTY)
-    if is_refusal(text):
+    whole = _whole_sentences(text) if reply.cut_off else text
+    if is_refusal(text, fields) or is_refusal(whole, fields):
         return Judged("", REFUSAL)
     if text in " ".join(question.split()):
         return Judged("", ECHO)
-    if not reply.cut_off:
-        return Judged(text)
-    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
-    return Judged(text[: ends[-1]], trimmed=True) if ends else Judged("", CUT_OFF)
+    return Judged(whole, trimmed=reply.cut_off) if whole else Judged("", CUT_OFF)
 
 
-def is_refusal(text: str) -> bool:
-    """Whether an answer begins as refusals do: "I'm sorry, but I can't ...", "As an AI, I ..."."""
-    return _REFUSALS.match(text.replace("’", "'")) is not None
-
-
-def clean(text: str) -> str:
+def clean(text: str, fields: str = "") -> str:
     """One paragraph on one line, without what surrounds it; cleaning it again changes nothing.
 
     Taken away: thoughts of reasoning models, courtesies and announcements before the paragraph
     ("Sure! Here is a description of the book:"), labels ("Description:"), offers after it, list
     marks, headings' and bold type's marks, enclosing quotation marks, and signs that are no text.
+    Labels and courtesies stay where they stand in the item's fields, as titles do.
     """
-    while (step := _clean_once(text)) != text:
+    while (step := _clean_once(text, fields)) != text:
         text = step
     return text
 
 
-def _clean_once(text: str) -> str:
+def _whole_sentences(text: str) -> str:
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    return text[: ends[-1]] if ends else ""
+
+
+def _clean_once(text: str, fields: str) -> str:
     # Half a surrogate pair has no UTF-8, and control characters no meaning.
     text = text.encode("utf-8", "ignore").decode("utf-8")
     text = re.sub(r"[\x00-\x08\x0e-\x1f\x7f\ufeff]", "", text)
     text = _THOUGHTS.sub("", text).strip()
     straight = text.replace("’", "'")  # as long as the text, so that positions agree
     for opening in (_PREAMBLE, _HESITATION, _COURTESY, _LABEL):
-        if match := opening.match(straight):
+        match = opening.match(straight)
+        if match and not (opening in (_COURTESY, _LABEL) and _is_named(text, match, fields)):
             return text[match.end() :].strip()
     if match := _CLOSING.search(straight):
         return text[: match.start()].strip()
@@ -159,3 +139,8 @@ def _clean_once(text: str) -> str:
         if enclosed and left not in inside and right not in inside:
             return inside.strip()
     return " ".join(text.split())
+
+
+def _is_named(text: str, opening: re.Match[str], fields: str) -> bool:
+    """Whether what looks like a label or courtesy is from the item's fields."""
+    return opens_with_field(text, fields) or is_field(opening.group().strip(" \n#*_:"), fields)

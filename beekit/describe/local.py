@@ -17,8 +17,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from beekit.describe.chat import Reply, Sampling
 from beekit.errors import ConfigError, DescribeError
-from beekit.prepare.chat import Reply, Sampling
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class LocalChat:
         *,
         batch_size: int = 8,
         device: str | None = None,
+        revision: str | None = None,
     ) -> LocalChat:
         """Read weights and tokenizer.
 
@@ -78,14 +79,15 @@ class LocalChat:
             sampling: how answers are drawn.
             batch_size: questions answered at a time.
             device: "cpu", "cuda", ...; the graphics card without it, where there is one.
+            revision: branch, tag or commit on the Hub; its main branch without.
 
         Raises:
             DescribeError: nothing to load under that name, or no such device.
             ConfigError: a model without chat template, or a batch size below 1.
         """
         try:
-            tokenizer = AutoTokenizer.from_pretrained(name)
-            model: Any = AutoModelForCausalLM.from_pretrained(name, dtype="auto")
+            tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+            model: Any = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype="auto")
             model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
@@ -98,9 +100,11 @@ class LocalChat:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Model and sampling."""
+        """Model and sampling; of a model from the Hub the commit too."""
+        commit = getattr(self.model.config, "_commit_hash", None)
         return {
             "model": self.name,
+            **({"commit": commit} if commit else {}),
             "served": "local",
             "max_tokens": self.sampling.max_tokens,
             "temperature": self.sampling.temperature,

@@ -9,11 +9,17 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
+from beekit.describe.chat import Reply, Sampling
+from beekit.describe.local import LocalChat
 from beekit.errors import ConfigError, DescribeError
-from beekit.prepare.chat import Reply, Sampling
-from beekit.prepare.chat_local import LocalChat
 
 WORDS = ["a", "for", "ink", "is", "it", "item", "one", "printer", "small", "the", "toner", "what"]
 WORDS += ["about", "paper", "two", "three"]
@@ -112,6 +118,28 @@ def test_a_question_too_long_for_the_model_is_told_and_the_others_are_answered(l
 def test_the_longest_questions_come_first(loaded):
     chat = replace(loaded, batch_size=1)
     assert [batch[0][0] for batch in chat.answers(QUESTIONS)] == [1, 3, 0, 2]
+
+
+def test_a_model_from_the_hub_is_known_by_its_commit(loaded, monkeypatch):
+    assert "commit" not in loaded.identity
+    monkeypatch.setattr(loaded.model.config, "_commit_hash", "c0ffee", raising=False)
+    assert loaded.identity == {
+        **{"model": loaded.name, "commit": "c0ffee", "served": "local"},
+        **{"max_tokens": 12, "temperature": 0.0, "seed": 0},
+    }
+
+
+def test_the_revision_asked_for_is_the_one_loaded(name, monkeypatch):
+    asked = []
+    for loader in (AutoTokenizer, AutoModelForCausalLM):
+
+        def spy(*given, real=loader.from_pretrained, **named):
+            asked.append(named["revision"])
+            return real(*given, **named)
+
+        monkeypatch.setattr(loader, "from_pretrained", spy)
+    LocalChat.load(name, device="cpu", revision="v2")
+    assert asked == ["v2", "v2"]
 
 
 def test_a_model_that_is_not_there_is_one_line(tmp_path):

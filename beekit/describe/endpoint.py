@@ -12,9 +12,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
-from beekit.errors import ConfigError, DescribeError
-from beekit.prepare.chat import Reply, Sampling
-from beekit.prepare.chat_request import (
+from beekit.describe.chat import Reply, Sampling
+from beekit.describe.request import (
     Accepted,
     Outcome,
     Permanent,
@@ -22,6 +21,7 @@ from beekit.prepare.chat_request import (
     Temporary,
     post,
 )
+from beekit.errors import ConfigError, DescribeError
 
 _LONGEST_WAIT = 60.0  # seconds between two attempts, unless the endpoint asks for more
 

@@ -9,9 +9,9 @@ from email.utils import formatdate
 import pytest
 from mock_chat_server import ChatServer, Cut, Fail, Say
 
+from beekit.describe.chat import Sampling
+from beekit.describe.endpoint import EndpointChat
 from beekit.errors import ConfigError, DescribeError
-from beekit.prepare.chat import Sampling
-from beekit.prepare.chat_endpoint import EndpointChat
 
 QUICK = {"first_wait": 0.01, "patience": 5.0, "timeout": 5.0}
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from beekit.prepare.chat import Reply
+from beekit.describe.chat import Reply
 
 _AGAIN = frozenset({408, 409, 425, 429})
 _THIS_QUESTION = frozenset({400, 413, 422})

@@ -1,0 +1,19 @@
+"""Descriptions of items by a chat model, as a new column of a dataset folder.
+
+`LocalChat`, the model on this machine, is in `beekit.describe.local`, as it needs torch.
+"""
+
+from beekit.describe.chat import ChatModel, Reply, Sampling
+from beekit.describe.endpoint import EndpointChat
+from beekit.describe.job import PROMPT, Described, Task, describe
+
+__all__ = [
+    "PROMPT",
+    "ChatModel",
+    "Described",
+    "EndpointChat",
+    "Reply",
+    "Sampling",
+    "Task",
+    "describe",
+]

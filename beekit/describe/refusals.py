@@ -1,0 +1,268 @@
+"""How a language model says that it will not, or cannot, describe an item; in English only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+_LONGEST = 1000  # characters of an answer that are looked at
+_SHORT = 200  # characters up to which a refusal may come after the first sentence
+_SENTENCE_START = re.compile(r"(?<=[.!?\n])\W+(?=\w)")
+
+_WE = r"(?:i|we)"
+_ADVERBS = r"(?:(?:\w+ly|just|also|yet|even|in good conscience|be able to|and will not) )*"
+_CANNOT = (
+    r"(?:can'?t|cannot|can not|couldn'?t|could not|won'?t|will not|wouldn'?t"
+    r"|(?:(?:am|are|was|were)|'m|'re)? ?(?:\w+ly )?(?:unable|not (?:able|allowed|permitted)) to)"
+)
+_DESCRIBE = (
+    r"(?:help(?:(?= (?:you|with|here)\b)|(?=\W*(?:\Z|[.,;!?])))|assist|provid|writ(?:e|ing)|creat"
+    r"|generat|describ|fulfil|comply|complet|continu|discuss|engag|produc|offer|answer|find"
+    r"|identif|locat|summari|recommend|verif|determin|access|do (?:that|this)"
+    r"|(?:give|share|tell|say|make) (?:you|an?|any|more|anything|the))"
+)
+_KNOWLEDGE = r"(?:information|info|details?|data|descriptions?|knowledge|access|context|records?)"
+_NONE = r"(?:no|not enough|insufficient|not sufficient|too little|very little)"
+_MISSING = r"(?:missing|incomplete|insufficient|unavailable|not (?:provided|given|enough|clear))"
+_ITEM = r"(?:item|product|book|movie|film|show|game|song|album|title|author|entry|subject|it)"
+_AI = r"an? (?:ai|artificial intelligence|(?:large )?language model|assistant)"
+_SORRY = (
+    r"(?:(?:i'm|i am|we're|we are)(?: \w+)? (?:sorry|afraid)|(?:i|we) (?:\w+ )?apologi[sz]e"
+    r"|(?:my )?apologies|sorry)\b"
+    r"(?: (?:for|about) (?:the|any|that|this)\b[^.,!?]{0,60}| to (?:say|hear|inform|tell)\b)?"
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One way to refuse, as a sentence may begin.
+
+    Attributes:
+        name: what is said so.
+        pattern: regular expression, met at the beginning and without regard to case.
+        example: what it recognises.
+    """
+
+    name: str
+    pattern: str
+    example: str
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        return re.compile(self.pattern, re.IGNORECASE)
+
+
+REFUSALS = (
+    Refusal(
+        "cannot do it",
+        rf"{_WE} ?{_CANNOT} {_ADVERBS}{_DESCRIBE}",
+        "I cannot provide a description of this product.",
+    ),
+    Refusal(
+        "cannot do it, nobody named",
+        rf"(?:unable to|not able to|cannot|can not|could not) {_ADVERBS}{_DESCRIBE}",
+        "Unable to provide a description for this item.",
+    ),
+    Refusal(
+        "declines",
+        rf"{_WE} (?:must|have to|need to|will have to) (?:\w+ly )?(?:decline|refuse)\b",
+        "I must respectfully decline.",
+    ),
+    Refusal(
+        "is not comfortable",
+        rf"{_WE} ?(?:(?:don't|do not) feel|'m not|am not) comfortable\b",
+        "I don't feel comfortable describing it.",
+    ),
+    Refusal(
+        "does not have what it takes",
+        rf"{_WE} (?:don't|do not|didn't|did not|haven't|have not) (?:\w+ly )?"
+        rf"(?:have|find|found|got)\b[^.!?]{{0,60}}\b{_KNOWLEDGE}\b",
+        "I do not have enough information about this item.",
+    ),
+    Refusal(
+        "has nothing",
+        rf"{_WE} (?:\w+ly )?(?:(?:have|had|know|found|find) "
+        rf"(?:nothing (?:about|of|on)\b|{_NONE}\b[^.!?]{{0,40}}\b{_KNOWLEDGE}\b)"
+        rf"|lack [^.!?]{{0,40}}\b{_KNOWLEDGE}\b)",
+        "I have no information about this book.",
+    ),
+    Refusal(
+        "does not know",
+        rf"{_WE} (?:don't|do not) (?:\w+ly )?(?:know|recogni[sz]e) (?:of |about )?"
+        rf"(?:this\b|any\b|anything\b|enough\b|much\b|the {_ITEM}\b)",
+        "I don't know this book.",
+    ),
+    Refusal(
+        "is not familiar",
+        rf"{_WE} ?(?:'m|am|'re|are) (?:\w+ly )?(?:not |un)(?:\w+ly )?"
+        r"(?:familiar|aware|acquainted)\b",
+        "I'm not familiar with this book.",
+    ),
+    Refusal(
+        "has not come across it",
+        rf"{_WE} (?:haven't|have not|have never) (?:heard of|come across|read|seen)"
+        rf" (?:this|the {_ITEM})\b",
+        "I have not heard of this author.",
+    ),
+    Refusal("speaks as an AI", rf"as {_AI}\b[^.,!?]{{0,40}},? (?:i|my)\b", "As an AI, I can't."),
+    Refusal("is an AI", rf"{_WE} ?(?:'m|am) (?:just |only )?{_AI}\b", "I'm just an AI."),
+    Refusal(
+        "nothing is there",
+        rf"{_NONE} {_KNOWLEDGE}\W*\Z"
+        rf"|(?:there (?:is|was|are|were) )?{_NONE}(?: [\w-]+){{0,2}}? {_KNOWLEDGE}"
+        rf"(?: (?:about|on|for|of) (?:this |the |that )?(?:\w+ )?{_ITEM})?"
+        r"(?: (?:is|was|are|were|has been|have been|\w+ly))*"
+        rf"(?: to {_DESCRIBE}| (?:available|provided|given|known|found|exists?)"
+        r"(?=\W*\Z|[.,;:!?]| (?:about|for|on|of|in|to|from|here|regarding|at)\b))",
+        "No description available.",
+    ),
+    Refusal(
+        "there is nothing",
+        rf"there (?:is|was|are|isn't|aren't|is not)(?: {_NONE}| enough| any| sufficient)"
+        rf"(?: [\w-]+){{0,2}}? {_KNOWLEDGE}"
+        r"(?=\W*\Z|[.,;:!?]| (?:available|provided|given|about|for|on|to|regarding)\b)",
+        "There is no information about this item.",
+    ),
+    Refusal(
+        "it cannot be done",
+        r"(?:an?|the|this|that) (?:\w+ )?(?:description|paragraph|summary|answer|request|item) "
+        r"(?:cannot|can'?t|could not) be "
+        r"(?:provided|written|generated|described|created|given)\b",
+        "A description cannot be provided.",
+    ),
+    Refusal(
+        "it is impossible",
+        r"it(?:'s| is) (?:impossible|not possible) (?:for me )?to "
+        r"(?:describe|write|provide|create|give) (?:an?|this)\b",
+        "It is impossible to write a description.",
+    ),
+    Refusal(
+        "it is unknown",
+        rf"(?:the|this) {_ITEM} is (?:unknown|unfamiliar|not known|not familiar) to me\b",
+        "This book is unknown to me.",
+    ),
+    Refusal(
+        "what was given is too little",
+        r"(?:the|your) (?:\w+ ){0,2}(?:information|details|input|prompt)"
+        rf"(?: \w+){{0,3}}? (?:is|are|was|were|seems|appears)(?: to be)?(?: \w+ly)? {_MISSING}\b",
+        "The information provided is incomplete.",
+    ),
+    Refusal(
+        "nothing was given",
+        r"you (?:didn't|did not|haven't|have not|forgot to)(?: \w+ly)? "
+        r"(?:provid|giv|shar|includ|specif|mention|paste)",
+        "You didn't provide the fields of the item.",
+    ),
+    Refusal(
+        "suspects a mistake",
+        r"(?:it (?:seems|looks|appears)(?: like| that)? there(?:'s| is| may be| might be)"
+        r"|there (?:may|might|must|seems? to|appears? to) be) (?:some|an?) "
+        r"(?:confusion|mistake|misunderstanding|error|missing information|information missing)\b",
+        "There may be some confusion.",
+    ),
+    Refusal(
+        "asks for more",
+        r"(?:please|(?:could|can|would) you)(?: please| kindly)? "
+        r"(?:(?:provide|share|tell|give|clarify|specify|supply|send)"
+        r"(?: (?:me|us|with|the|more|additional|further|some|a|any|full|item's|specific))+"
+        rf" (?:{_KNOWLEDGE}|titles?|text|fields|name)\b"
+        r"|(?:provide|share|clarify|specify|supply|send|(?:tell|give) (?:me|us))\b"
+        r"[^.!?]{0,150}\?)",
+        "Please provide the title of the book.",
+    ),
+    Refusal(
+        "needs more",
+        rf"{_WE} ?(?:'d|'ll|would|will)? ?(?:\w+ly )?(?:need|require)"
+        r"(?: (?:more|additional|further|some|the|a|bit|little|of|any|specific|full|item's))*"
+        rf" (?:{_KNOWLEDGE}|title|text)\b",
+        "I need more information.",
+    ),
+    Refusal(
+        "against the rules",
+        r"(?:it|this|that|(?:the|this|that|your) (?:request|content|question|prompt|item|topic))"
+        r"(?: \w+){0,2}? (?:violat\w+|(?:goes|go|is|be) against)\b"
+        r"[^.!?]{0,40}\b(?:polic(?:y|ies)|guidelines|terms|programming)\b",
+        "The request violates our policy.",
+    ),
+    Refusal(
+        "would like to, but",
+        rf"{_WE} ?(?:'m|am|'d|would)(?: be| love| like| really)* ?(?:happy|glad)? ?to "
+        r"(?:help|assist)\b[^.!?]{0,40}\b(?:but|however)\b",
+        "I'm happy to help, but the text is in Arabic.",
+    ),
+    Refusal(
+        "sorry, but",
+        rf"{_SORRY},? but\b[^.!?]*\b(?:no|not|nothing|\w+n't|cannot|unable|violat\w+|polic\w+"
+        r"|against|decline|need)\b",
+        "Sorry, but that is not possible.",
+    ),
+)
+
+# What may come before a refusal, and is none.
+_LEAD_INS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(?:hello|hi|hey|greetings|dear \w+)(?: there| \w+)?[,.!]",
+        r"(?:sure|certainly|of course|okay|ok|thank you|thanks)\b(?: for [^.,!?]{0,60})?[,.!]",
+        r"i(?:'m| am|'d be|'d love| would be| would love)(?: happy| glad)? to (?:help|assist)"
+        r"[^.!?,]{0,60}[.!]",
+        r"(?:unfortunately|however|regrettably|i regret(?: that)?|but|so|note|to be honest)\b[,:]?",
+        r"(?:based on|given|without|with|from|due to|because of|considering|according to|while|as)"
+        r"\b[^.,!?]{0,100},",
+        r"i (?:understand|appreciate|see)\b[^.!?]{0,100}?,? but\b",
+        r"(?:it (?:seems|looks|appears)|i think|i believe)(?: like| as if| as though)?(?: that)?\b",
+        rf"{_SORRY}[,.!;:]?(?: but\b)?(?: that\b)?",
+    )
+)
+
+
+def is_refusal(text: str, fields: str = "") -> bool:
+    """Whether an answer refuses: "I'm sorry, but I can't ...", "As an AI, I ...".
+
+    Refusals begin an answer, or, where it is short, any of its sentences. A sentence that opens
+    with the first words of one of the item's fields speaks of the item: "I Can't Complain is ...".
+
+    Args:
+        text: the answer, cleaned.
+        fields: what the model was told about the item.
+    """
+    straight = text[:_LONGEST].replace("’", "'")
+    starts = [0]
+    if len(text) < _SHORT:
+        starts += [match.end() for match in _SENTENCE_START.finditer(straight)]
+    return any(_refuses(straight[start:], fields) for start in starts)
+
+
+def opens_with_field(text: str, fields: str) -> bool:
+    """Whether a text's first three words are those a field, or a sentence in it, opens with."""
+    words = re.findall(r"\w+(?:'\w+)*", text.replace("’", "'"))[:3]
+    return len(words) == 3 and _opens_field(r"\W+".join(map(re.escape, words)), fields)
+
+
+def is_field(opening: str, fields: str) -> bool:
+    """Whether a field opens with these very words, as one that is titled "Text" or "OK!" does.
+
+    A colon behind them in the fields makes them a label there too, and no title.
+    """
+    return bool(opening) and _opens_field(rf"{re.escape(opening)}(?!\s*:)", fields)
+
+
+def _opens_field(pattern: str, fields: str) -> bool:
+    straight = fields.replace("’", "'")
+    found = re.search(rf"(?:\A|[^\w\s']\s*|\n\s*)'?{pattern}(?!\w)", straight, re.IGNORECASE)
+    return found is not None
+
+
+def _refuses(text: str, fields: str) -> bool:
+    """Whether a text begins with a refusal, after whatever leads in to it."""
+    while True:
+        text = re.sub(r"\A\W+", "", text)
+        if opens_with_field(text, fields):
+            return False
+        if any(refusal.regex.match(text) for refusal in REFUSALS):
+            return True
+        led_in = next((match for lead in _LEAD_INS if (match := lead.match(text))), None)
+        if led_in is None:
+            return False
+        text = text[led_in.end() :]

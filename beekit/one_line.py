@@ -1,0 +1,53 @@
+"""Scripts end with one line on standard error for what the user can mend, and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+
+from beekit.errors import BeekitError
+
+
+def exit_code(name: str, work: Callable[[], object], *, room: str) -> int:
+    """Do the work of a script.
+
+    Args:
+        name: of the script, before the line.
+        work: errors other than those a user can mend go through.
+        room: what the disk must have room for, and what is kept when it has none, as in "room for
+            the table again. Free some: what was answered is kept."
+
+    Returns:
+        0 on success, 2 after a line that says what to mend, 130 when interrupted.
+    """
+    try:
+        work()
+    except KeyboardInterrupt:
+        return _say(name, "interrupted; the same command goes on where it stopped", 130)
+    except BeekitError as error:
+        return _say(name, str(error))
+    except (OSError, UnicodeDecodeError) as error:
+        return _say(name, _path_or_room(error, room))
+    except MemoryError as error:  # Arrow's too
+        reason = f" ({error})" if str(error) else ""
+        return _say(name, f"out of memory{reason}; expected some gigabytes. Free some.")
+    return 0
+
+
+def _path_or_room(error: OSError | UnicodeDecodeError, room: str) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"{error}; expected UTF-8. Convert the file, or name another."
+    at = f"{error.filename}: " if error.filename else ""
+    # Arrow raises errors without a number.
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+        return f"{at}the disk is full; expected {room}"
+    return (
+        f"{at}{error.strerror or error}; expected a path that can be read and written. "
+        "Check it and its permissions."
+    )
+
+
+def _say(name: str, line: str, code: int = 2) -> int:
+    print(f"{name}: {line}".replace("\n", " "), file=sys.stderr)
+    return code
