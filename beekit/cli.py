@@ -123,6 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     pull.add_argument("--data", metavar="DIR", help="its dataset folder on this machine")
     pull.set_defaults(run=_pull)
 
+    verify = commands.add_parser("verify", help="repeat a run's evaluation, and compare")
+    verify.add_argument("path", metavar="RUN")
+    verify.set_defaults(run=_verify)
+
     export = commands.add_parser("export", help="encoder or items as files for other runtimes")
     export.add_argument("path", metavar="RUN")
     export.add_argument("--format", required=True, help="onnx, openvino or faiss")
@@ -131,10 +135,6 @@ def _parser() -> argparse.ArgumentParser:
         "--factory", metavar="STRING", help="with faiss: an approximate index besides"
     )
     export.set_defaults(run=_export)
-
-    verify = commands.add_parser("verify", help="repeat a run's evaluation, and compare")
-    verify.add_argument("path", metavar="RUN")
-    verify.set_defaults(run=_verify)
     return parser
 
 
@@ -259,19 +259,19 @@ def _pull(options: argparse.Namespace) -> None:
         print(f"next: beekit verify {options.out}")
 
 
-def _export(options: argparse.Namespace) -> None:
-    from beekit.export import export
-
-    done = export(options.path, options.format, options.out, factory=options.factory)
-    print(f"exported to {done.folder}", *done.summary, sep="\n")
-
-
 def _verify(options: argparse.Namespace) -> None:
     from beekit.run.verify import verify
 
     for one in verify(options.path):
         same = "the same" if one.found == one.stated else f"{one.found - one.stated:+.2g}"
         print(f"{one.dataset}  {one.metric:<22} {one.stated:.4f}  again {one.found:.4f}  {same}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from beekit.export import export
+
+    done = export(options.path, options.format, options.out, factory=options.factory)
+    print(f"exported to {done.folder}", *done.summary, sep="\n")
 
 
 def _quiet_libraries(verbose: bool, *, transfers: bool) -> None:
