@@ -35,6 +35,9 @@ def export(
 ) -> Exported:
     """Export a run and check what was exported; nothing is left behind where the check fails.
 
+    OpenVINO stays loaded in the process: it has been seen to make a training there, whose loader
+    workers are forked, end in a segmentation fault. Train in another process.
+
     Args:
         run: its folder; of a run on several datasets that or one of theirs for the encoder, one of
             theirs for the items.

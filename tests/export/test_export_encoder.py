@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -31,15 +32,25 @@ from beekit.quickstart import build_encoder, build_image_encoder
 sys.path.append(str(Path(__file__).parent.parent / "encoders"))
 from families import save_dual
 
+# Once OpenVINO has run, a torch that forks loader workers may end in a segmentation fault; its
+# tests therefore run in a process of their own, which one test starts.
+APART = "BEEKIT_TESTS_OF_OPENVINO"
+
+
+def _missing(name: str) -> pytest.MarkDecorator:
+    missing = any(importlib.util.find_spec(library) is None for library in NEEDED[name])
+    return pytest.mark.skipif(missing, reason=f"needs pip install 'beekit[{name}]'")
+
+
 RUNTIMES = [
+    pytest.param("onnx", marks=_missing("onnx")),
     pytest.param(
-        name,
-        marks=pytest.mark.skipif(
-            any(importlib.util.find_spec(library) is None for library in libraries),
-            reason=f"needs pip install 'beekit[{name}]'",
-        ),
-    )
-    for name, libraries in NEEDED.items()
+        "openvino",
+        marks=[
+            _missing("openvino"),
+            pytest.mark.skipif(APART not in os.environ, reason="runs in a process of its own"),
+        ],
+    ),
 ]
 needs_onnx = RUNTIMES[0].marks[0]
 KINDS = ("text", "image", "dual", "fused")
@@ -204,6 +215,19 @@ def test_pictures_as_pillow_preprocesses_them_are_near(exported_of, runtime):
     shown = pictures(6)
     found = embed.Encoder(folder, threads=1).pictures(shown, 4)
     assert (found * in_torch(encoder, shown)).sum(axis=1).min() > 0.999
+
+
+@_missing("openvino")
+@pytest.mark.skipif(APART in os.environ, reason="is that process")
+def test_openvino_in_a_process_of_its_own():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(
+        [*command, "-k", "[openvino] or -openvino]"],
+        env={**os.environ, APART: "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 
 @needs_onnx
