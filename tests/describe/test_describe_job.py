@@ -463,7 +463,12 @@ def test_ctrl_c_ends_at_once_with_130_and_what_is_done_kept(folder):
 
     with ChatServer(plan) as server:
         process = subprocess.Popen(
-            command(folder, server), env=environment(), stderr=subprocess.PIPE, text=True
+            command(folder, server),
+            env=environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+            # Started in the background, a shell's children ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         deadline = time.monotonic() + 30
         while journaled(folder) != ["i0"] and time.monotonic() < deadline:
