@@ -146,9 +146,13 @@ def test_replies_before_a_permanent_failure_are_handed_over():
     with ChatServer(lambda question, _: Fail(401) if question == "9" else Say("a")) as server:
         chat = EndpointChat(server.url, "m", concurrency=1)
         answered = []
-        with pytest.raises(DescribeError):
+
+        def read():
             for batch in chat.answers([str(i) for i in range(20)]):
-                answered += [at for at, _ in batch]
+                answered.extend(at for at, _ in batch)
+
+        with pytest.raises(DescribeError):
+            read()
         assert answered == list(range(9))
 
 
