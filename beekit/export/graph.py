@@ -102,7 +102,7 @@ class Graph:
                     verbose=False,
                 )
         # Whatever an encoder's forward does while it is traced, it may raise.
-        except (RuntimeError, ValueError, TypeError, NotImplementedError, AttributeError) as error:
+        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise _cannot("PyTorch", error) from error
         _require_free(path, self._free)
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from beekit.encoders import ItemTokens
 from beekit.encoders.pixel_scale import PixelScale
-from beekit.encoders.text_image import FUSIONS, TextImage, reads_both
+from beekit.encoders.text_image import TextImage, reads_both
 from beekit.errors import EncoderError, ExportError
 from beekit.export.graph import Graph
 
@@ -165,8 +165,6 @@ class _Fusion(nn.Module):
 
     def __init__(self, fused: TextImage) -> None:
         super().__init__()
-        if fused.fusion not in FUSIONS:
-            raise NotImplementedError(f"fusion={fused.fusion!r} has no graph yet")
         self.fusion = fused.fusion
         if fused.fusion != "mean":
             self.text_projection = fused.text_projection

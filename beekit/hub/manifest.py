@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import beekit
 from beekit.errors import HubError
+from beekit.files import file_digest
 
 MANIFEST = "beekit.json"
 # Without these there is no run.
@@ -51,5 +52,4 @@ def sha256(content: Path | bytes) -> str:
     """Of a file or of bytes, in hexadecimal."""
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest()
-    with content.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(content)

@@ -91,7 +91,7 @@ def push(
         found = _target(api, repo, revision, private)
         branch = revision or _MAIN
         earlier = _earlier(api, repo, found)
-        if not create_pr and earlier and _arrived(api, repo, str(found.sha), sent, but=(CARD,)):
+        if not create_pr and earlier and _arrived(api, repo, str(found.sha), sent, card=False):
             return Pushed(f"{api.endpoint}/{repo}/tree/{branch}", changed=False)
         if earlier and sha256(_read(api, repo, CARD, str(found.sha))) != earlier[CARD]:
             logger.warning("%s of %s was edited on the Hub, and is replaced", CARD, repo)
@@ -218,13 +218,16 @@ def _commit(
             return late
 
 
-def _arrived(api: HfApi, repo: str, commit: str, sent: Outgoing, but: tuple[str, ...] = ()) -> bool:
-    """Whether a commit holds all that is sent, by what the Hub lists of it, but for some files."""
+def _arrived(api: HfApi, repo: str, commit: str, sent: Outgoing, *, card: bool = True) -> bool:
+    """Whether a commit holds all that is sent, by what the Hub lists of it.
+
+    Args:
+        card: the card counts too, and the manifest, which has its hash.
+    """
     listed = retried(lambda: list(api.list_repo_tree(repo, recursive=True, revision=commit)))
     there = {entry.path: entry for entry in listed if isinstance(entry, RepoFile)}
-    # The manifest has the card's hash.
-    without = {*but, MANIFEST} if CARD in but else set(but)
-    return all(_same(there.get(path), sent, path) for path in sent.files if path not in without)
+    counted = [path for path in sent.files if card or path not in (CARD, MANIFEST)]
+    return all(_same(there.get(path), sent, path) for path in counted)
 
 
 def _same(entry: RepoFile | None, sent: Outgoing, path: str) -> bool:

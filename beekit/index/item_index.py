@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import scipy.sparse as sp
 
 from beekit.data.ids import digest, lookup
 from beekit.errors import ConfigError, RunError
-from beekit.files import replacing_folder
+from beekit.files import file_digest, replacing_folder
 from beekit.index.approximate import ApproximateSearch, Effort
 from beekit.index.exact import ExactSearch
 from beekit.index.factory import trained
@@ -185,7 +184,7 @@ class ItemIndex:
             }
             if self._approximate is not None:
                 faiss.write_index(self._approximate.index, str(staging / "approximate.faiss"))
-                described["approximate"] = _file_digest(staging / "approximate.faiss")
+                described["approximate"] = file_digest(staging / "approximate.faiss")
                 described["effort"] = dataclasses.asdict(self.effort)
             (staging / "index.json").write_text(json.dumps(described))
             if self.user_side is not None:
@@ -232,7 +231,7 @@ class ItemIndex:
         index.factory = described.get("factory", "Flat")  # older folders are all flat
         if index.factory != "Flat":
             # Before FAISS reads it: a broken file can ask for any amount of memory.
-            if _file_digest(folder / "approximate.faiss") != described["approximate"]:
+            if file_digest(folder / "approximate.faiss") != described["approximate"]:
                 raise ValueError("approximate.faiss is not the one index.json was written with")
             approximate = faiss.read_index(str(folder / "approximate.faiss"))
             index.effort = Effort(**described["effort"])
@@ -253,11 +252,6 @@ def _flat(vectors: np.ndarray) -> faiss.IndexFlatIP:
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     return index
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _vectors(path: Path) -> np.ndarray:

@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from beekit import __version__
 from beekit.errors import ConfigError
-from beekit.files import replacing_folder, write_json
+from beekit.files import file_digest, replacing_folder, write_json
 from beekit.prepare.catalog import ItemStore, read_item_list
 from beekit.prepare.fingerprint import folder_fingerprint
 from beekit.prepare.interactions import Counts, Filters, write_interactions
 from beekit.prepare.lines import Malformed
-from beekit.prepare.raw import RawFile, file_digest
+from beekit.prepare.raw import RawFile
 from beekit.prepare.runs import ROWS
 from beekit.prepare.source import Source
 
@@ -133,7 +133,7 @@ def build(
                 if item_list is None or allowed is None
                 else {
                     "name": item_list.name,
-                    "sha256": file_digest(item_list, "sha256"),
+                    "sha256": file_digest(item_list),
                     "ids": len(allowed),
                     "in_catalog": len(store.item_ids),
                 },
@@ -151,7 +151,7 @@ def build(
                 source, counts, interactions.malformed, filters, listed=item_list is not None
             ),
             "fingerprint": folder_fingerprint(folder),
-            "items_sha256": file_digest(folder / _ITEMS, "sha256"),
+            "items_sha256": file_digest(folder / _ITEMS),
             "beekit": __version__,
         }
         write_json(folder / MANIFEST, manifest)
@@ -185,7 +185,7 @@ def require_free(out: Path) -> None:
             remedy="Name another folder, or move these elsewhere.",
         )
     items = out / _ITEMS
-    if not items.is_file() or file_digest(items, "sha256") != manifest.get("items_sha256"):
+    if not items.is_file() or file_digest(items) != manifest.get("items_sha256"):
         raise ConfigError(
             f"{items} is not as this script made it",
             expected="a dataset nobody has changed since, which is replaced",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import lzma
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from beekit.errors import DataError, DownloadError
-from beekit.files import write_json
+from beekit.files import file_digest, write_json
 
 _CHUNK = 1 << 20
 # What unpacking raises where an archive is cut off or damaged.
@@ -55,7 +54,7 @@ class RawFile:
                 expected="the publisher's file",
                 remedy="Download it, and give the folder it is in.",
             )
-        return cls(path, None, file_digest(path, "sha256"), path.stat().st_size)
+        return cls(path, None, file_digest(path), path.stat().st_size)
 
     def describe(self) -> dict[str, Any]:
         """For the manifest."""
@@ -140,15 +139,6 @@ class _Explained(io.RawIOBase):
         return len(content)
 
 
-def file_digest(path: Path, kind: str) -> str:
-    """Hexadecimal digest of a file; `kind` is "md5" or "sha256"."""
-    digest = hashlib.new(kind, usedforsecurity=False)
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def accept(path: Path, target: Path, url: str, md5: str | None, sha256: str | None) -> RawFile:
     """Move a file that has come in whole to its place, if its checksums are those expected.
 
@@ -158,7 +148,7 @@ def accept(path: Path, target: Path, url: str, md5: str | None, sha256: str | No
     Raises:
         DownloadError: another checksum; the file then lies beside, named `<name>.wrong-checksum`.
     """
-    found = file_digest(path, "sha256")
+    found = file_digest(path)
     checked = _compare(path, target, found, md5, sha256)
     path.replace(target)
     status = target.stat()
@@ -196,7 +186,7 @@ def recall(target: Path, url: str, sha256: str | None) -> RawFile | None:
         if note.get("url", url) != url:
             return None  # the same name at another address is another file
     same = (note.get("bytes"), note.get("mtime_ns")) == (status.st_size, status.st_mtime_ns)
-    found = str(note["sha256"]) if same else file_digest(target, "sha256")
+    found = str(note["sha256"]) if same else file_digest(target)
     checked = _compare(target, target, found, None, sha256)
     checked = checked or (note.get("checked") if same else None)
     return RawFile(target, url, found, status.st_size, checked)
