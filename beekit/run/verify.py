@@ -59,7 +59,7 @@ def verify(run: str | Path) -> list[Repeated]:
 
     Raises:
         RunError: no finished run with a model, another dataset or split than the results speak of,
-            or a metric outside the interval stated.
+            or a metric further from the one stated than `Repeated.tolerance`.
         DataError: a dataset that cannot be read.
     """
     folder = RunFolder(Path(run))
