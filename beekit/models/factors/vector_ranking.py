@@ -11,7 +11,6 @@ from beekit.errors import DataError
 from beekit.index import ItemIndex
 from beekit.models.checks import require_fitted
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import ones
 
 
 def recommend_by_vectors(
@@ -29,13 +28,8 @@ def recommend_by_vectors(
         user_vectors: (users, dims) float32.
         X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
     """
-    # The index makes user vectors of histories. So each user gets a column of their own behind the
-    # items; its row of the user side is their vector, and the items' rows are zero.
-    own = sp.eye_array(X.shape[0], dtype=np.float32, format="csr")
-    histories = sp.csr_array(sp.hstack([ones(X), own], format="csr"))
-    user_side = np.concatenate([np.zeros_like(item_vectors), user_vectors])
-    index = ItemIndex(item_vectors, user_side=user_side)
-    return index.recommend(histories, k, candidates, exclude_seen)
+    index = ItemIndex(item_vectors)
+    return index.recommend(X, k, candidates, exclude_seen, user_vectors=user_vectors)
 
 
 def fitted(
