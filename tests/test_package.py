@@ -6,14 +6,29 @@ import ast
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import beekit
 
 ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIREMENTS = [
+    Requirement(line)
+    for group in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    for line in group
+]
+# Beside what they promise, beekit uses their internals, or they go only with certain others.
+CLOSE = (
+    *("torch", "transformers", "sentence-transformers", "peft", "accelerate", "datasets"),
+    *("faiss-gpu", "faiss-cpu", "open_clip_torch", "huggingface_hub"),
+    *("onnx", "onnxscript", "onnxruntime", "openvino"),
+)
 # The way of the data: a package imports only from those before it.
 ORDER = (
     *("data", "prepare", "describe", "split", "encoders", "training", "ranking", "index", "models"),
@@ -34,6 +49,46 @@ def test_every_public_name_is_there():
     assert all(getattr(beekit, name) is not None for name in beekit.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = beekit.nothing
+
+
+@pytest.mark.parametrize("name", sorted({one.name for one in REQUIREMENTS} - {"beekit"}))
+def test_what_is_installed_is_what_was_tested(name):
+    """A new release outside the ranges is named here, before it fails anywhere else."""
+    try:
+        installed = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pytest.skip(f"{name} is not installed")
+    for asked in (one for one in REQUIREMENTS if one.name == name):
+        assert asked.specifier.contains(installed, prereleases=True), (
+            f"{name} {installed} is installed, and pyproject.toml asks for {asked.specifier}, "
+            "the range that was tested. Install the project again, or test the new release and "
+            "move the range (README, Develop)."
+        )
+
+
+def test_installed_packages_go_together():
+    """What each of our packages asks of the others holds: none came out that wants another."""
+    ours = {one.name.lower().replace("_", "-") for one in REQUIREMENTS}
+    for name in sorted(ours - {"beekit"}):
+        try:
+            asks = [Requirement(line) for line in metadata.requires(name) or []]
+        except metadata.PackageNotFoundError:
+            continue
+        for asked in asks:
+            if asked.marker is not None and not asked.marker.evaluate({"extra": ""}):
+                continue
+            installed = metadata.version(asked.name)
+            assert asked.specifier.contains(installed, prereleases=True), (
+                f"{name} {metadata.version(name)} asks for {asked}, and {installed} is installed"
+            )
+
+
+def test_close_packages_have_an_upper_bound():
+    for name in CLOSE:
+        ranges = [one.specifier for one in REQUIREMENTS if one.name == name]
+        assert ranges, name
+        for bounds in ranges:
+            assert {"<", ">="} <= {bound.operator for bound in bounds}, f"{name}{bounds}"
 
 
 def test_imports_point_one_way():

@@ -86,13 +86,18 @@ def test_structs_hold_bytes_or_a_path(folder):
 
 
 @pytest.mark.parametrize("rows_in_group", [1, 7, 1000])
-def test_any_items_come_in_order_from_any_row_groups(folder, rows_in_group):
+def test_any_items_come_in_the_order_of_the_file_from_any_row_groups(folder, rows_in_group):
     files = [picture(shade) for shade in range(200)]
     values = pa.array([{"bytes": file, "path": None} for file in files], STRUCT)
     images = column(folder, values, row_group_size=rows_in_group)
     for chosen in (np.array([3]), np.array([0, 64, 65, 199]), np.arange(200)):
         assert list(images.stream(chosen)) == [(item, files[item]) for item in chosen]
-    keep = np.arange(200) % 3 == 1
+    backwards = images.take(np.arange(200)[::-1])
+    assert list(backwards.stream(np.array([0, 7, 190]))) == [
+        (item, files[199 - item]) for item in (190, 7, 0)
+    ]
+    assert backwards.digests == images.digests[::-1]
+    keep = np.flatnonzero(np.arange(200) % 3 == 1)
     taken = images.take(keep)
     assert [data for _, data in taken.stream(np.arange(len(taken)))] == files[1::3]
     assert taken.digests == images.digests[1::3]

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from beekit.errors import ConfigError
 from beekit.models import ItemKNN
 from beekit.models.linear import nearest as nearest_module
+from beekit.ranking.ties import scramble, tie_keys
 
 
 def weights_by_loops(dense, weighting):
@@ -59,7 +60,8 @@ def item_item_by_loops(model, dense):
             if i != j and c > 0:
                 known, target = weighted[:, i] @ weighted[:, i], weighted[:, j] @ weighted[:, j]
                 similar[i] = similarity_by_hand(model, c, known, target) ** model.power
-        kept = sorted(similar, key=lambda i: (-np.float32(similar[i]), i))[: model.neighbours]
+        ties = tie_keys(scramble(np.array([j], np.uint64)), np.arange(items))
+        kept = sorted(similar, key=lambda i: (-np.float32(similar[i]), ties[i]))[: model.neighbours]
         for i in kept:
             B[i, j] = similar[i]
     if model.normalize:
