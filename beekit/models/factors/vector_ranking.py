@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.errors import DataError
+from beekit.finite import require_finite
 from beekit.index import ItemIndex
 from beekit.models.checks import require_fitted
 from beekit.ranking import Recommendations
@@ -33,8 +33,10 @@ def recommend_by_vectors(
     # items; its row of the user side is their vector, and the items' rows are zero.
     own = sp.eye_array(X.shape[0], dtype=np.float32, format="csr")
     histories = sp.csr_array(sp.hstack([ones(X), own], format="csr"))
-    user_side = np.concatenate([np.zeros_like(item_vectors), user_vectors])
-    index = ItemIndex(item_vectors, user_side=user_side)
+    require_finite(user_vectors, "user vectors", row="user", remedy="Fit the model again.")
+    index = ItemIndex(item_vectors)
+    # Not by the constructor, which takes a user side of the items alone.
+    index.user_side = np.concatenate([np.zeros_like(item_vectors), user_vectors])
     return index.recommend(histories, k, candidates, exclude_seen)
 
 
@@ -66,14 +68,6 @@ def similar_items(item_vectors: np.ndarray, item_indices: np.ndarray, k: int) ->
     Raises:
         DataError: an index outside the catalog.
     """
-    item_indices = np.asarray(item_indices, dtype=np.int64)
-    outside = (item_indices < 0) | (item_indices >= len(item_vectors))
-    if outside.any():
-        raise DataError(
-            f"item index {item_indices[outside][0]}",
-            expected=f"0 to {len(item_vectors) - 1}",
-            remedy="Look the item up in the catalog the model was fitted on.",
-        )
     lengths = np.linalg.norm(item_vectors, axis=1, keepdims=True)
     directions = item_vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
     return ItemIndex(directions).similar(item_indices, k)
