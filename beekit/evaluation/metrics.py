@@ -44,7 +44,7 @@ def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
 
 def target_counts(target: sp.csr_array) -> np.ndarray:
     """(users,) number of targets."""
-    target = sp.csr_array(target)
+    target = finite_csr(target, "target")
     if (target.data != 0).all():
         return np.asarray(np.diff(target.indptr), dtype=np.int64)
     return np.asarray((target != 0).sum(axis=1)).ravel().astype(np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -210,7 +211,7 @@ class ItemIndex:
         """
         with replacing_folder(folder) as staging:
             faiss.write_index(_flat(self.item_vectors), str(staging / "items.faiss"))
-            described = {
+            described: dict[str, Any] = {
                 "item_ids": self.item_ids.tolist(),
                 "vectors": digest(self.item_vectors.view(np.int32)),
                 "factory": self.factory,
