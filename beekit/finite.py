@@ -28,6 +28,7 @@ def finite_vectors(
     *,
     rows: int | None = None,
     dims: int | None = None,
+    row: str = "item",
     remedy: str = _AGAIN,
     error: type[BeekitError] = DataError,
 ) -> np.ndarray:
@@ -38,6 +39,7 @@ def finite_vectors(
         what: for the message, such as "item vectors" or the path of a file.
         names: (items,) ids of the items; without, items go by their index.
         rows, dims: how many there have to be; any number from 1 on without.
+        row: what a row is.
         remedy: what the user can do about numbers that are not finite.
         error: to raise.
 
@@ -49,24 +51,24 @@ def finite_vectors(
     if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
         raise error(
             f"{what} of shape {array.shape} and type {array.dtype}",
-            expected="numbers (items, dims), one row an item of the catalog",
+            expected=f"numbers ({row}s, dims), a row for each {row}",
             remedy="Give what embed_items returns.",
         )
     if array.shape != (rows or len(array), dims or array.shape[1]):
         raise error(
             f"{what} of shape {array.shape}",
-            expected=f"({'items' if rows is None else rows}, {'dims' if dims is None else dims})",
-            remedy="Take the vectors of the same items, by the same encoder.",
+            expected=f"({f'{row}s' if rows is None else rows}, {dims or 'dims'})",
+            remedy=f"Take the vectors of the same {row}s, from the same encoder or model.",
         )
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(array, dtype=np.float32)
     low, high = float(array.min()), float(array.max())
     if low >= -LARGEST and high <= LARGEST:  # neither holds where there is a NaN
         return array
-    require_finite(array, what, names, remedy=remedy, error=error)
+    require_finite(array, what, names, row=row, remedy=remedy, error=error)
     large = np.abs(array) > LARGEST
     raise error(
-        _found(f"{what} too large", large.any(axis=1), f"up to {max(-low, high):.1e}", names),
+        _found(f"{what} too large", large.any(axis=1), f"up to {max(-low, high):.1e}", names, row),
         expected=f"entries up to {LARGEST:.1e}, so that inner products stay finite",
         remedy="Scale the vectors to length 1.",
     )

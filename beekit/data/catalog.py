@@ -68,7 +68,8 @@ class Catalog:
             for title, index in zip(titles, item_indices, strict=True)
         ]
 
-    def take(self, keep: np.ndarray) -> Catalog:
-        """The catalog of the items where `keep` (bool, items) holds."""
-        images = None if self.images is None else self.images.take(keep)
-        return Catalog(self.item_ids[keep], self.fields.filter(pa.array(keep)), self.text, images)
+    def take(self, items: np.ndarray) -> Catalog:
+        """The catalog of some items: a mask (bool, items), or item indices in another order."""
+        chosen = np.flatnonzero(items) if items.dtype == bool else items
+        images = None if self.images is None else self.images.take(chosen)
+        return Catalog(self.item_ids[chosen], self.fields.take(chosen), self.text, images)

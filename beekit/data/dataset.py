@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from beekit.data import ids
 from beekit.data.catalog import Catalog
@@ -60,6 +61,8 @@ class Dataset:
     ) -> Dataset:
         """Read a dataset folder: `interactions.parquet|csv` and `items.parquet|csv`.
 
+        Users and items are in the order of their ids, whatever the order of rows in the files.
+
         Args:
             folder: holds user_id, item_id, optional value and timestamp in the one table, item_id
                 and any further columns in the other.
@@ -97,6 +100,7 @@ class Dataset:
         template = text if image is not None else _text_template(text, items)
         images = None if image is None else ImageColumn.of(fields, image, folder)
         catalog = Catalog(ids.to_numpy(catalog_ids), fields, template, images)
+        catalog = catalog.take(pc.array_sort_indices(catalog_ids).to_numpy())
         users = id_column(events, "user_id", "interactions")
         values, timestamps = (
             number_column(events, name, "interactions") if name in events.column_names else None

@@ -77,20 +77,28 @@ class ImageColumn:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def take(self, keep: np.ndarray) -> ImageColumn:
-        """The pictures of the items where `keep` (bool, items) holds."""
-        rows = None if self.rows is None else self.rows[keep]
-        return replace(self, paths=self.paths.filter(pa.array(keep)), rows=rows)
+    def take(self, item_indices: np.ndarray) -> ImageColumn:
+        """The pictures of some items, in that order."""
+        rows = None if self.rows is None else self.rows[item_indices]
+        return replace(self, paths=self.paths.take(pa.array(item_indices)), rows=rows)
 
     @cached_property
     def digests(self) -> list[str]:
         """(items,) SHA-256 of each picture's file; "-" and the reason where there is none."""
-        return [
-            f"-{data.kind}"
-            if isinstance(data, UnusableImageError)
-            else hashlib.sha256(data).hexdigest()
-            for _, data in self.stream(np.arange(len(self)))
-        ]
+        digests = [""] * len(self)
+        for index, data in self.stream(np.arange(len(self))):
+            digests[index] = (
+                f"-{data.kind}"
+                if isinstance(data, UnusableImageError)
+                else hashlib.sha256(data).hexdigest()
+            )
+        return digests
+
+    def in_file_order(self, item_indices: np.ndarray) -> np.ndarray:
+        """The same items as they follow each other in the file that holds their pictures."""
+        if self.rows is None:
+            return item_indices
+        return np.asarray(item_indices[np.argsort(self.rows[item_indices], kind="stable")])
 
     def read(self, item_index: int) -> bytes:
         """The file of an item's picture.
@@ -106,9 +114,12 @@ class ImageColumn:
     def stream(self, item_indices: np.ndarray) -> Iterator[tuple[int, bytes | UnusableImageError]]:
         """Items and the files of their pictures, or why there is none, a few in memory at a time.
 
+        They come as `in_file_order` has them.
+
         Args:
-            item_indices: ascending.
+            item_indices: distinct.
         """
+        item_indices = self.in_file_order(np.asarray(item_indices))
         embedded = self._embedded(item_indices)
         for index, path in zip(
             item_indices.tolist(), self.paths.take(pa.array(item_indices)).to_pylist(), strict=True

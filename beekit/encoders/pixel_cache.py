@@ -98,7 +98,6 @@ class _Decoding(IterableDataset):
 
     def __iter__(self) -> Iterator[_Picture]:
         worker = get_worker_info()
-        # Neighbours in the catalog are neighbours in its file, so shares are whole stretches.
         share = (
             self.sources
             if worker is None
@@ -180,11 +179,11 @@ def _decoded(
     """What `_Decoding` makes of these items, in any order."""
     if not items:
         return
-    # In the order of the catalog, in which embedded pictures are read.
-    ascending = np.sort(np.asarray(items, dtype=np.int64))
+    # So that each process reads one stretch of a file with embedded pictures.
+    ordered = images.in_file_order(np.asarray(items, dtype=np.int64))
     processes = min(len(os.sched_getaffinity(0)), len(items)) if workers is None else workers
     loader = DataLoader(
-        _Decoding(encoder, images, ascending, scale),
+        _Decoding(encoder, images, ordered, scale),
         batch_size=None,
         collate_fn=_as_it_is,  # turning each picture into a tensor takes longer than sending it
         num_workers=processes,

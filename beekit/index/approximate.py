@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from beekit.data.ids import digest
 from beekit.errors import ConfigError
 from beekit.index.factory import keeps_vectors, searched
+from beekit.ranking.ties import tie_keys
 
 faiss: Any = faiss_module  # its stubs know few of the search parameters
 # Candidates an IVF search looks at for each one it is to return, at least.
@@ -90,8 +91,9 @@ class ApproximateSearch:
 
     def recommend(
         self,
-        user_vectors: Callable[[sp.csr_array], np.ndarray],
+        user_vectors: Callable[[np.ndarray], np.ndarray],
         X: sp.csr_array,
+        keys: np.ndarray,
         k: int,
         allowed: np.ndarray,
         *,
@@ -105,8 +107,9 @@ class ApproximateSearch:
         power of two; users with the same number search together.
 
         Args:
-            user_vectors: from histories to (users, dims) float32, row by row.
+            user_vectors: from rows of X to their users' vectors (rows, dims) float32.
             X: (users, items) histories, without explicit zeros.
+            keys: (users,) of the histories.
             k: length of the lists.
             allowed: candidates, ascending.
             exclude_seen: leave out what X holds.
@@ -134,13 +137,14 @@ class ApproximateSearch:
             step = max(1, min(batch_size, _FETCHED // int(size)))
             for begin in range(0, len(group), step):
                 members = group[begin : begin + step]
-                histories = X[members]
-                users = user_vectors(histories)
+                users = user_vectors(members)
                 found = lookup(users)
                 listed = found >= 0
                 if exclude_seen:
-                    listed &= ~_pairs_in(found, histories)
-                ranked[members], scores[members] = self._best(users, found, listed, k)
+                    listed &= ~_pairs_in(found, X[members])
+                ranked[members], scores[members] = self._best(
+                    users, keys[members], found, listed, k
+                )
                 # More candidates are unseen than k, or all would have been left to exact search.
                 left[members] = (listed.sum(axis=1) < k) | ~users.any(axis=1)
         return ranked, scores, left
@@ -185,9 +189,9 @@ class ApproximateSearch:
         return self._part[1]
 
     def _best(
-        self, users: np.ndarray, found: np.ndarray, listed: np.ndarray, k: int
+        self, users: np.ndarray, keys: np.ndarray, found: np.ndarray, listed: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The k best of what is listed, by inner products in float64, the lower item first."""
+        """The k best of what is listed, by inner products in float64, ties by `tie_keys`."""
         exact = np.full(found.shape, -np.inf)
         user, place = np.nonzero(listed)
         values = np.empty(len(user))
@@ -198,7 +202,7 @@ class ApproximateSearch:
             values[part] = np.multiply(left, right, out=left).sum(axis=1)
         exact[user, place] = values
         items = np.where(listed, found, -1)
-        order = np.lexsort((items, -exact), axis=1)[:, :k]
+        order = np.lexsort((tie_keys(keys[:, None], items), -exact), axis=1)[:, :k]
         items, exact = np.take_along_axis(items, order, 1), np.take_along_axis(exact, order, 1)
         return items, exact.astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Exact ranking on top of FAISS: near ties decided in float64, equals by item index."""
+"""Exact ranking on top of FAISS: near ties decided in float64, equals by `tie_keys`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import faiss
 import numpy as np
 
 from beekit.ranking import Recommendations
+from beekit.ranking.ties import tie_keys
 
 # Entries fetched beyond those asked for, so that ties at the cut are seen whole.
 _MARGIN = 8
@@ -22,18 +23,20 @@ class ExactSearch:
 
     A float32 product depends on the shape of the batch it is computed in, so neighbours whose
     scores differ by less than its error may swap from one batch size to another. Here such
-    neighbours are scored again in float64, row by row, and equal scores rank the lower row first:
-    the ranking is the same for any batch size.
+    neighbours are scored again in float64, row by row, and equal scores rank by the hash of user
+    and item: the ranking is the same for any batch size and any order of the vectors.
 
     FAISS holds the vectors less their mean, which changes no ranking, and keeps the error small
     for encoders whose embeddings all point one way.
 
     Args:
         vectors: (items, dims) float32.
+        items: (items,) item indices of the rows.
         gpu: search on the first GPU.
     """
 
-    def __init__(self, vectors: np.ndarray, *, gpu: bool = False) -> None:
+    def __init__(self, vectors: np.ndarray, items: np.ndarray, *, gpu: bool = False) -> None:
+        self.items = items
         self.exact = vectors.astype(np.float64)
         self.centre = self.exact.mean(axis=0)
         centred = (self.exact - self.centre).astype(np.float32)
@@ -45,11 +48,12 @@ class ExactSearch:
             resources = faiss.StandardGpuResources()
             self.gpu_index = faiss.index_cpu_to_gpu(resources, 0, self.index)
 
-    def search(self, users: np.ndarray, k: int) -> Recommendations:
+    def search(self, users: np.ndarray, keys: np.ndarray, k: int) -> Recommendations:
         """The k best rows for each user vector.
 
         Args:
             users: (users, dims) float32.
+            keys: (users,) of their histories.
             k: how many, at most the number of vectors.
 
         Returns:
@@ -60,7 +64,7 @@ class ExactSearch:
         open_users, fetch = np.arange(len(users)), k + _MARGIN
         while len(open_users):
             fetch = min(fetch, len(self.exact))
-            found, values, runs_on = self._settled(users[open_users], k, fetch)
+            found, values, runs_on = self._settled(users[open_users], keys[open_users], k, fetch)
             rows[open_users], scores[open_users] = found[:, :k], values[:, :k]
             # A run of near ties that reaches the end of what was fetched may go on behind it.
             open_users, fetch = open_users[runs_on], 2 * fetch
@@ -68,7 +72,7 @@ class ExactSearch:
         return rows, scores.astype(np.float32)
 
     def _settled(
-        self, users: np.ndarray, k: int, fetch: int
+        self, users: np.ndarray, keys: np.ndarray, k: int, fetch: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`fetch` rows in exact order, their centred scores, and whom that is not enough for."""
         on_gpu = self.gpu_index is not None and fetch <= _GPU_LIMIT
@@ -88,7 +92,8 @@ class ExactSearch:
             user = touched[user]
             exact = self._dots(users, user, rows[user, place])
             scores[user, place] = exact - self._shift(users)[user]
-            order = np.lexsort((rows[touched], -scores[touched]), axis=1)
+            ties = tie_keys(keys[touched, None], self.items[rows[touched]])
+            order = np.lexsort((ties, -scores[touched]), axis=1)
             scores[touched] = np.take_along_axis(scores[touched], order, 1)
             rows[touched] = np.take_along_axis(rows[touched], order, 1)
         if fetch == len(self.exact):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from beekit.index.approximate import ApproximateSearch, Effort
 from beekit.index.exact import ExactSearch
 from beekit.index.factory import trained
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import as_csr, candidate_indices
+from beekit.ranking.ties import history_keys
+from beekit.ranking.top_k import candidate_indices, ones
 
 
 class ItemIndex:
@@ -27,7 +29,8 @@ class ItemIndex:
 
     For an encoder both sides are A, the L2-normalised item embeddings; for a linear item-item model
     they are its factors, B = E Dᵀ. Unless another factory is given, search is exact (a flat index)
-    and its ranking does not depend on the batch size; ties rank the lower item index first.
+    and its ranking does not depend on the batch size, nor on the order of the items: ties are
+    broken by a hash of user and item (`beekit.ranking.ties`).
 
     With another factory FAISS proposes items, from a part of the catalog or from compressed
     vectors, and the proposed are ranked by their exact inner products. What holds then: no seen
@@ -100,8 +103,8 @@ class ItemIndex:
         Raises:
             DataError: X over other items, or not finite.
         """
+        X = finite_csr(X, "histories", items=len(self))
         side = self.item_vectors if self.user_side is None else self.user_side
-        X = finite_csr(X, "histories", items=len(side))
         return np.asarray(sp.csr_array(X, dtype=np.float32) @ side)
 
     def recommend(
@@ -111,30 +114,54 @@ class ItemIndex:
         candidates: np.ndarray | None = None,
         exclude_seen: bool = True,
         *,
+        user_vectors: np.ndarray | None = None,
         batch_size: int = 4096,
     ) -> Recommendations:
         """The k best items of each user, best first.
 
         Args:
-            X: (users, items) histories in the index's item order.
+            X: (users, items) histories in the index's item order; only what is nonzero counts.
             k: length of the lists; -1 pads what cannot be filled.
             candidates: item indices that may be recommended; all without it.
             exclude_seen: leave out what X holds.
+            user_vectors: (users, dims) float32 of a model that has its own; X E without it.
             batch_size: users searched at once; does not change the result.
 
         Returns:
             item indices (users, k) int64, scores (users, k) float32.
+
+        Raises:
+            DataError: X or candidates over other items, user vectors of other users or dimensions,
+                or numbers that are not finite.
         """
         allowed = candidate_indices(candidates, len(self))
-        X = as_csr(X)
+        X = ones(finite_csr(X, "histories", items=len(self)))
+        if user_vectors is not None and X.shape[0]:
+            user_vectors = finite_vectors(
+                user_vectors,
+                "user vectors",
+                rows=X.shape[0],
+                dims=self.item_vectors.shape[1],
+                row="user",
+                remedy="Fit the model again.",
+            )
         if not len(allowed):
             shape = (X.shape[0], k)
             return np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32)
+        keys = history_keys(X)
+
+        def vectors_of(users: np.ndarray) -> np.ndarray:
+            return self.user_vectors(X[users]) if user_vectors is None else user_vectors[users]
+
         if self._approximate is None:
-            return self._exactly(X, k, allowed, exclude_seen, batch_size)
+            everybody = np.arange(X.shape[0])
+            return self._exactly(
+                vectors_of, everybody, X, keys, k, allowed, exclude_seen, batch_size
+            )
         ranked, scores, left = self._approximate.recommend(
-            self.user_vectors,
+            vectors_of,
             X,
+            keys,
             k,
             allowed,
             exclude_seen=exclude_seen,
@@ -142,16 +169,24 @@ class ItemIndex:
             effort=self.effort,
         )
         if left.any():
-            left = np.flatnonzero(left)
-            exact = self._exactly(X[left], k, allowed, exclude_seen, batch_size)
-            ranked[left], scores[left] = exact
+            ranked[left], scores[left] = self._exactly(
+                vectors_of, np.flatnonzero(left), X, keys, k, allowed, exclude_seen, batch_size
+            )
         return ranked, scores
 
     def _exactly(
-        self, X: sp.csr_array, k: int, allowed: np.ndarray, exclude_seen: bool, batch_size: int
+        self,
+        vectors_of: Callable[[np.ndarray], np.ndarray],
+        users: np.ndarray,
+        X: sp.csr_array,
+        keys: np.ndarray,
+        k: int,
+        allowed: np.ndarray,
+        exclude_seen: bool,
+        batch_size: int,
     ) -> Recommendations:
-        """`recommend` by flat search."""
-        search = self._search(allowed)
+        """`recommend` by flat search, for some of the users."""
+        search, X = self._search(allowed), X[users]
         seen = sp.csr_array(X[:, allowed]) if exclude_seen else sp.csr_array(X.shape)
         n_seen = np.diff(seen.indptr)
         ranked = np.full((X.shape[0], k), -1, dtype=np.int64)
@@ -161,7 +196,8 @@ class ItemIndex:
         for begin in range(0, len(by_seen), batch_size):
             members = by_seen[begin : begin + batch_size]
             fetch = min(k + int(n_seen[members[-1]]), len(allowed))
-            rows, found = search.search(self.user_vectors(X[members]), fetch)
+            asked = users[members]
+            rows, found = search.search(vectors_of(asked), keys[asked], fetch)
             if n_seen[members[-1]]:
                 rows, found = _without_seen(rows, found, seen[members], k)
             width = min(k, rows.shape[1])
@@ -281,7 +317,7 @@ class ItemIndex:
         if key not in self._searches:
             everything = len(allowed) == len(self)
             vectors = self.item_vectors if everything else self.item_vectors[allowed]
-            self._searches = {key: ExactSearch(vectors, gpu=self.gpu)}
+            self._searches = {key: ExactSearch(vectors, allowed, gpu=self.gpu)}
         return self._searches[key]
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.models.checks import require_fitted, training_matrix
-from beekit.models.history_keys import history_keys, scramble
 from beekit.models.saved import load_fields, save_fields
 from beekit.ranking import Recommendations
+from beekit.ranking.ties import history_keys, scramble
 from beekit.ranking.top_k import as_csr, candidate_indices, seen_mask, top_k
 
 # Scores drawn at once: 32 MB of keys.
@@ -21,7 +21,7 @@ _BLOCK_ELEMENTS = 2**22
 
 @dataclass(eq=False)
 class Popularity:
-    """Recommends what most training users have; cold items tie at zero.
+    """Recommends what most training users have; cold items tie at zero, so chance orders them.
 
     Attributes:
         support: (items,) float32 users of each item, after `fit`.
@@ -43,32 +43,31 @@ class Popularity:
         candidates: np.ndarray | None = None,
         exclude_seen: bool = True,
     ) -> Recommendations:
-        """The same order for everybody, less what each has seen."""
+        """The same order for everybody but for ties, less what each has seen."""
         support = self.support
         require_fitted(self, None if support is None else len(support), X)
         assert support is not None  # for the type checker
         X = as_csr(X)
         allowed = candidate_indices(candidates, X.shape[1])
-        order = np.argsort(-support[allowed], kind="stable")
-        by_rank = allowed[order]
         ranked = np.full((X.shape[0], k), -1, dtype=np.int64)
         best = np.full((X.shape[0], k), -np.inf, dtype=np.float32)
         if not len(allowed):
             return ranked, best
-        # One ranking for all: a user needs at most k items beyond those they have seen. Users who
-        # have seen alike many share a block.
+        by_support = allowed[np.argsort(-support[allowed], kind="stable")]
+        descending = support[by_support]
+        users = history_keys(X)
+        # A user needs at most k items beyond those they have seen, and all that tie with the last
+        # of these. Users who have seen alike many share a block.
         overlap = np.diff(X[:, allowed].indptr) if exclude_seen else np.zeros(X.shape[0], int)
         by_overlap = np.argsort(overlap, kind="stable")
         step = max(1, _BLOCK_ELEMENTS // len(allowed))
         for begin in range(0, len(by_overlap), step):
-            users = by_overlap[begin : begin + step]
-            row = by_rank[: k + int(overlap[users[-1]])]
-            scores = np.broadcast_to(-np.arange(len(row)), (len(users), len(row)))
-            seen = seen_mask(X[users], row) if exclude_seen else None
-            places, _ = top_k(scores, k, np.arange(len(row)), seen)
-            items = np.where(places >= 0, row[places], -1)
-            ranked[users] = items
-            best[users] = np.where(items >= 0, support[items], -np.inf)
+            members = by_overlap[begin : begin + step]
+            last = descending[: k + int(overlap[members[-1]])][-1]
+            row = by_support[: np.searchsorted(-descending, -last, side="right")]
+            scores = np.broadcast_to(support[row], (len(members), len(row)))
+            seen = seen_mask(X[members], row) if exclude_seen else None
+            ranked[members], best[members] = top_k(scores, k, row, users[members], seen)
         return ranked, best
 
     def save(self, folder: str | Path) -> None:
@@ -83,7 +82,11 @@ class Popularity:
 
 @dataclass(eq=False)
 class Random:
-    """Recommends candidates in an order drawn for each user; the same user, the same order."""
+    """Recommends candidates in an order drawn for each user; the same user, the same order.
+
+    Args:
+        seed: any integer; each draws other orders.
+    """
 
     scores_cold_items: ClassVar[bool] = True
 
@@ -103,7 +106,9 @@ class Random:
         """A draw that depends on seed, interactions and candidates, not on who is in the batch."""
         X = as_csr(X)
         allowed = candidate_indices(candidates, X.shape[1])
-        candidate_keys = scramble(allowed.astype(np.uint64) + np.uint64(self.seed + 1))
+        # Scrambled first: with a plain sum, one seed would draw what the next does one item on.
+        drawn = scramble(np.array([self.seed % 2**64], dtype=np.uint64))
+        candidate_keys = scramble(allowed.astype(np.uint64) ^ scramble(drawn))
         user_keys = history_keys(X)
         block = max(1, _BLOCK_ELEMENTS // max(1, len(allowed)))
         ranked, best = [np.empty((0, k), dtype=np.int64)], [np.empty((0, k), dtype=np.float32)]
@@ -112,7 +117,7 @@ class Random:
             keys = scramble(user_keys[part, None] ^ candidate_keys[None, :])
             unit = (keys >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
             seen = seen_mask(X[part], allowed) if exclude_seen else None
-            items, scores = top_k(unit, k, allowed, seen)
+            items, scores = top_k(unit, k, allowed, user_keys[part], seen)
             ranked.append(items)
             best.append(scores)
         return np.concatenate(ranked), np.concatenate(best)

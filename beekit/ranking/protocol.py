@@ -27,10 +27,15 @@ class Recommender(Protocol):
         candidates: np.ndarray | None = None,
         exclude_seen: bool = True,
     ) -> Recommendations:
-        """The k best items of each user, best first; ties rank the lower item index first.
+        """The k best items of each user, best first.
+
+        Items that score the same for a user come in an order that a hash of the user's history and
+        the item draws (`beekit.ranking.ties`): the order of rows in a file and the look of ids have
+        no say, and the same request gets the same answer.
 
         Args:
-            X: (users, items) what is known of the users.
+            X: (users, items) what is known of the users: which items each has. Only what is
+                nonzero counts, not how often or how strongly.
             k: length of the lists.
             candidates: item indices that may be recommended; all without it.
             exclude_seen: leave out what X holds.

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from beekit.errors import DataError
 from beekit.finite import finite_csr
 from beekit.ranking.protocol import Recommendations
+from beekit.ranking.ties import history_keys, tie_keys
 
 # Scores held at once: 32 MB in float32.
 BLOCK_ELEMENTS = 2**23
@@ -64,22 +65,27 @@ def seen_mask(X: sp.csr_array, candidates: np.ndarray) -> np.ndarray:
 
 
 def top_k(
-    scores: np.ndarray, k: int, candidates: np.ndarray, excluded: np.ndarray | None = None
+    scores: np.ndarray,
+    k: int,
+    candidates: np.ndarray,
+    users: np.ndarray,
+    excluded: np.ndarray | None = None,
 ) -> Recommendations:
-    """The k best candidates of each row; ties rank the lower item index first.
+    """The k best candidates of each row, ties by `tie_keys`.
 
     Args:
         scores: (users, candidates), finite.
         k: length of the lists.
-        candidates: (candidates,) item indices, ascending.
+        candidates: (candidates,) item indices.
+        users: (users,) keys of their histories.
         excluded: (users, candidates) bool, what must not be recommended.
     """
-    users, n_candidates = scores.shape
-    ranked = np.full((users, k), -1, dtype=np.int64)
-    best = np.full((users, k), -np.inf, dtype=np.float32)
+    n_users, n_candidates = scores.shape
+    ranked = np.full((n_users, k), -1, dtype=np.int64)
+    best = np.full((n_users, k), -np.inf, dtype=np.float32)
     width = min(k, n_candidates)
     allowed = scores if excluded is None else np.where(excluded, -np.inf, scores)
-    order = _best_columns(allowed, width)
+    order = _best_columns(allowed, width, candidates, users)
     values = np.take_along_axis(allowed, order, 1)
     found = np.isfinite(values)
     ranked[:, :width] = np.where(found, candidates[order], -1)
@@ -108,12 +114,13 @@ def recommend_by_scores(
     X = as_csr(X)
     allowed = candidate_indices(candidates, X.shape[1])
     score, histories = scorer(allowed), ones(X)
+    users = history_keys(histories)
     block = max(1, BLOCK_ELEMENTS // max(1, len(allowed)))
     ranked, best = [np.empty((0, k), dtype=np.int64)], [np.empty((0, k), dtype=np.float32)]
     for begin in range(0, X.shape[0], block):
         part = histories[begin : begin + block]
         seen = seen_mask(part, allowed) if exclude_seen else None
-        items, values = top_k(score(part), k, allowed, seen)
+        items, values = top_k(score(part), k, allowed, users[begin : begin + block], seen)
         ranked.append(items)
         best.append(values)
     return np.concatenate(ranked), np.concatenate(best)
@@ -123,57 +130,72 @@ def sparse_top_k(
     scores: sp.csr_array,
     k: int,
     candidates: np.ndarray,
+    users: np.ndarray,
     seen: sp.csr_array | None = None,
 ) -> Recommendations:
-    """The k best candidates of each row of sparse scores; what is not stored scores zero.
+    """`top_k` of sparse scores; what is not stored scores zero.
 
-    Work grows with what is stored, not with users times items: only rows with fewer than k
+    Work grows with what is stored, not with users times candidates: only rows with fewer than k
     positive scores, whose lists go on with items at zero or below, are looked at whole.
 
     Args:
-        scores: (users, items) CSR, finite.
+        scores: (users, candidates) CSR, finite.
         k: length of the lists.
-        candidates: item indices, ascending.
-        seen: (users, items) CSR, what must not be recommended; None to exclude nothing.
+        candidates: (candidates,) item indices.
+        users: (users,) keys of their histories.
+        seen: (users, candidates) CSR, what must not be recommended; None to exclude nothing.
     """
-    users, n_items = scores.shape
-    is_candidate = np.zeros(n_items, dtype=bool)
-    is_candidate[candidates] = True
-    rows = np.repeat(np.arange(users, dtype=np.int64), np.diff(scores.indptr))
-    pairs = rows * n_items + scores.indices
-    keep = is_candidate[scores.indices] & (scores.data > 0)
+    n_users, n_candidates = scores.shape
+    rows = np.repeat(np.arange(n_users, dtype=np.int64), np.diff(scores.indptr))
+    keep = scores.data > 0
     if seen is not None and seen.nnz:
-        owners = np.repeat(np.arange(users, dtype=np.int64), np.diff(seen.indptr))
-        keep &= ~np.isin(pairs, owners * n_items + seen.indices)
-    rows, columns, values = rows[keep], scores.indices[keep], scores.data[keep]
-    order = np.lexsort((columns, -values, rows))
-    rows, columns, values = rows[order], columns[order], values[order]
-    counts = np.bincount(rows, minlength=users)
+        owners = np.repeat(np.arange(n_users, dtype=np.int64), np.diff(seen.indptr))
+        keep &= ~np.isin(rows * n_candidates + scores.indices, owners * n_candidates + seen.indices)
+    rows, items, values = rows[keep], candidates[scores.indices[keep]], scores.data[keep]
+    order = np.lexsort((tie_keys(users[rows], items), -values, rows))
+    rows, items, values = rows[order], items[order], values[order]
+    counts = np.bincount(rows, minlength=n_users)
     place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    ranked = np.full((users, k), -1, dtype=np.int64)
-    best = np.full((users, k), -np.inf, dtype=np.float32)
+    ranked = np.full((n_users, k), -1, dtype=np.int64)
+    best = np.full((n_users, k), -np.inf, dtype=np.float32)
     listed = place < k
-    ranked[rows[listed], place[listed]] = columns[listed]
+    ranked[rows[listed], place[listed]] = items[listed]
     best[rows[listed], place[listed]] = values[listed]
     short = np.flatnonzero(counts < k)
-    block = max(1, BLOCK_ELEMENTS // max(1, len(candidates)))
+    block = max(1, BLOCK_ELEMENTS // max(1, n_candidates))
     for begin in range(0, len(short), block):
         members = short[begin : begin + block]
-        excluded = None if seen is None else seen_mask(seen[members], candidates)
-        dense = scores[members][:, candidates].toarray()
-        ranked[members], best[members] = top_k(dense, k, candidates, excluded)
+        excluded = None if seen is None else seen[members].toarray() != 0
+        dense = scores[members].toarray()
+        ranked[members], best[members] = top_k(dense, k, candidates, users[members], excluded)
     return ranked, best
 
 
-def _best_columns(scores: np.ndarray, width: int) -> np.ndarray:
-    """The `width` best columns of each row, best first; ties take the lower column first."""
+def _best_columns(
+    scores: np.ndarray, width: int, items: np.ndarray, users: np.ndarray
+) -> np.ndarray:
+    """(users, width) the best columns of each row, best first, ties by `tie_keys`."""
     if width == scores.shape[1]:
-        return np.argsort(-scores, axis=1, kind="stable")
-    parted = np.argpartition(-scores, width - 1, axis=1)
-    chosen, rest = parted[:, :width], parted[:, width:]
+        chosen = np.broadcast_to(np.arange(width), scores.shape)
+    else:
+        parted = np.argpartition(-scores, width - 1, axis=1)
+        chosen, rest = parted[:, :width].copy(), parted[:, width:]
+        last = np.take_along_axis(scores, chosen, 1).min(axis=1, initial=np.inf)
+        # Where the last one chosen ties with one left out, it is a choice among all that do.
+        tied = np.take_along_axis(scores, rest, 1).max(axis=1) >= last
+        tied &= last > -np.inf
+        if tied.any():
+            chosen[tied] = _chosen_among_ties(scores[tied], last[tied], width, items, users[tied])
     values = np.take_along_axis(scores, chosen, 1)
-    order = np.take_along_axis(chosen, np.lexsort((chosen, -values), axis=1), 1)
-    # Where the last one in ties with one left out, only a full sort knows which column is lower.
-    tied = np.take_along_axis(scores, rest, 1).max(axis=1) >= values.min(axis=1)
-    order[tied] = np.argsort(-scores[tied], axis=1, kind="stable")[:, :width]
-    return order
+    keys = tie_keys(users[:, None], items[chosen])
+    return np.take_along_axis(chosen, np.lexsort((keys, -values), axis=1), 1)
+
+
+def _chosen_among_ties(
+    scores: np.ndarray, last: np.ndarray, width: int, items: np.ndarray, users: np.ndarray
+) -> np.ndarray:
+    """(users, width) columns above the score `last` of each row, and the first of those at it."""
+    places = tie_keys(users[:, None], items[None, :]) >> np.uint64(1)
+    places[scores > last[:, None]] = 0
+    places[scores < last[:, None]] = np.iinfo(np.uint64).max
+    return np.asarray(np.argpartition(places, width - 1, axis=1)[:, :width])

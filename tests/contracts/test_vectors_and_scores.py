@@ -194,8 +194,10 @@ def recipes(encoder: Any = None) -> dict[str, Recipe]:
         ),
         "ItemIndex.user_side": Recipe(vectors, lambda v: ItemIndex(vectors, user_side=v)),
         "ItemIndex.user_vectors.X": Recipe(X, index.user_vectors, histories),
-        "ItemIndex.recommend.X": Recipe(
-            X, lambda x: index.recommend(x, 3), (*NOT_FINITE, "one dimension", "of type object")
+        "ItemIndex.recommend.X": Recipe(X, lambda x: index.recommend(x, 3), histories),
+        "ItemIndex.recommend.user_vectors": Recipe(
+            np.ones((USERS, DIMS), dtype=np.float32),
+            lambda v: index.recommend(X, 3, user_vectors=v),
         ),
         "measure_index.X": Recipe(X, lambda x: measure_index(index, x, 3)),
         "measure_index.exact": Recipe(
@@ -223,11 +225,11 @@ def recipes(encoder: Any = None) -> dict[str, Recipe]:
             ranked, lambda lists: metrics.coverage(lists, ITEMS), tuple(set(lists) - {"no rows"})
         ),
     }
+    # Lists that name items beyond a narrower target are seen by their last item.
+    last = np.full((USERS, 1), ITEMS - 1)
     for name in ("hits", "recall", "calibrated_recall", "precision", "ndcg", "mrr", "hit_rate"):
         metric = getattr(metrics, name)
         found[f"{name}.ranked"] = Recipe(ranked, lambda r, m=metric: m(r, target), lists)
-        # Lists that name items beyond a narrower target are seen by their last item.
-        last = np.full((USERS, 1), ITEMS - 1)
         found[f"{name}.target"] = Recipe(target, lambda t, m=metric: m(last, t))
     return {**found, **_of_models(X, vectors, histories)}
 
@@ -277,9 +279,8 @@ def _of_models(
 def exported() -> Iterator[tuple[str, Any]]:
     """Names and classes or functions of beekit and its packages."""
     seen = set()
-    modules = [beekit]
-    for info in pkgutil.iter_modules(beekit.__path__):
-        modules.append(importlib.import_module(f"beekit.{info.name}"))
+    packages = [info.name for info in pkgutil.iter_modules(beekit.__path__)]
+    modules = [beekit, *(importlib.import_module(f"beekit.{name}") for name in packages)]
     for module in modules:
         for name in getattr(module, "__all__", ()):
             one = getattr(module, name)

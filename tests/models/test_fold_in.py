@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beekit.models.factors.fold_in import fold_in, recall_users, remember
-from beekit.models.history_keys import history_keys
+from beekit.ranking.ties import history_keys
 
 
 @pytest.fixture

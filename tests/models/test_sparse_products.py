@@ -59,12 +59,12 @@ def test_negative_scores_come_after_items_without_any():
     assert scores.tolist() == [[2, 0, -1, -np.inf]]
 
 
-def strongest_by_loops(dense, n):
-    kept = np.zeros_like(dense)
-    for row, values in enumerate(dense):
-        order = sorted(np.flatnonzero(values > 0), key=lambda c: (-values[c], c))[:n]
-        kept[row, order] = values[order]
-    return kept
+def require_strongest(kept, values, n):
+    """A row keeps its n largest positive values; of those at the cut any will do."""
+    positive = np.sort(values[values > 0])[::-1]
+    chosen = np.flatnonzero(kept)
+    np.testing.assert_array_equal(kept[chosen], values[chosen])
+    np.testing.assert_array_equal(np.sort(kept[chosen])[::-1], positive[:n])
 
 
 @settings(deadline=None, max_examples=60)
@@ -74,9 +74,32 @@ def test_the_strongest_are_those_of_a_loop(seed, rows, columns, n):
     levels = np.array([0, 0, -1, 1, 1.5, 1e-30, 3e30], dtype=np.float32)
     dense = generator.choice(levels, (rows, columns))
     found = strongest(sp.csr_array(dense), n)
-    np.testing.assert_array_equal(found.toarray(), strongest_by_loops(dense, n))
+    for kept, values in zip(found.toarray(), dense, strict=True):
+        require_strongest(kept, values, n)
     assert found.dtype == np.float32
     assert found.has_sorted_indices
+
+
+def test_of_ties_at_the_cut_every_column_is_kept_as_often():
+    rows, columns, n = 6000, 12, 3
+    found = strongest(sp.csr_array(np.ones((rows, columns))), n).toarray()
+    assert (found.sum(axis=1) == n).all()
+    # Binomial counts: five standard deviations around rows · n / columns.
+    share = n / columns
+    spread = 5 * np.sqrt(rows * share * (1 - share))
+    np.testing.assert_allclose(found.sum(axis=0), rows * share, atol=spread)
+    # So are pairs.
+    together = (found.T @ found)[np.triu_indices(columns, 1)]
+    expected = rows * n * (n - 1) / (columns * (columns - 1))
+    np.testing.assert_allclose(together, expected, atol=6 * np.sqrt(expected))
+
+
+@pytest.mark.parametrize("first_row", [0, 7])
+def test_blocks_of_rows_draw_as_the_whole_does(first_row):
+    dense = np.ones((20, 9))
+    whole = strongest(sp.csr_array(dense), 4).toarray()
+    part = strongest(sp.csr_array(dense[first_row:]), 4, first_row).toarray()
+    np.testing.assert_array_equal(part, whole[first_row:])
 
 
 def test_rows_beyond_the_key_are_sorted_apart(monkeypatch):
@@ -86,9 +109,9 @@ def test_rows_beyond_the_key_are_sorted_apart(monkeypatch):
     sizes = []
     one = strongest_module._strongest
 
-    def counted(scores, n, column_bits):
+    def counted(scores, *more):
         sizes.append(scores.shape[0])
-        return one(scores, n, column_bits)
+        return one(scores, *more)
 
     monkeypatch.setattr(strongest_module, "_strongest", counted)
     monkeypatch.setattr(strongest_module, "_KEY_BITS", 31 + 3 + 1)

@@ -10,16 +10,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from beekit.ranking import top_k as module
+from beekit.ranking.ties import history_keys, tie_keys
 from beekit.ranking.top_k import recommend_by_scores, sparse_top_k, top_k
 
+# Of some users' histories.
+KEYS = np.random.default_rng(0).integers(0, 2**63, 6).astype(np.uint64)
 
-def by_loops(scores, k, candidates, excluded):
-    """Lists of each user; scores (users, items) and excluded over all items."""
+
+def by_loops(scores, k, candidates, excluded, users):
+    """Lists of each user; scores (users, items) and excluded over all items, keys of users."""
     items = np.full((len(scores), k), -1)
     values = np.full((len(scores), k), -np.inf, dtype=np.float32)
     for user, row in enumerate(scores):
         allowed = [c for c in sorted(set(candidates)) if not excluded[user, c]]
-        best = sorted(allowed, key=lambda c: (-row[c], c))[:k]
+        ties = {c: int(tie_keys(users[[user]], np.array([c]))[0]) for c in allowed}
+        best = sorted(allowed, key=lambda c: (-row[c], ties[c]))[:k]
         items[user, : len(best)] = best
         values[user, : len(best)] = row[best]
     return items, values
@@ -52,9 +57,13 @@ def test_sparse_selection_is_the_loops(problem, exclude, with_zeros):
     scores, seen, candidates, k = problem
     excluded = seen if exclude else np.zeros_like(seen)
     items, values = sparse_top_k(
-        as_sparse(scores, with_zeros), k, candidates, sp.csr_array(seen) if exclude else None
+        as_sparse(scores[:, candidates], with_zeros),
+        k,
+        candidates,
+        KEYS[: len(scores)],
+        sp.csr_array(seen[:, candidates]) if exclude else None,
     )
-    expected, best = by_loops(scores, k, candidates, excluded)
+    expected, best = by_loops(scores, k, candidates, excluded, KEYS)
     np.testing.assert_array_equal(items, expected)
     np.testing.assert_array_equal(values, best)
     assert items.dtype == np.int64
@@ -65,8 +74,10 @@ def test_sparse_selection_is_the_loops(problem, exclude, with_zeros):
 @given(problems())
 def test_dense_selection_is_the_loops(problem):
     scores, seen, candidates, k = problem
-    items, values = top_k(scores[:, candidates], k, candidates, seen[:, candidates])
-    expected, best = by_loops(scores, k, candidates, seen)
+    items, values = top_k(
+        scores[:, candidates], k, candidates, KEYS[: len(scores)], seen[:, candidates]
+    )
+    expected, best = by_loops(scores, k, candidates, seen, KEYS)
     np.testing.assert_array_equal(items, expected)
     np.testing.assert_array_equal(values, best)
 
@@ -95,27 +106,32 @@ def test_recommending_by_scores_is_the_loops(problem, exclude_seen):
     X = sp.csr_array(known.astype(np.int8) * 3)
     ranked, best = recommend_by_scores(scorer, X, k, candidates[::-1], exclude_seen)
     excluded = known if exclude_seen else np.zeros_like(known)
-    expected, values = by_loops(wide, k, candidates, excluded)
+    expected, values = by_loops(wide, k, candidates, excluded, history_keys(module.ones(X)))
     np.testing.assert_array_equal(ranked, expected)
     np.testing.assert_array_equal(best, values)
 
 
 def test_candidates_without_a_score_follow_the_positive_ones():
     scores = sp.csr_array(np.array([[0, 3, -1, 0, 3, 0.5]], dtype=np.float32))
-    items, values = sparse_top_k(scores, 6, np.arange(6))
-    assert items.tolist() == [[1, 4, 5, 0, 3, 2]]
+    items, values = sparse_top_k(scores, 6, np.arange(6), KEYS[:1])
+    assert [set(items[0][part]) for part in (slice(0, 2), slice(3, 5))] == [{1, 4}, {0, 3}]
+    assert items[0, [2, 5]].tolist() == [5, 2]
     assert values.tolist() == [[3, 3, 0.5, 0, 0, -1]]
 
 
 def test_a_stored_zero_is_no_better_than_one_not_stored():
     stored = as_sparse(np.array([[0, 0, 1, 0]], dtype=np.float32), with_zeros=True)
     assert stored.nnz == 4
-    assert sparse_top_k(stored, 3, np.arange(4))[0].tolist() == [[2, 0, 1]]
+    absent = sp.csr_array(stored.toarray())
+    for k in range(1, 5):
+        lists = [sparse_top_k(s, k, np.arange(4), KEYS[:1])[0].tolist() for s in (stored, absent)]
+        assert lists[0] == lists[1]
+        assert lists[0][0][0] == 2
 
 
 def test_without_candidates_lists_are_padding():
-    scores = sp.csr_array(np.ones((2, 3), dtype=np.float32))
-    items, values = sparse_top_k(scores, 2, np.empty(0, dtype=np.int64))
+    scores = sp.csr_array(np.ones((2, 0), dtype=np.float32))
+    items, values = sparse_top_k(scores, 2, np.empty(0, dtype=np.int64), KEYS[:2])
     assert (items == -1).all()
     assert np.isneginf(values).all()
 
@@ -128,9 +144,10 @@ def test_blocks_change_nothing(monkeypatch, random_matrix, elements):
     side[generator.random(side.shape) < 0.7] = 0
     scores = X.toarray() @ side
     allowed = np.array([3, 4, 9, 20, 21, 24])
-    expected, values = by_loops(scores, 5, allowed, X.toarray() != 0)
+    keys = history_keys(X)
+    expected, values = by_loops(scores, 5, allowed, X.toarray() != 0, keys)
     monkeypatch.setattr(module, "BLOCK_ELEMENTS", elements)
-    found = sparse_top_k(X @ sp.csr_array(side), 5, allowed, X)
+    found = sparse_top_k(X @ sp.csr_array(side[:, allowed]), 5, allowed, keys, X[:, allowed])
     np.testing.assert_array_equal(found[0], expected)
     found = recommend_by_scores(lambda a: lambda h: h @ side[:, a], X, 5, allowed)
     np.testing.assert_array_equal(found[0], expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.models.history_keys import history_keys
+from beekit.ranking.ties import history_keys
 
 # Numbers held at once while solving: 32 MB in float64.
 _BLOCK_ELEMENTS = 2**22

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.finite import require_finite
 from beekit.index import ItemIndex
 from beekit.models.checks import require_fitted
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import ones
 
 
 def recommend_by_vectors(
@@ -29,15 +27,8 @@ def recommend_by_vectors(
         user_vectors: (users, dims) float32.
         X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
     """
-    # The index makes user vectors of histories. So each user gets a column of their own behind the
-    # items; its row of the user side is their vector, and the items' rows are zero.
-    own = sp.eye_array(X.shape[0], dtype=np.float32, format="csr")
-    histories = sp.csr_array(sp.hstack([ones(X), own], format="csr"))
-    require_finite(user_vectors, "user vectors", row="user", remedy="Fit the model again.")
     index = ItemIndex(item_vectors)
-    # Not by the constructor, which takes a user side of the items alone.
-    index.user_side = np.concatenate([np.zeros_like(item_vectors), user_vectors])
-    return index.recommend(histories, k, candidates, exclude_seen)
+    return index.recommend(X, k, candidates, exclude_seen, user_vectors=user_vectors)
 
 
 def fitted(

@@ -7,7 +7,8 @@ import scipy.sparse as sp
 
 from beekit.models.linear.blocks import row_blocks
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import as_csr, candidate_indices, ones, seen_mask, sparse_top_k, top_k
+from beekit.ranking.ties import history_keys
+from beekit.ranking.top_k import as_csr, candidate_indices, ones, sparse_top_k, top_k
 
 # Past this share of nonzeros, a dense product takes less time than a sparse one.
 _DENSE_SHARE = 1 / 32
@@ -47,7 +48,7 @@ def recommend_by_factors(
     side = decoder if everything else as_csr(decoder[:, allowed])
     known = histories if everything else as_csr(histories[:, allowed])
     by_candidate = sp.csr_array(side.T)
-    columns = np.arange(len(allowed))
+    keys = history_keys(histories)
     for begin, end in row_blocks(histories, encoder, _BLOCK_STORED):
         codes = (histories[begin:end] @ encoder).sorted_indices()
         is_wide = np.diff(codes.indptr) > _DENSE_SHARE * codes.shape[1]
@@ -56,11 +57,10 @@ def recommend_by_factors(
                 continue
             rank = _rank_dense if wide else _rank_sparse
             factor = by_candidate if wide else side
-            rows, values = rank(
-                codes[members], factor, known[begin + members], k, columns, exclude_seen
+            users = begin + members
+            ranked[users], best[users] = rank(
+                codes[members], factor, known[users], k, allowed, keys[users], exclude_seen
             )
-            ranked[begin + members] = np.where(rows >= 0, allowed[rows], -1)
-            best[begin + members] = values
     return ranked, best
 
 
@@ -69,7 +69,8 @@ def _rank_dense(
     by_candidate: sp.csr_array,
     known: sp.csr_array,
     k: int,
-    columns: np.ndarray,
+    allowed: np.ndarray,
+    keys: np.ndarray,
     exclude_seen: bool,
 ) -> Recommendations:
     """The k best by dense scores, blocks of users; `by_candidate` is Zᵀ."""
@@ -80,8 +81,8 @@ def _rank_dense(
         scores = np.ascontiguousarray((by_candidate @ part.T.toarray(order="C")).T)
         if not exclude_seen:
             scores += held
-        seen = seen_mask(held, columns) if exclude_seen else None
-        rows, values = top_k(scores, k, columns, seen)
+        seen = held.toarray() != 0 if exclude_seen else None
+        rows, values = top_k(scores, k, allowed, keys[begin : begin + step], seen)
         ranked.append(rows)
         best.append(values)
     return np.concatenate(ranked), np.concatenate(best)
@@ -92,7 +93,8 @@ def _rank_sparse(
     side: sp.csr_array,
     known: sp.csr_array,
     k: int,
-    columns: np.ndarray,
+    allowed: np.ndarray,
+    keys: np.ndarray,
     exclude_seen: bool,
 ) -> Recommendations:
     """The k best by sparse scores, blocks of users; `side` is Z."""
@@ -101,7 +103,8 @@ def _rank_sparse(
         scores, held = codes[begin:end] @ side, known[begin:end]
         if not exclude_seen:
             scores = scores + held
-        rows, values = sparse_top_k(scores, k, columns, held if exclude_seen else None)
+        seen = held if exclude_seen else None
+        rows, values = sparse_top_k(scores, k, allowed, keys[begin:end], seen)
         ranked.append(rows)
         best.append(values)
     return np.concatenate(ranked), np.concatenate(best)

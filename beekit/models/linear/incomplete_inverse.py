@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from beekit.models.linear.strips import times
 from beekit.models.linear.user_blocks import first_items, product_gram, user_blocks
+from beekit.ranking.ties import scramble
 
 # Narrower panels cost more in Python than they save in arithmetic.
 _PANEL_ITEMS = 128
@@ -92,13 +93,14 @@ def incomplete_inverse(
 
 
 def largest(strength: np.ndarray, count: int) -> np.ndarray:
-    """(n,) bool: the `count` largest positive values; ties take the earlier."""
+    """(n,) bool: the `count` largest positive values; of ties at the cut, some drawn by a hash."""
     count = min(count, int(np.count_nonzero(strength)))
     if count == 0:
         return np.zeros(len(strength), dtype=bool)
     least = np.partition(strength, len(strength) - count)[len(strength) - count]
     kept: np.ndarray = strength > least
-    kept[np.flatnonzero(strength == least)[: count - int(kept.sum())]] = True
+    tied = np.flatnonzero(strength == least)
+    kept[tied[np.argsort(scramble(tied.astype(np.uint64)))[: count - int(kept.sum())]]] = True
     return kept
 
 

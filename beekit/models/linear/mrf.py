@@ -17,6 +17,7 @@ from beekit.models.linear.sparse_scores import recommend_sparse
 from beekit.models.linear.strongest import strongest
 from beekit.models.saved import load_fields, save_fields
 from beekit.ranking import Recommendations
+from beekit.ranking.ties import scramble
 
 # Covariances made dense at once: 32 MB in float64.
 _BLOCK_ELEMENTS = 2**22
@@ -151,7 +152,7 @@ def _pattern(
         # At a threshold of zero all pairs count, those with no covariance too.
         kept = np.where(strength >= threshold, np.maximum(strength, np.finfo(np.float32).tiny), 0)
         kept[np.arange(len(own)), own] = 0
-        parts.append(strongest(sp.csr_array(kept), neighbours))
+        parts.append(strongest(sp.csr_array(kept), neighbours, begin))
     return sp.csr_array(sp.vstack(parts, format="csr"))
 
 
@@ -169,16 +170,20 @@ class _Blocks:
 
 
 def _blocks(pattern: sp.csr_array, support: np.ndarray, overlap: float) -> _Blocks:
-    """Items by number of neighbours, popular ones first among equals, until all are solved."""
+    """Items by number of neighbours, popular ones first among equals, until all are solved.
+
+    What ties still comes in an order that the items' places have no say in.
+    """
     items = pattern.shape[0]
     sizes = np.diff(pattern.indptr)
     open_ = np.ones(items, dtype=bool)
     members, solved = [], []
-    for item in np.lexsort((-support, -sizes)):
+    keys = scramble(np.arange(items, dtype=np.uint64))
+    for item in np.lexsort((keys, -support, -sizes)):
         if not open_[item]:
             continue
         row = slice(pattern.indptr[item], pattern.indptr[item + 1])
-        order = np.argsort(-pattern.data[row], kind="stable")
+        order = np.lexsort((keys[pattern.indices[row]], -pattern.data[row]))
         members.append(np.concatenate([[item], pattern.indices[row][order]]))
         solved.append(1 + int(np.ceil(overlap * sizes[item])))
         open_[members[-1][: solved[-1]]] = False

@@ -19,7 +19,7 @@ def nearest(X: sp.csr_array, n: int, similarity: Similarity) -> sp.csr_array:
 
     Args:
         X: (users, items) CSR of nonnegative weights.
-        n: how many an item has at most; ties take the lower item first.
+        n: how many an item has at most; of ties at the cut some are drawn.
         similarity: of pairs; gets n_i of the neighbour before n_j of the item itself.
 
     Returns:
@@ -34,7 +34,7 @@ def nearest(X: sp.csr_array, n: int, similarity: Similarity) -> sp.csr_array:
         owners = np.repeat(np.arange(begin, end), np.diff(pairs.indptr))
         pairs.data = similarity(pairs.data, sizes[pairs.indices], sizes[owners])
         pairs.data[owners == pairs.indices] = 0
-        blocks.append(strongest(pairs, n))
+        blocks.append(strongest(pairs, n, begin))
     return sp.csr_array(sp.vstack(blocks, format="csr"))
 
 

@@ -16,6 +16,7 @@ from beekit.models.linear.incomplete_inverse import incomplete_inverse
 from beekit.models.linear.minimal_residual import minimal_residual
 from beekit.models.saved import load_fields, save_fields
 from beekit.ranking import Recommendations
+from beekit.ranking.ties import scramble
 
 _FACTORISATIONS = ("incomplete", "exact")
 
@@ -94,7 +95,8 @@ class SANSA:
         """
         X = training_matrix(X)
         items = X.shape[1]
-        order = np.argsort(np.bincount(X.indices, minlength=items), kind="stable")
+        keys = scramble(np.arange(items, dtype=np.uint64))  # equals in no order of the catalog's
+        order = np.lexsort((keys, np.bincount(X.indices, minlength=items)))
         ordered = X[:, order].sorted_indices()
         entries = max(0, int(self.density * items**2) - items)
         invert = exact_inverse if self.factorisation == "exact" else incomplete_inverse

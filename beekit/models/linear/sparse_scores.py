@@ -8,7 +8,8 @@ import scipy.sparse as sp
 from beekit.models.linear.blocks import row_blocks
 from beekit.models.linear.strongest import strongest
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import as_csr, candidate_indices, ones, seen_mask, sparse_top_k, top_k
+from beekit.ranking.ties import history_keys, tie_keys
+from beekit.ranking.top_k import as_csr, candidate_indices, ones, sparse_top_k, top_k
 
 # Scores stored at once; where they are dense, ranking them takes ten times their 16 MB.
 _BLOCK_STORED = 2**21
@@ -39,7 +40,7 @@ def recommend_sparse(
     everything = len(allowed) == n_items
     side = as_csr(item_item if everything else item_item[:, allowed])
     known = histories if everything else sp.csr_array(histories[:, allowed])
-    columns = np.arange(len(allowed))
+    keys = history_keys(histories)
     ranked = np.full((users, k), -1, dtype=np.int64)
     best = np.full((users, k), -np.inf, dtype=np.float32)
     if not len(allowed):
@@ -48,29 +49,31 @@ def recommend_sparse(
         scores = histories[begin:end] @ side
         seen = known[begin:end] if exclude_seen else None
         if scores.nnz > _DENSE_SHARE * scores.shape[0] * scores.shape[1]:
-            excluded = None if seen is None else seen_mask(seen, columns)
-            rows, values = top_k(scores.toarray(), k, columns, excluded)
+            excluded = None if seen is None else seen.toarray() != 0
+            found = top_k(scores.toarray(), k, allowed, keys[begin:end], excluded)
         else:
-            rows, values = _best_stored(scores, k, columns, seen)
-        ranked[begin:end] = np.where(rows >= 0, allowed[rows], -1)
-        best[begin:end] = values
+            found = _best_stored(scores, k, allowed, keys[begin:end], seen)
+        ranked[begin:end], best[begin:end] = found
     return ranked, best
 
 
 def _best_stored(
-    scores: sp.csr_array, k: int, columns: np.ndarray, seen: sp.csr_array | None
+    scores: sp.csr_array, k: int, allowed: np.ndarray, keys: np.ndarray, seen: sp.csr_array | None
 ) -> Recommendations:
-    """`sparse_top_k`, which it leaves only users with fewer than k positive scores."""
+    """`sparse_top_k`, which it leaves only users whose lists run into ties or out of scores."""
     unseen = scores if seen is None else scores - seen * np.finfo(np.float32).max
-    positive = strongest(unseen, k)
-    full = np.diff(positive.indptr) == k
-    short = np.flatnonzero(~full)
-    rows = np.empty((scores.shape[0], k), dtype=np.int64)
-    values = np.empty((scores.shape[0], k), dtype=np.float32)
-    rest = None if seen is None else seen[short]
-    rows[short], values[short] = sparse_top_k(scores[short], k, columns, rest)
-    stored = positive[np.flatnonzero(full)]
-    order = np.argsort(-stored.data.reshape(-1, k), axis=1, kind="stable")
-    rows[full] = np.take_along_axis(stored.indices.reshape(-1, k), order, 1)
-    values[full] = np.take_along_axis(stored.data.reshape(-1, k), order, 1)
+    positive = strongest(unseen, k + 1)
+    rows = np.full((scores.shape[0], k), -1, dtype=np.int64)
+    values = np.full((scores.shape[0], k), -np.inf, dtype=np.float32)
+    full = np.flatnonzero(np.diff(positive.indptr) == k + 1)
+    stored = positive[full]
+    items, found = (a.reshape(-1, k + 1) for a in (allowed[stored.indices], stored.data))
+    order = np.lexsort((tie_keys(keys[full, None], items), -found), axis=1)
+    items, found = (np.take_along_axis(a, order, 1) for a in (items, found))
+    rows[full], values[full] = items[:, :k], found[:, :k]
+    open_ = np.ones(scores.shape[0], dtype=bool)
+    open_[full] = found[:, k - 1] == found[:, k]  # others may tie with the last one too
+    if open_.any():
+        rest = None if seen is None else seen[open_]
+        rows[open_], values[open_] = sparse_top_k(scores[open_], k, allowed, keys[open_], rest)
     return rows, values

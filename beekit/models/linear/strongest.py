@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.ranking.ties import scramble, tie_keys
+
 # A float32 above zero has 31 bits, which order as it does.
 _VALUE_BITS = 31
 _KEY_BITS = 64
 
 
-def strongest(scores: sp.csr_array, n: int) -> sp.csr_array:
-    """The n largest positive entries of each row; ties take the lower column first.
+def strongest(scores: sp.csr_array, n: int, first_row: int = 0) -> sp.csr_array:
+    """The n largest positive entries of each row; of ties at the cut, some drawn for each row.
 
     Row, value and column make one 64-bit key, so a single sort without indices settles all three:
     several times faster than `lexsort`.
@@ -19,6 +21,7 @@ def strongest(scores: sp.csr_array, n: int) -> sp.csr_array:
     Args:
         scores: (rows, columns) CSR, finite; rounded to float32.
         n: how many a row keeps at most.
+        first_row: number of the first row, where these are a block of more.
 
     Returns:
         CSR float32 (rows, columns), column indices sorted.
@@ -26,11 +29,14 @@ def strongest(scores: sp.csr_array, n: int) -> sp.csr_array:
     rows, columns = scores.shape
     column_bits = max(1, int(columns - 1).bit_length())
     at_once = max(1, 2 ** (_KEY_BITS - _VALUE_BITS - column_bits))
-    parts = [_strongest(scores[b : b + at_once], n, column_bits) for b in range(0, rows, at_once)]
+    parts = [
+        _strongest(scores[begin : begin + at_once], n, column_bits, first_row + begin)
+        for begin in range(0, rows, at_once)
+    ]
     return sp.csr_array(sp.vstack(parts, format="csr")) if len(parts) > 1 else parts[0]
 
 
-def _strongest(scores: sp.csr_array, n: int, column_bits: int) -> sp.csr_array:
+def _strongest(scores: sp.csr_array, n: int, column_bits: int, first_row: int) -> sp.csr_array:
     values = scores.data.astype(np.float32)
     positive = values > 0
     owners = np.repeat(np.arange(scores.shape[0], dtype=np.uint64), np.diff(scores.indptr))
@@ -42,9 +48,44 @@ def _strongest(scores: sp.csr_array, n: int, column_bits: int) -> sp.csr_array:
     keys.sort()
     rows = (keys >> np.uint64(_VALUE_BITS + column_bits)).astype(np.int64)
     counts = np.bincount(rows, minlength=scores.shape[0])
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    keys, rows = keys[place < n], rows[place < n]
-    columns = (keys & np.uint64(2**column_bits - 1)).astype(np.int64)
+    starts = np.cumsum(counts) - counts
+    kept = np.arange(len(rows)) - np.repeat(starts, counts) < n
+    _draw_among_ties(kept, keys, rows, starts[counts > n] + n, column_bits, first_row)
+    keys, rows = keys[kept], rows[kept]
     strength = (keys >> np.uint64(column_bits)) & np.uint64(2**_VALUE_BITS - 1)
     bits = (np.uint64(2**_VALUE_BITS - 1) - strength).astype(np.uint32)
+    columns = _columns(keys, column_bits)
     return sp.csr_array((bits.view(np.float32), (rows, columns)), shape=scores.shape)
+
+
+def _draw_among_ties(
+    kept: np.ndarray,
+    keys: np.ndarray,
+    rows: np.ndarray,
+    cuts: np.ndarray,
+    column_bits: int,
+    first_row: int,
+) -> None:
+    """Where a cut goes through equal values, keep as many of them, but drawn by a hash.
+
+    Args:
+        kept: (entries,) bool, changed in place.
+        keys, rows: (entries,) of the entries, sorted.
+        cuts: places of the first entry left out, of rows that leave any out.
+    """
+    # What is alike in row and value.
+    group = keys >> np.uint64(column_bits)
+    cuts = cuts[group[cuts] == group[cuts - 1]]
+    begins = np.searchsorted(group, group[cuts], side="left")
+    ends = np.searchsorted(group, group[cuts], side="right")
+    sizes = ends - begins
+    owner = np.repeat(np.arange(len(cuts)), sizes)
+    tied = np.arange(len(owner)) + np.repeat(begins - (np.cumsum(sizes) - sizes), sizes)
+    row_keys = scramble(rows[tied].astype(np.uint64) + np.uint64(first_row))
+    order = np.lexsort((tie_keys(row_keys, _columns(keys[tied], column_bits)), owner))
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    kept[tied[order]] = place < np.repeat(cuts - begins, sizes)
+
+
+def _columns(keys: np.ndarray, column_bits: int) -> np.ndarray:
+    return (keys & np.uint64(2**column_bits - 1)).astype(np.int64)

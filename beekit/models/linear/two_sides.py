@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from beekit.index import ItemIndex
 from beekit.ranking import Recommendations
+from beekit.ranking.ties import history_keys, tie_keys
 from beekit.ranking.top_k import candidate_indices, ones
 
 # Elements of (pairs, dims) multiplied at once: 32 MB in float64.
@@ -64,6 +65,7 @@ def _with_seen(
         known, decoded = vectors[user[part]].astype(np.float64), index.item_vectors[item[part]]
         known -= np.where(place[part] >= k, 1, 0)[:, None] * encoder[item[part]]
         scores[user[part], place[part]] = (known * decoded).sum(axis=1)
-    order = np.lexsort((items, -scores), axis=1)[:, :k]
+    keys = tie_keys(history_keys(histories)[:, None], items)
+    order = np.lexsort((keys, -scores), axis=1)[:, :k]
     best = np.take_along_axis(scores, order, 1).astype(np.float32)
     return np.where(np.isneginf(best), -1, np.take_along_axis(items, order, 1)), best
