@@ -261,11 +261,10 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
                 continue
             target = matrices[f"{part}/target"]
             allowed = ids.as_ids(candidates["item_id"].filter(pc.equal(candidates["part"], part)))
-            parts[part] = HeldOut(
-                matrices.get(f"{part}/source", known),
-                target,
-                np.sort(ids.positions(allowed, interactions.item_ids)),
-            )
+            places = np.sort(ids.positions(allowed, interactions.item_ids))
+            if places.min(initial=0) < 0:
+                raise _other_data(folder)
+            parts[part] = HeldOut(matrices.get(f"{part}/source", known), target, places)
             if saved["kind"] == "time":
                 known = sp.csr_array(known + target)
     split = Split(saved["kind"], saved["settings"], interactions, train, **parts)
