@@ -201,7 +201,9 @@ def _array(given: Any) -> np.ndarray:
     try:
         return np.asarray(given)
     except (ValueError, TypeError, RuntimeError):  # ragged rows; a tensor elsewhere
-        return np.array(given, dtype=object, ndmin=1)
+        whole = np.empty(1, dtype=object)
+        whole[0] = given
+        return whole
 
 
 def _sums_up(values: np.ndarray) -> bool:
@@ -219,6 +221,8 @@ def _found(
 ) -> str:
     """As in "vectors that are not finite: 2 of 40 (NaN; items 'a', 'b')"."""
     places = np.flatnonzero(bad)
+    if names is not None and len(names) != len(bad):  # which is another mistake
+        names = None
     first = places[:_FIRST].tolist()
     shown = ", ".join(str(i) if names is None else repr(_plain(names[i])) for i in first)
     shown += ", ..." if len(places) > _FIRST else ""

@@ -47,6 +47,11 @@ def test_vectors_whose_inner_products_overflow_are_refused():
     assert np.isfinite(most @ (most[0] * 2**16)).all()
 
 
+def test_names_of_other_items_are_not_told():
+    with pytest.raises(DataError, match="item index 1"):
+        finite_vectors([[0.0], [np.nan]], names=["a", "b", "c"])
+
+
 def test_rows_of_different_lengths_are_refused():
     with pytest.raises(DataError, match="type object"):
         finite_vectors([[1, 2], [3]])
