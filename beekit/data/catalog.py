@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from beekit.data import ids
 from beekit.data.image_column import ImageColumn
@@ -26,7 +25,7 @@ class Catalog:
         images: where the items' pictures are, or None for a catalog without.
 
     Raises:
-        DataError: repeated ids, or fields of another length.
+        DataError: missing or repeated ids, or fields of another length.
     """
 
     item_ids: np.ndarray
@@ -41,15 +40,7 @@ class Catalog:
                 expected="one row an item",
                 remedy="Pass fields of the same items.",
             )
-        counts = pc.value_counts(ids.as_ids(self.item_ids))
-        repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
-        if len(repeated):
-            shown = ", ".join(map(repr, repeated[:3].to_pylist()))
-            raise DataError(
-                f"the items table repeats {len(repeated):,} item ids (first: {shown})",
-                expected="each item_id once",
-                remedy="Keep one row an item.",
-            )
+        ids.require_distinct(self.item_ids, "the items table")
 
     def __len__(self) -> int:
         return len(self.item_ids)

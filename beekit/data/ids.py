@@ -63,6 +63,34 @@ def plain_integers(ids: pa.Array) -> pa.Array:
         return ids
 
 
+def require_distinct(values: Iterable[object] | np.ndarray, source: str) -> None:
+    """Refuse item ids that are missing or occur twice.
+
+    Args:
+        values: the ids.
+        source: what holds them.
+
+    Raises:
+        DataError: so.
+    """
+    ids = as_ids(values)
+    if ids.null_count:
+        raise DataError(
+            f"{source} has {ids.null_count:,} items without an id",
+            expected="an item_id for every item",
+            remedy="Remove those items.",
+        )
+    counts = pc.value_counts(ids)
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    if len(repeated):
+        shown = ", ".join(map(repr, repeated[:3].to_pylist()))
+        raise DataError(
+            f"{source} repeats {len(repeated):,} item ids (first: {shown})",
+            expected="each item_id once",
+            remedy="Keep one row an item.",
+        )
+
+
 def encode(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Sorted distinct ids, and the position of each given id among them.
 

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from beekit.data import ids
 from beekit.errors import DataError
+from beekit.finite import finite_csr, require_finite
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Interactions:
         timestamps: (interactions,) float64 seconds in the order of `matrix.indices`, or None.
 
     Raises:
-        DataError: shapes that do not fit together.
+        DataError: shapes that do not fit together, or numbers that are not finite.
     """
 
     matrix: sp.csr_array
@@ -36,6 +37,7 @@ class Interactions:
     timestamps: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        finite_csr(self.matrix, "interactions")
         expected = (len(self.user_ids), len(self.item_ids))
         if self.matrix.shape != expected:
             raise DataError(
@@ -49,6 +51,8 @@ class Interactions:
                 expected="one timestamp an interaction",
                 remedy="Pass timestamps in the order of matrix.indices.",
             )
+        if self.timestamps is not None:
+            _require_numbers(self.timestamps, "timestamps")
 
     @classmethod
     def from_arrays(
@@ -81,7 +85,8 @@ class Interactions:
                 earliest timestamp.
 
         Raises:
-            DataError: arrays of different lengths, a missing id, an item id outside `catalog_ids`,
+            DataError: arrays of different lengths, a missing id, a value or timestamp that is not
+                finite, an item id outside `catalog_ids`,
                 a repeated pair, no users left, or an unknown policy.
         """
         require_policy("duplicates", duplicates, ("error", "merge"))
@@ -168,6 +173,9 @@ def _require_rows(
             expected="one entry an interaction in each",
             remedy="Pass arrays of equal length.",
         )
+    for name, numbers in (("values", values), ("timestamps", timestamps)):
+        if numbers is not None:
+            _require_numbers(numbers, name)
     missing = users.null_count + items.null_count
     if missing:
         raise DataError(
@@ -175,6 +183,22 @@ def _require_rows(
             expected="a user and an item for every interaction",
             remedy="Remove those interactions.",
         )
+
+
+def _require_numbers(given: np.ndarray, what: str) -> None:
+    """Refuse what is not one finite number an interaction.
+
+    Raises:
+        DataError: so.
+    """
+    numbers = np.asarray(given)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "fiub":
+        raise DataError(
+            f"{what} of shape {numbers.shape} and type {numbers.dtype}",
+            expected="numbers (interactions,)",
+            remedy="Convert them to numbers.",
+        )
+    require_finite(numbers, what, row="row", remedy="Remove or correct those interactions.")
 
 
 def _to_csr(

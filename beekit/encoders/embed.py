@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,9 +10,18 @@ import torch
 from sentence_transformers import SentenceTransformer
 from tqdm.auto import tqdm
 
-from beekit.encoders.inputs import ItemInputs
+from beekit.encoders.inputs import ItemInputs, features
 from beekit.encoders.pairs import ItemPairs
 from beekit.encoders.tokens import ItemTokens
+from beekit.errors import EncoderError
+from beekit.finite import require_finite
+
+logger = logging.getLogger(__name__)
+
+# Entries of unit vectors that differ by less are the same but for rounding.
+_SAME = 1e-6
+# Characters of a text that tell which it is.
+_BEGINNING = 60
 
 
 def embed_items(
@@ -19,29 +29,37 @@ def embed_items(
     items: Sequence[str] | ItemInputs,
     item_indices: np.ndarray | None = None,
     *,
+    item_ids: np.ndarray | None = None,
     mini_batch_tokens: int = 8192,
     progress: bool = False,
 ) -> np.ndarray:
     """A, the L2-normalised embeddings of items; items with the same input get the same row.
 
+    A warning says when items get the zero vector, or all the same one.
+
     Args:
         encoder: used in inference mode, without gradients.
         items: (items,) texts, or prepared inputs.
         item_indices: which items; all without it.
+        item_ids: (items,) the caller's ids, for messages.
         mini_batch_tokens: padded tokens in one forward pass.
         progress: show a bar.
 
     Returns:
         (items, dims) float32, rows of length 1, in the order asked for.
+
+    Raises:
+        EncoderError: no items, or embeddings that are not finite.
     """
     inputs = ItemTokens(encoder, items) if isinstance(items, Sequence) else items
-    return _embedded(encoder, inputs, item_indices, None, mini_batch_tokens, progress)[0]
+    return _embedded(encoder, inputs, item_indices, item_ids, None, mini_batch_tokens, progress)[0]
 
 
 def embed_sides(
     encoder: SentenceTransformer,
     pairs: ItemPairs,
     *,
+    item_ids: np.ndarray | None = None,
     mini_batch_tokens: int = 8192,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -51,25 +69,34 @@ def embed_sides(
         A (items, dims) float32, rows of length 1, and the part that the text adds to it; the rest
         is the picture's. So a score x A aᵢᵀ is a sum too: what it owes to the text of item i, and
         to its picture.
+
+    Raises:
+        EncoderError: as `embed_items`.
     """
-    return _embedded(encoder, pairs, None, "text_part", mini_batch_tokens, progress)
+    return _embedded(encoder, pairs, None, item_ids, "text_part", mini_batch_tokens, progress)
 
 
 def _embedded(
     encoder: SentenceTransformer,
     inputs: ItemInputs,
     item_indices: np.ndarray | None,
+    item_ids: np.ndarray | None,
     part: str | None,
     mini_batch_tokens: int,
     progress: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings divided by their length, and a part of them divided by the same."""
     wanted = inputs.distinct_of if item_indices is None else inputs.distinct_of[item_indices]
+    if not len(wanted):
+        raise EncoderError(
+            "no items to embed", expected="at least one", remedy="Pass the texts of some items."
+        )
     distinct, inverse = np.unique(wanted, return_inverse=True)
     lengths = inputs.distinct_sizes[distinct]
     order = np.argsort(-lengths, kind="stable")
     rows: list[torch.Tensor] = []
     parts: list[torch.Tensor] = []
+    norms: list[torch.Tensor] = []
     training = encoder.training
     encoder.eval()
     with (
@@ -88,14 +115,78 @@ def _embedded(
             }
             made = encoder(on_device)
             embedding = made["sentence_embedding"].float()
+            length = embedding.norm(dim=-1, keepdim=True)
+            norms.append(length[:, 0].cpu())
             rows.append(torch.nn.functional.normalize(embedding, dim=-1).cpu())
             if part is not None:
-                length = embedding.norm(dim=-1, keepdim=True).clamp(min=1e-12)
-                parts.append((made[part].float() / length).cpu())
+                parts.append((made[part].float() / length.clamp(min=1e-12)).cpu())
             begin += size
             bar.update(len(members))
     encoder.train(training)
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
-    embedded = torch.cat(rows).numpy()[back[inverse]]
-    return embedded, torch.cat(parts).numpy()[back[inverse]] if parts else embedded
+    place = back[inverse]
+    embedded = torch.cat(rows).numpy()
+    items = np.arange(len(inputs)) if item_indices is None else np.asarray(item_indices)
+    _require_usable(encoder, inputs, items, item_ids, torch.cat(norms).numpy()[place])
+    if len(embedded) > 1 and np.abs(embedded - embedded[0]).max() < _SAME:
+        logger.warning("all %s different inputs get the same embedding", f"{len(embedded):,}")
+    if not parts:
+        return embedded[place], embedded[place]
+    of_part = torch.cat(parts).numpy()[place]
+    require_finite(of_part, f"{part} of embeddings", items, row="item index", error=EncoderError)
+    return embedded[place], of_part
+
+
+def _require_usable(
+    encoder: SentenceTransformer,
+    inputs: ItemInputs,
+    items: np.ndarray,
+    item_ids: np.ndarray | None,
+    norms: np.ndarray,
+) -> None:
+    """Refuse embeddings that are not finite, and warn of zeros.
+
+    Args:
+        items: (items,) indices.
+        item_ids: of all items of the inputs.
+        norms: (items,) lengths of the embeddings as they came, not finite where one is not.
+
+    Raises:
+        EncoderError: so.
+    """
+    names = items if item_ids is None else np.asarray(item_ids)[items]
+    finite = np.isfinite(norms)
+    if not finite.all():
+        text = _beginning(encoder, inputs, int(items[np.argmin(finite)]))
+        require_finite(
+            norms,
+            "embeddings",
+            names,
+            row="item index" if item_ids is None else "item",
+            remedy=(f"The first one's text begins {text!r}. " if text else "")
+            + "Load the encoder in float32; if it was trained, train again in float32 or with a "
+            "lower learning_rate.",
+            error=EncoderError,
+        )
+    zero = np.flatnonzero(norms == 0)
+    if len(zero):
+        logger.warning(
+            "%s of %s items get the zero vector, and score 0 for everybody (first: %s)",
+            f"{len(zero):,}",
+            f"{len(items):,}",
+            names[zero[0]],
+        )
+
+
+def _beginning(encoder: SentenceTransformer, inputs: ItemInputs, item: int) -> str:
+    """How the text of an item begins, as its tokens tell; "" of a picture."""
+    tokens = features(inputs, np.array([item])).get("input_ids")
+    decode = getattr(getattr(encoder, "tokenizer", None), "decode", None)
+    if tokens is None or decode is None:
+        return ""
+    try:
+        text = decode(tokens[0], skip_special_tokens=True)
+    except TypeError:  # tokenizers of open_clip know no such option
+        text = decode(tokens[0].tolist())
+    return " ".join(str(text).split())[:_BEGINNING]

@@ -41,7 +41,8 @@ class PixelScale:
         """By a black, a white and two noisy pictures.
 
         Raises:
-            EncoderError: the encoder takes no pictures, or does not make them pixels of one size.
+            EncoderError: the encoder takes no pictures, or does not make them finite pixels of one
+                size.
         """
         generator = np.random.default_rng(0)
         noise = [generator.integers(0, 256, size, dtype=np.uint8) for size in _PROBES]
@@ -55,6 +56,12 @@ class PixelScale:
                 expected="a vision model, whose preprocessing gives pixels of one size",
                 remedy="Use an image encoder with `image`, or leave `image` out.",
             ) from error
+        if not bool(torch.isfinite(values).all()):
+            raise EncoderError(
+                "preprocessing that makes pixels NaN or infinite",
+                expected="finite pixels",
+                remedy="Correct image_std in preprocessor_config.json: no entry may be 0.",
+            )
         low, high = (values[i].amin(dim=(1, 2), keepdim=True) for i in (0, 1))
         span = torch.where(high > low, high - low, torch.ones_like(high))
         steps = (values - low) / span * 255

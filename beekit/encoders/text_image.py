@@ -269,7 +269,10 @@ def _embedded(side: SentenceTransformer, features: dict[str, Any], present: Tens
         key: value[rows] if some and isinstance(value, Tensor) else value
         for key, value in features.items()
     }
-    embedding = functional.normalize(side(chosen)["sentence_embedding"], dim=-1)
+    made = side(chosen)["sentence_embedding"]
+    # In half precision a length may overflow where no entry does, which would leave zeros.
+    exact = made if made.dtype == torch.float64 else made.float()
+    embedding = functional.normalize(exact, dim=-1).to(made.dtype)
     if not some:
         return embedding
     return embedding.new_zeros(len(present), dims).index_copy(0, rows, embedding)

@@ -29,11 +29,15 @@ class ItemTokens:
         texts: (items,) one text an item, in item order.
 
     Raises:
-        EncoderError: the encoder's features are not padded token sequences, or padding changes what
-            it makes of them.
+        EncoderError: no texts, the encoder's features are not padded token sequences, or padding
+            changes what it makes of them.
     """
 
     def __init__(self, encoder: SentenceTransformer, texts: Sequence[str]) -> None:
+        if not len(texts):
+            raise EncoderError(
+                "no texts", expected="at least one", remedy="Pass the texts of some items."
+            )
         if encoder.supports("image"):
             _require_padding_ignored(encoder)
         first_seen: dict[str, int] = {}

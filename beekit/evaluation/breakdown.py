@@ -9,9 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.data import Catalog
+from beekit.errors import DataError
 from beekit.evaluation.intervals import mean_intervals
 from beekit.evaluation.metrics import hits
 from beekit.evaluation.scoring import Evaluation, parse_metric
+from beekit.finite import finite_csr, finite_vectors
 from beekit.index import ItemIndex
 from beekit.split import HeldOut
 
@@ -35,9 +37,12 @@ def by_history(
     Returns:
         {"metric", "bins": [{"low", "high", "users", "models": {name: {"value", "ci95"}}}]}, as in
         results.json; both ends of a bin belong to it.
+
+    Raises:
+        DataError: a source that is not finite.
     """
     users = evaluations[0].users
-    lengths = np.diff(source.indptr)[users]
+    lengths = np.diff(finite_csr(source, "source").indptr)[users]
     bins = []
     for low, above in zip(_HISTORY, [*_HISTORY[1:], np.inf], strict=True):
         members = (lengths >= low) & (lengths < above)
@@ -72,11 +77,14 @@ def by_support(
 
     Returns:
         as `by_history`, with "recall@k" for the metric and users with a target in the bin.
+
+    Raises:
+        DataError: interactions over other items, or not finite.
     """
     _, k = parse_metric(metric)
     users = evaluations[0].users
     target = sp.csr_array(part.target[users])
-    support = np.bincount(interactions.indices, minlength=interactions.shape[1])
+    support = _support(interactions, part.target.shape[1])
     place = np.searchsorted(_SUPPORT, support, side="right") - 1  # (items,) bin of each
     n_bins, n_users = len(_SUPPORT), len(users)
     owners = np.repeat(np.arange(n_users), np.diff(target.indptr))
@@ -107,6 +115,12 @@ def by_support(
             }
         )
     return {"metric": f"recall@{k}", "bins": bins}
+
+
+def _support(interactions: sp.csr_array, items: int) -> np.ndarray:
+    """(items,) users of each item."""
+    X = finite_csr(interactions, items=items)
+    return np.bincount(X.indices, minlength=items)
 
 
 def _by_model(evaluations: Sequence[Evaluation], values: np.ndarray) -> dict[str, Any]:
@@ -146,8 +160,22 @@ def neighbours(
         [{"item_id", "label", "text", "users", "before", "after"}], where the last two are lists of
         {"item_id", "label", "score", "together"}; with `text_parts` also "text" and "image", which
         sum up to the score.
+
+    Raises:
+        DataError: other items in one of them than in the catalog, or numbers that are not finite.
     """
-    support = np.bincount(interactions.indices, minlength=interactions.shape[1])
+    support = _support(interactions, len(catalog))
+    for index in (before, after):
+        if len(index) != len(catalog):
+            raise DataError(
+                f"an index of {len(index):,} items",
+                expected=f"the {len(catalog):,} items of the catalog",
+                remedy="Index the same catalog.",
+            )
+    for text_part in text_parts:
+        if text_part is not None:
+            rows, dims = after.item_vectors.shape
+            finite_vectors(text_part, "text part", catalog.item_ids, rows=rows, dims=dims)
     chosen = among[np.argsort(-support[among], kind="stable")[:items]]
     by_item = sp.csc_array(interactions)
     labels = catalog.labels(chosen)

@@ -9,6 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy import stats
 
+from beekit.evaluation.answers import require_paired
+
 RESAMPLES = 1000
 # Bytes of resampling weights held at once.
 _BLOCK_BYTES = 2**27
@@ -111,7 +113,11 @@ def compare(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Paired:
 
     Args:
         first, second: (users,) the metric of each, in the same order; NaN leaves a user out.
+
+    Raises:
+        DataError: values of other users, not numbers, infinite, or no user with both.
     """
+    first, second = require_paired(first, second)
     both = np.isfinite(first) & np.isfinite(second)
     gap = first[both] - second[both]
     constant = len(gap) < 2 or bool(np.all(gap == gap[0]))

@@ -2,7 +2,8 @@
 
 Each function takes `ranked` (users, k) item indices, best first and padded with -1, and `target`
 (users, items) CSR, the hidden interactions; it returns a (users,) float64 array with NaN for users
-without a target, which averages leave out. `k` cuts the lists; their whole width without it.
+without a target, which averages leave out. Lists of other things than the target's items are
+refused. `k` cuts the lists; their whole width without it.
 `coverage` is of the lists together and returns one number.
 """
 
@@ -13,13 +14,22 @@ from collections.abc import Callable
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.errors import DataError
+from beekit.finite import finite_csr, require_lists
+
 # Users looked up at once, so that the table of targets stays small.
 _BLOCK = 4096
 
 
 def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
-    """(users, k) bool: which recommendations are targets."""
-    target = sp.csr_array(target)
+    """(users, k) bool: which recommendations are targets.
+
+    Raises:
+        DataError: lists that are no item indices of the target's users and items, or a target that
+            is not finite.
+    """
+    target = finite_csr(target, "target")
+    require_lists(ranked, target.shape[1], users=range(target.shape[0]))
     found: np.ndarray = np.zeros(ranked.shape, dtype=bool)
     for begin in range(0, len(ranked), _BLOCK):
         rows = target[begin : begin + _BLOCK]
@@ -34,7 +44,7 @@ def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
 
 def target_counts(target: sp.csr_array) -> np.ndarray:
     """(users,) number of targets."""
-    target = sp.csr_array(target)
+    target = finite_csr(target, "target")
     if (target.data != 0).all():
         return np.asarray(np.diff(target.indptr), dtype=np.int64)
     return np.asarray((target != 0).sum(axis=1)).ravel().astype(np.int64)
@@ -123,8 +133,16 @@ def coverage(ranked: np.ndarray, candidates: np.ndarray | int, k: int | None = N
         ranked: (users, k) item indices.
         candidates: the item indices that could be recommended, or their number.
         k: where lists are cut.
+
+    Raises:
+        DataError: lists that are no item indices, or no candidates.
     """
     total = candidates if isinstance(candidates, int) else len(candidates)
+    require_lists(ranked, np.iinfo(np.int64).max)
+    if total < 1:
+        raise DataError(
+            f"{total} candidates", expected="at least 1", remedy="Pass what could be recommended."
+        )
     shown = np.unique(ranked[:, :k])
     return float(np.count_nonzero(shown >= 0) / total)
 
@@ -132,6 +150,7 @@ def coverage(ranked: np.ndarray, candidates: np.ndarray | int, k: int | None = N
 def _per_user(
     metric: FromHits, ranked: np.ndarray, target: sp.csr_array, k: int | None
 ) -> np.ndarray:
+    require_lists(ranked, np.iinfo(np.int64).max)  # before it is cut
     cut = ranked[:, :k]
     if k is not None and cut.shape[1] < k:
         padding = np.full((len(cut), k - cut.shape[1]), -1, dtype=cut.dtype)

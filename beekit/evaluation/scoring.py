@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from beekit.errors import ConfigError
+from beekit.evaluation.answers import require_answer
 from beekit.evaluation.intervals import coverage_interval, mean_intervals
 from beekit.evaluation.metrics import FROM_HITS, coverage, hits, target_counts
 from beekit.ranking import Recommender
@@ -92,6 +93,7 @@ def evaluate(
 
     Raises:
         ConfigError: a metric that is not one, or a cut beyond `top_k`.
+        DataError: the recommender answers with other things than lists of the candidates.
     """
     started = time.perf_counter()
     cuts = [parse_metric(name, top_k) for name in metrics]
@@ -100,9 +102,16 @@ def evaluate(
     # Targets outside the candidates stay: removing them would inflate recall.
     ranked = np.concatenate(
         [
-            recommender.recommend(
-                source[begin : begin + batch_size], top_k, held_out.candidates, exclude_seen
-            )[0]
+            require_answer(
+                recommender.recommend(
+                    source[begin : begin + batch_size], top_k, held_out.candidates, exclude_seen
+                ),
+                k=top_k,
+                n_items=source.shape[1],
+                candidates=held_out.candidates,
+                users=users[begin : begin + batch_size],
+                model=model or type(recommender).__name__,
+            )
             for begin in range(0, len(users), batch_size)
         ]
     )

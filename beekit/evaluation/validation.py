@@ -21,14 +21,20 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         held_out: the validation part.
         inputs: of the catalog's items.
         metric: the one that selects checkpoints (`load_best_model_at_end`).
+        item_ids: (items,) the caller's ids, for messages.
     """
 
     def __init__(
-        self, held_out: HeldOut, inputs: ItemInputs, metric: str = "calibrated_recall@20"
+        self,
+        held_out: HeldOut,
+        inputs: ItemInputs,
+        metric: str = "calibrated_recall@20",
+        item_ids: np.ndarray | None = None,
     ) -> None:
         super().__init__()
         self.held_out = held_out
         self.inputs = inputs
+        self.item_ids = item_ids
         self.primary_metric = metric
         # Items that neither a history nor a candidate names need no embedding.
         self.items = np.union1d(held_out.source.indices, held_out.candidates)
@@ -40,9 +46,13 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         epoch: float = -1,
         steps: int = -1,
     ) -> dict[str, float]:
-        """Average of the metric over the part's users, by name."""
+        """Average of the metric over the part's users, by name.
+
+        Raises:
+            EncoderError: embeddings that are not finite, as of a training that diverged.
+        """
         cut = int(self.primary_metric.partition("@")[2])
-        embedded = embed_items(model, self.inputs, self.items)
+        embedded = embed_items(model, self.inputs, self.items, item_ids=self.item_ids)
         vectors = np.zeros((len(self.inputs), embedded.shape[1]), dtype=np.float32)
         vectors[self.items] = embedded
         evaluation = evaluate(

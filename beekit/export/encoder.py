@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from beekit.encoders.text_image import reads_both
+from beekit.errors import ExportError
 from beekit.export.agreement import Agreement, compare
 from beekit.export.graph import OPSET, Graph
 from beekit.export.pictures import describe_pictures
@@ -25,6 +26,7 @@ from beekit.export.server import embed
 from beekit.export.sides import graphs, has_states
 from beekit.export.tokenizer import save_tokenizer
 from beekit.files import write_json
+from beekit.finite import require_finite
 from beekit.run.config import Config
 
 # Where sentence-transformers' backends look for a graph, and what its others are called there.
@@ -137,6 +139,15 @@ def _check(
         kind: {size: _exported(exported, encoder, sample.inputs, size) for size in _BATCH_SIZES}
         for kind, sample in given.items()
     }
+    for kind, sample in given.items():
+        made = {"torch": torchs[kind], exported.about["format"]: next(iter(by_size[kind].values()))}
+        for runtime, vectors in made.items():
+            require_finite(
+                vectors,
+                f"embeddings in {runtime} of {sample.source}",
+                remedy="Nothing was exported; see that the run's encoder embeds every item.",
+                error=ExportError,
+            )
     distance = None
     if "image" in exported.about and exported.about["image"]["recipe"] is not None:
         kind = "item" if "item" in given else "image"

@@ -6,14 +6,16 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.data.ids import digest, lookup
-from beekit.errors import ConfigError, RunError
+from beekit.data.ids import digest, lookup, require_distinct
+from beekit.errors import ConfigError, DataError, RunError
 from beekit.files import file_digest, replacing_folder
+from beekit.finite import finite_csr, finite_vectors, require_finite
 from beekit.index.approximate import ApproximateSearch, Effort
 from beekit.index.exact import ExactSearch
 from beekit.index.factory import trained
@@ -51,6 +53,8 @@ class ItemIndex:
             Flat.
 
     Raises:
+        DataError: vectors that are not finite, empty or of another shape, ids that repeat or are
+            not one a vector.
         ConfigError: a factory that is none, or that so few items cannot train.
     """
 
@@ -66,14 +70,21 @@ class ItemIndex:
         factory: str = "Flat",
         effort: Effort | None = None,
     ) -> None:
-        self.item_vectors = np.ascontiguousarray(item_vectors, dtype=np.float32)
-        self.item_ids = np.arange(len(item_vectors)) if item_ids is None else np.asarray(item_ids)
-        self.user_side = None if user_side is None else np.ascontiguousarray(user_side, np.float32)
-        if len(self.item_ids) != len(self.item_vectors):
-            raise ValueError(
-                f"{len(self.item_ids)} item ids for {len(self.item_vectors)} item vectors; "
-                "expected one id a vector"
-            )
+        self.item_vectors = finite_vectors(item_vectors, "item vectors", item_ids)
+        self.user_side = None
+        if user_side is not None:
+            rows, dims = self.item_vectors.shape
+            self.user_side = finite_vectors(user_side, "user side", item_ids, rows=rows, dims=dims)
+        self.item_ids = np.arange(len(self.item_vectors))
+        if item_ids is not None:
+            self.item_ids = np.asarray(item_ids)
+            if self.item_ids.shape != (len(self.item_vectors),):
+                raise DataError(
+                    f"item ids of shape {self.item_ids.shape}",
+                    expected=f"({len(self.item_vectors)},), one id a vector",
+                    remedy="Pass the ids of the items that were embedded, in the same order.",
+                )
+            require_distinct(self.item_ids, "the index")
         self.gpu = faiss.get_num_gpus() > 0 if gpu is None else gpu
         self.factory = factory
         self.effort = effort or Effort()
@@ -87,7 +98,12 @@ class ItemIndex:
         return len(self.item_vectors)
 
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
-        """X E: (users, dims) float32, summed row by row, so alike in any batch."""
+        """X E: (users, dims) float32, summed row by row, so alike in any batch.
+
+        Raises:
+            DataError: X over other items, or not finite.
+        """
+        X = finite_csr(X, "histories", items=len(self))
         side = self.item_vectors if self.user_side is None else self.user_side
         return np.asarray(sp.csr_array(X, dtype=np.float32) @ side)
 
@@ -113,9 +129,22 @@ class ItemIndex:
 
         Returns:
             item indices (users, k) int64, scores (users, k) float32.
+
+        Raises:
+            DataError: X or candidates over other items, user vectors of other users or dimensions,
+                or numbers that are not finite.
         """
         allowed = candidate_indices(candidates, len(self))
-        X = ones(X)
+        X = ones(finite_csr(X, "histories", items=len(self)))
+        if user_vectors is not None and X.shape[0]:
+            user_vectors = finite_vectors(
+                user_vectors,
+                "user vectors",
+                rows=X.shape[0],
+                dims=self.item_vectors.shape[1],
+                row="user",
+                remedy="Fit the model again.",
+            )
         if not len(allowed):
             shape = (X.shape[0], k)
             return np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32)
@@ -178,7 +207,25 @@ class ItemIndex:
         return ranked, scores
 
     def similar(self, item_indices: np.ndarray, k: int) -> Recommendations:
-        """The k items nearest to each given item by inner product, itself left out."""
+        """The k items nearest to each given item by inner product, itself left out.
+
+        Raises:
+            DataError: an index that no item has.
+        """
+        item_indices = np.asarray(item_indices)
+        if item_indices.ndim != 1 or (len(item_indices) and item_indices.dtype.kind not in "iu"):
+            raise DataError(
+                f"item indices of shape {item_indices.shape} and type {item_indices.dtype}",
+                expected="integers (queries,)",
+                remedy="Look them up with `indices_of`.",
+            )
+        outside = item_indices[(item_indices < 0) | (item_indices >= len(self))]
+        if len(outside):
+            raise DataError(
+                f"item index {outside[0]}",
+                expected=f"0 to {len(self) - 1}",
+                remedy="Look the item up in the catalog the vectors are of.",
+            )
         one_hot = sp.csr_array(
             (
                 np.ones(len(item_indices), dtype=np.float32),
@@ -200,7 +247,7 @@ class ItemIndex:
         """
         with replacing_folder(folder) as staging:
             faiss.write_index(_flat(self.item_vectors), str(staging / "items.faiss"))
-            described = {
+            described: dict[str, Any] = {
                 "item_ids": self.item_ids.tolist(),
                 "vectors": digest(self.item_vectors.view(np.int32)),
                 "factory": self.factory,
@@ -218,7 +265,7 @@ class ItemIndex:
         """The index saved in a folder; it is not trained again.
 
         Raises:
-            RunError: there is none, or its parts do not belong together.
+            RunError: there is none, its parts do not belong together, or vectors are not finite.
         """
         folder = Path(folder)
         if not (folder / "index.json").is_file():
@@ -229,7 +276,10 @@ class ItemIndex:
             )
         try:
             return cls._read(folder, gpu)
-        except (ValueError, KeyError, TypeError, RuntimeError, OSError, ConfigError) as error:
+        except (
+            *(ValueError, KeyError, TypeError, RuntimeError, OSError),
+            *(ConfigError, DataError),
+        ) as error:
             raise RunError(
                 f"items.faiss, index.json and what lies beside them in {folder} are broken or "
                 "differ",
@@ -241,15 +291,15 @@ class ItemIndex:
     def _read(cls, folder: Path, gpu: bool | None) -> ItemIndex:
         """The index in a folder; an error of any kind where its files are not as written."""
         described = json.loads((folder / "index.json").read_text())
-        vectors = _vectors(folder / "items.faiss")
-        if digest(vectors.view(np.int32)) != described["vectors"]:
-            raise ValueError("items.faiss is not the one index.json was written with")
         item_ids = np.array(
             described["item_ids"],
             dtype=object if isinstance(next(iter(described["item_ids"]), 0), str) else np.int64,
         )
+        vectors = _vectors(folder / "items.faiss", item_ids)
+        if digest(vectors.view(np.int32)) != described["vectors"]:
+            raise ValueError("items.faiss is not the one index.json was written with")
         has_user_side = (folder / "users.faiss").is_file()
-        user_side = _vectors(folder / "users.faiss") if has_user_side else None
+        user_side = _vectors(folder / "users.faiss", item_ids) if has_user_side else None
         index = cls(vectors, item_ids, user_side=user_side, gpu=gpu)
         index.factory = described.get("factory", "Flat")  # older folders are all flat
         if index.factory != "Flat":
@@ -277,9 +327,22 @@ def _flat(vectors: np.ndarray) -> faiss.IndexFlatIP:
     return index
 
 
-def _vectors(path: Path) -> np.ndarray:
+def _vectors(path: Path, item_ids: np.ndarray) -> np.ndarray:
+    """The vectors in a file.
+
+    Raises:
+        RunError: some are not finite.
+    """
     index = faiss.read_index(str(path))
-    return np.ascontiguousarray(index.reconstruct_n(0, index.ntotal))
+    vectors = np.ascontiguousarray(index.reconstruct_n(0, index.ntotal))
+    require_finite(
+        vectors,
+        f"vectors in {path}",
+        item_ids if len(item_ids) == len(vectors) else None,
+        remedy="Make the index again with `beekit index RUN`.",
+        error=RunError,
+    )
+    return vectors
 
 
 def _without_seen(

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import ConfigError
+from beekit.finite import finite_csr, require_lists
 from beekit.index.item_index import ItemIndex
 from beekit.ranking.top_k import as_csr
 
@@ -66,8 +67,9 @@ def measure_index(
 
     Raises:
         ConfigError: no users.
+        DataError: X over other items or not finite, or lists of other users or items.
     """
-    X = as_csr(X)
+    X = as_csr(finite_csr(X, "histories", items=len(index)))
     if not X.shape[0]:
         raise ConfigError(
             "no users to measure an index with",
@@ -77,6 +79,7 @@ def measure_index(
     if exact is None:
         flat = ItemIndex(index.item_vectors, user_side=index.user_side, gpu=index.gpu)
         exact = flat.recommend(X, k, candidates, exclude_seen)[0]
+    require_lists(exact, len(index), "exact lists", users=range(X.shape[0]))
     singles = []
     for user in [0] * _WARM_UP + list(range(min(_SINGLE, X.shape[0]))):
         row = X[[user]]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import ConfigError, DataError
+from beekit.finite import finite_csr, require_matrix
 from beekit.ranking.top_k import ones
 
 
@@ -15,16 +15,16 @@ def training_matrix(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
     """X (users, items) of any sparse format as float32 CSR of ones, sorted; not the caller's.
 
     Raises:
-        DataError: values that are not finite.
+        DataError: not a matrix of finite numbers, or one without users or items.
     """
-    X = sp.csr_array(X)
-    if not np.isfinite(X.data).all():
+    csr = finite_csr(X)
+    if 0 in csr.shape:
         raise DataError(
-            "interactions that are not finite",
-            expected="finite values, nonzero where a user used an item",
-            remedy="Remove or correct those entries.",
+            f"interactions of {csr.shape[0]:,} users with {csr.shape[1]:,} items",
+            expected="at least one of each to learn from",
+            remedy="Check what was filtered or held out.",
         )
-    return ones(X)
+    return ones(csr)
 
 
 def require_fitted(model: Any, items: int | None, X: sp.sparray | sp.spmatrix) -> None:
@@ -43,6 +43,7 @@ def require_fitted(model: Any, items: int | None, X: sp.sparray | sp.spmatrix) -
         raise ConfigError(
             f"{name} before fit", expected="a fitted model", remedy="Call fit(X) or load a folder."
         )
+    require_matrix(X, "histories")
     if X.shape[1] != items:
         raise DataError(
             f"histories over {X.shape[1]:,} items",

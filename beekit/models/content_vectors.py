@@ -5,29 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from beekit.errors import DataError
+from beekit.finite import finite_vectors
 
 
 def content_vectors(vectors: np.ndarray) -> np.ndarray:
     """Vectors (items, dims) as float32, row after row.
 
     Raises:
-        DataError: not two-dimensional, no columns, or not finite.
+        DataError: not two-dimensional, empty, or not finite.
     """
-    array = np.asarray(vectors)
-    if array.ndim != 2 or not array.shape[1] or array.dtype.kind not in "fiub":
-        raise DataError(
-            f"vectors of shape {array.shape} and type {array.dtype}",
-            expected="numbers (items, dims), one row an item of the catalog",
-            remedy="Give what embed_items returns.",
-        )
-    array = np.ascontiguousarray(array, dtype=np.float32)
-    if not np.isfinite(array).all():
-        raise DataError(
-            "vectors that are not finite",
-            expected="finite numbers",
-            remedy="Embed the items again, or put zeros where an item has no content.",
-        )
-    return array
+    return finite_vectors(
+        vectors, remedy="Embed the items again, or put zeros where an item has no content."
+    )
 
 
 def require_vectors_of(vectors: np.ndarray, items: int) -> None:

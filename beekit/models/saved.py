@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any, TypeVar
 from zipfile import BadZipFile
@@ -14,8 +15,9 @@ from zipfile import BadZipFile
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.errors import RunError
+from beekit.errors import BeekitError, DataError, RunError
 from beekit.files import replacing_folder
+from beekit.finite import require_finite
 
 _SCHEMA = 1
 _SPARSE = ("data", "indices", "indptr", "shape")
@@ -24,7 +26,11 @@ Kind = TypeVar("Kind")
 
 
 def save_fields(model: Any, folder: str | Path) -> None:
-    """Write a model's fields, whole or not at all."""
+    """Write a model's fields, whole or not at all.
+
+    Raises:
+        DataError: what it learnt is not finite.
+    """
     plain: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
     for field in dataclasses.fields(model):
@@ -36,6 +42,8 @@ def save_fields(model: Any, folder: str | Path) -> None:
             arrays |= {f"{field.name}.{part}": np.asarray(getattr(csr, part)) for part in _SPARSE}
         else:
             plain[field.name] = value.item() if isinstance(value, np.generic) else value
+    for name, array in arrays.items():
+        _require_finite(array, f"{type(model).__name__}.{name}", DataError)
     described = {"schema": _SCHEMA, "model": type(model).__name__, "fields": plain}
     with replacing_folder(folder) as staging:
         (staging / "model.json").write_text(json.dumps(described, indent=2) + "\n")
@@ -55,7 +63,8 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
     """The model of a class saved in a folder.
 
     Raises:
-        RunError: there is none, one of another class, or a broken one.
+        RunError: there is none, one of another class, a broken one, or one of numbers that are
+            not finite.
     """
     folder = Path(folder)
     described = _described(folder)
@@ -67,10 +76,14 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
         )
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
     values = dict(described["fields"])
+    for name, value in values.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise _broken(folder, f"{name} is {value}")
     try:
         # Opened here, since numpy leaves a file open that turns out to be broken.
         with (folder / "arrays.npz").open("rb") as file, np.load(file) as arrays:
             for name in arrays.files:
+                _require_finite(arrays[name], f"{name} in {folder / 'arrays.npz'}", RunError)
                 whole, _, part = name.rpartition(".")
                 if not whole:
                     values[name] = arrays[name]
@@ -84,6 +97,10 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise _broken(folder, str(error)) from error
     return model
+
+
+def _require_finite(array: np.ndarray, what: str, error: type[BeekitError]) -> None:
+    require_finite(array, what, row="row", remedy="Fit the model again.", error=error)
 
 
 def _described(folder: Path) -> dict[str, Any]:

@@ -176,5 +176,5 @@ def run_quickstart(out: str | Path, modality: str = "text", *, seed: int = 0) ->
 def _embedded(config: Config, encoder_folder: Path) -> np.ndarray:
     """(items, dims) embeddings of the catalog, by an encoder that sees what the configured does."""
     encoder = load_encoder(encoder_folder)
-    _, inputs = item_inputs(config, load_dataset(config), encoder)
-    return embed_items(encoder, inputs)
+    dataset, inputs = item_inputs(config, load_dataset(config), encoder)
+    return embed_items(encoder, inputs, item_ids=dataset.catalog.item_ids)

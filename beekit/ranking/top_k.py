@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import DataError
+from beekit.finite import finite_csr
 from beekit.ranking.protocol import Recommendations
 from beekit.ranking.ties import history_keys, tie_keys
 
@@ -34,8 +35,12 @@ def candidate_indices(candidates: np.ndarray | None, n_items: int) -> np.ndarray
 
 
 def as_csr(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
-    """Any sparse matrix as CSR, a pair stored once and no zeros; the caller's stays as it is."""
-    csr = sp.csr_array(X)
+    """Any sparse matrix as CSR, a pair stored once and no zeros; the caller's stays as it is.
+
+    Raises:
+        DataError: not a matrix of finite numbers.
+    """
+    csr = finite_csr(X)
     if not csr.has_canonical_format:
         csr = csr.copy()
         csr.sum_duplicates()

@@ -177,7 +177,10 @@ class Embeddings:
             encoder = self._encoder(entry)
             if name not in self.inputs:
                 _, self.inputs[name] = item_inputs(self.config, self.dataset, encoder)
-            self.known[name] = embed_items(encoder, self.inputs.pop(name), progress=True)
+            item_ids = self.dataset.catalog.item_ids
+            self.known[name] = embed_items(
+                encoder, self.inputs.pop(name), item_ids=item_ids, progress=True
+            )
         return self.known[name]
 
     def _encoder(self, entry: Entry) -> SentenceTransformer:

@@ -53,12 +53,12 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
     if factory != "Flat" and dims:  # a mistake shows before the catalog is embedded
         untrained(factory, dims)
     dataset, inputs = item_inputs(config, dataset, encoder)
-    text_part = None
+    text_part, item_ids = None, dataset.catalog.item_ids
     if isinstance(inputs, ItemPairs):
-        vectors, text_part = embed_sides(encoder, inputs, progress=True)
+        vectors, text_part = embed_sides(encoder, inputs, item_ids=item_ids, progress=True)
     else:
-        vectors = embed_items(encoder, inputs, progress=True)
-    index = ItemIndex(vectors, dataset.catalog.item_ids, factory=factory)
+        vectors = embed_items(encoder, inputs, item_ids=item_ids, progress=True)
+    index = ItemIndex(vectors, item_ids, factory=factory)
     trained = load_training_item_ids(folder.split)
     save_index(folder, index, dataset.catalog, trained, text_part)
     return folder, _quality(index, dataset)

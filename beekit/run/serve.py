@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from beekit.data import Catalog, ids
 from beekit.data.tables import id_column, read_file
 from beekit.errors import ConfigError, DataError, RunError
+from beekit.finite import finite_vectors
 from beekit.index import ItemIndex
 from beekit.models import load_model
 from beekit.ranking import Recommendations, Recommender
@@ -21,6 +22,7 @@ from beekit.run.known_items import KnownItems
 
 # Beside an index, of encoders that read text and picture: what of its vectors comes from the text.
 _TEXT_PART = "text_part.npy"
+_INDEX_AGAIN = "Make the index again with `beekit index RUN`."
 
 
 def save_index(
@@ -83,9 +85,14 @@ class Server:
                 expected="the name of one of them",
                 remedy="Add --model NAME.",
             )
-        part = folder.index / _TEXT_PART
-        text_part = np.load(part, mmap_mode="r") if part.is_file() else None
-        return cls(ItemIndex.load(folder.index), KnownItems.load(folder.index), text_part)
+        index, items = ItemIndex.load(folder.index), KnownItems.load(folder.index)
+        if len(items) != len(index):
+            raise RunError(
+                f"{len(items):,} items beside an index of {len(index):,} in {folder.index}",
+                expected="the same items in both",
+                remedy=_INDEX_AGAIN,
+            )
+        return cls(index, items, _load_text_part(folder.index / _TEXT_PART, index))
 
     def candidates(self, which: str) -> np.ndarray | None:
         """Item indices for "cold" or "all" (None: no restriction).
@@ -165,6 +172,34 @@ class Server:
                 entry["text"] = round(text, 6)
                 entry["image"] = round(entry["score"] - text, 6)
         return described
+
+
+def _load_text_part(path: Path, index: ItemIndex) -> np.ndarray | None:
+    """What of an index's vectors comes from the text, where a file says so.
+
+    Raises:
+        RunError: it is broken, of other vectors, or not finite.
+    """
+    if not path.is_file():
+        return None
+    try:
+        part = np.load(path, mmap_mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        raise RunError(
+            f"{path} cannot be read ({' '.join(str(error).split())[:100]})",
+            expected="the file written with the index",
+            remedy=_INDEX_AGAIN,
+        ) from error
+    rows, dims = index.item_vectors.shape
+    return finite_vectors(
+        part,
+        str(path),
+        index.item_ids,
+        rows=rows,
+        dims=dims,
+        remedy=_INDEX_AGAIN,
+        error=RunError,
+    )
 
 
 def read_histories(path: str | Path) -> tuple[list[Any], list[list[Any]]]:

@@ -165,9 +165,10 @@ class Embedded:
         """With the encoder as it is now."""
         item_ids = part.dataset.catalog.item_ids
         if isinstance(part.inputs, ItemPairs):
-            vectors, text_part = embed_sides(encoder, part.inputs, progress=True)
+            vectors, text_part = embed_sides(encoder, part.inputs, item_ids=item_ids, progress=True)
             return cls(ItemIndex(vectors, item_ids), text_part)
-        return cls(ItemIndex(embed_items(encoder, part.inputs, progress=True), item_ids), None)
+        vectors = embed_items(encoder, part.inputs, item_ids=item_ids, progress=True)
+        return cls(ItemIndex(vectors, item_ids), None)
 
 
 def _content(dataset: Dataset) -> dict[str, Any]:

@@ -72,7 +72,9 @@ def make_trainer(
     arguments = training_arguments(config, folder, [part.split for part in parts])
     metric = _validation_metric(arguments)
     evaluators = {
-        part.dataset.name: HeldOutEvaluator(part.split.validation, part.inputs, metric)
+        part.dataset.name: HeldOutEvaluator(
+            part.split.validation, part.inputs, metric, part.dataset.catalog.item_ids
+        )
         for part in parts
         if part.split.validation is not None and arguments.eval_strategy != "no"
     }

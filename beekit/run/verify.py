@@ -106,7 +106,8 @@ def _repeat(
     _require_same("split", split.hash, results["split"]["hash"], config)
     if split.test is None:
         return []
-    index = ItemIndex(embed_items(encoder, inputs, progress=True), dataset.catalog.item_ids)
+    item_ids = dataset.catalog.item_ids
+    index = ItemIndex(embed_items(encoder, inputs, item_ids=item_ids, progress=True), item_ids)
     found = evaluate(
         index,
         split.test,

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import scipy.sparse as sp
 
 from beekit.data import Interactions, ids
-from beekit.errors import SplitError
+from beekit.errors import DataError, SplitError
 from beekit.files import replacing_folder
+from beekit.finite import finite_csr
 
 # Kinds whose sources are not what training knows.
 _OWN_SOURCE = ("user", "zero_shot")
@@ -32,11 +33,27 @@ class HeldOut:
         target: (users, items) hidden interactions; all of them, also those of users that cannot
             be evaluated for want of a source.
         candidates: item indices that may be recommended, ascending.
+
+    Raises:
+        DataError: matrices of different shapes, or not finite, or candidates that are no items.
     """
 
     source: sp.csr_array
     target: sp.csr_array
     candidates: np.ndarray
+
+    def __post_init__(self) -> None:
+        finite_csr(self.source, "source")
+        users, items = self.source.shape
+        finite_csr(self.target, "target", users=users, items=items)
+        given = np.asarray(self.candidates)
+        numbers = given.ndim == 1 and (given.dtype.kind in "iu" or not given.size)
+        if not numbers or (given.size and (given.min() < 0 or given.max() >= items)):
+            raise DataError(
+                f"candidates of shape {given.shape} and type {given.dtype}",
+                expected=f"item indices from 0 to {items - 1:,}",
+                remedy="Name items by their index in X.",
+            )
 
     @cached_property
     def users(self) -> np.ndarray:
@@ -69,6 +86,8 @@ class Split:
     parts: Mapping[str, HeldOut] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        known = self.interactions
+        finite_csr(self.train, "train", users=known.n_users, items=known.n_items)
         named = {"validation": self.validation, "test": self.test, "warm": self.warm}
         if self.test is not None and self.warm is not None:
             named["overall"] = _together(self.test, self.warm)
@@ -242,11 +261,10 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
                 continue
             target = matrices[f"{part}/target"]
             allowed = ids.as_ids(candidates["item_id"].filter(pc.equal(candidates["part"], part)))
-            parts[part] = HeldOut(
-                matrices.get(f"{part}/source", known),
-                target,
-                np.sort(ids.positions(allowed, interactions.item_ids)),
-            )
+            places = np.sort(ids.positions(allowed, interactions.item_ids))
+            if places.min(initial=0) < 0:
+                raise _other_data(folder)
+            parts[part] = HeldOut(matrices.get(f"{part}/source", known), target, places)
             if saved["kind"] == "time":
                 known = sp.csr_array(known + target)
     split = Split(saved["kind"], saved["settings"], interactions, train, **parts)

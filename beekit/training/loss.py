@@ -11,6 +11,9 @@ from sentence_transformers.base.losses import CachedLossMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from beekit.errors import ConfigError, DataError
+from beekit.finite import require_finite
+
 # Elements of one (users, items) block of scores: about 64 MB in float32, a few such at a time.
 _BLOCK_ELEMENTS = 2**24
 
@@ -51,9 +54,11 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         if mini_batch_size < 1 or (mini_batch_num_tokens is not None and mini_batch_num_tokens < 1):
-            raise ValueError(
+            raise ConfigError(
                 f"mini_batch_size={mini_batch_size} and mini_batch_num_tokens="
-                f"{mini_batch_num_tokens}; expected positive numbers"
+                f"{mini_batch_num_tokens}",
+                expected="positive numbers",
+                remedy="Choose others.",
             )
         self.model = model
         self.mini_batch_size = mini_batch_size
@@ -70,11 +75,16 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
             labels: (users, items) interactions, dense or sparse COO, columns in item order.
 
         Raises:
-            ValueError: not one set of items, or labels of another width.
+            DataError: not one set of items, labels of another width, labels or embeddings that
+                are not finite, or negative labels.
         """
         features = list(sentence_features)
         if len(features) != 1:
-            raise ValueError(f"ELSALoss got {len(features)} feature columns; expected the items")
+            raise DataError(
+                f"{len(features)} feature columns",
+                expected="one, the features of the step's items",
+                remedy="Pass [features] of the items.",
+            )
         loss: Tensor = self.forward_cached(features, labels)  # type: ignore[operator]
         return loss
 
@@ -87,11 +97,13 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
     ) -> Tensor:
         """The loss from the mini-batches' embeddings; `with_backward` leaves gradients on them."""
         stacked = torch.cat(reps[0])
-        if labels is None or labels.ndim != 2 or labels.shape[1] != len(stacked):
-            raise ValueError(
-                f"ELSALoss got labels of shape {None if labels is None else tuple(labels.shape)}; "
-                f"expected (users, {len(stacked)}), one column an item"
+        if labels is None:
+            raise DataError(
+                "no labels",
+                expected=f"interactions (users, {len(stacked)})",
+                remedy="Pass the step's rows of X.",
             )
+        _require_step(stacked, labels)
         precision = torch.float64 if stacked.dtype == torch.float64 else torch.float32
         with torch.autocast(stacked.device.type, enabled=False):
             embeddings = functional.normalize(stacked.to(precision), dim=-1)
@@ -140,10 +152,65 @@ def elsa_loss(embeddings: Tensor, interactions: Tensor) -> Tensor:
 
     Returns:
         (users,) squared distance between the normalised rows of relu(X A Aᵀ − X) and of X.
+
+    Raises:
+        DataError: shapes that do not fit, numbers that are not finite, or negative interactions.
     """
+    _require_step(embeddings, interactions)
     scores = (interactions @ embeddings) @ embeddings.T  # (users, items)
     predicted = functional.normalize(functional.relu(scores - interactions), dim=-1)
     return (predicted - functional.normalize(interactions, dim=-1)).square().sum(dim=-1)
+
+
+def _require_step(embeddings: Tensor, interactions: Tensor) -> None:
+    """Refuse a step whose loss would say nothing.
+
+    Raises:
+        DataError: so.
+    """
+    items = len(embeddings) if embeddings.ndim == 2 else "items"
+    if embeddings.ndim != 2 or not embeddings.numel() or not embeddings.is_floating_point():
+        raise DataError(
+            f"embeddings of shape {tuple(embeddings.shape)} and type {embeddings.dtype}",
+            expected="floats (items, dims)",
+            remedy="Pass the embeddings of the step's items.",
+        )
+    if interactions.ndim != 2 or interactions.shape[1] != items or not len(interactions):
+        raise DataError(
+            f"interactions of shape {tuple(interactions.shape)}",
+            expected=f"(users, {items}), one column an item",
+            remedy="Pass the rows of X of the step's users, columns in item order.",
+        )
+    if not _sums_up(embeddings):
+        require_finite(
+            embeddings.detach().double().cpu().numpy(),
+            "embeddings of a step",
+            row="item of the step",
+            remedy="Train with a smaller learning_rate, or in float32.",
+        )
+    stored = interactions.detach()
+    if stored.layout != torch.strided:
+        stored = stored.to_sparse_coo().coalesce().values()
+    if stored.dtype in (torch.uint8, torch.bool):
+        return
+    if not _sums_up(stored):
+        require_finite(
+            stored.double().cpu().numpy(),
+            "interactions of a step",
+            row="entry" if stored.ndim == 1 else "user",
+            remedy="Remove or correct those entries.",
+        )
+    if stored.numel() and float(stored.min()) < 0:
+        raise DataError(
+            f"interactions down to {float(stored.min()):g}",
+            expected="0, or above where a user used an item",
+            remedy="Leave out what does not count as used.",
+        )
+
+
+def _sums_up(values: Tensor) -> bool:
+    """Whether the sum is finite, and so every number."""
+    return bool(torch.isfinite(values.detach().sum()))
 
 
 class _Rows:

@@ -12,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from beekit.encoders import ItemInputs, ItemPairs, ItemTokens
 from beekit.errors import DataError
+from beekit.finite import finite_csr
 
 logger = logging.getLogger(__name__)
 
@@ -52,12 +53,14 @@ class TrainingSet:
             items: texts of each dataset in column order, or prepared inputs.
 
         Raises:
-            DataError: items and columns differ in number, or no user of a dataset has two
-                interactions.
+            DataError: interactions that are not finite, items and columns differ in number, or no
+                user of a dataset has two interactions.
         """
         inputs: ItemInputs | None = None
         users, item_pools, first_user, first_item = [], [], 0, 0
-        for X, catalog in zip(interactions, items, strict=True):
+        matrices: list[sp.csr_array] = []
+        for given, catalog in zip(interactions, items, strict=True):
+            X = finite_csr(given)
             if len(catalog) != X.shape[1]:
                 raise DataError(
                     f"{len(catalog):,} items for {X.shape[1]:,} columns of X",
@@ -72,6 +75,7 @@ class TrainingSet:
                     remedy="Hold out less, or gather more interactions.",
                 )
             users.append(first_user + trainable)
+            matrices.append(X)
             used = np.flatnonzero(np.bincount(X.indices, minlength=X.shape[1]))
             item_pools.append(first_item + used)
             read = ItemTokens(model, catalog) if isinstance(catalog, Sequence) else catalog
@@ -84,7 +88,7 @@ class TrainingSet:
         every = np.concatenate(users)
         logger.info("training on %s users with two or more interactions", f"{len(every):,}")
         # Of one dataset X stays as it is; block_diag would copy it.
-        X = interactions[0] if len(users) == 1 else sp.block_diag(interactions, format="csr")
+        X = matrices[0] if len(users) == 1 else sp.block_diag(matrices, format="csr")
         return cls(sp.csr_array(X), inputs, every, [len(some) for some in users], item_pools)
 
     def sample(self) -> np.ndarray:

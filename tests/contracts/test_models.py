@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 from contracts.models import IMPERSONAL, MODELS
 
-from beekit.errors import BeekitError
+from beekit.errors import BeekitError, RunError
 from beekit.models import load_model
 from beekit.run.extend import Extendable
 
@@ -132,6 +132,40 @@ def test_a_file_cut_off_is_one_line(fit, X, tmp_path):
     arrays.write_bytes(arrays.read_bytes()[:-30])
     with pytest.raises(BeekitError, match="cannot be read"):
         load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_file_with_numbers_that_are_not_finite_is_named(fit, X, tmp_path, value):
+    fit(X).save(tmp_path / "model")
+    path = tmp_path / "model" / "arrays.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    broken = [name for name, array in arrays.items() if array.dtype.kind == "f" and array.size]
+    if not broken:
+        pytest.skip("keeps no numbers")
+    for name in broken:
+        array = arrays[name].copy()
+        array.flat[-1] = value
+        np.savez(path, **{**arrays, name: array})
+        with pytest.raises(RunError, match=rf"{name} in .*arrays\.npz that are not finite: 1 of "):
+            load_model(tmp_path / "model")
+
+
+def test_what_is_not_finite_is_not_saved(fit, X, tmp_path):
+    model = fit(X)
+    learnt = [
+        field.name
+        for field in dataclasses.fields(model)
+        if isinstance(getattr(model, field.name), np.ndarray)
+        and getattr(model, field.name).dtype.kind == "f"
+    ]
+    for name in learnt[:1]:
+        array = getattr(model, name).copy()
+        array.flat[0] = np.nan
+        setattr(model, name, array)
+        with pytest.raises(BeekitError, match=rf"\.{name} that are not finite"):
+            model.save(tmp_path / "model")
+        assert not (tmp_path / "model").exists()
 
 
 def test_items_added_are_recommended_after_those_known(fit, X):

@@ -189,3 +189,9 @@ def test_items_without_a_picture_have_no_pixels(vit, column, tmp_path):
     cached = ItemPixels(vit, column([FILES[0], None]), tmp_path / "cache", workers=0)
     with pytest.raises(IndexError, match="without a usable picture"):
         embed_items(vit, cached)
+
+
+def test_preprocessing_that_divides_by_zero_is_refused(vit, column, tmp_path):
+    vit[0].processor.image_std = [0.0, 0.5, 0.5]
+    with pytest.raises(EncoderError, match="NaN or infinite"):
+        ItemPixels(vit, column([as_png(drawn(1))]), tmp_path / "cache")

@@ -124,6 +124,22 @@ def test_items_without_both_are_refused(fused, column, tmp_path):
         ItemPairs(fused, [""], pixels)
 
 
+class Longer(torch.nn.Module):
+    """Embeddings whose entries half precision can hold and whose length it cannot."""
+
+    def forward(self, features):
+        large = torch.full_like(features["sentence_embedding"], 60_000.0)
+        return {**features, "sentence_embedding": large}
+
+
+def test_a_side_too_long_for_half_precision_is_still_of_length_one(encoder, vit):
+    long = SentenceTransformer(modules=[*encoder, Longer()], device="cpu")
+    both = fuse(long, vit).half()
+    made = both[0].forward(both.preprocess(["a red printer", "toner"]))
+    lengths = made["text_part"].float().norm(dim=-1)
+    torch.testing.assert_close(lengths, torch.ones(2), atol=1e-2, rtol=0)
+
+
 def test_mean_is_for_sides_of_one_size(encoder, vit, tmp_path):
     with pytest.raises(EncoderError, match="32 text and 16 image dimensions"):
         fuse(encoder, vit, "mean")

@@ -135,3 +135,11 @@ def _same_pixels(encoder, folder):
         assert found.shape == wanted.shape == tuple(about["shape"])
         assert found.dtype == np.float32
         assert np.abs(found - wanted).max() < 1.01 * step
+
+
+def test_a_graph_that_answers_with_what_is_not_finite_is_refused():
+    encoder = embed.Encoder.__new__(embed.Encoder)
+    made = np.array([[1.0, 0.0], [np.nan, 0.0], [0.0, np.inf]], dtype=np.float32)
+    encoder._graphs = {"text": lambda feeds, output: made}
+    with pytest.raises(ValueError, match=r"2 of 3 embeddings .*first: place 1"):
+        encoder._run("text", {})

@@ -16,6 +16,7 @@ import yaml
 from beekit import ItemIndex, embed_items, load_encoder
 from beekit.errors import ConfigError, ExportError, RunError
 from beekit.export import export, items
+from beekit.export.server import recommend
 from beekit.run.folder import RunFolder
 from beekit.run.serve import Server, save_index
 
@@ -190,3 +191,50 @@ def test_of_several_datasets_one_is_to_be_named(run, tmp_path):
     with pytest.raises(RunError, match="several datasets"):
         export(tmp_path / "run", "faiss")
     assert export(part, "faiss").folder == part / "faiss"
+
+
+def broken_run(run, tmp_path, text_part) -> RunFolder:
+    """A copy of the run whose index says what of its vectors comes from the text."""
+    copy = RunFolder(tmp_path / "run")
+    shutil.copytree(run.path, copy.path)
+    path = copy.index / "text_part.npy"
+    if isinstance(text_part, bytes):
+        path.write_bytes(text_part)
+    else:
+        np.save(path, text_part)
+    return copy
+
+
+def test_parts_of_scores_that_are_not_finite_are_named_when_a_run_is_opened(run, tmp_path):
+    vectors = ItemIndex.load(run.index).item_vectors
+    assert Server.open(broken_run(run, tmp_path / "good", vectors).path).text_part is not None
+    ids = ItemIndex.load(run.index).item_ids
+    part = vectors.copy()
+    part[5] = np.nan
+    for name, bad, said in (
+        ("nan", part, rf"text_part\.npy that are not finite: 1 of \d+ \(NaN; item {ids[5]}\)"),
+        ("narrow", vectors[:, 1:], r"text_part\.npy of shape"),
+        ("short", vectors[1:], r"text_part\.npy of shape"),
+        ("cut", b"\x93NUMPY", r"text_part\.npy cannot be read"),
+    ):
+        with pytest.raises(RunError, match=said):
+            Server.open(broken_run(run, tmp_path / name, bad).path)
+
+
+def test_exported_vectors_that_are_not_finite_are_refused_where_they_are_served(exported, tmp_path):
+    folder = tmp_path / "served"
+    shutil.copytree(exported, folder)
+    flat = faiss.read_index(str(folder / "items.faiss"))
+    vectors = flat.reconstruct_n(0, flat.ntotal)
+    vectors[4, 0] = np.inf
+    broken = faiss.IndexFlatIP(vectors.shape[1])
+    broken.add(vectors)
+    faiss.write_index(broken, str(folder / "items.faiss"))
+    item = json.loads((folder / "items.json").read_text())["item_id"][4]
+    with pytest.raises(ValueError, match=rf"item {item} in .*items\.faiss is NaN or infinite"):
+        recommend.Items(folder)
+    short = faiss.IndexFlatIP(vectors.shape[1])
+    short.add(vectors[:4])
+    faiss.write_index(short, str(folder / "items.faiss"))
+    with pytest.raises(ValueError, match="4 vectors in"):
+        recommend.Items(folder)

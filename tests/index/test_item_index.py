@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beekit import ItemIndex
-from beekit.errors import RunError
+from beekit.errors import DataError, RunError
 from beekit.ranking.ties import history_keys, tie_keys
 from beekit.ranking.top_k import ones
 
@@ -141,3 +141,35 @@ def test_a_run_of_equals_longer_than_what_is_fetched_is_seen_whole():
     found, scores = ItemIndex(D).recommend(X, 5)
     np.testing.assert_array_equal(found, brute_force(D, D, X, 5, range(43), True))
     np.testing.assert_allclose(scores, 1)
+
+
+def test_one_row_that_is_not_finite_is_refused_and_no_longer_empties_every_list():
+    vectors = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    for value in (np.nan, np.inf, -np.inf):
+        vectors[7, 2] = value
+        with pytest.raises(DataError, match=r"item vectors that are not finite.*item 'seven'"):
+            ItemIndex(vectors, [*"abcdefg", "seven", *"hijklmnopqrs"])
+        with pytest.raises(DataError, match=r"user side that are not finite.*item index 7"):
+            ItemIndex(np.ones((20, 4)), user_side=vectors)
+
+
+@pytest.mark.parametrize(
+    ("item_ids", "said"),
+    [
+        (["a", "b", "a"], r"repeats 1 item ids \(first: 'a'\)"),
+        ([7, 7, 7], r"repeats 1 item ids \(first: 7\)"),
+        (["a", "b"], r"item ids of shape \(2,\)"),
+        ([["a", "b", "c"]], r"item ids of shape \(1, 3\)"),
+        (["a", None, "b"], "1 items without an id"),
+        ([1.5, 2.5, 3.5], "ids of type double"),
+    ],
+)
+def test_item_ids_that_are_not_one_an_item_are_refused(item_ids, said):
+    with pytest.raises(DataError, match=said):
+        ItemIndex(np.eye(3), item_ids)
+
+
+@pytest.mark.parametrize("asked", [[3], [-1], [0.5], [[0]], ["a"]])
+def test_similar_to_what_is_no_item_is_refused(asked):
+    with pytest.raises(DataError, match="item ind"):
+        ItemIndex(np.eye(3)).similar(np.array(asked), 1)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import faiss
 import numpy as np
 import pytest
 
 from beekit import ItemIndex
+from beekit.data.ids import digest
 from beekit.errors import RunError
 from beekit.index import Effort
 
@@ -100,5 +102,27 @@ def test_broken_folders_are_refused(vectors, tmp_path, case):
     ItemIndex(vectors, factory="IVF8,Flat", user_side=vectors).save(folder)
     BROKEN[case](folder)
     with pytest.raises(RunError, match="differ") as caught:
+        ItemIndex.load(folder)
+    assert "beekit index RUN" in caught.value.remedy
+
+
+def flat_file(path, vectors):
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    faiss.write_index(index, str(path))
+
+
+@pytest.mark.parametrize("file", ["items.faiss", "users.faiss"])
+def test_a_file_with_numbers_that_are_not_finite_is_named_with_the_items(vectors, tmp_path, file):
+    folder = tmp_path / "index"
+    ids = np.array([f"b{i}" for i in range(400)], dtype=object)
+    ItemIndex(vectors, ids, user_side=vectors).save(folder)
+    broken = vectors.copy()
+    broken[[3, 8], 0] = np.nan, np.inf
+    flat_file(folder / file, broken)
+    # As an earlier version wrote it, which asked nobody whether its vectors were finite.
+    describe(vectors=digest((broken if file == "items.faiss" else vectors).view(np.int32)))(folder)
+    said = rf"{file} that are not finite: 2 of 400 \(NaN and infinite; items 'b3', 'b8'\)"
+    with pytest.raises(RunError, match=said) as caught:
         ItemIndex.load(folder)
     assert "beekit index RUN" in caught.value.remedy

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from beekit.encoders import ItemTokens
 from beekit.encoders.inputs import features
+from beekit.errors import DataError
 from beekit.training import ELSALoss, elsa_loss
 
 
@@ -117,7 +118,7 @@ def test_without_gradients_the_value_is_the_same():
 
 def test_labels_of_another_width_are_refused():
     F, model, X = random_case()
-    with pytest.raises(ValueError, match=r"expected \(users, 13\)"):
+    with pytest.raises(DataError, match=r"expected \(users, 13\)"):
         ELSALoss(model)([{"features": F}], X[:, :-1])
 
 

@@ -137,7 +137,20 @@ class Encoder:
         return np.zeros((count, self.about["graphs"][graph]["dims"]), dtype=np.float32)
 
     def _run(self, graph: str, feeds: dict[str, np.ndarray]) -> np.ndarray:
-        return self._graphs[graph](feeds, "sentence_embedding")
+        """The graph's embeddings.
+
+        Raises:
+            ValueError: some are NaN or infinite.
+        """
+        embedded = self._graphs[graph](feeds, "sentence_embedding")
+        wrong = np.flatnonzero(~np.isfinite(embedded).all(axis=1))
+        if len(wrong):
+            raise ValueError(
+                f"{len(wrong)} of {len(embedded)} embeddings by the graph {graph!r} are NaN or "
+                f"infinite (first: place {wrong[0]} of its batch); look for what is odd in that "
+                "input, or export the encoder again"
+            )
+        return embedded
 
 
 def preprocessed(picture: Any, recipe: dict[str, Any]) -> np.ndarray:

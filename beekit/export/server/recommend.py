@@ -17,6 +17,8 @@ import faiss as faiss_module
 import numpy as np
 
 faiss: Any = faiss_module  # its stubs take C++ vectors for lists
+# Vectors looked at together.
+_BLOCK = 65536
 
 
 class Items:
@@ -31,6 +33,9 @@ class Items:
         item_ids, labels: (items,) the caller's ids, and names for people.
         cold: (items,) bool, no interaction in training.
         flat: the FAISS index of all vectors, of length 1; its inner products are exact.
+
+    Raises:
+        ValueError: vectors of other items than items.json names, or some are NaN or infinite.
     """
 
     def __init__(self, folder: str | Path | None = None, approximate: bool = False) -> None:
@@ -40,12 +45,28 @@ class Items:
         self.labels: list[str] = known["label"]
         self.cold = np.array(known["cold"], dtype=bool)
         self.flat: Any = faiss.read_index(str(folder / "items.faiss"))
+        self._require_vectors(folder / "items.faiss")
         self.approximate: Any = None
         if approximate:
             about = json.loads((folder / "export.json").read_text(encoding="utf-8"))
             self.approximate = faiss.read_index(str(folder / "approximate.faiss"))
             self._refine = int(about["refine"])
         self._row = {item_id: row for row, item_id in enumerate(self.item_ids)}
+
+    def _require_vectors(self, path: Path) -> None:
+        if self.flat.ntotal != len(self.item_ids):
+            raise ValueError(
+                f"{self.flat.ntotal} vectors in {path} for {len(self.item_ids)} items of "
+                "items.json; export both again"
+            )
+        for begin in range(0, self.flat.ntotal, _BLOCK):
+            vectors = self.flat.reconstruct_n(begin, min(_BLOCK, self.flat.ntotal - begin))
+            wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+            if len(wrong):
+                item = self.item_ids[begin + int(wrong[0])]
+                raise ValueError(
+                    f"the vector of item {item!r} in {path} is NaN or infinite; export it again"
+                )
 
     def rows(self, history: Sequence[Any]) -> list[int]:
         """Rows of a history's items, each once; KeyError for an id that is not there."""

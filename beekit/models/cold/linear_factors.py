@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from torch import Tensor, ones
 
-from beekit.errors import DataError
+from beekit.finite import finite_vectors
 from beekit.models.checks import require
 from beekit.models.linear.elsa import ELSA
 
@@ -57,17 +57,17 @@ def linear_factors(
         "both sides of one linear model, or neither",
     )
     if user_side is not None and item_factors is not None:
-        given = [np.asarray(side, dtype=np.float32) for side in (user_side, item_factors)]
-        shapes = {side.shape for side in given}
-        finite = all(np.isfinite(side).all() for side in given)
-        if len(shapes) > 1 or given[0].ndim != 2 or len(given[0]) != X.shape[1] or not finite:
-            raise DataError(
-                f"factors of shapes {given[0].shape} and {given[1].shape}",
-                expected=f"finite numbers ({X.shape[1]:,} items, dims) on both sides",
-                remedy="Give both sides of one linear model of the same catalog.",
-            )
+        again = "Fit the model they come from again."
+        encoder = finite_vectors(user_side, "cf_user_side", rows=X.shape[1], remedy=again)
+        decoder = finite_vectors(
+            item_factors,
+            "cf_item_factors",
+            rows=X.shape[1],
+            dims=encoder.shape[1],
+            remedy=again,
+        )
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
-        return LinearFactors(given[0], given[1] * warm[:, None])
+        return LinearFactors(encoder, decoder * warm[:, None])
     vectors = ELSA(embedding_dim=dims, seed=seed, device=device).fit(X).item_vectors
     assert vectors is not None  # for the type checker
     return LinearFactors(vectors, vectors)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.errors import DataError
 from beekit.index import ItemIndex
 from beekit.models.checks import require_fitted
 from beekit.ranking import Recommendations
@@ -60,14 +59,6 @@ def similar_items(item_vectors: np.ndarray, item_indices: np.ndarray, k: int) ->
     Raises:
         DataError: an index outside the catalog.
     """
-    item_indices = np.asarray(item_indices, dtype=np.int64)
-    outside = (item_indices < 0) | (item_indices >= len(item_vectors))
-    if outside.any():
-        raise DataError(
-            f"item index {item_indices[outside][0]}",
-            expected=f"0 to {len(item_vectors) - 1}",
-            remedy="Look the item up in the catalog the model was fitted on.",
-        )
     lengths = np.linalg.norm(item_vectors, axis=1, keepdims=True)
     directions = item_vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
     return ItemIndex(directions).similar(item_indices, k)

@@ -1,0 +1,116 @@
+"""What recommenders and metrics answer, checked before a number is made of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from beekit.errors import DataError
+from beekit.finite import require_finite, require_lists
+
+
+def require_answer(
+    answer: Any,
+    *,
+    k: int,
+    n_items: int,
+    candidates: np.ndarray,
+    users: np.ndarray,
+    model: str,
+) -> np.ndarray:
+    """The lists of an answer to `recommend`, once they are what was asked for.
+
+    Args:
+        answer: item indices (users, k), -1 where a list ends, and scores (users, k).
+        k: length of the lists asked for.
+        n_items: in the catalog.
+        candidates: item indices that may be recommended.
+        users: (users,) indices of those asked, for the message.
+        model: whose answer it is, for the message.
+
+    Raises:
+        DataError: not two such arrays, an item that is no candidate or twice in one list, or a
+            score that is NaN or +inf.
+    """
+    try:
+        ranked, scores = (np.asarray(part) for part in answer)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{model} answers {type(answer).__name__}",
+            expected="item indices and scores",
+            remedy="Let `recommend` return two arrays (users, k).",
+        ) from error
+    wanted = (len(users), k)
+    fits = ranked.shape == scores.shape == wanted
+    if not fits or ranked.dtype.kind not in "iu" or scores.dtype.kind not in "fiub":
+        raise DataError(
+            f"{model} answers item indices {ranked.shape} {ranked.dtype} and scores "
+            f"{scores.shape} {scores.dtype}",
+            expected=f"integers and numbers, {wanted} each",
+            remedy="Fill lists that are too short with -1, and their scores with -inf.",
+        )
+    require_lists(ranked, n_items, f"{model}'s lists", users)
+    allowed = np.zeros(n_items + 1, dtype=bool)
+    allowed[candidates] = True
+    allowed[-1] = True  # padding
+    outside = ~allowed[ranked]
+    if outside.any():
+        user, place = np.argwhere(outside)[0]
+        raise DataError(
+            f"{model} recommends item {ranked[user, place]}, no candidate, to user index "
+            f"{users[user]}",
+            expected=f"items among the {len(candidates):,} candidates",
+            remedy="Let `recommend` keep to its `candidates`.",
+        )
+    ascending = np.sort(ranked, axis=1)
+    repeated = (ascending[:, 1:] == ascending[:, :-1]) & (ascending[:, 1:] >= 0)
+    if repeated.any():
+        user, place = np.argwhere(repeated)[0]
+        raise DataError(
+            f"{model} lists item {ascending[user, place]} twice for user index {users[user]}",
+            expected="each item once",
+            remedy="Let `recommend` list distinct items.",
+        )
+    unusable = np.where((ranked >= 0) & ~(scores < np.inf), scores, 0)
+    require_finite(
+        np.asarray(unusable, dtype=np.float64),
+        f"scores of {model}",
+        users,
+        row="user index",
+        remedy="Fit the model again, or look for what makes its numbers overflow.",
+    )
+    return ranked
+
+
+def require_paired(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
+    """A metric of two models on the same users, as float64.
+
+    Args:
+        first, second: (users,), NaN for users that do not count.
+
+    Raises:
+        DataError: other shapes, other things than numbers, infinite ones, or no user with both.
+    """
+    one, two = np.asarray(first), np.asarray(second)
+    numbers = all(each.ndim == 1 and each.dtype.kind in "fiub" for each in (one, two))
+    if not numbers or one.shape != two.shape:
+        raise DataError(
+            f"values of shapes {one.shape} and {two.shape}, types {one.dtype} and {two.dtype}",
+            expected="numbers (users,) of the same users in both",
+            remedy="Give the values of one metric, evaluated on one split.",
+        )
+    for each in (one, two):
+        require_finite(
+            np.where(np.isnan(each), 0, each) if each.dtype.kind == "f" else each,
+            "values of a metric",
+            row="user",
+            remedy="Evaluate again.",
+        )
+    if not (~np.isnan(one.astype(np.float64)) & ~np.isnan(two.astype(np.float64))).any():
+        raise DataError(
+            f"{len(one):,} users, none with a value in both",
+            expected="at least one",
+            remedy="Compare models that were evaluated on the same users.",
+        )
+    return one.astype(np.float64), two.astype(np.float64)
