@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -41,10 +42,9 @@ class StaysFinite(TrainerCallback):  # type: ignore[misc]
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        model: nn.Module,
-        **_: Any,
+        **given: Any,
     ) -> None:
-        if name := _not_finite(dict(model.named_parameters())):
+        if name := _not_finite(_parameters(given)):
             raise EncoderError(
                 f"weights that are not finite before step {state.global_step + 1}, in {name}",
                 expected="an encoder, or a checkpoint, of finite numbers",
@@ -56,10 +56,9 @@ class StaysFinite(TrainerCallback):  # type: ignore[misc]
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        model: nn.Module,
-        **_: Any,
+        **given: Any,
     ) -> None:
-        gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+        gradients = {n: p.grad for n, p in _parameters(given).items() if p.grad is not None}
         if not args.fp16 and (name := _not_finite(gradients)):
             raise diverged(args, state.global_step + 1, f"a gradient of {name} that is not finite")
 
@@ -68,16 +67,20 @@ class StaysFinite(TrainerCallback):  # type: ignore[misc]
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        model: nn.Module,
-        **_: Any,
+        **given: Any,
     ) -> None:
-        trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        trained = {n: p for n, p in _parameters(given).items() if p.requires_grad}
         if name := _not_finite(trained):
             raise diverged(args, state.global_step, f"weights of {name} that are not finite")
 
 
+def _parameters(given: Mapping[str, Any]) -> dict[str, nn.Parameter]:
+    """Of the model that a callback is given."""
+    return dict(given["model"].named_parameters())
+
+
 @torch.no_grad()
-def _not_finite(tensors: dict[str, Tensor]) -> str | None:
+def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     """The first of named tensors with numbers that are not finite; a GPU is waited for once."""
     if not tensors:
         return None

@@ -45,3 +45,4 @@ def append_items(model: Any, network: nn.Module, vectors: np.ndarray) -> None:
     model.vectors, model.warm = everything, warm
     model.user_side = np.concatenate([model.user_side, nothing])
     model.item_vectors = np.concatenate([model.item_vectors, made])
+    require_sound(model)
