@@ -58,18 +58,34 @@ def require_sound(model: Any) -> None:
         ConfigError: so, naming rows, which are items for all that is learnt of items.
     """
     for field in dataclasses.fields(model):
-        if field.init:
-            continue
-        rows = _unsound_rows(getattr(model, field.name))
-        if len(rows):
-            named = ", ".join(map(str, rows[:_NAMED]))
-            more = ", ..." if len(rows) > _NAMED else ""
-            raise ConfigError(
-                f"{type(model).__name__} ended with {field.name} that are not finite, or too large "
-                f"to be multiplied, in {len(rows):,} row{'s' * (len(rows) > 1)} ({named}{more})",
-                expected="finite numbers",
-                remedy=_remedy(model),
-            )
+        if not field.init:
+            learnt = getattr(model, field.name)
+            _require_rows(f"{type(model).__name__} ended with {field.name}", learnt, _remedy(model))
+
+
+def require_sound_additions(model: Any, vectors: np.ndarray) -> None:
+    """Refuse vectors (new items, dims), as a model has them, that it could not rank by.
+
+    Raises:
+        ConfigError: so, naming rows of the new items.
+    """
+    _require_rows(
+        f"vectors of new items, in {type(model).__name__},",
+        vectors,
+        "Embed these items again, as those known were.",
+    )
+
+
+def _require_rows(what: str, values: Any, remedy: str) -> None:
+    rows = _unsound_rows(values)
+    if len(rows):
+        named = ", ".join(map(str, rows[:_NAMED])) + (", ..." if len(rows) > _NAMED else "")
+        raise ConfigError(
+            f"{what} that are not finite, or too large to be multiplied, in {len(rows):,} "
+            f"row{'s' * (len(rows) > 1)} ({named})",
+            expected="finite numbers",
+            remedy=remedy,
+        )
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def diverged(args: TrainingArguments, step: int, found: str) -> ConfigError:
     )
 
 
-class StaysFinite(TrainerCallback):  # type: ignore[misc]
+class StaysFinite(TrainerCallback):
     """Ends a training once gradients or weights are not finite, before these are saved.
 
     With fp16 gradients overflow now and then; the Trainer's scaler leaves such steps out.

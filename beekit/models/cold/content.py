@@ -19,7 +19,7 @@ from beekit.models.content_vectors import (
     require_width,
 )
 from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
+from beekit.models.sound import require_sound_additions, sound
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import ones
 
@@ -87,8 +87,10 @@ class ContentBased:
         assert mean is not None
         new = content_vectors(vectors)
         require_width(new, self.vectors.shape[1])
+        joining = compared(new, mean, self.normalize)
+        require_sound_additions(self, joining)
         self.vectors = np.concatenate([self.vectors, new])
-        self.item_vectors = np.concatenate([fitted, compared(new, mean, self.normalize)])
+        self.item_vectors = np.concatenate([fitted, joining])
         return self
 
     def recommend(

@@ -26,7 +26,7 @@ from beekit.models.linear.row_nadam import RowNadam
 from beekit.models.linear.spectral import co_used, second_moment
 from beekit.models.linear.two_sides import recommend_by_sides
 from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
+from beekit.models.sound import require_sound_additions, sound
 from beekit.ranking import Recommendations
 
 
@@ -162,9 +162,11 @@ class FixedSideELSA:
         assert self.mean is not None  # for the type checker
         new = content_vectors(vectors)
         require_width(new, self.vectors.shape[1])
+        joining = compared(new, self.mean, self.normalize)
+        require_sound_additions(self, joining)
         self.vectors = np.concatenate([self.vectors, new])
         self._keep(
-            np.concatenate([fixed, compared(new, self.mean, self.normalize)]),
+            np.concatenate([fixed, joining]),
             np.concatenate([learnt, np.zeros_like(new)]),
         )
         return self
