@@ -283,6 +283,7 @@ def _quiet_libraries(verbose: bool, *, transfers: bool) -> None:
     """
     if verbose:
         logging.basicConfig(level=logging.INFO)
+        logging.getLogger("beekit").setLevel(logging.DEBUG)
         return
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))

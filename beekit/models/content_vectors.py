@@ -56,6 +56,17 @@ def compared(vectors: np.ndarray, mean: np.ndarray, normalize: bool) -> np.ndarr
     return np.asarray(centred, dtype=np.float32)
 
 
+def mean_of_known(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(dims,) float64 mean of the rows that training may see.
+
+    Args:
+        vectors: (items, dims).
+        known: (items,) bool; all rows decide where none is.
+    """
+    decide = vectors[known] if known.any() else vectors
+    return np.asarray(decide.mean(axis=0, dtype=np.float64))
+
+
 def standardised(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Vectors less the mean of the `known` rows, over the root mean square of what remains.
 
@@ -67,6 +78,6 @@ def standardised(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
         known: (items,) bool; all rows decide where none is.
     """
     reference = vectors[known] if known.any() else vectors
-    centre = reference.mean(axis=0, dtype=np.float64)
+    centre = mean_of_known(vectors, known)
     spread = float(np.sqrt(np.mean((reference - centre) ** 2)))
     return np.asarray((vectors - centre) / (spread or 1.0), dtype=np.float32)

@@ -15,9 +15,10 @@ from zipfile import BadZipFile
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.errors import BeekitError, DataError, RunError
+from beekit.errors import BeekitError, ConfigError, DataError, RunError
 from beekit.files import replacing_folder
 from beekit.finite import require_finite
+from beekit.models.sound import require_sound
 
 _SCHEMA = 1
 _SPARSE = ("data", "indices", "indptr", "shape")
@@ -94,7 +95,8 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
         for field in fields:
             if not field.init:
                 setattr(model, field.name, values[field.name])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        require_sound(model)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, ConfigError) as error:
         raise _broken(folder, str(error)) from error
     return model
 

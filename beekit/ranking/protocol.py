@@ -13,7 +13,12 @@ Recommendations = tuple[np.ndarray, np.ndarray]
 
 
 class Recommender(Protocol):
-    """Ranks candidates for users given by their interactions."""
+    """Ranks candidates for users given by their interactions.
+
+    One rule for all: X says which items a user has, not how often or how strongly. Only what is
+    nonzero counts, in `fit` and in `recommend`: scaled by any numbers, negative ones too, with
+    zeros stored or in any type, X gives the same lists and the same scores.
+    """
 
     @property
     def scores_cold_items(self) -> bool:

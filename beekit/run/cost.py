@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,21 +17,28 @@ _INTERVAL = 0.01
 
 @dataclass
 class Cost:
-    """Seconds and peak memory in MB, filled in when the work is done."""
+    """Seconds and peak memory in MB, filled in when the work is done.
+
+    Attributes:
+        memory_mb: beyond what was there before; None where it could not be told from what other
+            work had left.
+    """
 
     seconds: float = 0.0
-    memory_mb: float = 0.0
+    memory_mb: float | None = None
 
 
 @contextmanager
 def measured() -> Iterator[Cost]:
     """Time a block and watch this process's resident memory while it runs.
 
-    Memory is what the block took beyond the start, as seen every hundredth of a second: what lives
-    shorter is missed, and what the allocator still held from before is not counted.
+    Memory is what the block took beyond the start: by the system's own mark of the most there ever
+    was, where the block raised it, and else as seen every hundredth of a second. What the allocator
+    still held from work before is not counted, so that the number is one to compare only in a
+    process where nothing went before.
     """
     cost, process, done = Cost(), psutil.Process(), threading.Event()
-    before = process.memory_info().rss
+    before, mark = process.memory_info().rss, _most_ever()
     peak = [before]
 
     def watch() -> None:
@@ -46,4 +54,16 @@ def measured() -> Iterator[Cost]:
         cost.seconds = time.perf_counter() - started
         done.set()
         watcher.join()
-        cost.memory_mb = (max(peak[0], process.memory_info().rss) - before) / 2**20
+        most = max(peak[0], process.memory_info().rss)
+        if _most_ever() > mark:
+            most = max(most, _most_ever())
+        cost.memory_mb = (most - before) / 2**20
+
+
+def _most_ever() -> int:
+    """Bytes resident at the highest so far; 0 where the system counts in another unit."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10

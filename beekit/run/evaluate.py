@@ -15,12 +15,13 @@ from sentence_transformers import SentenceTransformer
 
 from beekit.data import Dataset
 from beekit.encoders import ItemInputs, embed_items
-from beekit.errors import BeekitError, RunError
+from beekit.errors import RunError
 from beekit.evaluation import Evaluation, by_history, by_support, compare, evaluate
 from beekit.evaluation.scoring import usual_metrics
 from beekit.ranking import Model
 from beekit.report import write_report, write_tables
 from beekit.report.meaning import main_metric
+from beekit.run.apart import fitted_apart, reason_of, worth_a_process
 from beekit.run.comparison import VECTORS, Comparison, Entry
 from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset, load_published
@@ -41,8 +42,10 @@ _SHOWN = 6
 def run_comparison(config: Comparison) -> RunFolder:
     """Fit every model on the split's training part, evaluate it on every test part, write it down.
 
-    A model that cannot be fitted, for want of memory or of an optional package, is left out of the
-    table and named with its reason under `left_out`; the others go on.
+    A model that cannot be fitted, evaluated or saved, whatever the reason, is left out of the table
+    and named with its reason under `left_out`; the others go on. Large fits run in a process of
+    their own (`fitted_apart`), where their memory can be told and a system without any ends them
+    alone; of small ones the memory is not stated.
 
     Raises:
         BeekitError: anything about configuration, data or folder a user can mend, or no model left.
@@ -64,32 +67,23 @@ def run_comparison(config: Comparison) -> RunFolder:
     tests: list[Evaluation] = []
     left_out: list[dict[str, str]] = []
     for entry in entries:
-        content = {} if entry.encoder is None else {VECTORS: vectors.of(entry)}
+        encoder = vectors.encoder(entry)  # one that cannot be loaded is a mistake to be mended
         try:
-            model, cost = _fitted(entry, split, content)
-        except (BeekitError, MemoryError, torch.OutOfMemoryError) as error:
-            reason = str(error) if isinstance(error, BeekitError) else "out of memory"
+            content = {} if entry.encoder is None else {VECTORS: vectors.of(entry, encoder)}
+            encoder = None  # before the fit, which may need its memory
+            evaluations, cost = _tried(entry, content, config, split, folder, known)
+        except Exception as error:
+            shutil.rmtree(folder.model_folder(entry.label), ignore_errors=True)
+            reason = reason_of(error)
             logger.warning("%s is left out: %s", entry.label, reason)
+            logger.debug("%s", entry.label, exc_info=error)
             left_out.append({"model": entry.label, "reason": reason})
             continue
-        if config.save_models:
-            model.save(folder.model_folder(entry.label))
-            known.save(folder.model_folder(entry.label))
-        for part in _test_parts(split):
-            evaluation = evaluate(
-                model,
-                split.parts[part],
-                metrics=metrics,
-                top_k=config.evaluation.top_k,
-                model=entry.label,
-                scenario=f"{split.kind}/{part}",
-                seed=config.evaluation.seed,
-            )
+        for part, evaluation in zip(_test_parts(split), evaluations, strict=True):
             if part == "test":
                 tests.append(evaluation)
             rows.append({**evaluation.row(), **_described(entry, cost)})
             _say(evaluation, cost)
-        del model  # before the next one is fitted, so that memory holds one at a time
     if not rows:
         raise RunError(
             f"none of {len(entries)} models could be fitted ({left_out[0]['reason']})",
@@ -170,11 +164,26 @@ class Embeddings:
                 self.inputs[str(entry.encoder)] = inputs
                 return
 
-    def of(self, entry: Entry) -> np.ndarray:
-        """(items, dims) in the order of the dataset."""
+    def encoder(self, entry: Entry) -> SentenceTransformer | None:
+        """The encoder, where `of` needs it.
+
+        Raises:
+            EncoderError: it cannot be loaded.
+        """
+        if entry.encoder is None or entry.encoder in self.known:
+            return None
+        return self._encoder(entry)
+
+    def of(self, entry: Entry, encoder: SentenceTransformer | None = None) -> np.ndarray:
+        """(items, dims) in the order of the dataset.
+
+        Args:
+            entry: of the table.
+            encoder: its encoder, if it is loaded already.
+        """
         name = str(entry.encoder)
-        if name not in self.known:
-            encoder = self._encoder(entry)
+        encoder = encoder or self.encoder(entry)
+        if encoder is not None:
             if name not in self.inputs:
                 _, self.inputs[name] = item_inputs(self.config, self.dataset, encoder)
             item_ids = self.dataset.catalog.item_ids
@@ -189,9 +198,42 @@ class Embeddings:
         return encoder_to_compare(config, str(entry.encoder), self.dataset)
 
 
-def _fitted(entry: Entry, split: Split, content: Mapping[str, np.ndarray]) -> tuple[Model, Cost]:
+def _tried(
+    entry: Entry,
+    content: Mapping[str, np.ndarray],
+    config: Comparison,
+    split: Split,
+    folder: RunFolder,
+    known: KnownItems,
+) -> tuple[list[Evaluation], Cost]:
+    """A model fitted, evaluated on every test part, and kept if asked for; all of it or nothing."""
+    model, cost = _fitted(entry, split, content, folder.path / ".fit")
+    evaluations = [
+        evaluate(
+            model,
+            split.parts[part],
+            metrics=usual_metrics(config.evaluation.metrics, config.evaluation.top_k),
+            top_k=config.evaluation.top_k,
+            model=entry.label,
+            scenario=f"{split.kind}/{part}",
+            seed=config.evaluation.seed,
+        )
+        for part in _test_parts(split)
+    ]
+    if config.save_models:
+        model.save(folder.model_folder(entry.label))
+        known.save(folder.model_folder(entry.label))
+    return evaluations, cost
+
+
+def _fitted(
+    entry: Entry, split: Split, content: Mapping[str, np.ndarray], files: Path
+) -> tuple[Model, Cost]:
+    if worth_a_process(entry.kind, split.train):
+        return fitted_apart(entry.kind, entry.settings, content, split.train, files)
     with measured() as cost:
         model: Model = entry.kind(**entry.settings, **content).fit(split.train)
+    cost.memory_mb = None  # what earlier models left in this process would be part of it
     return model, cost
 
 
@@ -200,7 +242,7 @@ def _described(entry: Entry, cost: Cost) -> dict[str, Any]:
         "kind": entry.kind.__name__,
         "settings": dict(entry.settings),
         "fit_seconds": round(cost.seconds, 3),
-        "fit_memory_mb": round(cost.memory_mb, 1),
+        "fit_memory_mb": None if cost.memory_mb is None else round(cost.memory_mb, 1),
     }
 
 

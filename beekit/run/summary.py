@@ -16,7 +16,11 @@ def print_summary(folder: RunFolder) -> None:
         print(f"\n{part.path.name}" if part != folder else "")
         results = part.read_results()
         print(summary_table(results))
-        for left in results.get("left_out", []):
+        left_out = results.get("left_out", [])
+        if left_out:
+            asked = len(left_out) + len({row["model"] for row in results["rows"]})
+            print(f"\n{len(left_out)} OF {asked} MODELS ARE NOT IN THIS TABLE")
+        for left in left_out:
             print(f"left out: {left['model']}, {left['reason']}")
     print(f"\nreport  {folder.report}")
     print(f"model   {folder.model}\n" if folder.model.is_dir() else "")

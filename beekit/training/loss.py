@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from beekit.errors import ConfigError, DataError
 from beekit.finite import require_finite
+from beekit.rounding import left_by_rounding
 
 # Elements of one (users, items) block of scores: about 64 MB in float32, a few such at a time.
 _BLOCK_ELEMENTS = 2**24
@@ -28,7 +29,8 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         loss = mean over users of ‖ S_u/‖S_u‖ − X_u/‖X_u‖ ‖²  =  mean of 2 − 2 cos(S_u, X_u)
 
     Subtracting X takes each item's similarity with itself out of its own reconstruction (rows of A
-    have length 1), so an item is explained by the others. A user whose S is all zero counts 1.
+    have length 1), so an item is explained by the others. `elsa_loss` says what users without an S
+    or an X count.
 
     The papers' NMSE (ELSA: Vančura et al., RecSys 2022, eq. 4; beeFormer: Vančura et al., RecSys
     2024) also averages over the m items of the step: it is this loss divided by m. We leave the m
@@ -146,6 +148,12 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
 def elsa_loss(embeddings: Tensor, interactions: Tensor) -> Tensor:
     """Per-user ELSA loss, differentiable in the embeddings.
 
+    A row of zeros has no direction and stays zero, so that a user without scores counts 1 and one
+    without interactions 0, both without a gradient. Scores no larger than what rounding leaves of
+    an item's own, which is taken out of them, are none: of a user with one item nothing else may be
+    left, and scaled to length 1 it would be a hit. `beekit.models.linear.normalised_error` has the
+    same rule.
+
     Args:
         embeddings: (items, dims) A, rows of length 1.
         interactions: (users, items) X, dense.
@@ -158,8 +166,13 @@ def elsa_loss(embeddings: Tensor, interactions: Tensor) -> Tensor:
     """
     _require_step(embeddings, interactions)
     scores = (interactions @ embeddings) @ embeddings.T  # (users, items)
-    predicted = functional.normalize(functional.relu(scores - interactions), dim=-1)
-    return (predicted - functional.normalize(interactions, dim=-1)).square().sum(dim=-1)
+    raised = functional.relu(scores - interactions)
+    lengths = torch.linalg.vector_norm(raised, dim=-1, keepdim=True)
+    rounding = left_by_rounding(torch.linalg.vector_norm(interactions, dim=-1, keepdim=True))
+    # Not `>`: scores that are no numbers are to show in the loss.
+    predicted = raised / lengths.masked_fill(lengths <= rounding, torch.inf)
+    gap: Tensor = predicted - functional.normalize(interactions, dim=-1)
+    return gap.square().sum(dim=-1)
 
 
 def _require_step(embeddings: Tensor, interactions: Tensor) -> None:

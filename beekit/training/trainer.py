@@ -25,6 +25,7 @@ from beekit.errors import ConfigError
 from beekit.training.allocator import keep_freed_memory
 from beekit.training.arguments import BeeFormerTrainingArguments
 from beekit.training.batches import MIXED, UserBatchSampler
+from beekit.training.finite import StaysFinite, diverged
 from beekit.training.loss import ELSALoss
 from beekit.training.progress import TrainingProgress
 from beekit.training.steps import StepCollator
@@ -104,6 +105,8 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             users = args.users_per_step * args.world_size * args.gradient_accumulation_steps
             self.add_callback(TrainingProgress(users))
         self.remove_callback(PrinterCallback)
+        # The first to be called: before anything is logged, evaluated or saved.
+        self.callback_handler.callbacks.insert(0, StaysFinite())
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """As the Trainer's own; on a CPU the process keeps freed memory for the next step.
@@ -114,8 +117,10 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         resumed on the encoder that training started from.
 
         Raises:
-            ConfigError: the encoder cannot be trained in the part asked for, or `lora` with an
-                optimizer made before the adapters were.
+            ConfigError: the encoder cannot be trained in the part asked for, `lora` with an
+                optimizer made before the adapters were, or training that diverged: a loss,
+                gradients or weights that are not finite end it at once. The last checkpoint is of
+                a step before.
         """
         if self.args.lora is not None and self.optimizer is not None:
             raise ConfigError(
@@ -170,6 +175,17 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             _data_seed(self.args),
             self.args.dataset_batches,
         )
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        """As the Trainer's own, which logs a loss that is no number as zero and goes on.
+
+        Raises:
+            ConfigError: the loss is not finite; the weights are those before the step.
+        """
+        loss = super().training_step(*args, **kwargs)
+        if not bool(torch.isfinite(loss).all()):
+            raise diverged(self.args, self.state.global_step + 1, f"loss {float(loss.mean())}")
+        return loss
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kw: Any) -> Any:
         """The loss of one step, with dropout only where the arguments ask for it."""

@@ -23,6 +23,24 @@ def vectors_of(X, dims: int = 8):
     return (used.T @ users / np.sqrt(X.shape[0]) + noise).astype(np.float32)
 
 
+def same_items(X):
+    """X written in ways that all say the same: which items a user has."""
+    generator = np.random.default_rng(4)
+    weights = generator.choice([-3.0, -1.0, 0.25, 2.0, 5.0], X.nnz)
+    weighted = sp.csr_array((weights, X.indices, X.indptr), shape=X.shape)
+    empty = np.argwhere(X.toarray() == 0)[::7]
+    coo = X.tocoo()
+    stored = [np.concatenate(parts) for parts in zip(coo.coords, empty.T, strict=True)]
+    with_zeros = np.concatenate([np.ones(X.nnz), np.zeros(len(empty))])
+    twice = np.concatenate([coo.row, coo.row[::2]]), np.concatenate([coo.col, coo.col[::2]])
+    return {
+        "weighted, some negative": weighted,
+        "explicit zeros": sp.csr_array((with_zeros, tuple(stored)), shape=X.shape),
+        "duplicates": sp.coo_array((np.ones(len(twice[0])), twice), shape=X.shape),
+        **{kind: X.astype(kind) for kind in ("bool", "int8", "int64", "float64")},
+    }
+
+
 @pytest.fixture(params=MODELS)
 def name(request):
     return request.param
@@ -95,6 +113,14 @@ def test_fitted_on_any_sparse_format_it_learns_the_same(fit, X):
         X * 5,
     ):
         np.testing.assert_array_equal(fit(other).recommend(X, 8)[0], expected)
+
+
+def test_how_often_or_how_strongly_does_not_matter_to_fit(fit, X):
+    expected = fit(X).recommend(X, 8)
+    for name, other in same_items(X).items():
+        found = fit(other).recommend(X, 8)
+        np.testing.assert_array_equal(found[0], expected[0], err_msg=name)
+        np.testing.assert_array_equal(found[1], expected[1], err_msg=name)
 
 
 def test_training_data_are_left_alone(fit, X):
@@ -178,6 +204,8 @@ def test_items_added_are_recommended_after_those_known(fit, X):
     again = model.recommend(wider, 40, np.arange(40))
     for before, after in zip(known, again, strict=True):
         np.testing.assert_array_equal(before, after)
+    with pytest.raises(BeekitError, match="not finite"):
+        model.add_items(np.full((2, 8), np.nan, dtype=np.float32))
     items, _ = model.recommend(wider, 5, np.array([40, 41, 42]))
     assert all(sorted(row) == [-1, -1, 40, 41, 42] for row in items)
 
@@ -220,3 +248,36 @@ def test_interactions_that_are_not_finite_are_refused(name, fit, X):
     broken.data[0] = np.nan
     with pytest.raises(BeekitError, match="not finite"):
         fit(broken)
+
+
+def test_a_folder_of_numbers_that_are_none_is_refused(name, fit, X, tmp_path):
+    model = fit(X)
+    learnt = [f.name for f in dataclasses.fields(model) if not f.init]
+    spoiled = 0
+    for field in learnt:
+        value = getattr(model, field)
+        inside = value.data if sp.issparse(value) else value
+        if not isinstance(inside, np.ndarray) or inside.dtype.kind != "f" or not inside.size:
+            continue
+        kept = inside.copy()
+        inside.flat[-1] = np.nan
+        model.save(tmp_path / "model")
+        inside[...] = kept
+        spoiled += 1
+        with pytest.raises(BeekitError, match=rf"cannot be read .*{field} .* in 1 row"):
+            load_model(tmp_path / "model")
+    assert spoiled or name == "random"
+
+
+def test_a_user_whose_history_has_grown_gets_nearly_the_same_list(name, groups):
+    if name in IMPERSONAL:
+        pytest.skip("recommends alike whatever belongs together")
+    model = MODELS[name](vectors_of(groups)).fit(groups)
+    before, _ = model.recommend(groups, 24, exclude_seen=False)
+    for shown in range(0, 60, 7):
+        for change in (0, 1):  # one item of the group less, or one more
+            own = groups[[shown]].toarray()
+            group = np.arange(8 * (shown % 3), 8 * (shown % 3) + 8)
+            own[0, group[own[0, group] == 1 - change][0]] = change
+            after, _ = model.recommend(sp.csr_array(own), 8, exclude_seen=False)
+            assert len(set(after[0]) & set(before[shown, :8])) >= 6

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from contracts.models import MODELS
+from contracts.test_models import same_items
 
 from beekit import ItemIndex
 from beekit.errors import DataError
@@ -152,6 +153,16 @@ def test_any_sparse_format_and_index_type(build, X):
         X.astype(np.int8),
     ):
         np.testing.assert_array_equal(recommender.recommend(other, 5)[0], expected)
+
+
+def test_how_often_or_how_strongly_does_not_matter(build, X):
+    recommender = build(X)
+    for exclude_seen in (True, False):
+        items, scores = recommender.recommend(X, 8, exclude_seen=exclude_seen)
+        for name, other in same_items(X).items():
+            found = recommender.recommend(other, 8, exclude_seen=exclude_seen)
+            np.testing.assert_array_equal(found[0], items, err_msg=name)
+            np.testing.assert_array_equal(found[1], scores, err_msg=name)
 
 
 def test_one_user_one_item_and_empty_history(build):

@@ -32,7 +32,8 @@ def test_scores_are_sums_of_cosines(random_matrix):
     for centre in (False, True):
         model = ContentBased(vectors, centre=centre).fit(histories)
         items, scores = model.recommend(histories, 30, exclude_seen=False)
-        around = vectors - vectors.mean(axis=0) if centre else vectors
+        used = np.unique(histories.indices)
+        around = vectors - vectors[used].mean(axis=0) if centre else vectors
         for user in range(20):
             for item, score in zip(items[user], scores[user], strict=True):
                 rows = [around[seen] for seen in histories[[user]].indices]
@@ -113,3 +114,17 @@ def test_new_items_are_added_without_changing_the_others():
         model.add_items(vectors[:, :4])
     with pytest.raises(ConfigError, match="before fit"):
         ContentBased(vectors).add_items(vectors)
+
+
+def test_items_held_out_do_not_move_the_mean(random_matrix):
+    X = random_matrix(40, 30, 0.3, seed=1)
+    dense = X.toarray()
+    dense[:, 20:] = 0
+    vectors = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32) + 1
+    elsewhere = vectors.copy()
+    elsewhere[20:] += 50
+    first, second = (
+        ContentBased(v, centre=True).fit(sp.csr_array(dense)) for v in (vectors, elsewhere)
+    )
+    np.testing.assert_array_equal(first.mean, second.mean)
+    np.testing.assert_array_equal(first.item_vectors[:20], second.item_vectors[:20])

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beekit.models.factors.fold_in import fold_in, recall_users, remember
+from beekit.models.factors.fold_in import KnownUsers, fold_in, recall_users, remember
 from beekit.ranking.ties import history_keys
 
 
@@ -73,20 +73,31 @@ def test_nobody_depends_on_who_else_is_asked(random_matrix, item_vectors):
 def test_training_users_are_known_by_their_history_in_any_row(random_matrix, item_vectors):
     X = random_matrix(50, 40, 0.2, seed=3)
     learnt = np.random.default_rng(1).normal(size=(50, 6)).astype(np.float32)
-    keys, vectors = remember(X, learnt)
+    known = remember(X, learnt, item_vectors)
     order = np.random.default_rng(2).permutation(50)
-    np.testing.assert_array_equal(
-        recall_users(X[order], keys, vectors, item_vectors), learnt[order]
-    )
+    np.testing.assert_array_equal(recall_users(X[order], known, item_vectors), learnt[order])
 
 
-def test_one_item_more_makes_another_user(random_matrix, item_vectors):
-    X = random_matrix(50, 40, 0.2, seed=3)
-    learnt = np.full((50, 6), 7.0, dtype=np.float32)
-    keys, vectors = remember(X, learnt)
-    dense = X.toarray()
-    dense[np.arange(50), dense.argmin(axis=1)] = 1
-    assert not (recall_users(sp.csr_array(dense), keys, vectors, item_vectors) == 7).any()
+def test_others_are_turned_to_where_training_users_are(random_matrix, item_vectors):
+    X = random_matrix(200, 40, 0.2, seed=3)
+    turn = np.random.default_rng(1).normal(size=(6, 6))
+    unturned = KnownUsers(np.empty(0, np.uint64), np.empty((0, 6), np.float32), np.eye(6))
+    learnt = (recall_users(X, unturned, item_vectors) @ turn).astype(np.float32)
+    grown = X.toarray()
+    grown[np.arange(200), grown.argmin(axis=1)] = 1
+    grown = sp.csr_array(grown)
+    found = recall_users(grown, remember(X, learnt, item_vectors), item_vectors)
+    expected = recall_users(grown, unturned, item_vectors) @ turn
+    # A ridge of a hundredth keeps the map from being exact.
+    assert np.linalg.norm(found - expected) < 0.05 * np.linalg.norm(expected)
+
+
+def test_of_few_training_users_nothing_but_the_size_is_learnt(random_matrix, item_vectors):
+    X = random_matrix(30, 40, 0.2, seed=3)
+    unturned = KnownUsers(np.empty(0, np.uint64), np.empty((0, 6), np.float32), np.eye(6))
+    folded = recall_users(X, unturned, item_vectors)
+    one = remember(X[:1], 3 * folded[:1], item_vectors)
+    np.testing.assert_allclose(recall_users(X, one, item_vectors), 3 * folded, rtol=1e-4, atol=1e-5)
 
 
 def test_of_users_with_one_history_the_first_is_remembered_and_an_empty_one_never(item_vectors):
@@ -94,18 +105,18 @@ def test_of_users_with_one_history_the_first_is_remembered_and_an_empty_one_neve
     X[[1, 3], 5] = 1
     X[2, 6] = 1
     learnt = np.arange(24, dtype=np.float32).reshape(4, 6)
-    keys, vectors = remember(sp.csr_array(X), learnt)
-    found = recall_users(sp.csr_array(X), keys, vectors, item_vectors)
+    known = remember(sp.csr_array(X), learnt, item_vectors)
+    found = recall_users(sp.csr_array(X), known, item_vectors)
     np.testing.assert_array_equal(found, [np.zeros(6), learnt[1], learnt[2], learnt[1]])
 
 
 def test_the_size_of_item_vectors_turns_no_unknown_user(random_matrix, item_vectors):
     X = random_matrix(20, 40, 0.2, seed=3)
-    nobody = np.empty(0, dtype=np.uint64), np.empty((0, 6), dtype=np.float32)
-    small, large = (recall_users(X, *nobody, scale * item_vectors) for scale in (1, 1024))
+    nobody = KnownUsers(np.empty(0, np.uint64), np.empty((0, 6), np.float32), np.eye(6))
+    small, large = (recall_users(X, nobody, scale * item_vectors) for scale in (1, 1024))
     # Powers of two scale exactly.
     np.testing.assert_allclose(1024 * large, small, rtol=1e-6)
-    assert not recall_users(X, *nobody, 0 * item_vectors).any()
+    assert not recall_users(X, nobody, 0 * item_vectors).any()
 
 
 def test_keys_tell_histories_apart_and_not_their_order():

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from beekit.errors import ConfigError
 from beekit.models import ItemKNN
 from beekit.models.linear import nearest as nearest_module
+from beekit.models.linear.item_knn import WEIGHTINGS
 from beekit.ranking.ties import scramble, tie_keys
 
 
@@ -156,3 +157,12 @@ def test_busy_users_count_less_when_weighted():
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(ConfigError, match=next(iter(setting))):
         ItemKNN(**setting)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_how_many_items_are_held_out_does_not_matter(random_matrix, weighting):
+    X = random_matrix(60, 20, 0.3, seed=2)
+    held_out = sp.csr_array(sp.hstack([X, sp.csr_array((60, 300))], format="csr"))
+    narrow = ItemKNN(weighting=weighting).fit(X).item_item
+    wide = ItemKNN(weighting=weighting).fit(held_out).item_item
+    np.testing.assert_array_equal(wide[:20, :20].toarray(), narrow.toarray())

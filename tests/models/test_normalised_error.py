@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
@@ -43,13 +44,53 @@ def test_both_gradients_are_those_of_autograd(random_matrix, seed):
         torch.testing.assert_close(found.of_decoder(encoder), decoder.grad, **close)
 
 
-def test_with_equal_sides_of_unit_rows_it_is_the_loss_encoders_train_with(random_matrix):
-    X = random_matrix(40, 25, 0.25)
-    X = X[X.sum(axis=1) > 1]
-    vectors = torch.nn.functional.normalize(sides(25, 6, 0)[0].detach(), dim=1)
-    found = normalised_error(Batch.from_csr(X), vectors, vectors)
-    expected = elsa_loss(vectors, torch.from_numpy(X.toarray()).double()).mean()
-    torch.testing.assert_close(found.loss, expected, rtol=1e3 * EPS, atol=0)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("seed", range(8))
+def test_with_equal_sides_of_unit_rows_it_is_the_loss_encoders_train_with(seed, dtype):
+    generator = np.random.default_rng(seed)
+    dense = np.zeros((30, 9), dtype=np.float32)
+    for user in range(30):  # most with no, one or two items
+        dense[user, generator.choice(9, user % 4, replace=False)] = 1
+    # Few dimensions and one shared direction: many an item is opposed to all others.
+    drawn = torch.from_numpy(generator.normal(size=(9, 2))).to(dtype)
+    drawn[: seed + 1, 0] = drawn[: seed + 1, 0].abs() + 9
+    drawn[seed + 1 :, 0] = -drawn[seed + 1 :, 0].abs() - 9
+    vectors = torch.nn.functional.normalize(drawn, dim=1).requires_grad_()
+    each = elsa_loss(vectors, torch.from_numpy(dense).to(dtype))
+    each.mean().backward()
+    with torch.no_grad():
+        found = normalised_error(Batch.from_csr(sp.csr_array(dense)), vectors, vectors)
+        gradient = found.of_encoder(vectors) + found.of_decoder(vectors)
+    close = {"rtol": 1e3 * torch.finfo(dtype).eps, "atol": 1e3 * torch.finfo(dtype).eps}
+    torch.testing.assert_close(found.loss, each.mean().detach(), **close)
+
+    # The diagonal moves rows away from the sphere alone, which they do not leave.
+    def along(gradient: torch.Tensor) -> torch.Tensor:
+        rows = vectors.detach()
+        return gradient - (gradient * rows).sum(dim=1, keepdim=True) * rows
+
+    torch.testing.assert_close(along(gradient), along(vectors.grad), **close)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_of_a_user_of_one_item_that_nothing_is_near_rounding_is_no_hit(dtype):
+    generator = torch.Generator().manual_seed(0)
+    lonely = torch.randn(500, 7, generator=generator, dtype=dtype)
+    for vector in lonely:
+        pair = torch.nn.functional.normalize(torch.stack([vector, -vector]), dim=1).requires_grad_()
+        loss = elsa_loss(pair, torch.tensor([[1.0, 0.0]], dtype=dtype))
+        loss.sum().backward()
+        assert loss.item() == 1
+        assert not pair.grad.any()
+
+
+def test_scores_that_are_no_numbers_show_in_both_losses():
+    vectors = torch.tensor([[torch.nan, 0.0], [0.0, 1.0]])
+    X = sp.csr_array([[1.0, 1.0]], dtype=np.float32)
+    assert elsa_loss(vectors, torch.ones(1, 2)).isnan().all()
+    huge = torch.full((2, 2), 1e30)
+    assert not normalised_error(Batch.from_csr(X), vectors, vectors).loss.isfinite()
+    assert not normalised_error(Batch.from_csr(X), huge, torch.ones(2, 2)).loss.isfinite()
 
 
 def test_a_user_of_one_item_counts_one_and_has_no_gradient():

@@ -20,10 +20,11 @@ from beekit.models.cold.new_items import append_items, weights_of
 from beekit.models.cold.samples import Sample, Samples, chosen_rows
 from beekit.models.cold.settings import check_settings
 from beekit.models.content_vectors import content_vectors, require_vectors_of, standardised
-from beekit.models.factors.epochs import normal_vectors, training_device
 from beekit.models.factors.towers import batch_histories
 from beekit.models.factors.vector_ranking import fitted
+from beekit.models.fitting import normal_vectors, training_device
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import ones
 
@@ -96,6 +97,7 @@ class CLCRec:
         self.hidden_dims = tuple(self.hidden_dims)
         check_settings(self)
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Learn z and g from X (users, items).
 

@@ -14,10 +14,12 @@ from beekit.models.checks import require_fitted, training_matrix
 from beekit.models.content_vectors import (
     compared,
     content_vectors,
+    mean_of_known,
     require_vectors_of,
     require_width,
 )
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import require_sound_additions, sound
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import ones
 
@@ -27,16 +29,17 @@ class ContentBased:
     """Ranks items by the sum of their similarities with what the user has.
 
     With A the items' vectors a history x scores x A Aᵀ: the inner product of an item's vector with
-    the sum over the history. Nothing is learnt from interactions, which makes it the floor for
-    whatever learns to transform A; it is the CBF row of the beeFormer paper (Vančura et al.,
-    RecSys 2024).
+    the sum over the history. Nothing is learnt from interactions (but which items `centre` takes
+    the mean of), which makes it the floor for whatever learns to transform A; it is the CBF row of
+    the beeFormer paper (Vančura et al., RecSys 2024).
 
     Args:
         vectors: A (items, dims), for example a sentence encoder's embeddings.
         normalize: scale rows of A to length 1, so that similarities are cosines.
-        centre: first take the mean of all rows away. Embeddings of one encoder point much the same
-            way, and what they share ranks items alike for everybody: summed over a history it
-            drowns what the user's items have in particular.
+        centre: first take away the mean of the rows of items with training interactions.
+            Embeddings of one encoder point much the same way, and what they share ranks items
+            alike for everybody: summed over a history it drowns what the user's items have in
+            particular. Items held out do not move it.
 
     Attributes:
         mean: (dims,) what is taken away from vectors, after `fit`.
@@ -54,11 +57,19 @@ class ContentBased:
     def __post_init__(self) -> None:
         self.vectors = content_vectors(self.vectors)
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
-        """Check that X (users, items) is over the items there are vectors of; learns nothing."""
-        require_vectors_of(self.vectors, training_matrix(X).shape[1])
-        dims = self.vectors.shape[1]
-        mean = self.vectors.mean(axis=0, dtype=np.float64) if self.centre else np.zeros(dims)
+        """Check that X (users, items) is over the items there are vectors of; learn the mean.
+
+        Raises:
+            DataError: it is not.
+        """
+        X = training_matrix(X)
+        require_vectors_of(self.vectors, X.shape[1])
+        mean = np.zeros(self.vectors.shape[1])
+        if self.centre:
+            used = np.bincount(X.indices, minlength=X.shape[1]) > 0
+            mean = mean_of_known(self.vectors, used)
         self.mean = mean
         self.item_vectors = compared(self.vectors, mean, self.normalize)
         return self
@@ -76,8 +87,10 @@ class ContentBased:
         assert mean is not None
         new = content_vectors(vectors)
         require_width(new, self.vectors.shape[1])
+        joining = compared(new, mean, self.normalize)
+        require_sound_additions(self, joining)
         self.vectors = np.concatenate([self.vectors, new])
-        self.item_vectors = np.concatenate([fitted, compared(new, mean, self.normalize)])
+        self.item_vectors = np.concatenate([fitted, joining])
         return self
 
     def recommend(

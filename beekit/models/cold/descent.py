@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from beekit.models.cold.samples import Sample, Samples
-from beekit.models.factors.epochs import train
+from beekit.models.fitting import train
 
 
 def descend(
@@ -49,4 +49,4 @@ def descend(
         taken += 1
         return value
 
-    train(name, epochs, lambda: samples, step)
+    train(name, epochs, len(samples), lambda: samples, step)

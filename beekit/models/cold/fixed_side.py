@@ -26,6 +26,7 @@ from beekit.models.linear.row_nadam import RowNadam
 from beekit.models.linear.spectral import co_used, second_moment
 from beekit.models.linear.two_sides import recommend_by_sides
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import require_sound_additions, sound
 from beekit.ranking import Recommendations
 
 
@@ -101,11 +102,13 @@ class FixedSideELSA:
         """Whether new items can be recommended: with the decoder fixed."""
         return self.side == "decoder"
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Learn the free side from X (users, items), any sparse format; what is nonzero counts.
 
         Raises:
             DataError: X over other items than there are vectors of.
+            ConfigError: it diverged.
         """
         X = training_matrix(X)
         require_vectors_of(self.vectors, X.shape[1])
@@ -159,9 +162,11 @@ class FixedSideELSA:
         assert self.mean is not None  # for the type checker
         new = content_vectors(vectors)
         require_width(new, self.vectors.shape[1])
+        joining = compared(new, self.mean, self.normalize)
+        require_sound_additions(self, joining)
         self.vectors = np.concatenate([self.vectors, new])
         self._keep(
-            np.concatenate([fixed, compared(new, self.mean, self.normalize)]),
+            np.concatenate([fixed, joining]),
             np.concatenate([learnt, np.zeros_like(new)]),
         )
         return self

@@ -21,9 +21,10 @@ from beekit.models.cold.new_items import append_items, weights_of
 from beekit.models.cold.samples import Sample, Samples, chosen_rows, pair_weights
 from beekit.models.cold.settings import check_settings
 from beekit.models.content_vectors import content_vectors, require_vectors_of, standardised
-from beekit.models.factors.epochs import training_device
 from beekit.models.factors.vector_ranking import fitted
+from beekit.models.fitting import training_device
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import ones
 
@@ -104,6 +105,7 @@ class Heater:
         self.vectors = content_vectors(self.vectors)
         check_settings(self)
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Factorise X (users, items) unless factors were given, and learn the transformation.
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from beekit.models.content_vectors import content_vectors, require_width, standardised
+from beekit.models.sound import require_sound_additions
 
 
 def weights_of(network: nn.Module) -> np.ndarray:
@@ -27,6 +28,7 @@ def append_items(model: Any, network: nn.Module, vectors: np.ndarray) -> None:
 
     Raises:
         DataError: vectors of another width.
+        ConfigError: vectors so large that nothing can be ranked by them; nothing was added.
     """
     new = content_vectors(vectors)
     require_width(new, model.vectors.shape[1])
@@ -41,6 +43,7 @@ def append_items(model: Any, network: nn.Module, vectors: np.ndarray) -> None:
     with torch.no_grad():
         nn.utils.vector_to_parameters(torch.from_numpy(model.encoder_weights), network.parameters())
         made = network(content).numpy()
+    require_sound_additions(model, made)
     nothing = np.zeros((len(new), model.user_side.shape[1]), dtype=np.float32)
     model.vectors, model.warm = everything, warm
     model.user_side = np.concatenate([model.user_side, nothing])

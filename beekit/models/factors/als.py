@@ -15,6 +15,7 @@ from beekit.models.checks import require, training_matrix
 from beekit.models.factors.fold_in import fold_in
 from beekit.models.factors.vector_ranking import fitted, recommend_by_vectors, similar_items
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import solvable, sound
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import ones
 
@@ -59,6 +60,7 @@ class ALS:
         require(self.alpha >= 0, f"alpha={self.alpha}", "a number from 0 on")
         require(self.iterations >= 1, f"iterations={self.iterations}", "an integer from 1 on")
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Factorise X (users, items) on all cores.
 
@@ -78,7 +80,8 @@ class ALS:
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
         """(users, embedding_dim) float32: the histories' vectors in closed form."""
         vectors = fitted(self, self.item_vectors, X)
-        return fold_in(ones(X), vectors, 1 + self.alpha, self.regularization)
+        with solvable(self):
+            return fold_in(ones(X), vectors, 1 + self.alpha, self.regularization)
 
     def recommend(
         self,

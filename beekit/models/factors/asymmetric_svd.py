@@ -12,10 +12,11 @@ import torch
 from torch.nn import functional
 
 from beekit.models.checks import require, training_matrix
-from beekit.models.factors.epochs import normal_vectors, shuffled, train, training_device
 from beekit.models.factors.negatives import UnseenItems
 from beekit.models.factors.vector_ranking import fitted, recommend_by_vectors, similar_items
+from beekit.models.fitting import normal_vectors, shuffled, train, training_device
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import ones
 
@@ -79,6 +80,7 @@ class AsymmetricSVD:
             "an integer from 1 on",
         )
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Learn q, b and y from X (users, items).
 
@@ -120,6 +122,7 @@ class AsymmetricSVD:
         train(
             "AsymmetricSVD",
             self.epochs,
+            -(-len(users) // self.users_per_step),
             lambda: shuffled(len(users), self.users_per_step, generator),
             step,
         )

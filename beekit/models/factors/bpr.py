@@ -12,11 +12,12 @@ import torch
 from torch.nn import functional
 
 from beekit.models.checks import require, training_matrix
-from beekit.models.factors.epochs import normal_vectors, shuffled, train, training_device
-from beekit.models.factors.fold_in import recall_users, remember
+from beekit.models.factors.fold_in import KnownUsers, recall_users, remember
 from beekit.models.factors.negatives import SharedNegatives, interactions
 from beekit.models.factors.vector_ranking import fitted, recommend_by_vectors, similar_items
+from beekit.models.fitting import normal_vectors, shuffled, train, training_device
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import ones
 
@@ -36,7 +37,8 @@ class BPR:
     - One λ for all vectors.
 
     Users are known by their histories: one that is exactly a training user's gets the vector learnt
-    for that user, any other is folded in (`fold_in`) by weighted least squares.
+    for that user, any other is folded in (`fold_in`) by weighted least squares and turned to where
+    such vectors of training users come nearest to those learnt (`recall_users`).
 
     Args:
         embedding_dim: length of the vectors.
@@ -54,6 +56,7 @@ class BPR:
         item_vectors: Q (items, embedding_dim) float32 after `fit`.
         known_keys, known_vectors: histories (histories,) uint64 of training users and their p
             (histories, embedding_dim) float32.
+        known_turn: (embedding_dim, embedding_dim) float32, from folded-in vectors to p.
     """
 
     scores_cold_items: ClassVar[bool] = False
@@ -70,6 +73,7 @@ class BPR:
     item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
     known_keys: np.ndarray | None = field(default=None, init=False, repr=False)
     known_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+    known_turn: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         require(self.learning_rate > 0, f"learning_rate={self.learning_rate}", "a number above 0")
@@ -80,6 +84,7 @@ class BPR:
             value = getattr(self, name)
             require(value >= 1, f"{name}={value}", "an integer from 1 on")
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Learn the vectors of users and items from X (users, items).
 
@@ -113,11 +118,13 @@ class BPR:
         train(
             "BPR",
             self.epochs,
+            -(-len(owned) // self.batch_size),
             lambda: shuffled(len(owned), self.batch_size, generator),
             step,
         )
         self.item_vectors = items.detach().cpu().numpy()
-        self.known_keys, self.known_vectors = remember(histories, users.detach().cpu().numpy())
+        known = remember(histories, users.detach().cpu().numpy(), self.item_vectors)
+        self.known_keys, self.known_vectors, self.known_turn = known.keys, known.vectors, known.turn
         return self
 
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
@@ -125,7 +132,9 @@ class BPR:
         vectors = fitted(self, self.item_vectors, X)
         assert self.known_keys is not None  # for the type checker
         assert self.known_vectors is not None
-        return recall_users(ones(X), self.known_keys, self.known_vectors, vectors)
+        assert self.known_turn is not None
+        known = KnownUsers(self.known_keys, self.known_vectors, self.known_turn)
+        return recall_users(ones(X), known, vectors)
 
     def recommend(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -9,9 +11,12 @@ from beekit.ranking.ties import history_keys
 
 # Numbers held at once while solving: 32 MB in float64.
 _BLOCK_ELEMENTS = 2**22
-# Of unknown users of models that learn a vector a training user; see `recall_users`.
+# Of users of models that learn a vector a training user; see `recall_users`.
 _CONFIDENCE = 10.0
 _SHARE = 0.1
+_RIDGE = 0.01
+# Training users the map is learnt from at least, where there are so many.
+_LEARN_FROM = 10_000
 
 
 def fold_in(
@@ -52,51 +57,91 @@ def fold_in(
     return solved
 
 
-def remember(histories: sp.csr_array, user_vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What `recall_users` recognises training users by.
+@dataclass(frozen=True)
+class KnownUsers:
+    """What `recall_users` knows of training users.
+
+    Attributes:
+        keys: (histories,) uint64, ascending, one a distinct history that is not empty.
+        vectors: (histories, dims) float32 of the first user who has it.
+        turn: (dims, dims) float32, what brings folded-in vectors nearest to those learnt.
+    """
+
+    keys: np.ndarray
+    vectors: np.ndarray
+    turn: np.ndarray
+
+
+def remember(
+    histories: sp.csr_array, user_vectors: np.ndarray, item_vectors: np.ndarray
+) -> KnownUsers:
+    """What `recall_users` needs of the users a model was trained on.
 
     Args:
         histories: (users, items) CSR of ones.
         user_vectors: (users, dims) learnt for them.
-
-    Returns:
-        keys (histories,) uint64, ascending, one a distinct history that is not empty, and the
-        vectors (histories, dims) of the first user who has it.
+        item_vectors: Q (items, dims).
     """
     keys, first = np.unique(history_keys(histories), return_index=True)
     kept = np.diff(histories.indptr)[first] > 0
-    return keys[kept], user_vectors[first[kept]]
+    keys, first = keys[kept], first[kept]
+    # Enough to tell dims² numbers, whoever they are.
+    some = first[:: max(1, len(first) // _LEARN_FROM)]
+    folded = _folded(sp.csr_array(histories[some]), item_vectors)
+    return KnownUsers(keys, user_vectors[first], _turn(folded, user_vectors[some]))
 
 
 def recall_users(
-    histories: sp.csr_array,
-    known_keys: np.ndarray,
-    known_vectors: np.ndarray,
-    item_vectors: np.ndarray,
+    histories: sp.csr_array, known: KnownUsers, item_vectors: np.ndarray
 ) -> np.ndarray:
     """The learnt vectors of training users, known by their exact history; others are folded in.
 
-    For models that learn a vector a training user by another criterion than `fold_in` solves: its λ
-    is a share of the mean eigenvalue of QᵀQ, so that the size of the vectors does not matter.
+    For models that learn a vector a training user by another criterion than `fold_in` minimises.
+    Its vectors are brought to those learnt by the linear map that does so best for the training
+    users: a user whose history has grown or shrunk since then moves a little, not to a user of
+    another kind.
 
     Args:
         histories: (users, items) CSR of ones.
-        known_keys, known_vectors: from `remember`.
+        known: from `remember`.
         item_vectors: Q (items, dims).
 
     Returns:
-        (users, dims) float32.
+        (users, dims) float32; zeros for an empty history.
     """
     keys = history_keys(histories)
-    place = np.searchsorted(known_keys, keys)
-    place[place == len(known_keys)] = 0
-    known = known_keys[place] == keys if len(known_keys) else np.zeros(len(keys), dtype=bool)
+    place = np.searchsorted(known.keys, keys)
+    place[place == len(known.keys)] = 0
+    found = known.keys[place] == keys if len(known.keys) else np.zeros(len(keys), dtype=bool)
     vectors = np.empty((len(keys), item_vectors.shape[1]), dtype=np.float32)
-    vectors[known] = known_vectors[place[known]]
-    unknown = np.flatnonzero(~known)
-    if len(unknown):
-        eigenvalue = float((item_vectors.astype(np.float64) ** 2).sum()) / item_vectors.shape[1]
-        regularization = _SHARE * eigenvalue or 1.0  # all vectors zero: any will do
-        theirs = sp.csr_array(histories[unknown])
-        vectors[unknown] = fold_in(theirs, item_vectors, _CONFIDENCE, regularization)
+    vectors[found] = known.vectors[place[found]]
+    others = np.flatnonzero(~found)
+    if len(others):
+        folded = _folded(sp.csr_array(histories[others]), item_vectors)
+        # By einsum, whose sums do not depend on how many users are asked for at once.
+        vectors[others] = np.einsum("ud,de->ue", folded, known.turn)
     return vectors
+
+
+def _folded(histories: sp.csr_array, item_vectors: np.ndarray) -> np.ndarray:
+    """`fold_in` with λ a share of the mean eigenvalue of QᵀQ: the size of vectors is no matter."""
+    eigenvalue = float((item_vectors.astype(np.float64) ** 2).sum()) / item_vectors.shape[1]
+    regularization = _SHARE * eigenvalue or 1.0  # all vectors zero: any will do
+    return fold_in(histories, item_vectors, _CONFIDENCE, regularization)
+
+
+def _turn(folded: np.ndarray, learnt: np.ndarray) -> np.ndarray:
+    """M (dims, dims) float32 with F M near P, by ridge regression towards a multiple of I.
+
+    In directions that few users have, M only scales: it minimises ‖F M − P‖² + μ‖M − s I‖², s the
+    multiple by which s F is nearest to P and μ a share of the mean eigenvalue of FᵀF.
+    """
+    F, P = folded.astype(np.float64), learnt.astype(np.float64)
+    gram, identity = F.T @ F, np.eye(F.shape[1])
+    size = float(np.trace(gram))
+    if not size > 0:
+        return identity.astype(np.float32)
+    scale = max(float((F * P).sum()) / size, 0.0)
+    ridge = _RIDGE * size / len(identity)
+    moved = np.linalg.solve(gram + ridge * identity, F.T @ P + ridge * scale * identity)
+    return np.asarray(moved, dtype=np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from beekit.models.factors.epochs import shuffled
+from beekit.models.fitting import shuffled
 
 
 def interactions(histories: sp.csr_array) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,6 +83,11 @@ class Triples:
 
     def __len__(self) -> int:
         return len(self.users)
+
+    @property
+    def batches(self) -> int:
+        """Mini-batches of a pass."""
+        return -(-len(self) // self.batch_size)
 
     def epoch(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """One pass: users (batch,), their items (batch,), items they lack (batch, negatives)."""

@@ -11,11 +11,12 @@ import scipy.sparse as sp
 import torch
 
 from beekit.models.checks import require, training_matrix
-from beekit.models.factors.epochs import normal_vectors, train, training_device
-from beekit.models.factors.fold_in import recall_users, remember
+from beekit.models.factors.fold_in import KnownUsers, recall_users, remember
 from beekit.models.factors.negatives import Triples
 from beekit.models.factors.vector_ranking import fitted, recommend_by_vectors, similar_items
+from beekit.models.fitting import normal_vectors, train, training_device
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import ones
 
@@ -48,6 +49,7 @@ class PMF:
         item_vectors: Q (items, embedding_dim) float32 after `fit`.
         known_keys, known_vectors: histories (histories,) uint64 of training users and their p
             (histories, embedding_dim) float32.
+        known_turn: (embedding_dim, embedding_dim) float32, from folded-in vectors to p.
     """
 
     scores_cold_items: ClassVar[bool] = False
@@ -63,6 +65,7 @@ class PMF:
     item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
     known_keys: np.ndarray | None = field(default=None, init=False, repr=False)
     known_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+    known_turn: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         require(
@@ -76,6 +79,7 @@ class PMF:
         require(self.epochs >= 1, f"epochs={self.epochs}", "an integer from 1 on")
         require(self.batch_size >= 1, f"batch_size={self.batch_size}", "an integer from 1 on")
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Learn the vectors of users and items from X (users, items).
 
@@ -101,9 +105,10 @@ class PMF:
                 users, items, user, pairs, target, self.learning_rate, self.regularization
             )
 
-        train("PMF", self.epochs, triples.epoch, step)
+        train("PMF", self.epochs, triples.batches, triples.epoch, step)
         self.item_vectors = items.cpu().numpy()
-        self.known_keys, self.known_vectors = remember(histories, users.cpu().numpy())
+        known = remember(histories, users.cpu().numpy(), self.item_vectors)
+        self.known_keys, self.known_vectors, self.known_turn = known.keys, known.vectors, known.turn
         return self
 
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
@@ -111,7 +116,9 @@ class PMF:
         vectors = fitted(self, self.item_vectors, X)
         assert self.known_keys is not None  # for the type checker
         assert self.known_vectors is not None
-        return recall_users(ones(X), self.known_keys, self.known_vectors, vectors)
+        assert self.known_turn is not None
+        known = KnownUsers(self.known_keys, self.known_vectors, self.known_turn)
+        return recall_users(ones(X), known, vectors)
 
     def recommend(
         self,

@@ -14,6 +14,7 @@ from beekit.index import ItemIndex
 from beekit.models.checks import require, training_matrix
 from beekit.models.factors.vector_ranking import fitted, similar_items
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import ones
 
@@ -46,6 +47,7 @@ class PureSVD:
             self.embedding_dim >= 1, f"embedding_dim={self.embedding_dim}", "an integer from 1 on"
         )
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Decompose X (users, items) in float64, sparse throughout."""
         binary = training_matrix(X).astype(np.float64)

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 import torch
 from torch.nn import functional
 
-from beekit.models.factors.epochs import normal_vectors
+from beekit.models.fitting import normal_vectors
 
 
 class Towers:

@@ -12,10 +12,11 @@ import torch
 
 from beekit.models.checks import require, training_matrix
 from beekit.models.content_vectors import content_vectors, require_vectors_of
-from beekit.models.factors.epochs import shuffled, train, training_device
 from beekit.models.factors.towers import Towers, batch_histories, in_batch_softmax, tower
 from beekit.models.factors.vector_ranking import fitted, recommend_by_vectors, similar_items
+from beekit.models.fitting import shuffled, train, training_device
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import ones
 
@@ -92,6 +93,7 @@ class TwoTower:
         """Whether items without training interactions are known, by features."""
         return self.vectors is not None
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Learn both towers from X (users, items).
 
@@ -131,6 +133,7 @@ class TwoTower:
         train(
             "TwoTower",
             self.epochs,
+            -(-histories.nnz // self.batch_size),
             lambda: shuffled(histories.nnz, self.batch_size, generator),
             step,
         )

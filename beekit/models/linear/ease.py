@@ -14,6 +14,7 @@ import torch
 from beekit.errors import DataError
 from beekit.models.checks import require, require_fitted, training_matrix
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import Scorer, recommend_by_scores
 
@@ -59,6 +60,7 @@ class EASE:
         require(0 <= self.dropout < 1, f"dropout={self.dropout}", "a number from 0 to below 1")
         require(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}", "float32 or float64")
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Solve for B; O(items³) time and 2 items² numbers of memory.
 

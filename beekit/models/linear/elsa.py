@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from beekit.errors import ConfigError
 from beekit.index import ItemIndex
 from beekit.models.checks import require, require_fitted, training_matrix
 from beekit.models.linear.elsa_steps import Items, Schedule, check_schedule, teaching, train
@@ -21,6 +22,7 @@ from beekit.models.linear.row_nadam import RowNadam
 from beekit.models.linear.spectral import spectral_vectors
 from beekit.models.linear.two_sides import recommend_by_sides
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 
 
@@ -71,8 +73,13 @@ class ELSA:
         require(self.embedding_dim >= 1, f"embedding_dim={self.embedding_dim}", "at least 1")
         check_schedule(self)
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
-        """Learn A from X (users, items), any sparse format; what is nonzero counts."""
+        """Learn A from X (users, items), any sparse format; what is nonzero counts.
+
+        Raises:
+            ConfigError: it diverged.
+        """
         X = training_matrix(X)
         vectors = np.zeros((X.shape[1], self.embedding_dim), dtype=np.float32)
         rows, items = teaching(X)
@@ -87,6 +94,7 @@ class ELSA:
         schedule = Schedule.of(self)
         generator = torch.Generator().manual_seed(self.seed)
         vectors = spectral_vectors(X, self.embedding_dim, generator, schedule.device)
+        had_length = vectors.any(dim=1)
         nadam = RowNadam(vectors)
 
         def step(batch: Batch, items: Items, learning_rate: float) -> Tensor:
@@ -99,6 +107,14 @@ class ELSA:
             return loss
 
         train(X, schedule, step, "ELSA")
+        # A row too long to be measured is put back on the sphere as zeros.
+        lost = int((had_length & ~vectors.any(dim=1)).sum())
+        if lost:
+            raise ConfigError(
+                f"ELSA diverged: {lost:,} of {len(vectors):,} item vectors left the sphere",
+                expected="steps of a few radians at most",
+                remedy=f"Choose a smaller learning_rate than {self.learning_rate}.",
+            )
         return vectors
 
     @property

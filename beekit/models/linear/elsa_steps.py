@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from beekit.models import fitting
 from beekit.models.checks import require
 from beekit.models.linear.normalised_error import Batch
 
@@ -56,14 +57,13 @@ class Schedule:
     @classmethod
     def of(cls, model: Descent) -> Schedule:
         """As a model's settings say; by default on the GPU where there is one."""
-        device = model.device or ("cuda" if torch.cuda.is_available() else "cpu")
         return cls(
             model.learning_rate,
             model.epochs,
             model.users_per_step,
             model.items_per_step,
             model.seed,
-            torch.device(device),
+            fitting.training_device(model.device),
         )
 
 
@@ -98,33 +98,41 @@ def train(
         schedule: how.
         step: one step of training.
         title: of the progress bar.
+
+    Raises:
+        ConfigError: it diverged.
     """
-    total = schedule.epochs * math.ceil(X.shape[0] / schedule.users_per_step)
-    with tqdm(total=total, desc=title, unit="step", disable=None) as bar:
-        for number, (batch, items) in enumerate(_batches(X, schedule)):
-            left = (1 + math.cos(math.pi * number / total)) / 2
-            loss = step(batch, items, schedule.learning_rate * left)
-            if not bar.disable:
-                bar.set_postfix_str(f"loss {loss.item():.4f}", refresh=False)
-            bar.update()
-
-
-def _batches(X: sp.csr_array, schedule: Schedule) -> Iterator[tuple[Batch, Items]]:
+    steps = math.ceil(X.shape[0] / schedule.users_per_step)
+    total = schedule.epochs * steps
+    numbers = itertools.count()
     generator = np.random.default_rng(schedule.seed)
-    pool = np.arange(X.shape[1])
-    for _ in range(schedule.epochs):
-        order = generator.permutation(X.shape[0])
-        for begin in range(0, len(order), schedule.users_per_step):
-            rows = X[order[begin : begin + schedule.users_per_step]]
-            if schedule.items_per_step is None or schedule.items_per_step >= X.shape[1]:
-                yield Batch.from_csr(rows, schedule.device), None
-                continue
-            # Its module takes seconds to import, which only pruning needs.
-            from beekit.training.steps import step_items
 
-            items = step_items(rows, pool, schedule.items_per_step, generator)
-            kept = torch.from_numpy(items).to(schedule.device)
-            yield Batch.from_csr(sp.csr_array(rows[:, items]), schedule.device), kept
+    def scheduled(batch: tuple[Batch, Items]) -> Tensor:
+        left = (1 + math.cos(math.pi * next(numbers) / total)) / 2
+        return step(*batch, schedule.learning_rate * left)
+
+    fitting.train(
+        title, schedule.epochs, steps, lambda: _batches(X, schedule, generator), scheduled
+    )
+
+
+def _batches(
+    X: sp.csr_array, schedule: Schedule, generator: np.random.Generator
+) -> Iterator[tuple[Batch, Items]]:
+    """Those of one pass over the users."""
+    pool = np.arange(X.shape[1])
+    order = generator.permutation(X.shape[0])
+    for begin in range(0, len(order), schedule.users_per_step):
+        rows = X[order[begin : begin + schedule.users_per_step]]
+        if schedule.items_per_step is None or schedule.items_per_step >= X.shape[1]:
+            yield Batch.from_csr(rows, schedule.device), None
+            continue
+        # Its module takes seconds to import, which only pruning needs.
+        from beekit.training.steps import step_items
+
+        items = step_items(rows, pool, schedule.items_per_step, generator)
+        kept = torch.from_numpy(items).to(schedule.device)
+        yield Batch.from_csr(sp.csr_array(rows[:, items]), schedule.device), kept
 
 
 def teaching(X: sp.csr_array) -> tuple[sp.csr_array, np.ndarray]:

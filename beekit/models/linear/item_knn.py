@@ -13,6 +13,7 @@ from beekit.models.checks import require, require_fitted, training_matrix
 from beekit.models.linear.nearest import nearest
 from beekit.models.linear.sparse_scores import recommend_sparse
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 
 SIMILARITIES = ("cosine", "asymmetric", "conditional", "jaccard", "tversky")
@@ -84,6 +85,7 @@ class ItemKNN:
         require(self.beta >= 0, f"beta={self.beta}", "0 or more")
         require(self.power > 0, f"power={self.power}", "a number above 0")
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Find every item's neighbours, a block of items at a time."""
         weighted = _weighted(training_matrix(X), self.weighting)
@@ -139,7 +141,10 @@ def _weighted(X: sp.csr_array, weighting: str) -> sp.csr_array:
     X = X.astype(np.float64)
     if weighting == "none":
         return X
-    users, items = X.shape
+    users = X.shape[0]
+    support = np.bincount(X.indices, minlength=X.shape[1])
+    # Items nobody has in training are no documents: how many are held out must not matter.
+    items = np.count_nonzero(support)
     owners = np.repeat(np.arange(users), np.diff(X.indptr))
     activity = np.diff(X.indptr)[owners]
     if weighting == "unit":
@@ -147,8 +152,7 @@ def _weighted(X: sp.csr_array, weighting: str) -> sp.csr_array:
     elif weighting == "tf-idf":
         X.data *= np.log((1 + items) / activity)
     else:
-        support = np.bincount(X.indices, minlength=items)
-        length = support / max(1e-9, support.mean())
+        length = support * items / max(1, len(X.indices))
         rarity = np.log1p((items - activity + 0.5) / (activity + 0.5))
         X.data *= rarity * 2.2 / (1 + 1.2 * (0.25 + 0.75 * length[X.indices]))
     return X

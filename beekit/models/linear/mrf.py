@@ -16,6 +16,7 @@ from beekit.models.linear.gram import gram_parts
 from beekit.models.linear.sparse_scores import recommend_sparse
 from beekit.models.linear.strongest import strongest
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import scramble
 
@@ -76,6 +77,7 @@ class MRF:
         require(0 <= self.overlap <= 1, f"overlap={self.overlap}", "from 0 to 1")
         require(0 <= self.alpha <= 1, f"alpha={self.alpha}", "from 0 to 1")
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Find the pattern, then solve for B on it."""
         X = training_matrix(X)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from beekit.rounding import left_by_rounding
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -120,7 +122,9 @@ def normalised_error(batch: Batch, encoder: Tensor, decoder: Tensor) -> Gradient
 
         loss = 1/m Σ_u 2 − 2 c/(n x),   G_ui = 2/(m n x) · (c/n² P_ui − X_ui) [S_ui > 0]
 
-    A user without scores counts 1 and has no gradient.
+    A user without scores counts 1 and one without interactions 0, both without a gradient. Scores
+    no larger than what rounding leaves of an item's own, taken out of them, are none. Scores whose
+    squares are too large for their type make the loss infinite.
 
     Args:
         batch: X.
@@ -139,11 +143,12 @@ def normalised_error(batch: Batch, encoder: Tensor, decoder: Tensor) -> Gradient
     roots = batch.lengths.to(scores.dtype).sqrt_()
     # What is left of an item's own score after taking it out may be rounding alone, which must
     # not be blown up to length 1.
-    rounding = 8 * torch.finfo(scores.dtype).eps * _sums(own.square(), batch.offsets).sqrt_()
+    rounding = left_by_rounding(_sums(own.square(), batch.offsets).sqrt_())
     usable = (norms > rounding) & (roots > 0)
     inverse = torch.where(usable, 1 / (norms * roots), 0)
     hit = _sums(at_seen, batch.offsets)
     loss = torch.where(usable, 2 - 2 * hit * inverse, (roots > 0).to(scores.dtype))
+    loss = torch.where(norms < torch.inf, loss, torch.inf)
     wanted = inverse * (2 / max(1, batch.users))
     pull = torch.where(usable, wanted * hit / norms.square(), 0)
     slope = scores.mul_(pull[:, None])

@@ -15,6 +15,7 @@ from beekit.models.linear.factor_scores import recommend_by_factors
 from beekit.models.linear.incomplete_inverse import incomplete_inverse
 from beekit.models.linear.minimal_residual import minimal_residual
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import scramble
 
@@ -87,6 +88,7 @@ class SANSA:
             self.residual_steps >= 0, f"residual_steps={self.residual_steps}", "a count from 0 on"
         )
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Factorise, invert and scale.
 

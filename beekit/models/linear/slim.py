@@ -20,6 +20,7 @@ from beekit.models.linear.gram import gram_parts
 from beekit.models.linear.nearest import cosine, nearest
 from beekit.models.linear.sparse_scores import recommend_sparse
 from beekit.models.saved import load_fields, save_fields
+from beekit.models.sound import sound
 from beekit.ranking import Recommendations
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class SLIM:
         require(self.tolerance > 0, f"tolerance={self.tolerance}", "a number above 0")
         require(self.max_sweeps >= 1, f"max_sweeps={self.max_sweeps}", "at least 1")
 
+    @sound
     def fit(self, X: sp.csr_array) -> Self:
         """Solve for B, many columns at a time.
 

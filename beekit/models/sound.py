@@ -1,0 +1,148 @@
+"""What a `fit` must leave behind: numbers, and none too large to be multiplied."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from scipy.sparse.linalg import ArpackError
+
+from beekit.errors import ConfigError
+
+Kind = TypeVar("Kind")
+Given = ParamSpec("Given")
+
+# Rows named in a message.
+_NAMED = 5
+# Numbers squared at once: 64 MB in float32.
+_BLOCK_ELEMENTS = 2**24
+
+
+def sound(
+    fit: Callable[Concatenate[Kind, Given], Kind],
+) -> Callable[Concatenate[Kind, Given], Kind]:
+    """A model's `fit` that ends with finite numbers or with a `ConfigError`.
+
+    What was learnt when it does not is forgotten: the model is as before `fit`.
+    """
+
+    @wraps(fit)
+    def checked(model: Kind, /, *args: Given.args, **kwargs: Given.kwargs) -> Kind:
+        try:
+            with solvable(model):
+                fit(model, *args, **kwargs)
+            require_sound(model)
+        except BaseException:
+            _forget(model)
+            raise
+        return model
+
+    return checked
+
+
+def require_sound(model: Any) -> None:
+    """Refuse a model that learnt numbers that are not finite, or whose squares are not.
+
+    Scores are sums of products of what was learnt, so that neither can rank anything.
+
+    Args:
+        model: a dataclass; what is no argument of its constructor is what it learnt.
+
+    Raises:
+        ConfigError: so, naming rows, which are items for all that is learnt of items.
+    """
+    for field in dataclasses.fields(model):
+        if not field.init:
+            learnt = getattr(model, field.name)
+            _require_rows(f"{type(model).__name__} ended with {field.name}", learnt, _remedy(model))
+
+
+def require_sound_additions(model: Any, vectors: np.ndarray) -> None:
+    """Refuse vectors (new items, dims), as a model has them, that it could not rank by.
+
+    Raises:
+        ConfigError: so, naming rows of the new items.
+    """
+    _require_rows(
+        f"vectors of new items, in {type(model).__name__},",
+        vectors,
+        "Embed these items again, as those known were.",
+    )
+
+
+def _require_rows(what: str, values: Any, remedy: str) -> None:
+    rows = _unsound_rows(values)
+    if len(rows):
+        named = ", ".join(map(str, rows[:_NAMED])) + (", ..." if len(rows) > _NAMED else "")
+        raise ConfigError(
+            f"{what} that are not finite, or too large to be multiplied, in {len(rows):,} "
+            f"row{'s' * (len(rows) > 1)} ({named})",
+            expected="finite numbers",
+            remedy=remedy,
+        )
+
+
+@contextmanager
+def solvable(model: Any) -> Iterator[None]:
+    """Within it, equations that have no solution in floating point end in one line.
+
+    Raises:
+        ConfigError: so.
+    """
+    try:
+        yield
+    except (
+        np.linalg.LinAlgError,
+        torch.linalg.LinAlgError,  # type: ignore[attr-defined]
+        ArpackError,
+    ) as error:
+        raise ConfigError(
+            f"{type(model).__name__} with equations that rounding makes unsolvable "
+            f"({str(error).splitlines()[0]})",
+            expected="a solution in floating point",
+            remedy=_remedy(model),
+        ) from error
+
+
+def _unsound_rows(learnt: Any) -> np.ndarray:
+    """Which rows of an array, dense or sparse, hold numbers that cannot be multiplied."""
+    if sp.issparse(learnt):
+        learnt = sp.csr_array(learnt)
+        wrong = np.flatnonzero(~np.isfinite(_squares(learnt.data)))
+        return np.unique(np.searchsorted(learnt.indptr, wrong, side="right") - 1)
+    if not isinstance(learnt, np.ndarray) or learnt.dtype.kind != "f" or not learnt.size:
+        return np.empty(0, dtype=np.int64)
+    rows = learnt.reshape(len(learnt), -1)
+    step = max(1, _BLOCK_ELEMENTS // rows.shape[1])
+    sums = [_squares(rows[begin : begin + step]).sum(axis=1) for begin in range(0, len(rows), step)]
+    return np.flatnonzero(~np.isfinite(np.concatenate(sums)))
+
+
+def _squares(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.square(values))
+
+
+def _remedy(model: Any) -> str:
+    """What to change, by the settings a model has."""
+    if hasattr(model, "learning_rate"):
+        return f"Choose a smaller learning_rate than {model.learning_rate}."
+    if hasattr(model, "regularization"):
+        or_else = ", or set dtype=float64" if getattr(model, "dtype", "") == "float32" else ""
+        return f"Raise regularization above {model.regularization}{or_else}."
+    if hasattr(model, "vectors"):
+        return "Give vectors of lengths near 1."
+    return "Check the interactions."
+
+
+def _forget(model: Any) -> None:
+    for field in dataclasses.fields(model):
+        if not field.init:
+            setattr(model, field.name, field.default)
+    model.__dict__.pop("index", None)

@@ -1,0 +1,165 @@
+"""Fitting a model in a process of its own: its memory is its own, and so is its death."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from beekit.errors import BeekitError
+from beekit.ranking import Model
+from beekit.run.cost import Cost, measured
+
+logger = logging.getLogger(__name__)
+
+# Below both, a fit takes less time and memory than starting a process does.
+_INTERACTIONS = 200_000
+_ITEMS = 5_000
+# What torch says on a CPU without memory, in a plain RuntimeError, and C++ libraries elsewhere.
+_NO_MEMORY = ("not enough memory", "DefaultCPUAllocator", "bad_alloc", "Cannot allocate memory")
+
+
+class FitFailed(Exception):
+    """A model could not be fitted in a process of its own; the message is the reason."""
+
+
+def reason_of(error: Exception) -> str:
+    """Why a model is left out, in one line."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    if isinstance(error, (BeekitError, FitFailed)):
+        return said
+    memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    if memory or any(mark in str(error) for mark in _NO_MEMORY):
+        return f"out of memory ({said})" if said else "out of memory"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def worth_a_process(kind: type, X: sp.csr_array) -> bool:
+    """Whether a fit is large enough for one, and another process can import the model."""
+    large = X.nnz >= _INTERACTIONS or X.shape[1] >= _ITEMS
+    return large and kind.__module__ != "__main__" and "<locals>" not in kind.__qualname__
+
+
+def fitted_apart(
+    kind: type,
+    settings: Mapping[str, Any],
+    content: Mapping[str, np.ndarray],
+    X: sp.csr_array,
+    folder: Path,
+) -> tuple[Model, Cost]:
+    """A model fitted in a process that ends afterwards, and what fitting cost there.
+
+    The process gets X and content as files, and gives the model back by `save` and `load`.
+
+    Args:
+        kind: class of the model.
+        settings: of the class, as JSON has them.
+        content: further arguments of the class, arrays.
+        X: (users, items) to fit.
+        folder: for the files; gone at the end.
+
+    Raises:
+        FitFailed: it failed, or the system ended it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        job = {"module": kind.__module__, "name": kind.__qualname__, "settings": dict(settings)}
+        (folder / "job.json").write_text(json.dumps(job))
+        sp.save_npz(folder / "X.npz", sp.csr_array(X), compressed=False)
+        np.savez(folder / "content.npz", allow_pickle=False, **content)
+        code = _run(folder)
+        outcome = folder / "outcome.json"
+        if not outcome.is_file():
+            raise FitFailed(_ending(code))
+        told = json.loads(outcome.read_text())
+        if "reason" in told:
+            logger.debug("%s", told["traceback"])
+            raise FitFailed(told["reason"])
+        model: Model = kind.load(folder / "model")  # type: ignore[attr-defined]
+        return model, Cost(**told)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(folder: Path) -> int:
+    """Exit code of the process, which ends with this one at the latest."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "beekit.run.apart", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdin is not None  # for the type checker
+    with process.stdin:
+        try:
+            return process.wait()
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _ending(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "the system ended its process, most likely out of memory (SIGKILL)"
+    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return f"its process ended without a model ({name})"
+
+
+def _work(folder: Path) -> None:
+    """Fit the model of a job, in the process made for it."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.basicConfig(format="%(message)s")
+    job = json.loads((folder / "job.json").read_text())
+    kind = getattr(import_module(job["module"]), job["name"])
+    X = sp.csr_array(sp.load_npz(folder / "X.npz"))
+    with np.load(folder / "content.npz") as arrays:
+        content = {name: arrays[name] for name in arrays.files}
+    _warm_up(kind, job["settings"], content)
+    try:
+        with measured() as cost:
+            model = kind(**job["settings"], **content).fit(X)
+        model.save(folder / "model")
+        outcome: dict[str, Any] = dataclasses.asdict(cost)
+    except Exception as error:
+        outcome = {"reason": reason_of(error), "traceback": traceback.format_exc()}
+    partial = folder / "outcome.partial"
+    partial.write_text(json.dumps(outcome))
+    partial.rename(folder / "outcome.json")
+
+
+def _warm_up(kind: type, settings: dict[str, Any], content: dict[str, np.ndarray]) -> None:
+    """Load what a fit loads and start what it starts, so that neither is in its cost."""
+    few = sp.csr_array(np.array([[1, 1], [1, 0], [0, 1]], dtype=np.float32))
+    with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
+        logging.disable()
+        small = {name: array[:2] for name, array in content.items()}
+        kind(**settings, **small).fit(few)
+    logging.disable(logging.NOTSET)
+
+
+def _end_with_parent() -> None:
+    """The parent never writes: its pipe closes when it is done, or dead."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    _work(Path(sys.argv[1]))
