@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.data import Catalog
+from beekit.errors import DataError
 from beekit.evaluation.intervals import mean_intervals
 from beekit.evaluation.metrics import hits
 from beekit.evaluation.scoring import Evaluation, parse_metric
@@ -36,7 +37,7 @@ def by_history(
         {"metric", "bins": [{"low", "high", "users", "models": {name: {"value", "ci95"}}}]}, as in
         results.json; both ends of a bin belong to it.
     """
-    users = evaluations[0].users
+    users = _same_users(evaluations, metric)
     lengths = np.diff(source.indptr)[users]
     bins = []
     for low, above in zip(_HISTORY, [*_HISTORY[1:], np.inf], strict=True):
@@ -74,7 +75,7 @@ def by_support(
         as `by_history`, with "recall@k" for the metric and users with a target in the bin.
     """
     _, k = parse_metric(metric)
-    users = evaluations[0].users
+    users = _same_users(evaluations)
     target = sp.csr_array(part.target[users])
     support = np.bincount(interactions.indices, minlength=interactions.shape[1])
     place = np.searchsorted(_SUPPORT, support, side="right") - 1  # (items,) bin of each
@@ -107,6 +108,31 @@ def by_support(
             }
         )
     return {"metric": f"recall@{k}", "bins": bins}
+
+
+def _same_users(evaluations: Sequence[Evaluation], metric: str | None = None) -> np.ndarray:
+    """The users that all evaluations scored.
+
+    Raises:
+        DataError: no evaluations, or of different users, or one without the per-user `metric`.
+    """
+    if not evaluations:
+        raise DataError("no evaluations", expected="at least one", remedy="Evaluate a model first.")
+    users = evaluations[0].users
+    for evaluation in evaluations:
+        if not np.array_equal(evaluation.users, users):
+            raise DataError(
+                f"{evaluations[0].model} and {evaluation.model} scored on different users",
+                expected="the same part for all",
+                remedy="Evaluate both on one part.",
+            )
+        if metric is not None and metric not in evaluation.per_user:
+            raise DataError(
+                f"no values of {metric} for each user of {evaluation.model}",
+                expected=f"one of {', '.join(evaluation.per_user) or 'none'}",
+                remedy="Evaluate with that metric; coverage has none for a user alone.",
+            )
+    return users
 
 
 def _by_model(evaluations: Sequence[Evaluation], values: np.ndarray) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.evaluation import BaseEvaluator
 
 from beekit.encoders import ItemInputs, embed_items
-from beekit.evaluation.scoring import evaluate
+from beekit.errors import ConfigError
+from beekit.evaluation.scoring import evaluate, parse_metric
 from beekit.index import ItemIndex
 from beekit.split import HeldOut
 
@@ -21,6 +22,9 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         held_out: the validation part.
         inputs: of the catalog's items.
         metric: the one that selects checkpoints (`load_best_model_at_end`).
+
+    Raises:
+        ConfigError: a metric that is not one.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         self.held_out = held_out
         self.inputs = inputs
         self.primary_metric = metric
+        _, self.cut = parse_metric(metric)
         # Items that neither a history nor a candidate names need no embedding.
         self.items = np.union1d(held_out.source.indices, held_out.candidates)
 
@@ -41,7 +46,6 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         steps: int = -1,
     ) -> dict[str, float]:
         """Average of the metric over the part's users, by name."""
-        cut = int(self.primary_metric.partition("@")[2])
         embedded = embed_items(model, self.inputs, self.items)
         vectors = np.zeros((len(self.inputs), embedded.shape[1]), dtype=np.float32)
         vectors[self.items] = embedded
@@ -49,7 +53,7 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
             ItemIndex(vectors),
             self.held_out,
             metrics=[self.primary_metric],
-            top_k=cut,
+            top_k=self.cut,
             intervals=False,
         )
         return {self.primary_metric: evaluation.metrics[self.primary_metric]["value"]}
@@ -63,10 +67,17 @@ class MeanEvaluator(BaseEvaluator):  # type: ignore[misc]
 
     Args:
         evaluators: of one metric, by the name of what they evaluate on.
+
+    Raises:
+        ConfigError: no evaluators.
     """
 
     def __init__(self, evaluators: Mapping[str, HeldOutEvaluator]) -> None:
         super().__init__()
+        if not evaluators:
+            raise ConfigError(
+                "no evaluators", expected="at least one", remedy="Name a validation part."
+            )
         self.evaluators = evaluators
         self.primary_metric = next(iter(evaluators.values())).primary_metric
 
