@@ -120,7 +120,7 @@ def test_a_target_of_stored_zeros_makes_no_metric_nan(part, index):
     "asked", [{"metrics": []}, {"metrics": "recall@20"}, {"top_k": 0}, {"batch_size": 0}]
 )
 def test_nothing_to_measure_is_refused(part, index, asked):
-    with pytest.raises(ConfigError, match="top_k=|lists of"):
+    with pytest.raises(ConfigError, match="top_k="):
         evaluate(index, part, **asked)
 
 
