@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
+from beekit.alone import alone_in
 from beekit.data import Dataset
 from beekit.encoders import ItemInputs, embed_items
 from beekit.errors import BeekitError, RunError
@@ -47,16 +48,19 @@ def run_comparison(config: Comparison) -> RunFolder:
     Raises:
         BeekitError: anything about configuration, data or folder a user can mend, or no model left.
     """
+    with alone_in(config.out):
+        return _compare_all(config, RunFolder(Path(config.out)))
+
+
+def _compare_all(config: Comparison, folder: RunFolder) -> RunFolder:
     entries = config.entries()
-    folder = RunFolder(Path(config.out))
-    folder.require_unfinished()
+    folder.require_unfinished("comparison")
     dataset, split, vectors = _data(config, entries)
     for entry in entries:
         _require_same_split(entry, dataset, split)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    folder.write_config(config)
     split.save(folder.split)
+    folder.write_config(config)
     shutil.rmtree(folder.models, ignore_errors=True)  # of a comparison that was interrupted
 
     known = KnownItems.of(dataset.catalog, split.training_item_ids)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
+from beekit.alone import alone_in
 from beekit.data import Dataset
 from beekit.encoders import ItemInputs, ItemPairs, embed_items, embed_sides
 from beekit.errors import RunError
@@ -53,9 +54,10 @@ def train(config: Config) -> RunFolder:
 
     A run on several datasets has a folder of results for each in `datasets/`, and one model.
 
-    A folder with an unfinished run of the same configuration is taken up from its last checkpoint;
-    the weights then end as they would have without the interruption. `results.json` is written
-    after model, split and index, so a folder that has it is complete but for report and card, which
+    The folder is this process's alone meanwhile, and what another kind of job left there is not
+    touched. A folder with an unfinished run of the same configuration is taken up from its last
+    checkpoint; the weights then end as they would have without it. `results.json` is written after
+    model, split and index, so a folder that has it is complete but for report and card, which
     follow, and which `beekit report` makes again.
 
     Raises:
@@ -67,8 +69,13 @@ def train(config: Config) -> RunFolder:
             expected="one, since each would write the run folder",
             remedy="Run `beekit train` alone, or BeeFormerTrainer in a script of your own.",
         )
+    with alone_in(config.out):
+        return _train(config, RunFolder(Path(config.out)))
+
+
+def _train(config: Config, folder: RunFolder) -> RunFolder:
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
-    folder = RunFolder(Path(config.out))
+    folder.require_trainable(config)
     loaded = load_parts(config)
     # Mistakes in the arguments show before anything takes long.
     training_arguments(config, folder, [split for _, _, split in loaded])
