@@ -30,6 +30,8 @@ from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
 from beekit.run.known_items import KnownItems
+from beekit.run.leaks import require_unseen, run_of, sources
+from beekit.run.reading import differing_reading, say
 from beekit.run.splitting import make_split
 from beekit.split import Split, published_split
 
@@ -43,7 +45,8 @@ def run_comparison(config: Comparison) -> RunFolder:
     """Fit every model on the split's training part, evaluate it on every test part, write it down.
 
     A model that cannot be fitted, for want of memory or of an optional package, is left out of the
-    table and named with its reason under `left_out`; the others go on.
+    table and named with its reason under `left_out`; the others go on. An encoder that learnt
+    elsewhere, or reads other than it was trained to, is spoken of under `notes`.
 
     Raises:
         BeekitError: anything about configuration, data or folder a user can mend, or no model left.
@@ -56,8 +59,7 @@ def _compare_all(config: Comparison, folder: RunFolder) -> RunFolder:
     entries = config.entries()
     folder.require_unfinished("comparison")
     dataset, split, vectors = _data(config, entries)
-    for entry in entries:
-        _require_same_split(entry, dataset, split)
+    notes = _learnt_elsewhere(entries, dataset, split)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
     split.save(folder.split)
     folder.write_config(config)
@@ -109,6 +111,7 @@ def _compare_all(config: Comparison, folder: RunFolder) -> RunFolder:
             "environment": environment(device),
             "rows": rows,
             **({"note": config.note} if config.note else {}),
+            **({"notes": notes + vectors.notes} if notes + vectors.notes else {}),
             **({"left_out": left_out} if left_out else {}),
             **_findings(tests, split, metrics),
         }
@@ -132,25 +135,19 @@ def _test_parts(split: Split) -> list[str]:
     return [part for part in split.parts if part != "validation"]
 
 
-def _require_same_split(entry: Entry, dataset: Dataset, split: Split) -> None:
-    """Refuse an encoder that may have learnt from what is held out here."""
-    if entry.run is None:
-        return
-    results = RunFolder(Path(entry.run)).read_results()
-    read = results.get("training", {})
-    for side, here in (("text", dataset.catalog.text), ("image", dataset.catalog.images)):
-        if read.get(side) is not None and here is None:
-            logger.warning("%s learnt from %s too, and is compared without", entry.run, side)
-    for trained in results.get("datasets", [{**results["dataset"], "split": results["split"]}]):
-        # Filters and texts change the fingerprint, not what the encoder has seen.
-        same = trained["name"] == dataset.name or trained["fingerprint"] == dataset.fingerprint
-        if not same or trained["split"]["hash"] == split.hash:
-            continue
-        raise RunError(
-            f"{entry.run} was trained on this dataset under another split",
-            expected=f"the split {split.hash[:12]} that is evaluated here",
-            remedy="Train it with the same split section and filters, or evaluate it on that one.",
-        )
+def _learnt_elsewhere(entries: Sequence[Entry], dataset: Dataset, split: Split) -> list[str]:
+    """Refuse encoders that learnt from what is held out here; what to say of the others."""
+    notes = []
+    for entry in entries:
+        run = _run(entry)
+        if run is not None:
+            notes += require_unseen(entry.label, sources(run), dataset, split)
+    return notes
+
+
+def _run(entry: Entry) -> Path | None:
+    """The run an entry's encoder comes from, however it is named."""
+    return Path(entry.run) if entry.run else run_of(entry.encoder)
 
 
 class Embeddings:
@@ -158,12 +155,15 @@ class Embeddings:
 
     Attributes:
         dataset: without the items whose pictures cannot be used, so the one to split.
+        notes: how encoders of runs read other than they were trained to.
     """
 
     def __init__(self, dataset: Dataset, config: Comparison, entries: Sequence[Entry]) -> None:
         self.dataset, self.config = dataset, config
         self.known: dict[str, np.ndarray] = {}
         self.inputs: dict[str, ItemInputs] = {}
+        self.notes: list[str] = []
+        self.differing: dict[str, list[str]] = {}
         if dataset.catalog.images is None:
             return
         for entry in entries:
@@ -182,6 +182,11 @@ class Embeddings:
             if name not in self.inputs:
                 _, self.inputs[name] = item_inputs(self.config, self.dataset, encoder)
             self.known[name] = embed_items(encoder, self.inputs.pop(name), progress=True)
+            run = _run(entry)
+            if run is not None:
+                lines = differing_reading(run, self.config, self.dataset, encoder)
+                self.differing[name] = lines
+        self.notes += say(entry.label, self.differing.get(name, []))
         return self.known[name]
 
     def _encoder(self, entry: Entry) -> SentenceTransformer:

@@ -16,6 +16,8 @@ def print_summary(folder: RunFolder) -> None:
         print(f"\n{part.path.name}" if part != folder else "")
         results = part.read_results()
         print(summary_table(results))
+        for note in results.get("notes", []):
+            print(f"note: {note}")
         for left in results.get("left_out", []):
             print(f"left out: {left['model']}, {left['reason']}")
     print(f"\nreport  {folder.report}")
