@@ -177,17 +177,24 @@ class Embeddings:
     def of(self, entry: Entry) -> np.ndarray:
         """(items, dims) in the order of the dataset."""
         name = str(entry.encoder)
+        encoder = None
         if name not in self.known:
             encoder = self._encoder(entry)
             if name not in self.inputs:
                 _, self.inputs[name] = item_inputs(self.config, self.dataset, encoder)
             self.known[name] = embed_items(encoder, self.inputs.pop(name), progress=True)
-            run = _run(entry)
-            if run is not None:
-                lines = differing_reading(run, self.config, self.dataset, encoder)
-                self.differing[name] = lines
-        self.notes += say(entry.label, self.differing.get(name, []))
+        self._note_reading(entry, encoder)
         return self.known[name]
+
+    def _note_reading(self, entry: Entry, encoder: SentenceTransformer | None) -> None:
+        """Note how a run's encoder reads other than it was trained to."""
+        run, name = _run(entry), str(entry.encoder)
+        if run is None:
+            return
+        if name not in self.differing:
+            used = encoder or self._encoder(entry)
+            self.differing[name] = differing_reading(run, self.config, self.dataset, used)
+        self.notes += say(entry.label, self.differing[name])
 
     def _encoder(self, entry: Entry) -> SentenceTransformer:
         # A run's encoder knows how long its texts are.

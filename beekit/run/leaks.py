@@ -17,6 +17,9 @@ Doubt is refused: a run made before contents and pairs were noted, or one pulled
 leaves users out, is taken to know what it may know. Texts that are the same under other ids are
 refused where they are most of the cold items, and said in a note where they are fewer. A run that
 is evaluated on its own split stays what it was: what its other datasets told it is said in a note.
+
+Left out: the validation items by which a run chose its checkpoint, for it did not learn from them;
+and what is known of an encoder from the Hub or of a model copied out of its run, which is nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from beekit.data import Dataset, ids
 from beekit.data.content import content_digests
 from beekit.errors import RunError
 from beekit.run.folder import RunFolder
+from beekit.run.reading import saved_configuration
 from beekit.split import Split
 from beekit.split.learnt import Learnt, load_learnt, pair_hashes
 
@@ -75,7 +79,7 @@ def sources(run: Path) -> list[Source]:
     """What a run's encoder learnt from: its datasets, and those of the runs it started from.
 
     Raises:
-        RunError: no finished run.
+        RunError: no finished training.
     """
     found: list[Source] = []
     waiting, seen = [run], set()
@@ -84,6 +88,7 @@ def sources(run: Path) -> list[Source]:
         if folder.path.resolve() in seen:
             continue
         seen.add(folder.path.resolve())
+        folder.require_kind("training", "quickstart")
         results = folder.whole.read_results()
         parts = results.get("datasets", [{**results["dataset"], "split": results["split"]}])
         for part in parts:
@@ -91,10 +96,9 @@ def sources(run: Path) -> list[Source]:
             learnt = load_learnt(own.split)
             described = (part["name"], part["fingerprint"], part["split"]["hash"])
             found.append(Source(str(folder.path), *described, learnt))
-        if folder.config.is_file():
-            config = folder.load_config()
-            before = map(run_of, (config.encoder, config.image_encoder))
-            waiting += [place for place in before if place is not None]
+        config = saved_configuration(folder.whole)
+        before = map(run_of, (config.get("encoder"), config.get("image_encoder")))
+        waiting += [place for place in before if place is not None]
     return found
 
 

@@ -26,12 +26,12 @@ _BEFORE_CONFIG = {
 }
 # What a run keeps, but its report.
 _PARTS = (
-    *("config.yaml", "model", "split", "checkpoints", "index", "models", "datasets"),
+    *("config.yaml", "model", "split", "checkpoints", "index", "models", "datasets", "repeats"),
     *("results.json", "thumbnails.json", "README.md", "table.csv", "table.md"),
     *(QUICKSTART, LOCK_FILE),
 )
 # A config.yaml alone may be the one that a user wrote: a job's stands beside one of these.
-_SIGNS = ("checkpoints", "split", "model", "index", "results.json", "datasets")
+_SIGNS = ("checkpoints", "split", "model", "index", "results.json", "datasets", "repeats")
 
 
 def kind_of(path: Path) -> str | None:

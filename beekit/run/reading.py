@@ -34,7 +34,7 @@ def differing_reading(
         encoder: as it is used now.
     """
     whole = RunFolder(run).whole
-    results, trained = whole.read_results(), _configuration(whole.config)
+    results, trained = whole.read_results(), saved_configuration(whole)
     training = results.get("training")
     if not training:
         return []
@@ -74,7 +74,8 @@ def content_of(dataset: Dataset) -> dict[str, str | None]:
     return {"text": catalog.text, "image": None if catalog.images is None else catalog.images.name}
 
 
-def _configuration(path: Path) -> Mapping[str, Any]:
-    """The saved configuration as it is, whichever version wrote it."""
+def saved_configuration(folder: RunFolder) -> Mapping[str, Any]:
+    """A run's configuration as it lies there, whichever version wrote it; empty without one."""
+    path = folder.config
     content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
     return content if isinstance(content, dict) else {}

@@ -39,7 +39,7 @@ def configs(tmp_path, shop_folder, encoder_folder):
     training = {
         "users_per_step": 150,
         "items_per_step": 150,
-        "max_steps": 16,
+        "max_steps": 6,
         "save_steps": 2,
         "eval_strategy": "no",
         "learning_rate": 1e-3,
@@ -229,7 +229,7 @@ def test_a_killed_training_goes_on_whatever_else_was_tried(start, configs, tmp_p
         assert main(["train", train]) == 0
         assert not [path for path in run.path.iterdir() if path.name[0] == "."]
         ended[name] = (run.model / "model.safetensors").read_bytes()
-        assert json.loads(run.results.read_text())["training"]["steps"] == 16
+        assert json.loads(run.results.read_text())["training"]["steps"] == 6
         shutil.rmtree(run.path)
     assert main(["train", train]) == 0
     assert (run.model / "model.safetensors").read_bytes() == ended["early"] == ended["late"]
