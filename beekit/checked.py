@@ -147,6 +147,14 @@ def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
+def plain_integer(text: str) -> int | None:
+    """The integer that a text writes in ASCII digits, at most 19 of them; None for anything else.
+
+    `str.isdigit` is true of "²" too, which `int` refuses.
+    """
+    return int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else None
+
+
 def mapping(section: Any, name: str) -> Mapping[str, Any]:
     """A section that holds keys and values.
 
@@ -175,19 +183,20 @@ def _assign(content: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _assign_in_list(inside: list[Any], keys: list[str], dotted: str, value: Any) -> None:
-    place, *rest = keys
-    if not place.isdecimal() or int(place) >= len(inside):
+    written, *rest = keys
+    place = plain_integer(written)
+    if place is None or not 0 <= place < len(inside):
         raise ConfigError(
             f"argument {dotted}",
             expected=f"a number from 0 to {len(inside) - 1}, since that key holds a list",
             remedy="Write for example data.0.min_value=4.",
         )
     if not rest:
-        inside[int(place)] = value
+        inside[place] = value
         return
-    if not isinstance(inside[int(place)], dict):
-        inside[int(place)] = {"data": inside[int(place)]}
-    _assign(inside[int(place)], ".".join(rest), value)
+    if not isinstance(inside[place], dict):
+        inside[place] = {"data": inside[place]}
+    _assign(inside[place], ".".join(rest), value)
 
 
 class _Loader(yaml.SafeLoader):

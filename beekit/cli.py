@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from beekit.errors import BeekitError, ConfigError
@@ -215,13 +216,22 @@ def _recommend(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
+    from beekit.alone import alone_in
     from beekit.hub import write_card
     from beekit.report import write_report
+    from beekit.run.folder import RunFolder
+    from beekit.run.made_by import require_own_place
 
-    path = Path(options.out) if options.out else Path(options.paths[0]) / "report.html"
-    write_report(options.paths, path)
-    for run in options.paths:
-        write_card(run)
+    runs = [RunFolder(Path(run)) for run in options.paths]
+    path = Path(options.out) if options.out else runs[0].report
+    if options.out:
+        require_own_place(path, [run.path for run in runs])
+    with ExitStack() as held:
+        for run in runs:
+            held.enter_context(alone_in(run.whole.path, make=False))
+        write_report(options.paths, path)
+        for run in options.paths:
+            write_card(run)
     print(f"report written to {path}")
 
 
@@ -252,7 +262,9 @@ def _push(options: argparse.Namespace) -> None:
 
 def _pull(options: argparse.Namespace) -> None:
     from beekit.hub.pull import pull
+    from beekit.run.made_by import require_own_place
 
+    require_own_place(Path(options.out))
     commit = pull(options.repo, options.out, revision=options.revision, data=options.data)
     print(f"{options.repo} at {commit[:12]} is in {options.out}")
     if options.data:

@@ -79,6 +79,24 @@ def file_digest(path: str | Path, kind: str = "sha256") -> str:
         ).hexdigest()
 
 
+def take_lock(descriptor: int) -> bool:
+    """Take the lock of a folder or file, which the system frees when its process ends.
+
+    Returns:
+        whether there are locks on its file system.
+
+    Raises:
+        BlockingIOError: another has it.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
 def _new_staging(folder: Path) -> tuple[Path, int]:
     """A new empty folder beside `folder`, and the descriptor that holds its lock."""
     while True:
@@ -89,7 +107,7 @@ def _new_staging(folder: Path) -> tuple[Path, int]:
         except FileNotFoundError:  # taken for a leftover before it was locked
             continue
         with suppress(BlockingIOError):  # about to be
-            _lock(held)
+            take_lock(held)
             if staging.is_dir():
                 return staging, held
         os.close(held)
@@ -105,7 +123,7 @@ def _put_in_place(staging: Path, folder: Path) -> None:
         return
     try:
         with suppress(BlockingIOError):
-            _lock(held)  # so that nobody takes it for a leftover between the two renames
+            take_lock(held)  # so that nobody takes it for a leftover between the two renames
         folder.rename(retired)
         try:
             staging.rename(folder)
@@ -130,7 +148,7 @@ def _clear_leftovers(folder: Path) -> None:
         except OSError:
             continue
         try:
-            if not _lock(held):
+            if not take_lock(held):
                 continue
             if found[2] == "retired" and not folder.exists():
                 leftover.rename(folder)
@@ -140,24 +158,6 @@ def _clear_leftovers(folder: Path) -> None:
             pass
         finally:
             os.close(held)
-
-
-def _lock(descriptor: int) -> bool:
-    """Take the lock of a folder, which the system frees when its process ends.
-
-    Returns:
-        whether there are locks on its file system.
-
-    Raises:
-        BlockingIOError: another has it.
-    """
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        return False
-    return True
 
 
 def _remove(path: Path) -> None:

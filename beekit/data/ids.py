@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beekit.checked import plain_integer
 from beekit.errors import DataError
 
 
@@ -126,10 +127,21 @@ def lookup(given: Sequence[object], among: np.ndarray | pa.Array) -> np.ndarray:
     """Where ids as a person writes them stand in `among`: "12" finds 12; -1 for an unknown one."""
     known = as_ids(among)
     if pa.types.is_integer(known.type):
-        # Text from a command line; what is not an integer is none of these.
-        numbers = [int(str(i)) if str(i).lstrip("-").isdigit() else None for i in given]
-        return positions(pa.array(numbers, pa.int64()), known)
-    return positions(pa.array([str(i) for i in given], pa.large_string()), known)
+        # Text from a command line; what is not an integer of 64 bits is none of these.
+        numbers = [plain_integer(str(i)) for i in given]
+        fitting = [n if n is not None and -(2**63) <= n < 2**63 else None for n in numbers]
+        return positions(pa.array(fitting, pa.int64()), known)
+    texts = [text if _is_unicode(text) else None for text in map(str, given)]
+    return positions(pa.array(texts, pa.large_string()), known)
+
+
+def _is_unicode(text: str) -> bool:
+    """Not so of an argument whose bytes are no UTF-8, which Arrow cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def digest(*arrays: np.ndarray | pa.Array) -> str:

@@ -68,6 +68,12 @@ def set_pooling(encoder: SentenceTransformer, pooling: str) -> None:
     encoder[place] = Pooling(old.embedding_dimension, pooling, include_prompt=old.include_prompt)
 
 
+def pooling_of(encoder: SentenceTransformer) -> str | None:
+    """How an encoder pools token embeddings; None where it does not."""
+    place = _pooling_at(encoder)
+    return None if place is None else str(encoder[place].pooling_mode)
+
+
 def _pooling_at(encoder: SentenceTransformer) -> int | None:
     """Position of the pooling module."""
     places = [place for place, module in enumerate(encoder) if isinstance(module, Pooling)]

@@ -41,7 +41,7 @@ def by_history(
     Raises:
         DataError: a source that is not finite.
     """
-    users = evaluations[0].users
+    users = _same_users(evaluations, metric)
     lengths = np.diff(finite_csr(source, "source").indptr)[users]
     bins = []
     for low, above in zip(_HISTORY, [*_HISTORY[1:], np.inf], strict=True):
@@ -82,7 +82,7 @@ def by_support(
         DataError: interactions over other items, or not finite.
     """
     _, k = parse_metric(metric)
-    users = evaluations[0].users
+    users = _same_users(evaluations)
     target = sp.csr_array(part.target[users])
     support = _support(interactions, part.target.shape[1])
     place = np.searchsorted(_SUPPORT, support, side="right") - 1  # (items,) bin of each
@@ -121,6 +121,31 @@ def _support(interactions: sp.csr_array, items: int) -> np.ndarray:
     """(items,) users of each item."""
     X = finite_csr(interactions, items=items)
     return np.bincount(X.indices, minlength=items)
+
+
+def _same_users(evaluations: Sequence[Evaluation], metric: str | None = None) -> np.ndarray:
+    """The users that all evaluations scored.
+
+    Raises:
+        DataError: no evaluations, or of different users, or one without the per-user `metric`.
+    """
+    if not evaluations:
+        raise DataError("no evaluations", expected="at least one", remedy="Evaluate a model first.")
+    users = evaluations[0].users
+    for evaluation in evaluations:
+        if not np.array_equal(evaluation.users, users):
+            raise DataError(
+                f"{evaluations[0].model} and {evaluation.model} scored on different users",
+                expected="the same part for all",
+                remedy="Evaluate both on one part.",
+            )
+        if metric is not None and metric not in evaluation.per_user:
+            raise DataError(
+                f"no values of {metric} for each user of {evaluation.model}",
+                expected=f"one of {', '.join(evaluation.per_user) or 'none'}",
+                remedy="Evaluate with that metric; coverage has none for a user alone.",
+            )
+    return users
 
 
 def _by_model(evaluations: Sequence[Evaluation], values: np.ndarray) -> dict[str, Any]:

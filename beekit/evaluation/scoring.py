@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from beekit.errors import ConfigError
+from beekit.checked import plain_integer
+from beekit.errors import ConfigError, DataError
 from beekit.evaluation.answers import require_answer
 from beekit.evaluation.intervals import coverage_interval, mean_intervals
 from beekit.evaluation.metrics import FROM_HITS, coverage, hits, target_counts
@@ -92,11 +93,14 @@ def evaluate(
         seed: of the bootstrap.
 
     Raises:
-        ConfigError: a metric that is not one, or a cut beyond `top_k`.
-        DataError: the recommender answers with other things than lists of the candidates.
+        ConfigError: no metrics, one that is not one, a cut beyond `top_k`, or a `batch_size` below
+            1.
+        DataError: nobody with a source and a target, no candidates, or a recommender that answers
+            with other things than lists of the candidates.
     """
     started = time.perf_counter()
-    cuts = [parse_metric(name, top_k) for name in metrics]
+    cuts = _cuts(metrics, top_k, batch_size)
+    _require_somebody(held_out, scenario)
     users = held_out.users
     source, target = held_out.source[users], held_out.target[users]
     # Targets outside the candidates stay: removing them would inflate recall.
@@ -142,10 +146,17 @@ def usual_metrics(asked: Sequence[str], top_k: int) -> tuple[str, ...]:
     """The metrics asked for, or where none are, the usual ones that fit into lists of `top_k`.
 
     Raises:
-        ConfigError: a metric that is not one, or a cut beyond `top_k`.
+        ConfigError: a metric that is not one, a cut beyond `top_k`, or none that fits.
     """
     if not asked:
-        return tuple(m for m in DEFAULT_METRICS if int(m.partition("@")[2]) <= top_k)
+        usual = tuple(m for m in DEFAULT_METRICS if int(m.partition("@")[2]) <= top_k)
+        if not usual:
+            raise ConfigError(
+                f"lists of {top_k}, and no metrics named",
+                expected="lists of at least 20 for the usual metrics",
+                remedy=f"Name metrics, such as recall@{max(top_k, 1)}, or raise top_k.",
+            )
+        return usual
     for metric in asked:
         parse_metric(metric, top_k)
     return tuple(asked)
@@ -166,10 +177,35 @@ def parse_metric(name: str, top_k: int | None = None) -> tuple[str, int]:
             expected=f"one of {', '.join(known)}, with a cut such as ndcg@100",
             remedy=f"Did you mean {near[0]}@{cut or 20}?" if near else "Choose one of those.",
         )
-    if not cut.isdigit() or int(cut) < 1 or (top_k is not None and int(cut) > top_k):
+    k = plain_integer(cut)
+    if k is None or k < 1 or (top_k is not None and k > top_k):
         raise ConfigError(
-            f"metric {name!r}" + (f" with lists of {top_k}" if top_k else ""),
+            f"metric {name!r}" + ("" if top_k is None else f" with lists of {top_k}"),
             expected="a cut of at least 1" + (f" and at most {top_k}" if top_k else ""),
             remedy=f"Write for example {metric}@10, or raise top_k.",
         )
-    return metric, int(cut)
+    return metric, k
+
+
+def _cuts(metrics: Sequence[str], top_k: int, batch_size: int) -> list[tuple[str, int]]:
+    """Each metric's name and cut."""
+    if not metrics or isinstance(metrics, str) or top_k < 1 or batch_size < 1:
+        raise ConfigError(
+            f"metrics={metrics!r}, top_k={top_k}, batch_size={batch_size}",
+            expected="a list of metrics, and lists and batches of at least 1",
+            remedy='Write for example metrics=["recall@20"].',
+        )
+    return [parse_metric(name, top_k) for name in metrics]
+
+
+def _require_somebody(held_out: HeldOut, scenario: str) -> None:
+    """Refuse a part that nobody can be evaluated on."""
+    if len(held_out.users) and len(held_out.candidates):
+        return
+    where = f" of {scenario}" if scenario else ""
+    found = "no candidates" if len(held_out.users) else "no user with a source and a target"
+    raise DataError(
+        f"nobody to evaluate: {found} in the part{where}",
+        expected="at least one user with both, and one candidate",
+        remedy="Hold out another share, or check source, target and candidates.",
+    )

@@ -9,7 +9,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.evaluation import BaseEvaluator
 
 from beekit.encoders import ItemInputs, embed_items
-from beekit.evaluation.scoring import evaluate
+from beekit.errors import ConfigError
+from beekit.evaluation.scoring import evaluate, parse_metric
 from beekit.index import ItemIndex
 from beekit.split import HeldOut
 
@@ -22,6 +23,9 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         inputs: of the catalog's items.
         metric: the one that selects checkpoints (`load_best_model_at_end`).
         item_ids: (items,) the caller's ids, for messages.
+
+    Raises:
+        ConfigError: a metric that is not one.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         self.inputs = inputs
         self.item_ids = item_ids
         self.primary_metric = metric
+        _, self.cut = parse_metric(metric)
         # Items that neither a history nor a candidate names need no embedding.
         self.items = np.union1d(held_out.source.indices, held_out.candidates)
 
@@ -51,7 +56,6 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         Raises:
             EncoderError: embeddings that are not finite, as of a training that diverged.
         """
-        cut = int(self.primary_metric.partition("@")[2])
         embedded = embed_items(model, self.inputs, self.items, item_ids=self.item_ids)
         vectors = np.zeros((len(self.inputs), embedded.shape[1]), dtype=np.float32)
         vectors[self.items] = embedded
@@ -59,7 +63,7 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
             ItemIndex(vectors),
             self.held_out,
             metrics=[self.primary_metric],
-            top_k=cut,
+            top_k=self.cut,
             intervals=False,
         )
         return {self.primary_metric: evaluation.metrics[self.primary_metric]["value"]}
@@ -73,10 +77,17 @@ class MeanEvaluator(BaseEvaluator):  # type: ignore[misc]
 
     Args:
         evaluators: of one metric, by the name of what they evaluate on.
+
+    Raises:
+        ConfigError: no evaluators.
     """
 
     def __init__(self, evaluators: Mapping[str, HeldOutEvaluator]) -> None:
         super().__init__()
+        if not evaluators:
+            raise ConfigError(
+                "no evaluators", expected="at least one", remedy="Name a validation part."
+            )
         self.evaluators = evaluators
         self.primary_metric = next(iter(evaluators.values())).primary_metric
 

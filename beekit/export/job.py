@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from beekit.alone import alone_in, holds_nothing
 from beekit.encoders import load_encoder
 from beekit.errors import ConfigError, ExportError, RunError
 from beekit.export.encoder import RUNTIMES, export_encoder
@@ -13,6 +14,7 @@ from beekit.export.extras import need
 from beekit.export.items import export_items
 from beekit.files import replacing_folder
 from beekit.run.folder import RunFolder
+from beekit.run.made_by import require_own_place
 
 FORMATS = (*RUNTIMES, "faiss")
 
@@ -66,7 +68,14 @@ def export(
         )
     target = folder.path / format if out is None else Path(out)
     _require_encoder_run(folder, format)
-    if target.exists():
+    require_own_place(target, [folder.path])
+    inside = folder.path.resolve() in target.resolve().parents
+    with alone_in(folder.whole.path if inside else target):
+        return _export(folder, format, target, factory)
+
+
+def _export(folder: RunFolder, format: str, target: Path, factory: str | None) -> Exported:
+    if target.exists() and not holds_nothing(target):
         raise ExportError(
             f"{target} is there already",
             expected="a folder to make",
@@ -101,6 +110,7 @@ def _require_encoder_run(folder: RunFolder, format: str) -> None:
             expected="a run folder made by `beekit train`",
             remedy="Check the path.",
         )
+    folder.require_kind("training", "quickstart")
     if format == "faiss":
         folder.require_one_dataset()
     if not folder.model.is_dir():

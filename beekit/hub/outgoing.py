@@ -28,7 +28,8 @@ from beekit.hub.public import public_config, public_results
 
 CARD = "README.md"
 _CHART = "results.png"
-# What of the split is said: how it was made, and of which items; not who used them.
+# What of the split is said: how it was made, and of which items, with digests of their texts, so
+# that it can be told elsewhere what the encoder learnt from; not who used them.
 _SPLIT = ("split.json", "training_items.parquet")
 _CANDIDATES = "candidates.parquet"
 # What beekit keeps in an index; the last three not in every one.

@@ -12,7 +12,7 @@ from typing import Any
 from beekit.hub.names import told
 
 _RESULTS = (
-    *("schema", "dataset", "split", "environment", "rows", "note", "training"),
+    *("schema", "dataset", "split", "environment", "rows", "note", "notes", "training"),
     *("comparisons", "by_history", "datasets"),
 )
 _CONFIG = (

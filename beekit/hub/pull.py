@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from beekit.alone import alone_in, holds_nothing
 from beekit.errors import HubError, RunError
 from beekit.files import replacing_folder
 from beekit.hub.client import check_repo_name, client, one_line, retried
@@ -52,10 +53,22 @@ def pull(
     """
     check_repo_name(repo)
     out = Path(out)
-    if out.exists():
+    _require_free(out)
+    with alone_in(out):
+        _require_free(out)  # still
+        return _pull(repo, out, revision, data, token)
+
+
+def _require_free(out: Path) -> None:
+    if out.exists() and not holds_nothing(out):
         raise RunError(
             f"{out} is there already", expected="a new folder", remedy="Choose another --out."
         )
+
+
+def _pull(
+    repo: str, out: Path, revision: str | None, data: str | Path | None, token: str | None
+) -> str:
     api = client(token)
     with one_line(repo, api):
         commit = str(retried(lambda: api.model_info(repo, revision=revision)).sha)

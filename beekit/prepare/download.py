@@ -22,6 +22,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from beekit import __version__
+from beekit.checked import plain_integer
 from beekit.errors import DownloadError
 from beekit.files import write_json
 from beekit.prepare.raw import RawFile, accept, recall
@@ -260,7 +261,7 @@ def _store(
     else:
         begin = 0
         length = headers.get("Content-Length")
-        size = int(length) if length and length.isdigit() else None
+        size = plain_integer(length or "")
         file.truncate(0)
         version = _Version(url, headers.get("ETag"), headers.get("Last-Modified"), size)
         write_json(_version_path(partial), asdict(version))
@@ -310,4 +311,4 @@ def _content_range(value: str) -> tuple[int | None, int | None]:
 
 
 def _seconds(retry_after: str | None) -> float:
-    return float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+    return float(max(plain_integer(retry_after or "") or 0, 0))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
+from beekit.alone import alone_in
 from beekit.encoders import embed_items, fuse, load_encoder
 from beekit.errors import ConfigError
 from beekit.files import replacing_folder
@@ -131,15 +132,14 @@ def run_quickstart(out: str | Path, modality: str = "text", *, seed: int = 0) ->
             expected=f"one of {', '.join(_RECIPES)}",
             remedy="Choose one of those.",
         )
+    with alone_in(out):
+        return _quickstart(RunFolder(Path(out)), modality, seed)
+
+
+def _quickstart(folder: RunFolder, modality: str, seed: int) -> RunFolder:
     recipe = _RECIPES[modality]
-    folder = RunFolder(Path(out))
     made = folder.quickstart
-    folder.require_unfinished()
-    print(f"{_NOTE}\n")
-    shop = make_shop(seed=seed)
-    shop.save(made / "shop", gaps=recipe.gaps)
-    with replacing_folder(made / "encoder") as staging:
-        recipe.build(shop, seed).save(str(staging))
+    folder.require_unfinished("quickstart")
     config = make_config(
         {
             "data": str(made / "shop"),
@@ -152,6 +152,14 @@ def run_quickstart(out: str | Path, modality: str = "text", *, seed: int = 0) ->
             **recipe.inputs,
         }
     )
+    if folder.config.is_file():
+        folder.require_trainable(config)  # before its shop and encoder are written again
+    print(f"{_NOTE}\n")
+    shop = make_shop(seed=seed)
+    shop.save(made / "shop", gaps=recipe.gaps)
+    with replacing_folder(made / "encoder") as staging:
+        recipe.build(shop, seed).save(str(staging))
+    folder.write_config(config)
     train(config)
     split = load_split(folder.split, load_dataset(config).interactions)
     if split.test is not None:

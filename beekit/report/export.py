@@ -65,7 +65,8 @@ def markdown_table(results: Mapping[str, Any]) -> str:
             lines.append(_line([row.model.replace("|", "\\|"), *_values(row), *cost]))
         parts.append("\n".join(lines) + "\n")
     note = "Values with 95% bootstrap intervals over users; the best of a column in bold.\n"
-    return "\n".join([*parts, note])
+    notes = [f"- {one}\n" for one in results.get("notes", [])]
+    return "\n".join([*parts, note, *notes])
 
 
 def _values(row: Row) -> list[str]:

@@ -129,6 +129,7 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         "support_figure": figures.bins_figure(support, "users of an item", f"{key}-support"),
         "costs": _cost_figures(result, key),
         "left_out": result.get("left_out") or [],
+        "notes": result.get("notes") or [],
         "neighbours": neighbours,
         "thumbnails": result.get("thumbnails") or {},
         "together": _mean_together(neighbours),

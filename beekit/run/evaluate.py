@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
+from beekit.alone import alone_in
 from beekit.data import Dataset
 from beekit.encoders import ItemInputs, embed_items
 from beekit.errors import RunError
@@ -30,6 +31,8 @@ from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
 from beekit.run.known_items import KnownItems
+from beekit.run.leaks import require_unseen, run_of, sources
+from beekit.run.reading import differing_reading, say
 from beekit.run.splitting import make_split
 from beekit.split import Split, published_split
 
@@ -45,21 +48,24 @@ def run_comparison(config: Comparison) -> RunFolder:
     A model that cannot be fitted, evaluated or saved, whatever the reason, is left out of the table
     and named with its reason under `left_out`; the others go on. Large fits run in a process of
     their own (`fitted_apart`), where their memory can be told and a system without any ends them
-    alone; of small ones the memory is not stated.
+    alone; of small ones the memory is not stated. An encoder that learnt elsewhere, or reads other
+    than it was trained to, is spoken of under `notes`.
 
     Raises:
         BeekitError: anything about configuration, data or folder a user can mend, or no model left.
     """
+    with alone_in(config.out):
+        return _compare_all(config, RunFolder(Path(config.out)))
+
+
+def _compare_all(config: Comparison, folder: RunFolder) -> RunFolder:
     entries = config.entries()
-    folder = RunFolder(Path(config.out))
-    folder.require_unfinished()
+    folder.require_unfinished("comparison")
     dataset, split, vectors = _data(config, entries)
-    for entry in entries:
-        _require_same_split(entry, dataset, split)
+    notes = _learnt_elsewhere(entries, dataset, split)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    folder.write_config(config)
     split.save(folder.split)
+    folder.write_config(config)
     shutil.rmtree(folder.models, ignore_errors=True)  # of a comparison that was interrupted
 
     known = KnownItems.of(dataset.catalog, split.training_item_ids)
@@ -99,6 +105,7 @@ def run_comparison(config: Comparison) -> RunFolder:
             "environment": environment(device),
             "rows": rows,
             **({"note": config.note} if config.note else {}),
+            **({"notes": notes + vectors.notes} if notes + vectors.notes else {}),
             **({"left_out": left_out} if left_out else {}),
             **_findings(tests, split, metrics),
         }
@@ -122,25 +129,19 @@ def _test_parts(split: Split) -> list[str]:
     return [part for part in split.parts if part != "validation"]
 
 
-def _require_same_split(entry: Entry, dataset: Dataset, split: Split) -> None:
-    """Refuse an encoder that may have learnt from what is held out here."""
-    if entry.run is None:
-        return
-    results = RunFolder(Path(entry.run)).read_results()
-    read = results.get("training", {})
-    for side, here in (("text", dataset.catalog.text), ("image", dataset.catalog.images)):
-        if read.get(side) is not None and here is None:
-            logger.warning("%s learnt from %s too, and is compared without", entry.run, side)
-    for trained in results.get("datasets", [{**results["dataset"], "split": results["split"]}]):
-        # Filters and texts change the fingerprint, not what the encoder has seen.
-        same = trained["name"] == dataset.name or trained["fingerprint"] == dataset.fingerprint
-        if not same or trained["split"]["hash"] == split.hash:
-            continue
-        raise RunError(
-            f"{entry.run} was trained on this dataset under another split",
-            expected=f"the split {split.hash[:12]} that is evaluated here",
-            remedy="Train it with the same split section and filters, or evaluate it on that one.",
-        )
+def _learnt_elsewhere(entries: Sequence[Entry], dataset: Dataset, split: Split) -> list[str]:
+    """Refuse encoders that learnt from what is held out here; what to say of the others."""
+    notes = []
+    for entry in entries:
+        run = _run(entry)
+        if run is not None:
+            notes += require_unseen(entry.label, sources(run), dataset, split)
+    return notes
+
+
+def _run(entry: Entry) -> Path | None:
+    """The run an entry's encoder comes from, however it is named."""
+    return Path(entry.run) if entry.run else run_of(entry.encoder)
 
 
 class Embeddings:
@@ -148,12 +149,15 @@ class Embeddings:
 
     Attributes:
         dataset: without the items whose pictures cannot be used, so the one to split.
+        notes: how encoders of runs read other than they were trained to.
     """
 
     def __init__(self, dataset: Dataset, config: Comparison, entries: Sequence[Entry]) -> None:
         self.dataset, self.config = dataset, config
         self.known: dict[str, np.ndarray] = {}
         self.inputs: dict[str, ItemInputs] = {}
+        self.notes: list[str] = []
+        self.differing: dict[str, list[str]] = {}
         if dataset.catalog.images is None:
             return
         for entry in entries:
@@ -190,7 +194,18 @@ class Embeddings:
             self.known[name] = embed_items(
                 encoder, self.inputs.pop(name), item_ids=item_ids, progress=True
             )
+        self._note_reading(entry, encoder)
         return self.known[name]
+
+    def _note_reading(self, entry: Entry, encoder: SentenceTransformer | None) -> None:
+        """Note how a run's encoder reads other than it was trained to."""
+        run, name = _run(entry), str(entry.encoder)
+        if run is None:
+            return
+        if name not in self.differing:
+            used = encoder or self._encoder(entry)
+            self.differing[name] = differing_reading(run, self.config, self.dataset, used)
+        self.notes += say(entry.label, self.differing[name])
 
     def _encoder(self, entry: Entry) -> SentenceTransformer:
         # A run's encoder knows how long its texts are.

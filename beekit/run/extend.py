@@ -7,6 +7,7 @@ from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
+from beekit.alone import alone_in
 from beekit.errors import RunError
 from beekit.models import load_model
 from beekit.ranking import Model
@@ -35,9 +36,17 @@ def add_new_items(run: str | Path, label: str) -> int:
         how many were added.
 
     Raises:
-        RunError: no such model, or one that knows items by their interactions alone.
+        RunError: no such model, one that knows items by their interactions alone, or no finished
+            comparison there.
     """
     folder = RunFolder(Path(run))
+    with alone_in(folder.path, make=False):
+        return _add_new_items(folder, label)
+
+
+def _add_new_items(folder: RunFolder, label: str) -> int:
+    folder.require_kind("comparison")
+    folder.read_results()
     place = folder.kept_model(label)
     config = load_comparison(str(folder.config))
     entry = next((entry for entry in config.entries() if entry.label == label), None)

@@ -16,9 +16,7 @@ from beekit.errors import RunError
 from beekit.files import write_json, write_text
 from beekit.run.comparison import Comparison
 from beekit.run.config import Config, load_config
-
-# Where the quickstart keeps its shop and encoder, in the run folder itself.
-_QUICKSTART = "quickstart"
+from beekit.run.made_by import COMMANDS, QUICKSTART, kind_of, require_unfinished
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ class RunFolder:
 
     @property
     def quickstart(self) -> Path:
-        return self.path / _QUICKSTART
+        return self.path / QUICKSTART
 
     @property
     def report(self) -> Path:
@@ -125,6 +123,38 @@ class RunFolder:
     @property
     def card(self) -> Path:
         return self.path / "README.md"
+
+    @property
+    def kind(self) -> str | None:
+        """What made the folder: "training", "comparison" or "quickstart"; None if none of these."""
+        return kind_of(self.path)
+
+    @property
+    def whole(self) -> RunFolder:
+        """The run on several datasets that this folder is a part of; else itself."""
+        place = self.path.resolve()
+        above = RunFolder(place.parent.parent)
+        return above if place.parent.name == "datasets" and above.kind is not None else self
+
+    def require_kind(self, *kinds: str) -> None:
+        """Refuse a folder that another kind of job made, or a training that is not done.
+
+        Raises:
+            RunError: so.
+        """
+        if self.kind is not None and self.kind not in kinds:
+            raise RunError(
+                f"{self.path} holds a {self.kind}",
+                expected=f"a {' or '.join(kinds)}",
+                remedy=f"Name a run made by `{COMMANDS[kinds[0]]}`.",
+            )
+        whole = self.whole
+        if whole.checkpoints.is_dir() and not whole.results.is_file():
+            raise RunError(
+                f"{whole.path} holds an unfinished training",
+                expected="a finished one",
+                remedy=f"Finish it with `{COMMANDS[whole.kind or 'training']}`.",
+            )
 
     @property
     def last_checkpoint(self) -> str | None:
@@ -158,9 +188,10 @@ class RunFolder:
             what was left to `auto`.
 
         Raises:
-            RunError: a finished run, a run of another configuration or other data, or other files.
+            RunError: a finished run, a run of another configuration or other data, what another
+                kind of job left unfinished, or other files.
         """
-        self.require_unfinished()
+        self.require_trainable(config)
         made_of = {"split": split_hash, "fingerprint": fingerprint}
         if self.last_checkpoint is None:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -179,32 +210,36 @@ class RunFolder:
             )
         return saved
 
-    def require_unfinished(self) -> None:
-        """Refuse a folder that holds a finished run, or files that are no run.
+    def require_trainable(self, config: Config) -> None:
+        """Refuse a folder that a training with this configuration must not touch.
+
+        What the quickstart began, a training may go on with if it is the same one.
 
         Raises:
             RunError: so.
         """
-        if self.results.is_file():
+        if self.kind != "quickstart":
+            self.require_unfinished("training")
+            return
+        self.require_unfinished("quickstart")
+        differing = _differences(self.load_config(), config) if self.config.is_file() else ["key"]
+        if differing:
             raise RunError(
-                f"{self.path} holds a finished run",
-                expected="a folder without results.json",
+                f"{self.path} holds an unfinished quickstart with another {', '.join(differing)}",
+                expected="the same configuration, to go on with it",
                 remedy="Choose another `out`, or remove that folder.",
             )
-        if self.path.exists() and not self.path.is_dir():
-            raise RunError(
-                f"{self.path} is a file", expected="a folder", remedy="Choose another `out`."
-            )
-        if self.path.is_dir() and not self.config.is_file():
-            names = {entry.name for entry in self.path.iterdir()}
-            own = {_QUICKSTART, "checkpoints"}
-            others = {n for n in names if not n.endswith(".partial")} - own
-            if others:
-                raise RunError(
-                    f"{self.path} holds other files ({', '.join(sorted(others)[:3])})",
-                    expected="an empty or new folder",
-                    remedy="Choose another `out`.",
-                )
+
+    def require_unfinished(self, kind: str) -> None:
+        """Refuse a folder with a finished run, another kind's unfinished one, or other files.
+
+        Args:
+            kind: of the job that is to write here: "training", "comparison" or "quickstart".
+
+        Raises:
+            RunError: so.
+        """
+        require_unfinished(self.path, kind)
 
     def write_config(self, config: Config | Comparison) -> None:
         """Write a resolved configuration as YAML."""

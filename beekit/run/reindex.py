@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from beekit.alone import alone_in
 from beekit.data import Dataset
 from beekit.encoders import ItemPairs, embed_items, embed_sides, load_encoder
 from beekit.errors import RunError
@@ -35,10 +36,16 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
         it has no users.
 
     Raises:
-        RunError: no run there, or one without a model.
+        RunError: no finished training there, or one that another process has.
         ConfigError: a factory that is none, or that so few items cannot train.
     """
     folder = RunFolder(Path(run))
+    with alone_in(folder.whole.path, make=False):
+        return folder, _reindex(folder, factory)
+
+
+def _reindex(folder: RunFolder, factory: str) -> IndexQuality | None:
+    folder.require_kind("training", "quickstart")
     config = folder.load_config()
     folder.require_one_dataset()
     if not folder.model.is_dir():
@@ -61,7 +68,7 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
     index = ItemIndex(vectors, item_ids, factory=factory)
     trained = load_training_item_ids(folder.split)
     save_index(folder, index, dataset.catalog, trained, text_part)
-    return folder, _quality(index, dataset)
+    return _quality(index, dataset)
 
 
 def _quality(index: ItemIndex, dataset: Dataset) -> IndexQuality | None:

@@ -142,6 +142,7 @@ class Server:
         """The k best items of each history among the candidates."""
         if k < 1:
             raise ConfigError(f"k={k}", expected="at least 1", remedy="Ask for more.")
+        k = min(k, len(self.items))  # lists are never longer
         return self.recommender.recommend(X, k, self.candidates(candidates))
 
     def describe(

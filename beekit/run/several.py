@@ -33,6 +33,11 @@ def finish_several(folder: RunFolder, config: Config, parts: Sequence[Part]) -> 
     shared: dict[str, Any] = {
         key: each[0][key] for key in ("environment", "note") if key in each[0]
     }
+    notes = [
+        f"{results['dataset']['name']}, {note}"
+        for results in each
+        for note in results.get("notes", [])
+    ]
     training = {key: v for key, v in each[0]["training"].items() if key not in _CONTENT}
     folder.write_results(
         {
@@ -47,6 +52,7 @@ def finish_several(folder: RunFolder, config: Config, parts: Sequence[Part]) -> 
                 "hash": joint_hash([results["split"]["hash"] for results in each]),
             },
             **shared,
+            **({"notes": notes} if notes else {}),
             "training": training,
             "rows": [
                 {**row, "scenario": f"{results['dataset']['name']}/{row['scenario']}"}

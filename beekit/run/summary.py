@@ -16,6 +16,8 @@ def print_summary(folder: RunFolder) -> None:
         print(f"\n{part.path.name}" if part != folder else "")
         results = part.read_results()
         print(summary_table(results))
+        for note in results.get("notes", []):
+            print(f"note: {note}")
         left_out = results.get("left_out", [])
         if left_out:
             asked = len(left_out) + len({row["model"] for row in results["rows"]})

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from beekit.data import Dataset
+from beekit.alone import alone_in
 from beekit.encoders import ItemInputs, ItemPairs, embed_items, embed_sides
 from beekit.errors import RunError
 from beekit.evaluation import (
@@ -36,12 +36,15 @@ from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
+from beekit.run.leaks import Source, require_unseen, run_of, sources
 from beekit.run.parts import Part, joint_hash, load_parts, make_parts
+from beekit.run.reading import content_of, differing_reading, say
 from beekit.run.serve import save_index
 from beekit.run.several import finish_several
 from beekit.run.thumbnails import write_thumbnails
 from beekit.run.training import describe_training, make_trainer, training_arguments
 from beekit.split import Split
+from beekit.split.learnt import learnt_from, save_learnt
 from beekit.training import BeeFormerTrainingArguments
 from beekit.training.precision import bf16_pays
 
@@ -53,9 +56,10 @@ def train(config: Config) -> RunFolder:
 
     A run on several datasets has a folder of results for each in `datasets/`, and one model.
 
-    A folder with an unfinished run of the same configuration is taken up from its last checkpoint;
-    the weights then end as they would have without the interruption. `results.json` is written
-    after model, split and index, so a folder that has it is complete but for report and card, which
+    The folder is this process's alone meanwhile, and what another kind of job left there is not
+    touched. A folder with an unfinished run of the same configuration is taken up from its last
+    checkpoint; the weights then end as they would have without it. `results.json` is written after
+    model, split and index, so a folder that has it is complete but for report and card, which
     follow, and which `beekit report` makes again.
 
     Raises:
@@ -67,13 +71,19 @@ def train(config: Config) -> RunFolder:
             expected="one, since each would write the run folder",
             remedy="Run `beekit train` alone, or BeeFormerTrainer in a script of your own.",
         )
+    with alone_in(config.out):
+        return _train(config, RunFolder(Path(config.out)))
+
+
+def _train(config: Config, folder: RunFolder) -> RunFolder:
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
-    folder = RunFolder(Path(config.out))
+    folder.require_trainable(config)
     loaded = load_parts(config)
     # Mistakes in the arguments show before anything takes long.
     training_arguments(config, folder, [split for _, _, split in loaded])
     encoder = encoder_to_train(config)
     parts = make_parts(folder, loaded, encoder)
+    noted = [_notes(config, folder, part, parts, encoder) for part in parts]
     config = folder.claim(
         config,
         joint_hash([part.split.hash for part in parts]),
@@ -89,11 +99,43 @@ def train(config: Config) -> RunFolder:
     with replacing_folder(folder.model) as staging:
         encoder.save(str(staging), create_model_card=False)  # the run's own says more
     training = describe_training(config, trainer, seconds)
-    for part, (embedded, evaluations) in zip(parts, before, strict=True):
-        _finish(part, encoder, training, embedded, evaluations, metrics)
+    for part, (embedded, evaluations), notes in zip(parts, before, noted, strict=True):
+        _finish(part, encoder, training, embedded, evaluations, metrics, notes)
     if parts[1:]:
         finish_several(folder, config, parts)
     return folder
+
+
+def _notes(
+    config: Config,
+    folder: RunFolder,
+    part: Part,
+    parts: Sequence[Part],
+    encoder: SentenceTransformer,
+) -> list[str]:
+    """What to say beside the figures on a dataset: what else the encoder has learnt from.
+
+    Raises:
+        RunError: the encoder comes from a run that was trained on what is held out here.
+    """
+    dataset, split = part.dataset, part.split
+    notes = []
+    for run in filter(None, map(run_of, (config.encoder, config.image_encoder))):
+        notes += require_unseen(run.name, sources(run), dataset, split)
+        lines = differing_reading(run, part.config, dataset, encoder)
+        notes += say(run.name, lines if config.image_encoder is None else [])
+    others = [
+        Source(
+            folder.path.name,
+            other.dataset.name,
+            other.dataset.fingerprint,
+            other.split.hash,
+            learnt_from(other.split, other.dataset.catalog),
+        )
+        for other in parts
+        if other is not part
+    ]
+    return notes + require_unseen("fine-tuned", others, dataset, split, refuse=False)
 
 
 def _before(
@@ -101,6 +143,7 @@ def _before(
 ) -> tuple[Embedded, list[Evaluation]]:
     """The dataset's split written down; its embeddings and rows before training."""
     part.split.save(part.folder.split)
+    save_learnt(part.folder.split, learnt_from(part.split, part.dataset.catalog))
     embedded = Embedded.of(part, encoder)
     floors: dict[str, Recommender] = {
         "random": Random(part.config.evaluation.seed),
@@ -116,6 +159,7 @@ def _finish(
     before: Embedded,
     evaluations: list[Evaluation],
     metrics: tuple[str, ...],
+    notes: Sequence[str],
 ) -> None:
     """Index, results, report and card of a dataset after training."""
     folder, config, dataset, split = part.folder, part.config, part.dataset, part.split
@@ -139,7 +183,11 @@ def _finish(
             "environment": environment(encoder.device),
             "rows": [evaluation.row() for evaluation in evaluations],
             **({"note": config.note} if config.note else {}),
-            "training": {**training, **_content(dataset)},
+            **({"notes": list(notes)} if notes else {}),
+            "training": {
+                **training,
+                **{k: v for k, v in content_of(dataset).items() if v is not None},
+            },
             **_findings(evaluations, split, metrics),
             "neighbours": near,
         }
@@ -169,13 +217,6 @@ class Embedded:
             return cls(ItemIndex(vectors, item_ids), text_part)
         vectors = embed_items(encoder, part.inputs, item_ids=item_ids, progress=True)
         return cls(ItemIndex(vectors, item_ids), None)
-
-
-def _content(dataset: Dataset) -> dict[str, Any]:
-    """What the encoder reads of an item."""
-    catalog = dataset.catalog
-    read = {"text": catalog.text, "image": None if catalog.images is None else catalog.images.name}
-    return {name: value for name, value in read.items() if value is not None}
 
 
 def _settle_precision(config: Config, encoder: SentenceTransformer, inputs: ItemInputs) -> Config:

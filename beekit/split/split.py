@@ -58,7 +58,7 @@ class HeldOut:
     @cached_property
     def users(self) -> np.ndarray:
         """User indices with a source and a target, ascending: those that are evaluated."""
-        return np.flatnonzero((np.diff(self.source.indptr) > 0) & (np.diff(self.target.indptr) > 0))
+        return np.flatnonzero(_has_any(self.source) & _has_any(self.target))
 
 
 @dataclass(frozen=True)
@@ -279,6 +279,13 @@ def without(matrix: sp.csr_array, removed: sp.csr_array) -> sp.csr_array:
     left.eliminate_zeros()
     left.sort_indices()
     return left
+
+
+def _has_any(matrix: sp.csr_array) -> np.ndarray:
+    """(rows,) bool: an entry other than zero."""
+    matrix = sp.csr_array(matrix)
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return np.bincount(rows[matrix.data != 0], minlength=matrix.shape[0]) > 0
 
 
 def _together(test: HeldOut, warm: HeldOut) -> HeldOut:

@@ -103,3 +103,17 @@ def test_digest_tells_arrays_apart():
         ids.digest(np.array([3]), np.array([1, 2])),
     ]
     assert len(set(variants)) == len(variants)
+
+
+@pytest.mark.parametrize(
+    "odd", ["²", "٣", "--5", "-", "", "12345678901234567890", "9" * 5000, "1.0", "\udcff", None]
+)
+def test_what_writes_no_id_is_found_nowhere(odd):
+    for known in (np.array([3, 5, -5]), np.array(["a", "b"], dtype=object)):
+        assert ids.lookup([odd], known).tolist() == [-1]
+
+
+def test_integers_are_found_as_a_person_writes_them():
+    known = np.array([-(2**63), -5, 7, 2**63 - 1])
+    written = ["7", "007", "-5", str(2**63 - 1), str(-(2**63)), 7, str(2**63)]
+    assert ids.lookup(written, known).tolist() == [2, 2, 1, 3, 0, 2, -1]

@@ -8,14 +8,16 @@ import scipy.sparse as sp
 
 from beekit import ItemIndex, evaluate
 from beekit.encoders import ItemTokens
-from beekit.errors import ConfigError
+from beekit.errors import BeekitError, ConfigError, DataError, SplitError
 from beekit.evaluation import (
     DEFAULT_METRICS,
     HeldOutEvaluator,
+    MeanEvaluator,
     by_history,
     by_support,
     neighbours,
 )
+from beekit.evaluation.scoring import usual_metrics
 from beekit.models import Random
 from beekit.split import HeldOut, cold_start_split
 
@@ -86,7 +88,74 @@ def test_a_row_is_what_results_json_holds(part, index):
     assert set(row["metrics"]["recall@20"]) == {"value", "ci95"}
 
 
-@pytest.mark.parametrize("name", ["recal@20", "recall", "recall@0", "recall@200", "ndcg@x"])
+def nobody(part: HeldOut, which: str) -> HeldOut:
+    nothing = sp.csr_array(part.source.shape, dtype=np.float32)
+    zeros = part.target.copy()
+    zeros.data[:] = 0  # stored, and no interactions
+    return {
+        "no users": HeldOut(part.source[:0], part.target[:0], part.candidates),
+        "no source": HeldOut(nothing, part.target, part.candidates),
+        "no target": HeldOut(part.source, nothing, part.candidates),
+        "stored zeros": HeldOut(part.source, zeros, part.candidates),
+        "no candidates": HeldOut(part.source, part.target, part.candidates[:0]),
+    }[which]
+
+
+@pytest.mark.parametrize(
+    "which", ["no users", "no source", "no target", "stored zeros", "no candidates"]
+)
+def test_nobody_to_evaluate_is_said_in_one_line(part, index, which):
+    with pytest.raises(DataError, match="nobody to evaluate"):
+        evaluate(index, nobody(part, which))
+
+
+def test_a_target_of_stored_zeros_makes_no_metric_nan(part, index):
+    part.target.data[part.target.indptr[100] : part.target.indptr[101]] = 0
+    evaluation = evaluate(index, part)
+    assert 100 not in evaluation.users
+    assert all(np.isfinite(m["value"]) for m in evaluation.metrics.values())
+
+
+@pytest.mark.parametrize(
+    "asked", [{"metrics": []}, {"metrics": "recall@20"}, {"top_k": 0}, {"batch_size": 0}]
+)
+def test_nothing_to_measure_is_refused(part, index, asked):
+    with pytest.raises(ConfigError, match="top_k="):
+        evaluate(index, part, **asked)
+
+
+def test_lists_too_short_for_the_usual_metrics_are_refused():
+    with pytest.raises(ConfigError, match="Name metrics, such as recall@10"):
+        usual_metrics([], 10)
+
+
+def test_source_and_target_of_different_shapes_are_refused(part):
+    with pytest.raises(SplitError, match="the same users and items"):
+        HeldOut(part.source, part.target[:-1], part.candidates)
+
+
+def test_breakdowns_and_evaluators_of_nothing_are_refused(part, index):
+    one = evaluate(index, part, top_k=20, metrics=["recall@20", "coverage@20"], model="one")
+    fewer = HeldOut(part.source[:250], part.target[:250], part.candidates)
+    other = evaluate(index, fewer, top_k=20, metrics=["recall@20"], model="other")
+    X = part.source
+    for call in (
+        lambda: by_history([], part.source, "recall@20"),
+        lambda: by_history([one], part.source, "ndcg@20"),
+        lambda: by_history([one], part.source, "coverage@20"),
+        lambda: by_history([one, other], part.source, "recall@20"),
+        lambda: by_support([], part, X, "recall@20"),
+        lambda: by_support([one, other], part, X, "recall@20"),
+        lambda: MeanEvaluator({}),
+    ):
+        with pytest.raises(BeekitError) as refused:
+            call()
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["recal@20", "recall", "recall@0", "recall@200", "ndcg@x", "mrr@²"]
+)
 def test_unknown_metrics_are_refused(part, index, name):
     with pytest.raises(ConfigError, match="metric"):
         evaluate(index, part, metrics=[name])

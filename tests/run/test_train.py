@@ -113,8 +113,19 @@ def test_recommendations_for_a_file_of_users(run, tmp_path, capsys):
         (["--history", "1,999999"], "no item 999999"),
         (["--history", "1,abc"], "no item abc"),
         (["--history", ","], "at least one item id"),
+        (["--history", " , ,"], "at least one item id"),
+        (["--history="], "at least one item id"),
+        (["--history", "²"], "no item ²"),
+        (["--history", "٣"], "no item ٣"),
+        (["--history", "1,½,Ⅳ"], "no item ½, Ⅳ"),
+        (["--history", "12345678901234567890"], "no item 12345678901234567890"),
+        (["--history", "9" * 5000], "no item 999"),
+        (["--history=--5"], "no item --5"),
+        (["--history=-"], "no item -"),
+        (["--history", "1,1.0"], "no item 1.0"),
         (["--history", "1", "--k", "0"], "k=0"),
         (["--history", "1", "--candidates", "warm"], "expected cold or all"),
+        (["--history", "1", "--k", "-1"], "k=-1"),
         (["--users", "nowhere.csv"], "no file nowhere.csv"),
     ],
 )
@@ -123,6 +134,25 @@ def test_wrong_requests_exit_with_2(run, capsys, arguments, message):
     error = capsys.readouterr().err.strip()
     assert message in error
     assert "\n" not in error
+
+
+@pytest.mark.parametrize("item", ["²", "--5", "12345678901234567890", "1.5", "x", '""', "-0x1"])
+def test_a_file_of_odd_ids_exits_with_2(run, tmp_path, capsys, item):
+    (tmp_path / "users.csv").write_text(f"user_id,item_id\n1,1\n²,{item}\n", encoding="utf-8")
+    assert main(["recommend", str(run.path), "--users", str(tmp_path / "users.csv")]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("beekit: ")
+    assert "\n" not in error
+
+
+def test_repeated_ids_and_spaces_change_nothing_and_lists_end_with_the_items(run, capsys):
+    lists = []
+    for history in ("1,2", " 2 ,1,,1, 2,", "001,2"):
+        ask = ["recommend", str(run.path), "--history", history, "--json", "--k", str(10**18)]
+        assert main(ask) == 0
+        lists.append(json.loads(capsys.readouterr().out))
+    assert lists[0] == lists[1] == lists[2]
+    assert len(lists[0]) == 190
 
 
 def test_a_new_item_is_indexed_cold_and_recommendable(run, shop, tmp_path, capsys):

@@ -1,0 +1,122 @@
+"""What kind of job made a folder, so that no other kind touches it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from beekit.alone import LOCK_FILE
+from beekit.errors import RunError
+
+# Where the quickstart keeps its shop and encoder, in the run folder itself.
+QUICKSTART = "quickstart"
+# What makes folders, and the command to go on with.
+COMMANDS = {
+    "training": "beekit train",
+    "comparison": "beekit evaluate",
+    "quickstart": "beekit quickstart",
+}
+# What a job writes before its config.yaml.
+_BEFORE_CONFIG = {
+    "training": {"checkpoints"},
+    "comparison": {"split"},
+    "quickstart": {QUICKSTART, "checkpoints"},
+}
+# What a run keeps, but its report.
+_PARTS = (
+    *("config.yaml", "model", "split", "checkpoints", "index", "models", "datasets", "repeats"),
+    *("results.json", "thumbnails.json", "README.md", "table.csv", "table.md"),
+    *(QUICKSTART, LOCK_FILE),
+)
+# A config.yaml alone may be the one that a user wrote: a job's stands beside one of these.
+_SIGNS = ("checkpoints", "split", "model", "index", "results.json", "datasets", "repeats")
+
+
+def kind_of(path: Path) -> str | None:
+    """What made a folder: "training", "comparison" or "quickstart"; None if none of these.
+
+    A finished run as well as one that was interrupted anywhere tells by what it holds: its
+    configuration has a key `models` or has not, and what is written before that is of one kind.
+    """
+    if (path / QUICKSTART / "shop").is_dir():
+        return "quickstart"
+    config = path / "config.yaml"
+    if config.is_file() and any((path / sign).exists() for sign in _SIGNS):
+        try:
+            content = yaml.safe_load(config.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            return None
+        if not isinstance(content, dict):
+            return None
+        return "comparison" if "models" in content else "training"
+    if (path / "checkpoints" / "made_of.json").is_file():
+        return "training"
+    return "comparison" if (path / "split" / "split.json").is_file() else None
+
+
+def require_unfinished(path: Path, kind: str) -> None:
+    """Refuse a folder with a finished run, another kind's unfinished one, or other files.
+
+    Args:
+        path: the folder.
+        kind: of the job that is to write there.
+
+    Raises:
+        RunError: so.
+    """
+    if (path / "results.json").is_file():
+        raise RunError(
+            f"{path} holds a finished run",
+            expected="a folder without results.json",
+            remedy="Choose another `out`, or remove that folder.",
+        )
+    if not path.is_dir():
+        if path.exists():
+            raise RunError(f"{path} is a file", expected="a folder", remedy="Choose another `out`.")
+        return
+    made_by = kind_of(path)
+    if made_by not in (None, kind):
+        raise RunError(
+            f"{path} holds an unfinished {made_by}",
+            expected=f"an empty or new folder, or an unfinished {kind}",
+            remedy=f"Choose another `out`, finish it with `{COMMANDS[str(made_by)]}`, or remove "
+            "that folder.",
+        )
+    if made_by is None or not (path / "config.yaml").is_file():
+        names = {entry.name for entry in path.iterdir()}
+        own = {LOCK_FILE, *_BEFORE_CONFIG[kind]}
+        others = {name for name in names if not name.endswith(".partial")} - own
+        if others:
+            raise RunError(
+                f"{path} holds other files ({', '.join(sorted(others)[:3])})",
+                expected="an empty or new folder",
+                remedy="Choose another `out`.",
+            )
+
+
+def require_own_place(place: Path, runs: Sequence[Path] = ()) -> None:
+    """Refuse to write a file or folder into a run that is none of these.
+
+    In one of these it may stand beside the run's own parts, and take the place of none but the
+    report.
+
+    Raises:
+        RunError: so.
+    """
+    own = {run.resolve() for run in runs}
+    resolved = place.resolve()
+    for above in resolved.parents:
+        kind = kind_of(above)
+        if kind is None:
+            continue
+        part = resolved.relative_to(above).parts[0]
+        if above in own and part not in _PARTS:
+            return
+        found = f"where the run keeps its own {part}" if above in own else f"in the {kind} {above}"
+        raise RunError(
+            f"{place}, {found}",
+            expected="a place that is nobody else's",
+            remedy="Choose another --out.",
+        )

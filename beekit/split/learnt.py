@@ -1,0 +1,107 @@
+"""What a training learnt from, noted beside its split, to be held against other splits later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import scipy.sparse as sp
+
+from beekit.data import Catalog, Interactions, ids
+from beekit.data.content import content_digests, id_hashes
+from beekit.split.split import Split
+
+ITEMS = "training_items.parquet"
+PAIRS = "training_pairs.parquet"
+# Pairs noted of a training: all of most datasets, and of larger ones a sample that says enough.
+_NOTED = 2**17
+_ALL = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What is known of the interactions that a model was trained on.
+
+    Attributes:
+        item_ids: (items,) of the items with a training interaction.
+        contents: (items,) `content_digests` of each; None where none were noted.
+        pairs: hashes of its (user, item) pairs, ascending; None where none were noted.
+        below: pairs with a hash up to this are all noted, others are not.
+    """
+
+    item_ids: pa.Array
+    contents: list[list[str]] | None
+    pairs: np.ndarray | None
+    below: int
+
+    def knows(self, hashes: np.ndarray) -> tuple[np.ndarray, float]:
+        """Which of some pairs were trained on, as far as noted, and their share by estimate.
+
+        Args:
+            hashes: (pairs,) of `pair_hashes`.
+
+        Returns:
+            (pairs,) bool, and the share of those trained on among the pairs that would be noted.
+        """
+        asked = hashes <= np.uint64(self.below)
+        if self.pairs is None or not asked.any():
+            return np.zeros(len(hashes), dtype=bool), 0.0
+        known = asked & np.isin(hashes, self.pairs)
+        return known, float(known.sum() / asked.sum())
+
+
+def learnt_from(split: Split, catalog: Catalog) -> Learnt:
+    """What a training with a split of this catalog's items learns from."""
+    trained = ids.positions(ids.as_ids(split.training_item_ids), split.interactions.item_ids)
+    digests = content_digests(catalog)
+    pairs = np.sort(pair_hashes(split.interactions, split.train))
+    return Learnt(
+        ids.as_ids(split.training_item_ids),
+        [digests[item] for item in trained],
+        pairs[:_NOTED],
+        int(pairs[_NOTED - 1]) if len(pairs) >= _NOTED else _ALL,
+    )
+
+
+def save_learnt(folder: Path, learnt: Learnt) -> None:
+    """Add to the folder of a split what tells its training items and pairs from others.
+
+    Items get a column `content` beside their ids; pairs have a file of their own, which stays
+    behind when a run is pushed, as all that is said of users does.
+    """
+    contents = pa.array(learnt.contents, pa.list_(pa.string()))
+    pq.write_table(pa.table({"item_id": learnt.item_ids, "content": contents}), folder / ITEMS)
+    pq.write_table(pa.table({"pair": learnt.pairs}), folder / PAIRS)
+
+
+def load_learnt(folder: str | Path) -> Learnt | None:
+    """What a split saved in `folder` says of the training; None where it says nothing."""
+    folder = Path(folder)
+    if not (folder / ITEMS).is_file():
+        return None
+    items = pq.read_table(folder / ITEMS)
+    contents = items["content"].to_pylist() if "content" in items.column_names else None
+    pairs, below = None, _ALL
+    if (folder / PAIRS).is_file():
+        pairs = pq.read_table(folder / PAIRS)["pair"].to_numpy()
+        below = int(pairs[-1]) if len(pairs) == _NOTED else _ALL
+    return Learnt(ids.as_ids(items["item_id"]), contents, pairs, below)
+
+
+def pair_hashes(interactions: Interactions, matrix: sp.csr_array) -> np.ndarray:
+    """(nnz,) uint64 of the user's and item's ids of each entry of a matrix over X's rows and
+    columns, in its order."""
+    users = np.repeat(id_hashes(interactions.user_ids), np.diff(matrix.indptr))
+    items = _mixed(id_hashes(interactions.item_ids))
+    return _mixed(users ^ items[matrix.indices])
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """Every bit of the result depends on every bit given (splitmix64, Steele et al. 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.ndarray = values ^ (values >> np.uint64(31))
+    return mixed

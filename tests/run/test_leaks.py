@@ -1,0 +1,312 @@
+"""An encoder that learnt from what is held out is refused, whatever folders and ids are called."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from beekit import Dataset, cold_start_split, time_split, user_split
+from beekit.cli import main
+from beekit.data.content import content_digests
+from beekit.errors import RunError
+from beekit.run.leaks import Source, require_unseen
+from beekit.split import zero_shot_split
+from beekit.split.learnt import PAIRS, learnt_from, load_learnt, save_learnt
+
+ITEMS = 60
+TITLES = [f"film number {item:03d} of a long series" for item in range(ITEMS)]
+rng = np.random.default_rng(0)
+TASTES = rng.random((2, 80, ITEMS)) < 0.3
+
+
+def write(folder, *, who=0, titles=TITLES, ids=None, users=None, extra=None, keep=None):
+    """A dataset folder of films; `who` are the people of it."""
+    folder.mkdir(parents=True)
+    ids = np.arange(1, ITEMS + 1) if ids is None else np.asarray(ids)
+    rows, columns = np.nonzero(TASTES[who])
+    keep = np.ones(len(rows), dtype=bool) if keep is None else keep(len(rows))
+    users = rows if users is None else users(rows)
+    table = {"user_id": pa.array(users[keep]), "item_id": pa.array(ids[columns][keep])}
+    table["timestamp"] = pa.array(np.arange(len(rows))[keep])
+    pq.write_table(pa.table(table), folder / "interactions.parquet")
+    items = {"item_id": pa.array(ids), "title": titles, "genre": ["drama"] * ITEMS}
+    pq.write_table(pa.table({**items, **(extra or {})}), folder / "items.parquet")
+    return Dataset.load(folder, text="{title}")
+
+
+def learnt(dataset, split) -> list[Source]:
+    """What a run of this dataset and split learnt from."""
+    return [
+        Source(
+            "runs/a",
+            dataset.name,
+            dataset.fingerprint,
+            split.hash,
+            learnt_from(split, dataset.catalog),
+        )
+    ]
+
+
+def cold(dataset, seed=1, items=10):
+    return cold_start_split(dataset.interactions, items=items, seed=seed)
+
+
+@pytest.fixture
+def films(tmp_path):
+    return write(tmp_path / "films")
+
+
+def refused(source, dataset, split) -> str:
+    with pytest.raises(RunError) as error:
+        require_unseen("tuned", source, dataset, split)
+    said = str(error.value)
+    assert "\n" not in said
+    assert "runs/a" in said
+    return said
+
+
+def test_the_same_split_and_one_that_trained_on_nothing_held_out_here_pass(films):
+    assert require_unseen("tuned", learnt(films, cold(films)), films, cold(films)) == []
+    more = cold_start_split(films.interactions, items=10, validation_items=8, seed=1)
+    less = cold_start_split(films.interactions, items=10, validation_items=5, seed=1)
+    assert require_unseen("tuned", learnt(films, more), films, less) == []
+    assert "items held out" in refused(learnt(films, less), films, more)
+
+
+def test_the_same_films_are_refused_in_a_renamed_folder_with_another_filter(films, tmp_path):
+    other = write(tmp_path / "another name", keep=lambda n: np.arange(n) % 3 > 0)
+    mine, theirs = cold(films, 1), cold(other, 2)
+    source = learnt(other, theirs)
+    said = refused(source, films, mine)
+    held = np.union1d(mine.test.candidates, mine.validation.candidates)
+    leaked = films.catalog.item_ids[np.setdiff1d(held, theirs.cold_items)]
+    assert f"on {len(leaked)} of the {len(held)} items held out here" in said
+    assert f"(first: {', '.join(map(str, leaked[:3]))})" in said
+    # Other people who saw the same films taught it them as well.
+    others = write(tmp_path / "other people", who=1)
+    assert "items held out" in refused(learnt(others, cold(others, 2)), films, mine)
+
+
+@pytest.mark.parametrize("change", ["text ids", "more columns", "another case", "renamed column"])
+def test_the_same_items_told_otherwise_are_refused(films, tmp_path, change):
+    folder = tmp_path / "b"
+    if change == "text ids":
+        other = write(folder, ids=[str(i) for i in range(1, ITEMS + 1)], who=1)
+    elif change == "more columns":
+        other = write(folder, extra={"plot": [f"plot {i}" for i in range(ITEMS)]}, who=1)
+    elif change == "another case":
+        other = write(folder, titles=[f"  {t.upper()} " for t in TITLES], who=1)
+    else:
+        write(folder, extra={"name": TITLES, "title": [f"{i}" for i in range(ITEMS)]}, who=1)
+        other = Dataset.load(folder, text="{name} {title}")
+    assert "items held out" in refused(learnt(other, cold(other, 2)), films, cold(films))
+
+
+def test_other_texts_of_the_same_people_are_the_same_items(films, tmp_path):
+    other = write(tmp_path / "b", titles=[f"Spielfilm {item}" for item in range(ITEMS)])
+    assert "items held out" in refused(learnt(other, cold(other, 2)), films, cold(films))
+
+
+def test_another_dataset_in_a_folder_of_the_same_name_passes(films, tmp_path, caplog):
+    caplog.set_level("INFO")
+    books = [f"book {item:03d} by somebody" for item in range(ITEMS)]
+    alike = write(tmp_path / "b" / "films", titles=books, who=1)
+    assert require_unseen("tuned", learnt(alike, cold(alike, 2)), films, cold(films)) == []
+    assert "with other contents: other items" in caplog.text
+    apart = write(tmp_path / "c" / "films", titles=books, ids=range(900, 900 + ITEMS), who=1)
+    for split in (cold(films), zero_shot_split(films.interactions)):
+        assert require_unseen("tuned", learnt(apart, cold(apart, 2)), films, split) == []
+
+
+def test_the_same_texts_under_other_ids_are_refused_where_they_are_most(films, tmp_path, caplog):
+    renamed = write(tmp_path / "b", ids=[f"tt{i}" for i in range(ITEMS)], who=1)
+    said = refused(learnt(renamed, cold(renamed, 2)), films, cold(films))
+    assert "under other ids" in said
+    few = [t if i % 12 == 0 else f"book {i:03d} by somebody" for i, t in enumerate(TITLES)]
+    other = write(tmp_path / "c", ids=[f"tt{i}" for i in range(ITEMS)], titles=few, who=1)
+    notes = []
+    for seed in range(6):
+        notes += require_unseen("tuned", learnt(other, cold(other, 2)), films, cold(films, seed))
+    assert notes
+    assert all("under other ids" in note for note in notes)
+    assert notes[0] in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["user", "time", "zero_shot", "warm"])
+def test_pairs_that_were_trained_on_are_refused(films, tmp_path, kind):
+    make = {
+        "user": lambda x: user_split(x, users=20, seed=1),
+        "time": lambda x: time_split(x, fraction=0.2),
+        "zero_shot": zero_shot_split,
+        "warm": lambda x: cold_start_split(x, items=10, warm_fraction=0.2, seed=1),
+    }[kind]
+    split = make(films.interactions)
+    renamed = write(tmp_path / "renamed")
+    trained = cold_start_split(renamed.interactions, items=10, seed=1)
+    said = refused(learnt(renamed, trained), films, split)
+    assert "interactions held out here" in said
+    if kind != "zero_shot":  # the split itself leaves nothing of them to learn from
+        again = write(tmp_path / "again", keep=lambda n: np.arange(n) % 40 > 0)
+        own = make(again.interactions)
+        source = learnt(films, split)
+        assert require_unseen("tuned", source, films, split) == []
+        assert own.hash != split.hash
+    people = write(tmp_path / "people", who=1)
+    notes = require_unseen("tuned", learnt(people, cold(people, 1)), films, split)
+    assert len(notes) == 1
+    assert "items here, with other people" in notes[0]
+
+
+def test_a_sample_of_the_pairs_finds_what_all_of_them_find(films, monkeypatch):
+    monkeypatch.setattr("beekit.split.learnt._NOTED", 200)
+    split = user_split(films.interactions, users=20, seed=1)
+    trained = cold_start_split(films.interactions, items=10, seed=1)
+    (source,) = learnt(films, trained)
+    assert len(source.learnt.pairs) == 200
+    said = refused([source], films, split)
+    hidden = sum(part.target.nnz for part in split.parts.values())
+    cold_items = np.isin(np.arange(ITEMS), trained.cold_items)
+    truth = sum((~cold_items[part.target.indices]).sum() for part in split.parts.values())
+    stated = int(said.partition("on about ")[2].split()[0].replace(",", ""))
+    assert abs(stated - truth) < 0.25 * truth
+    assert f"of the {hidden:,} interactions" in said
+
+
+def test_what_is_noted_is_read_back(films, tmp_path):
+    split = cold(films)
+    split.save(tmp_path / "split")
+    noted = learnt_from(split, films.catalog)
+    save_learnt(tmp_path / "split", noted)
+    read = load_learnt(tmp_path / "split")
+    assert read.item_ids.equals(noted.item_ids)
+    assert read.contents == noted.contents
+    np.testing.assert_array_equal(read.pairs, noted.pairs)
+    assert load_learnt(tmp_path) is None
+    assert all(len(own) == 1 and own[0].endswith("+") for own in content_digests(films.catalog))
+
+
+@pytest.mark.parametrize("kind", ["pulled", "old"])
+def test_runs_that_note_less_are_taken_to_know_what_they_may(films, tmp_path, kind):
+    split = cold(films, 2)
+    split.save(tmp_path / "split")
+    if kind == "pulled":
+        save_learnt(tmp_path / "split", learnt_from(split, films.catalog))
+        (tmp_path / "split" / PAIRS).unlink()
+    known = load_learnt(tmp_path / "split")
+    source = [Source("runs/a", "elsewhere", "another", split.hash, known)]
+    assert "items held out here" in refused(source, films, cold(films, 1))
+    said = refused(source, films, user_split(films.interactions, users=20, seed=1))
+    assert "may have been trained" in said
+    nothing = [Source("runs/a", "films", "another", split.hash, None)]
+    assert "under another split" in refused(nothing, films, cold(films, 1))
+    nothing = [Source("runs/a", "elsewhere", "another", split.hash, None)]
+    assert require_unseen("tuned", nothing, films, cold(films, 1)) == []
+
+
+# Through the command line, with models that are not trained.
+
+
+@pytest.fixture
+def run(tmp_path, films, encoder_folder):
+    """A run as training leaves it, on films with split seed 2."""
+    return as_trained(tmp_path / "runs" / "a", films, tmp_path / "films", encoder_folder)
+
+
+def as_trained(path, films, folder, encoder_folder, encoder="x", seed=2):
+    split = cold(films, seed)
+    split.save(path / "split")
+    save_learnt(path / "split", learnt_from(split, films.catalog))
+    shutil.copytree(encoder_folder, path / "model")
+    config = {
+        "data": str(folder),
+        "out": str(path),
+        "encoder": encoder,
+        "text": "{title}. {genre}",
+        "missing_text": "drop",
+        "pooling": "max",
+        "split": {"items": 10, "seed": seed},
+    }
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    results = {
+        "schema": 1,
+        "dataset": {"name": films.name, "fingerprint": films.fingerprint},
+        "split": split.summary(),
+        "rows": [],
+        "training": {"text": "{title}. {genre}", "max_seq_length": 7},
+    }
+    (path / "results.json").write_text(json.dumps(results))
+    return path
+
+
+def comparison(tmp_path, name, **model) -> list[str]:
+    content = {
+        "data": str(tmp_path / "films"),
+        "out": str(tmp_path / name),
+        "text": "{title}",
+        "split": {"items": 10, "seed": 1},
+        "evaluation": {"metrics": ["recall@5"], "top_k": 5},
+        "models": {"tuned": {"model": "ContentBased", **model}},
+    }
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(content))
+    return ["evaluate", str(tmp_path / "c.yaml")]
+
+
+def test_a_model_of_a_run_is_guarded_however_it_is_named(run, films, tmp_path, capsys):
+    later = tmp_path / "runs" / "b"
+    apart = write(tmp_path / "books", ids=range(900, 900 + ITEMS), titles=["x"] * ITEMS, who=1)
+    as_trained(later, apart, tmp_path / "books", run / "model", encoder=str(run / "model"))
+    for model in (
+        {"run": str(run)},
+        {"encoder": str(run / "model")},
+        {"encoder": f"{run}/model/"},
+        {"run": str(later)},  # which began where the other ended
+    ):
+        assert main(comparison(tmp_path, "table", **model)) == 2
+        assert "items held out here" in capsys.readouterr().err
+        assert not (tmp_path / "table").exists()
+    config = {
+        "data": str(tmp_path / "films"),
+        "out": str(tmp_path / "new"),
+        "encoder": str(run / "model"),
+        "text": "{title}",
+        "split": {"items": 10, "seed": 1},
+        "training": {"max_steps": 1},
+    }
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(config))
+    assert main(["train", str(tmp_path / "t.yaml")]) == 2
+    assert "items held out here" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_another_reading_is_said_in_results_report_and_table(run, tmp_path, capsys):
+    command = comparison(tmp_path, "table", encoder=str(run / "model"))
+    assert main([*command, "split.seed=2", "max_seq_length=5"]) == 0
+    notes = json.loads((tmp_path / "table" / "results.json").read_text())["notes"]
+    assert notes == [
+        "tuned: trained on {title}. {genre}, read here as {title}",
+        "tuned: trained on up to 7 tokens of a text, reads up to 5 here",
+        "tuned: trained with pooling=max, read here with pooling=mean",
+        "tuned: trained with missing_text=drop, read here with missing_text=error",
+    ]
+    printed = capsys.readouterr()
+    for note in notes:
+        assert note in printed.err
+        assert f"note: {note}" in printed.out
+        assert note in (tmp_path / "table" / "report.html").read_text()
+        assert note in (tmp_path / "table" / "table.md").read_text()
+    command = comparison(tmp_path, "same", run=str(run))
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    (run / "config.yaml").write_text(
+        yaml.safe_dump({k: v for k, v in config.items() if k not in ("pooling", "missing_text")})
+    )
+    results = json.loads((run / "results.json").read_text())
+    results["training"] = {"text": "{title}", "max_seq_length": None}
+    (run / "results.json").write_text(json.dumps(results))
+    assert main([*command, "split.seed=2"]) == 0
+    assert "notes" not in json.loads((tmp_path / "same" / "results.json").read_text())
