@@ -71,20 +71,24 @@ class CsvText:
         """
         if not self.inside or not id_columns:
             return
-        places = [self.names.index(name) for name in id_columns]
-        written = [table.column(name).cast(pa.large_string()) for name in id_columns]
-        shapes = [set(_shapes(column).unique().to_pylist()) for column in written]
-        known = set(written[0].to_pylist()) if len(written) == 1 else set()
-        for number, line in self.inside:
-            fields = line.split(",")
-            found = [fields[place].strip().strip('"') for place in places]
-            looks = _shapes(pa.array(found, pa.large_string())).to_pylist()
-            if all(a in b for a, b in zip(looks, shapes, strict=True)) and found[0] not in known:
-                raise DataError(
-                    f"line {number:,} of {self.path} reads as a row, and is inside a quoted field",
-                    expected="a quote at both ends of a field",
-                    remedy="Close the quote in a line above it, or write the table as Parquet.",
-                )
+        fields = [line.split(",") for _, line in self.inside]
+        suspect = np.ones(len(fields), dtype=bool)
+        for name in id_columns:
+            place = self.names.index(name)
+            found = pa.array([row[place].strip().strip('"') for row in fields], pa.large_string())
+            written = table.column(name)
+            alike = pc.is_in(_shapes(found), value_set=_shapes(written.unique()).unique())
+            suspect &= alike.to_numpy(zero_copy_only=False)
+            if len(id_columns) == 1:
+                known = pc.is_in(found, value_set=written.combine_chunks())
+                suspect &= ~known.to_numpy(zero_copy_only=False)
+        if suspect.any():
+            number = self.inside[int(np.argmax(suspect))][0]
+            raise DataError(
+                f"{self.path} cannot be read as CSV (line {number:,}: a row inside a quoted field)",
+                expected="a quote at both ends of a field",
+                remedy="Close the quote in a line above it, or write the table as Parquet.",
+            )
 
 
 def inspect_csv(path: Path) -> CsvText:
