@@ -126,7 +126,7 @@ class Dataset:
             rules += keeps("unknown_items=drop", int(keep.sum()), len(keep))
         steps = [("missing_text=drop", usable)]
         if leave_out is not None:
-            steps.append(("leave_out", ids.positions(catalog_ids, leave_out) < 0))
+            steps.append(("leave_out", ids.positions(ids.as_ids(catalog.item_ids), leave_out) < 0))
         left = np.ones(len(catalog), dtype=bool)
         for rule, good in steps:
             before, items_before = int(keep.sum()), int(left.sum())
