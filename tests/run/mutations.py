@@ -149,14 +149,15 @@ def counted(folder: Path, config: dict[str, Any]) -> tuple[int, int, int]:
     assert len(every) == len(catalog), "an item twice"
     text = str(config.get("text") or "{title}")
     column = text[text.index("{") + 1 : text.index("}")]
-    usable = {str(row["item_id"]) for row in catalog if str(row[column] or "").strip()}
+    usable = {str(row["item_id"]) for row in catalog if _text(row[column]).strip()}
     if config.get("missing_text") != "drop":
         assert usable == every, "an item without text"
     least = config.get("min_value")
     pairs: list[tuple[str, str]] = []
     for row in events:
         user, item = str(row["user_id"]), str(row["item_id"])
-        assert user and item, "an empty id"
+        assert user, "an empty id"
+        assert item, "an empty id"
         if item not in every:
             assert config.get("unknown_items") == "drop", "an unknown item"
             continue
@@ -183,6 +184,10 @@ def counted(folder: Path, config: dict[str, Any]) -> tuple[int, int, int]:
         if still == left:
             return len(users), len(items), len(left)
         left = still
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def _number(value: Any) -> float:

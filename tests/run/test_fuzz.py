@@ -1,4 +1,4 @@
-"""300 datasets and configurations, each harmed at random: a right number or one line, never else."""
+"""300 datasets and configurations, each harmed at random: right counts or one line, never else."""
 
 from __future__ import annotations
 
