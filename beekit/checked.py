@@ -71,7 +71,27 @@ def read_content(
         )
         parsed = value if as_it_stands else _parse(value, override)
         _assign(content, key, parsed if value else None)
+    _require_text(content, "")
     return content
+
+
+def _require_text(value: Any, where: str) -> None:
+    """Refuse text that no file can hold and no path can name."""
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            _require_text(str(key), f"the key {where}{key}")
+            _require_text(inside, f"{where}{key}.")
+    elif isinstance(value, list):
+        for number, inside in enumerate(value):
+            _require_text(inside, f"{where}{number}.")
+    elif isinstance(value, str) and any(
+        sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in value
+    ):
+        raise ConfigError(
+            f"{where.rstrip('.')} with a NUL or half of a character",
+            expected="text that UTF-8 can hold",
+            remedy="Write it again.",
+        )
 
 
 def checked(kind: type, section: Mapping[str, Any], prefix: str) -> Any:

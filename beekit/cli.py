@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from beekit.errors import BeekitError, ConfigError
+from beekit.one_line import in_one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except BeekitError as error:
-        print(f"beekit: {error}".replace("\n", " "), file=sys.stderr)
+        print(in_one_line(f"beekit: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("beekit: interrupted; the same command goes on where it stopped", file=sys.stderr)
@@ -36,11 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(
+        line = (
             f"beekit: {where}{error.strerror or error}; expected a path that can be read and "
-            "written, on a disk with room. Check the path, its permissions and the space left.",
-            file=sys.stderr,
+            "written, on a disk with room. Check the path, its permissions and the space left."
         )
+        print(in_one_line(line), file=sys.stderr)
         return 2
     return 0
 
@@ -185,11 +186,11 @@ def _index(options: argparse.Namespace) -> None:
 
 
 def _recommend(options: argparse.Namespace) -> None:
-    from beekit.run.serve import Server, read_histories
+    from beekit.run.serve import Server, least_value, read_histories
 
     server = Server.open(options.path, options.model)
     if options.users:
-        users, histories = read_histories(options.users)
+        users, histories = read_histories(options.users, least_value(options.path))
     else:
         users = [None]
         histories = [[item.strip() for item in options.history.split(",") if item.strip()]]

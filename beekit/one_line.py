@@ -35,6 +35,11 @@ def exit_code(name: str, work: Callable[[], object], *, room: str) -> int:
     return 0
 
 
+def in_one_line(text: str) -> str:
+    """The text with a space for whatever a terminal would not show as part of a line."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
 def _path_or_room(error: OSError | UnicodeDecodeError, room: str) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"{error}; expected UTF-8. Convert the file, or name another."
@@ -49,5 +54,5 @@ def _path_or_room(error: OSError | UnicodeDecodeError, room: str) -> str:
 
 
 def _say(name: str, line: str, code: int = 2) -> int:
-    print(f"{name}: {line}".replace("\n", " "), file=sys.stderr)
+    print(in_one_line(f"{name}: {line}"), file=sys.stderr)
     return code

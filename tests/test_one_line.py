@@ -54,3 +54,9 @@ def test_success_is_silent_and_other_errors_go_through(capsys):
     assert ends(capsys, None) == (0, "")
     with pytest.raises(ZeroDivisionError):
         ends(capsys, ZeroDivisionError())
+
+
+def test_a_line_is_one_line_whatever_it_names():
+    from beekit.one_line import in_one_line
+
+    assert in_one_line("a\nb\r\u2028c\x1b[31m\x85d \ud800é") == "a b  c [31m d  é"

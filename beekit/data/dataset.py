@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from beekit.data import ids
 from beekit.data.catalog import Catalog
 from beekit.data.image_column import ImageColumn
 from beekit.data.interactions import Interactions, require_policy
-from beekit.data.tables import id_column, number_column, read_table
+from beekit.data.rules import Kept, keeps
+from beekit.data.tables import id_column, number_column, read_table, value_column
 from beekit.data.template import render
 from beekit.errors import DataError
 
@@ -71,7 +72,8 @@ class Dataset:
             image: column of pictures: paths below `images/` in the folder, or the `datasets`
                 library's structs of bytes and path.
             leave_out: ids of items to leave out, with their interactions.
-            min_value: interactions below it are left out.
+            min_value: interactions below it are left out; needed where values of 0 or below, or
+                booleans, say that some count and some do not.
             user_min_support: users with fewer interactions are left out.
             item_min_support: items with fewer interactions lose them, and stay in the catalog.
             unknown_items: "error", or "drop" interactions whose item is not in the catalog.
@@ -102,9 +104,10 @@ class Dataset:
         catalog = Catalog(ids.to_numpy(catalog_ids), fields, template, images)
         catalog = catalog.take(pc.array_sort_indices(catalog_ids).to_numpy())
         users = id_column(events, "user_id", "interactions")
-        values, timestamps = (
-            number_column(events, name, "interactions") if name in events.column_names else None
-            for name in ("value", "timestamp")
+        given = events.column_names
+        values = value_column(events, "interactions") if "value" in given else None
+        timestamps = (
+            number_column(events, "timestamp", "interactions") if "timestamp" in given else None
         )
         if min_value is not None and values is None:
             raise DataError(
@@ -118,18 +121,26 @@ class Dataset:
                 expected="items known by the one where they lack the other",
                 remedy="Name `text` and `image`, or use missing_text=drop.",
             )
-        kept = _has_text(catalog, missing_text)
-        if leave_out is not None:
-            kept[ids.positions(ids.as_ids(leave_out), catalog.item_ids)] = False
+        usable = _has_text(catalog, missing_text)
+        known = ids.positions(event_items, catalog.item_ids)
+        rules: tuple[Kept, ...] = ()
         keep = np.ones(len(event_items), dtype=bool)
         if unknown_items == "drop":
-            keep &= ids.positions(event_items, catalog.item_ids) >= 0
-        if not kept.all():
-            position = ids.positions(event_items, catalog.item_ids)
-            keep &= (position < 0) | kept[position]
-            catalog = catalog.take(kept)
+            keep = known >= 0
+            rules += keeps("unknown_items=drop", int(keep.sum()), len(keep))
+        steps = [("missing_text=drop", usable)]
+        if leave_out is not None:
+            steps.append(("leave_out", ids.positions(ids.as_ids(catalog.item_ids), leave_out) < 0))
+        left = np.ones(len(catalog), dtype=bool)
+        for rule, good in steps:
+            before, items_before = int(keep.sum()), int(left.sum())
+            left &= good
+            keep &= (known < 0) | left[known]
+            rules += keeps(rule, int(left.sum()), items_before, "items")
+            rules += keeps(rule, int(keep.sum()), before)
+        if not left.all():
+            catalog = catalog.take(left)
         if not keep.all():
-            logger.info("left out %s interactions with unusable items", f"{(~keep).sum():,}")
             mask = pa.array(keep)
             users, event_items = users.filter(mask), event_items.filter(mask)
             values = None if values is None else values[keep]
@@ -145,6 +156,7 @@ class Dataset:
             item_min_support=item_min_support,
             duplicates=duplicates,
         )
+        interactions = replace(interactions, kept=(*rules, *interactions.kept))
         dataset = cls(folder.resolve().name, interactions, catalog)
         logger.info(
             "%s: %s users, %s used items of %s, %s interactions",

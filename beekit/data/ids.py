@@ -25,7 +25,7 @@ def as_ids(values: Iterable[object] | np.ndarray | pa.Array | pa.ChunkedArray) -
         array = values if isinstance(values, pa.Array) else pa.array(values)
         if pa.types.is_integer(array.type):
             return array.cast(pa.int64())
-    except (pa.ArrowException, OverflowError) as error:
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
         raise DataError(
             f"ids that are neither all integers nor all strings ({str(error).splitlines()[0]})",
             expected="integers that fit 64 bits, or strings",

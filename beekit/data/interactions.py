@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,10 +10,9 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from beekit.data import ids
+from beekit.data.rules import Kept, keeps, strong_enough
 from beekit.errors import DataError
 from beekit.finite import finite_csr, require_finite
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,7 @@ class Interactions:
         user_ids: (users,) the caller's ids, sorted.
         item_ids: (items,) the caller's ids, in column order.
         timestamps: (interactions,) float64 seconds in the order of `matrix.indices`, or None.
+        kept: what each rule that left rows out kept of them, in the order of the rules.
 
     Raises:
         DataError: shapes that do not fit together, or numbers that are not finite.
@@ -35,6 +34,7 @@ class Interactions:
     user_ids: np.ndarray
     item_ids: np.ndarray
     timestamps: np.ndarray | None = None
+    kept: tuple[Kept, ...] = ()
 
     def __post_init__(self) -> None:
         finite_csr(self.matrix, "interactions")
@@ -73,7 +73,8 @@ class Interactions:
         Args:
             user_ids: (rows,) integers or strings.
             item_ids: (rows,) integers or strings.
-            values: (rows,) strength of each interaction; only compared with `min_value`.
+            values: (rows,) strength of each interaction, compared with `min_value`; without it
+                numbers above 0.
             timestamps: (rows,) seconds.
             catalog_ids: (items,) the columns of X, in order; every item id must be among them.
                 Without it the columns are the distinct item ids, sorted.
@@ -85,12 +86,14 @@ class Interactions:
                 earliest timestamp.
 
         Raises:
-            DataError: arrays of different lengths, a missing id, a value or timestamp that is not
-                finite, an item id outside `catalog_ids`,
-                a repeated pair, no users left, or an unknown policy.
+            DataError: arrays of different lengths, a missing id, an item id outside `catalog_ids`,
+                a value or timestamp that is no finite number, a value that is 0 or below or a
+                boolean without `min_value`, a repeated pair, no users left, or an unknown policy.
         """
         require_policy("duplicates", duplicates, ("error", "merge"))
         user_array, item_array = ids.as_ids(user_ids), ids.as_ids(item_ids)
+        values = None if values is None else np.asarray(values)
+        timestamps = None if timestamps is None else _seconds(timestamps)
         _require_rows(user_array, item_array, values, timestamps)
         rows = len(user_array)
         if catalog_ids is None:
@@ -99,23 +102,30 @@ class Interactions:
             column_ids = ids.to_numpy(ids.as_ids(catalog_ids))
             columns = ids.positions(item_array, column_ids)
             _require_known(columns, item_array)
-        if min_value is not None:
-            if values is None:
-                raise DataError(
-                    f"min_value {min_value} but no values",
-                    expected="a column value",
-                    remedy="Add the column value, or leave min_value out.",
-                )
-            strong = np.asarray(values) >= min_value
-            user_array, columns = user_array.filter(pa.array(strong)), columns[strong]
-            timestamps = None if timestamps is None else timestamps[strong]
+        if min_value is not None and values is None:
+            raise DataError(
+                f"min_value {min_value} but no values",
+                expected="a column value",
+                remedy="Add the column value, or leave min_value out.",
+            )
+        kept: tuple[Kept, ...] = ()
+        if values is not None:
+            strong = strong_enough(values, min_value)
+            kept = keeps(f"min_value={min_value}", int(np.count_nonzero(strong)), rows)
+            if kept:
+                user_array, columns = user_array.filter(pa.array(strong)), columns[strong]
+                timestamps = None if timestamps is None else timestamps[strong]
         if len(user_array) == 0:
             raise _nobody_left(rows, min_value, user_min_support, item_min_support)
         row_ids, row_numbers = ids.encode(user_array)
         matrix, timestamps = _to_csr(
             row_numbers, columns, timestamps, (len(row_ids), len(column_ids)), duplicates
         )
-        keep_users, keep = _supported(matrix, user_min_support, item_min_support)
+        kept += keeps("duplicates=merge", matrix.nnz, len(user_array))
+        keep_users, keep, weak_users = _supported(matrix, user_min_support, item_min_support)
+        of = matrix.nnz - weak_users
+        kept += keeps(f"user_min_support={user_min_support}", of, matrix.nnz)
+        kept += keeps(f"item_min_support={item_min_support}", int(np.count_nonzero(keep)), of)
         if not keep_users.any():
             raise _nobody_left(rows, min_value, user_min_support, item_min_support)
         if not keep.all():
@@ -124,7 +134,7 @@ class Interactions:
             matrix.eliminate_zeros()
         if not keep_users.all():
             matrix, row_ids = matrix[keep_users], row_ids[keep_users]
-        return cls(matrix, row_ids, column_ids, timestamps)
+        return cls(matrix, row_ids, column_ids, timestamps, kept)
 
     @property
     def n_users(self) -> int:
@@ -201,6 +211,17 @@ def _require_numbers(given: np.ndarray, what: str) -> None:
     require_finite(numbers, what, row="row", remedy="Remove or correct those interactions.")
 
 
+def _seconds(timestamps: np.ndarray) -> np.ndarray:
+    given = np.asarray(timestamps)
+    if given.dtype.kind not in "iuf":
+        raise DataError(
+            f"timestamps of type {given.dtype}",
+            expected="seconds as numbers",
+            remedy="Convert them to seconds since 1970.",
+        )
+    return given.astype(np.float64)
+
+
 def _to_csr(
     rows: np.ndarray,
     columns: np.ndarray,
@@ -217,7 +238,7 @@ def _to_csr(
         pairs.sort()
     else:
         order = np.lexsort((timestamps, pairs))  # the earliest of a repeated pair comes first
-        pairs, timestamps = pairs[order], np.asarray(timestamps, dtype=np.float64)[order]
+        pairs, timestamps = pairs[order], timestamps[order]
     first = np.ones(len(pairs), dtype=bool)
     np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
     repeats = len(pairs) - int(np.count_nonzero(first))
@@ -228,7 +249,6 @@ def _to_csr(
             remedy="Remove the repeats, or set duplicates=merge to count each pair once.",
         )
     if repeats:
-        logger.info("merged %s repeated (user, item) pairs", f"{repeats:,}")
         pairs = pairs[first]
         timestamps = None if timestamps is None else timestamps[first]
     # Pairs are sorted, so a row begins where its first possible pair would stand.
@@ -243,20 +263,26 @@ def _to_csr(
 
 def _supported(
     matrix: sp.csr_array, user_min_support: int, item_min_support: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Users (bool, users) and interactions (bool, nnz) left when both supports hold."""
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Users (bool, users) and interactions (bool, nnz) left when both supports hold.
+
+    The last is how many interactions went with their users, the others with their items.
+    """
     keep = np.ones(matrix.nnz, dtype=bool)
     if max(user_min_support, item_min_support) <= 1:  # every row has an entry already
-        return np.ones(matrix.shape[0], dtype=bool), keep
+        return np.ones(matrix.shape[0], dtype=bool), keep, 0
     users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    weak_users = 0
     while True:
         user_support = np.bincount(users[keep], minlength=matrix.shape[0])
         item_support = np.bincount(matrix.indices[keep], minlength=matrix.shape[1])
         keep_users = user_support >= max(user_min_support, 1)
         keep_items = item_support >= item_min_support
-        still = keep & keep_users[users] & keep_items[matrix.indices]
+        of_users = keep & keep_users[users]
+        still = of_users & keep_items[matrix.indices]
         if still.sum() == keep.sum():
-            return keep_users, keep
+            return keep_users, keep, weak_users
+        weak_users += int(keep.sum() - of_users.sum())
         keep = still
 
 

@@ -10,11 +10,14 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from beekit.data.csv_certainty import inspect_csv, ragged_line
 from beekit.data.ids import as_ids, plain_integers
 from beekit.errors import DataError
 
 # Columns that are numbers or times, in a file that does not say what its columns are.
 _NUMBERS = ("value", "timestamp")
+# Characters of a library's message that a line has room for.
+_SHOWN = 200
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
@@ -25,8 +28,7 @@ def read_table(folder: str | Path, stem: str, *, id_columns: tuple[str, ...]) ->
     `timestamp` become numbers or dates, and an id column with nothing but plain integers integers.
 
     Raises:
-        DataError: no such folder or file, a file that is not what its name says, a missing id
-            column, a repeated column name, or a table without rows.
+        DataError: no such folder, and as `read_file`.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -54,18 +56,17 @@ def read_file(path: str | Path, *, id_columns: tuple[str, ...]) -> pa.Table:
     Pictures embedded in Parquet stay there: of structs of `bytes` and `path` only the path is read.
 
     Raises:
-        DataError: no such file, not what its name says, a missing id column, a repeated column
-            name, or no rows.
+        DataError: no such file, not what its name says, one that could be read in several ways, a
+            missing id column, a column name that is repeated or almost one that means something,
+            or no rows.
     """
     path = Path(path)
     if not path.is_file():
         raise DataError(
             f"no file {path}", expected="a Parquet or CSV file", remedy="Check the path."
         )
-    table = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
-    for name in id_columns:
-        require_column(table, name, path.name)
-    _require_distinct(table.column_names, path)
+    table = _read_csv(path, id_columns) if path.suffix == ".csv" else _read_parquet(path)
+    _require_names(table, id_columns, path)
     if table.num_rows == 0:
         raise DataError(
             f"{path} has no rows",
@@ -115,7 +116,7 @@ def id_column(table: pa.Table, name: str, source: str) -> pa.Array:
 
 
 def number_column(table: pa.Table, name: str, source: str) -> np.ndarray:
-    """A numeric column as float64, finite everywhere; dates and times become seconds."""
+    """A column of times as float64 seconds, finite everywhere; dates and times become seconds."""
     column = require_column(table, name, source)
     kind = column.type
     per_second = 1.0
@@ -124,17 +125,37 @@ def number_column(table: pa.Table, name: str, source: str) -> np.ndarray:
     elif pa.types.is_timestamp(kind):
         per_second = _PER_SECOND[kind.unit]
         column = column.cast(pa.int64())
-    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+    else:
+        _require_numbers(column, name, source)
+    # Nanoseconds since 1970 need more digits than a float has; the nearest one is near enough.
+    numbers = _one_array(column.cast(pa.float64(), safe=False))
+    return _finite(numbers, column.null_count, name, source) / per_second
+
+
+def value_column(table: pa.Table, source: str) -> np.ndarray:
+    """The column `value` as it is stored, finite everywhere: booleans, or numbers.
+
+    Numbers keep their width, so that a stored 4.1 is not below 4.1.
+    """
+    column = require_column(table, "value", source)
+    if not pa.types.is_boolean(column.type):
+        _require_numbers(column, "value", source)
+    return _finite(_one_array(column), column.null_count, "value", source)
+
+
+def _require_numbers(column: pa.ChunkedArray, name: str, source: str) -> None:
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise DataError(
-            f"{source} has {name} of type {kind}",
+            f"{source} has {name} of type {column.type}",
             expected="numbers",
             remedy=f"Convert {name} to a number, or drop the column.",
         )
-    missing = column.null_count
-    # Nanoseconds since 1970 need more digits than a float has; the nearest one is near enough.
-    rounded = _one_array(column.cast(pa.float64(), safe=False))
-    numbers = np.asarray(rounded.to_numpy(zero_copy_only=False), dtype=np.float64)
-    bad = int(np.count_nonzero(~np.isfinite(numbers)))
+
+
+def _finite(column: pa.Array, missing: int, name: str, source: str) -> np.ndarray:
+    # A missing number becomes NaN, a missing boolean None.
+    numbers: np.ndarray = column.to_numpy(zero_copy_only=False)
+    bad = missing if numbers.dtype == object else int(np.count_nonzero(~np.isfinite(numbers)))
     if bad:
         raise DataError(
             f"{source} has {bad:,} rows whose {name} is missing, NaN or infinite "
@@ -142,10 +163,12 @@ def number_column(table: pa.Table, name: str, source: str) -> np.ndarray:
             expected="finite numbers",
             remedy="Remove or repair those rows.",
         )
-    return numbers / per_second
+    return numbers
 
 
-def _require_distinct(names: list[str], path: Path) -> None:
+def _require_names(table: pa.Table, id_columns: tuple[str, ...], path: Path) -> None:
+    """Refuse columns of one name, and one that would be read under a name it almost has."""
+    names = table.column_names
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise DataError(
@@ -153,6 +176,18 @@ def _require_distinct(names: list[str], path: Path) -> None:
             expected="distinct column names",
             remedy="Rename or remove the repeats.",
         )
+    # Values that nobody reads would all count.
+    means = (*id_columns, *(_NUMBERS if "user_id" in id_columns else ()))
+    for name in names:
+        meant = name.strip().lower()
+        if meant in means and meant not in names:
+            raise DataError(
+                f"{path} has a column {name!r}",
+                expected=f"the name {meant!r}, without spaces and capitals",
+                remedy="Rename the column.",
+            )
+    for name in id_columns:
+        require_column(table, name, path.name)
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:
@@ -163,13 +198,15 @@ def _one_array(column: pa.ChunkedArray) -> pa.Array:
 def _read_parquet(path: Path) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
-            return file.read(columns=_without_pictures(file.schema_arrow))
+            table = file.read(columns=_without_pictures(file.schema_arrow))
+        table.validate(full=True)  # text that is not UTF-8 shows nowhere else
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path} cannot be read as Parquet ({str(error).splitlines()[0]})",
+            f"{path} cannot be read as Parquet ({_reason(error)})",
             expected="a Parquet file",
             remedy="Write it again, or name it .csv if it is one.",
         ) from error
+    return table
 
 
 def _without_pictures(schema: pa.Schema) -> list[str]:
@@ -182,24 +219,29 @@ def _without_pictures(schema: pa.Schema) -> list[str]:
     ]
 
 
-def _read_csv(path: Path) -> pa.Table:
-    if path.stat().st_size == 0:
-        raise DataError(
-            f"{path} is empty",
-            expected="a header line and rows",
-            remedy="Check how the file was written.",
-        )
+def _read_csv(path: Path, id_columns: tuple[str, ...]) -> pa.Table:
+    text = inspect_csv(path)
     parse = pacsv.ParseOptions(newlines_in_values=True)
+    types = {name: pa.large_string() for name in text.names if name not in _NUMBERS}
+    # An empty field is an empty text, but a missing number.
+    options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
     try:
-        with pacsv.open_csv(path, parse_options=parse) as reader:
-            names = reader.schema.names
-        types = {name: pa.large_string() for name in names if name not in _NUMBERS}
-        # An empty field is an empty text, but a missing number.
-        options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
-        return pacsv.read_csv(path, convert_options=options, parse_options=parse)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+        table = pacsv.read_csv(path, convert_options=options, parse_options=parse)
+    except pa.ArrowException as error:
+        line = ragged_line(path, len(text.names))
+        where = "" if line is None else f"line {line:,}: "
         raise DataError(
-            f"{path} cannot be read as CSV ({str(error).splitlines()[0]})",
-            expected="comma-separated UTF-8 text with a header line",
+            f"{path} cannot be read as CSV ({where}{_reason(error)})",
+            expected="comma-separated UTF-8 text with a header line, and as many fields in each",
             remedy="Repair the line named, or write Parquet.",
         ) from error
+    text.require_rows(table)
+    if set(id_columns) <= set(table.column_names):
+        text.require_nothing_swallowed(table, id_columns)
+    return table
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a library's message."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0] if len(lines[0]) <= _SHOWN else f"{lines[0][:_SHOWN]}..."

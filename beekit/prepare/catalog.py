@@ -154,7 +154,7 @@ def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
 
 def _read_lines(path: Path) -> pa.Array:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} cannot be read ({error})",

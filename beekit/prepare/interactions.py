@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from beekit.data.interactions import require_policy
+from beekit.data.rules import strong_enough
 from beekit.errors import DataError
 from beekit.prepare.runs import ROWS, grouped_by_user, lengths
 
@@ -22,7 +23,7 @@ from beekit.prepare.runs import ROWS, grouped_by_user, lengths
 class Filters:
     """What of the raw rows becomes an interaction, in this order.
 
-    1. Rows whose value is below `min_value` are left out.
+    1. Rows whose value is below `min_value` are left out; without it, one of 0 or below is refused.
     2. Rows of items outside the catalog are left out.
     3. Of a (user, item) pair that still repeats, one row stays: the one with the latest or the
        first timestamp, or, at equal timestamps or without any, the last or first in the file.
@@ -139,7 +140,9 @@ def _with_enough_value(
 ) -> Iterator[pa.Table]:
     for table in tables:
         counts.rows += len(table)
-        if filters.min_value is not None and "value" in table.column_names:
+        if filters.min_value is None and "value" in table.column_names:
+            strong_enough(table["value"].to_numpy(), None)
+        elif "value" in table.column_names:
             # As precise as the values are: 4.1 is not below 4.1.
             least = pa.scalar(filters.min_value, table["value"].type)
             enough = table.filter(pc.greater_equal(table["value"], least))

@@ -145,16 +145,26 @@ def _lines(
 
 def _csv_rows(stream: IO[bytes], encoding: str) -> Iterator[tuple[int, str, Any]]:
     with io.TextIOWrapper(stream, encoding, newline="") as text:
-        rows = csv.DictReader(text)
-        try:
-            for row in rows:
-                # A short row misses values, a long one has values without a name.
-                whole = None not in row and None not in row.values()
-                line = ",".join(map(str, row.values()))
-                yield rows.line_num, line, row if whole else None
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise DataError(
-                f"a table that cannot be read after line {rows.line_num:,} ({error})",
-                expected=f"comma-separated {encoding} text with a header",
-                remedy="Check that it is the publisher's file, and whole.",
-            ) from error
+        rows = csv.DictReader(text, strict=True)
+        before = 0
+        while True:
+            try:
+                row = next(rows, None)
+            except (csv.Error, UnicodeDecodeError) as error:
+                # Text behind a closing quote spoils a record; all else spoils what follows too.
+                if "expected after" in str(error) and before:
+                    before = rows.line_num
+                    yield rows.line_num, f"({error})", None
+                    continue
+                raise DataError(
+                    f"a table that cannot be read after line {before:,} ({error})",
+                    expected=f"comma-separated {encoding} text with a header",
+                    remedy="Check that it is the publisher's file, and whole.",
+                ) from error
+            if row is None:
+                return
+            # A short row misses values, a long one has values without a name.
+            whole = None not in row and None not in row.values()
+            line = ",".join(map(str, row.values()))
+            before = rows.line_num
+            yield rows.line_num, line, row if whole else None

@@ -47,6 +47,8 @@ class UserLines:
         with self.raw.open() as stream:
             for user, line in enumerate(stream):
                 try:
+                    if b"_" in line:  # which Python takes for a separator of thousands
+                        raise ValueError
                     count, *listed = map(int, line.split())
                     if count != len(listed):
                         raise ValueError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from beekit.data import Catalog, Dataset, Interactions
-from beekit.data.tables import id_column, read_file
+from beekit.data.rules import strong_enough
+from beekit.data.tables import id_column, read_file, value_column
 from beekit.run.comparison import Comparison
 from beekit.run.config import Config
 
@@ -41,7 +43,7 @@ def load_published(config: Comparison) -> tuple[Dataset, Interactions]:
         all interactions, over items known by their ids alone; and the test interactions.
 
     Raises:
-        DataError: files that cannot be read, or a pair that is in both.
+        DataError: files that cannot be read, values of 0 or below, or a pair that is in both.
     """
     folder = Path(config.data)
     names = (config.split.train or "train.parquet", config.split.test or "test.parquet")
@@ -50,6 +52,10 @@ def load_published(config: Comparison) -> tuple[Dataset, Interactions]:
         [id_column(table, column, name) for table, name in zip(tables, names, strict=True)]
         for column in ("user_id", "item_id")
     )
+    for table, name in zip(tables, names, strict=True):
+        if "value" in table.column_names:
+            remedy = f"Remove those rows of {name}, or its column value."
+            strong_enough(value_column(table, name), None, remedy)
     test = Interactions.from_arrays(users[1], items[1], duplicates=config.duplicates)
     interactions = Interactions.from_arrays(
         pa.concat_arrays(users), pa.concat_arrays(items), duplicates=config.duplicates
@@ -59,12 +65,13 @@ def load_published(config: Comparison) -> tuple[Dataset, Interactions]:
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """Name, counts and fingerprint; items are those somebody used."""
+    """Name, counts, what the rules kept, and fingerprint; items are those somebody used."""
     return {
         "name": dataset.name,
         "users": dataset.interactions.n_users,
         "items": len(dataset.interactions.used_items),
         "catalog_items": len(dataset.catalog),
         "interactions": dataset.interactions.n_interactions,
+        "rows_kept": [dataclasses.asdict(kept) for kept in dataset.interactions.kept],
         "fingerprint": dataset.fingerprint,
     }

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import scipy.sparse as sp
+import yaml
 
 from beekit.data import Catalog, ids
-from beekit.data.tables import id_column, read_file
+from beekit.data.rules import keeps, strong_enough
+from beekit.data.tables import id_column, read_file, value_column
 from beekit.errors import ConfigError, DataError, RunError
 from beekit.finite import finite_vectors
 from beekit.index import ItemIndex
@@ -203,14 +206,38 @@ def _load_text_part(path: Path, index: ItemIndex) -> np.ndarray | None:
     )
 
 
-def read_histories(path: str | Path) -> tuple[list[Any], list[list[Any]]]:
-    """Users and their item ids from a table with user_id and item_id.
+def least_value(run: str | Path) -> float | None:
+    """The `min_value` of the configuration that made a run."""
+    content = yaml.safe_load(RunFolder(Path(run)).config.read_text(encoding="utf-8"))
+    return content.get("min_value") if isinstance(content, dict) else None
+
+
+def read_histories(
+    path: str | Path, min_value: float | None = None
+) -> tuple[list[Any], list[list[Any]]]:
+    """Users and their item ids from a table with user_id and item_id, and perhaps value.
+
+    Args:
+        path: of a Parquet or CSV file.
+        min_value: rows below it are left out, and users with no other.
 
     Raises:
-        DataError: no such file, or not such a table.
+        DataError: no such file, not such a table, values of 0 or below without `min_value`, or no
+            row left.
     """
     table = read_file(path, id_columns=("user_id", "item_id"))
     name = Path(path).name
+    if "value" in table.column_names:
+        remedy = f"Remove those rows of {name}, or its column value."
+        strong = strong_enough(value_column(table, name), min_value, remedy)
+        keeps(f"min_value={min_value}", int(strong.sum()), len(strong))
+        if not strong.any():
+            raise DataError(
+                f"{name} has no value of at least {min_value}, the min_value of the run",
+                expected="a value that counts",
+                remedy="Check the column value.",
+            )
+        table = table.filter(pa.array(strong))
     users, rows = ids.encode(id_column(table, "user_id", name))
     items = id_column(table, "item_id", name).to_pylist()
     histories: list[list[Any]] = [[] for _ in users]

@@ -232,10 +232,80 @@ def test_filters_apply_after_dropping(write_folder):
     assert as_dictionary(dataset.interactions) == {(1, 10): 100, (1, 30): 400}
 
 
-def test_what_is_left_out_is_logged(write_folder, caplog):
+def test_each_rule_says_what_it_keeps_and_silence_means_all(write_folder, caplog):
+    events = sales(user_id=[2, 1, 1, 3, 3], item_id=[20, 10, 10, 30, 20])
+    items = {**reordered(ITEMS, [0, 1, 2]), "title": ["Drum", "Toner", None]}
     with caplog.at_level(logging.INFO, logger="beekit"):
-        Dataset.load(write_folder(EVENTS, reordered(ITEMS, [0, 1])), unknown_items="drop")
-    assert "left out 2 interactions" in caplog.text
+        dataset = Dataset.load(
+            write_folder(events, items),
+            unknown_items="drop",
+            missing_text="drop",
+            min_value=1,
+            duplicates="merge",
+            user_min_support=1,
+        )
+    assert [message for message in caplog.messages if " keeps " in message] == [
+        "unknown_items=drop keeps 3 of 5 interactions",
+        "missing_text=drop keeps 2 of 3 items",
+        "duplicates=merge keeps 2 of 3 interactions",
+    ]
+    assert [(k.rule, k.kept, k.of, k.rows) for k in dataset.interactions.kept] == [
+        ("unknown_items=drop", 3, 5, "interactions"),
+        ("missing_text=drop", 2, 3, "items"),
+        ("duplicates=merge", 2, 3, "interactions"),
+    ]
+
+
+def test_supports_say_what_they_keep_one_after_the_other(write_folder, caplog):
+    # User 2 has one interaction; without it item 20 has one, of user 3, who then has one.
+    with caplog.at_level(logging.INFO, logger="beekit"):
+        Dataset.load(write_folder(EVENTS, ITEMS), user_min_support=2, min_value=1.5)
+    assert [message for message in caplog.messages if " keeps " in message] == [
+        "min_value=1.5 keeps 4 of 5 interactions",
+        "user_min_support=2 keeps 2 of 4 interactions",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ([1.0, 0.0, 2.0, -1.0, 0.0], r"3 of 5 interactions .* \(0\.0, -1\.0\)|\(0, -1\)"),
+        ([1, 1, -1, 1, 1], r"1 of 5 interactions .* \(-1\)"),
+        ([True, False, True, True, True], r"5 of 5 .* \(True, False\)"),
+        ([True] * 5, r"5 of 5 .* \(True\)"),
+    ],
+)
+def test_values_that_may_mean_no_are_refused_unless_something_says_what_counts(
+    write_folder, kind, values, found
+):
+    folder = write_folder(sales(value=values), ITEMS, kind)
+    with pytest.raises(DataError, match=found) as caught:
+        Dataset.load(folder)
+    assert "min_value=" in caught.value.remedy
+    loaded = Dataset.load(folder, min_value=1)
+    assert loaded.interactions.n_interactions == sum(value >= 1 for value in values)
+
+
+def test_a_value_is_compared_as_precisely_as_it_is_stored(write_folder):
+    # As a float64 the nearest float32 to 4.1 is below 4.1.
+    values = pa.array([4.1, 4.1, 3.9, 4.1, 5], pa.float32())
+    folder = write_folder(sales(value=values), ITEMS)
+    assert Dataset.load(folder, min_value=4.1).interactions.n_interactions == 4
+
+
+@pytest.mark.parametrize("name", ["Value", " value", "TIMESTAMP", "User_ID"])
+def test_a_column_that_almost_has_a_known_name_is_not_passed_over(write_folder, name):
+    meant = name.strip().lower()
+    events = {name if key == meant else key: column for key, column in EVENTS.items()}
+    with pytest.raises(DataError, match=f"has a column '{name}'; expected the name '{meant}'"):
+        Dataset.load(write_folder(events, ITEMS))
+    assert len(Dataset.load(write_folder(EVENTS, goods(Value=[1, 2, 3, 4]))).catalog) == 4
+
+
+def test_ids_to_leave_out_that_no_item_has_change_nothing(write_folder):
+    dataset = Dataset.load(write_folder(EVENTS, ITEMS), leave_out=np.array([99]))
+    assert dataset.catalog.item_ids.tolist() == [30, 10, 40, 20]
 
 
 # tables, options, and parts of what was found and of what was expected

@@ -18,7 +18,7 @@ Event = tuple[int, int, float, float]
 def event_lists(draw) -> list[Event]:
     """Rows (user, item, value, timestamp), each pair once, in any order."""
     pairs = draw(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), unique=True, min_size=1))
-    values = st.sampled_from([0.0, 1.0, 2.0, 3.5])
+    values = st.sampled_from([0.5, 1.0, 2.0, 3.5])
     stamps = st.integers(0, 10**9)
     return [(u, i, draw(values), float(draw(stamps))) for u, i in pairs]
 
@@ -184,6 +184,13 @@ def test_the_fingerprint_ignores_column_order_and_sees_an_interaction():
         (([1, None], [1, 2]), {}, "1 missing ids"),
         (([1.0, 2.0], [1, 2]), {}, "ids of type double"),
         (([1, 2], [1, 2]), {"duplicates": "sum"}, "duplicates='sum'"),
+        (([1, 2], [1, 2], np.array([5.0, np.nan])), {"min_value": 4}, "1 of 2 values are missing"),
+        (([1, 2], [1, 2], np.array([np.inf, 1.0])), {}, "1 of 2 values are missing"),
+        (([1, 2], [1, 2], None, np.array([np.nan] * 2)), {}, "2 of 2 timestamps are missing"),
+        (([1, 2], [1, 2], np.array(["a", "b"])), {}, "values of shape"),
+        (([1, 2], [1, 2], None, np.array([True, False])), {}, "timestamps of type bool"),
+        (([1, 2], [1, 2], np.array([1, 0])), {}, "1 of 2 interactions have a value of 0 or below"),
+        (([1, 2], [1, 2], np.array([True, True])), {}, "(True), and no min_value says"),
         (([], []), {}, "no user is left of 0"),
     ],
 )

@@ -77,6 +77,16 @@ def test_tables_with_quotes_newlines_and_short_rows(tmp_path):
         records(tmp_path, content, csv_rows())
 
 
+def test_an_open_quote_in_a_table_is_refused_and_a_spoilt_record_is_malformed(tmp_path):
+    spoilt = b'item_id,title\n1,a\n2,"b"c\n3,"d \\"e\\""\n4,f\n'
+    rows, malformed = records(tmp_path, spoilt, csv_rows(), limit=0.5)
+    assert [row["item_id"] for row in rows] == ["1", "4"]
+    assert malformed.count == 2
+    cut = b'item_id,title\n1,a\n2,"b\n' + b"3,c\n" * 1000
+    with pytest.raises(DataError, match=r"line 2 .unexpected end"):
+        records(tmp_path, cut, csv_rows(), limit=0.5)
+
+
 def test_fields_between_colons(tmp_path):
     form = separated("item_id", "title")
     rows, malformed = records(

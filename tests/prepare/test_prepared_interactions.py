@@ -167,3 +167,15 @@ def test_nobody_left_says_where_all_went(tmp_path):
         write_interactions(
             [table], tmp_path / "out.parquet", pa.array([1]), Filters(4.0, 5), tmp_path
         )
+
+
+def test_values_that_may_mean_no_are_refused_without_a_least_value(tmp_path):
+    rows = [(1, 1, 5.0, 0), (1, 2, 0.0, 0), (2, 1, -1.0, 0)]
+    with pytest.raises(DataError, match=r"2 of 3 interactions .* \(0\.0, -1\.0\)"):
+        write_interactions(
+            as_tables(rows, 5, text=False, timestamps=False),
+            tmp_path / "interactions.parquet",
+            pa.array([1, 2]),
+            Filters(),
+            tmp_path,
+        )

@@ -1,0 +1,312 @@
+"""Whether a CSV file says one thing only, looked at before Arrow reads it.
+
+Arrow reads much that is no CSV without a word: after an unclosed quote the rest of the file is one
+field, and text behind a closing quote is glued on. So the bytes are looked at first: encoding, line
+ends, and each quote, which must open a field, close it, or be doubled inside it (RFC 4180). A
+quote in the middle of a field that did not begin with one is taken for itself, as all readers do.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from beekit.errors import DataError
+
+_BLOCK = 16 << 20
+_COMMA, _QUOTE, _BACKSLASH, _LF, _CR = (ord(c) for c in ',"\\\n\r')
+_ENDS = (_COMMA, _LF, _CR)
+_SPACES = (ord(" "), ord("\t"))
+_BOM = codecs.BOM_UTF8
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+# As many lines inside quotes are compared with rows; more are prose.
+_COMPARED = 100_000
+
+
+@dataclass(frozen=True)
+class CsvText:
+    """What the bytes of a CSV file say by themselves.
+
+    Attributes:
+        path: of the file.
+        names: the header.
+        rows: lines below the header, blank ones not counted, those inside quotes neither.
+        inside: numbers of the lines, from 1, that begin inside a quoted field and hold as many
+            fields as a row does; and their texts.
+    """
+
+    path: Path
+    names: list[str]
+    rows: int
+    inside: list[tuple[int, str]]
+
+    def require_rows(self, table: pa.Table) -> None:
+        """Refuse a table with other rows than the file has.
+
+        Raises:
+            DataError: so.
+        """
+        if table.num_rows != self.rows:
+            raise DataError(
+                f"{self.path} has {self.rows:,} rows, of which {table.num_rows:,} can be read",
+                expected="a row a line",
+                remedy="Write the file again, or as Parquet.",
+            )
+
+    def require_nothing_swallowed(self, table: pa.Table, id_columns: tuple[str, ...]) -> None:
+        """Refuse a quoted field that holds rows: a quote was left open, and another closed it.
+
+        A line inside a field is a row if it has as many fields, and in the place of each id one
+        that is written like the others; where a table has one id, it is one that no row has yet.
+
+        Raises:
+            DataError: so.
+        """
+        if not self.inside or not id_columns:
+            return
+        fields = [line.split(",") for _, line in self.inside]
+        suspect = np.ones(len(fields), dtype=bool)
+        for name in id_columns:
+            place = self.names.index(name)
+            found = pa.array([row[place].strip().strip('"') for row in fields], pa.large_string())
+            written = table.column(name)
+            alike = pc.is_in(_shapes(found), value_set=_shapes(written.unique()).unique())
+            suspect &= alike.to_numpy(zero_copy_only=False)
+            if len(id_columns) == 1:
+                known = pc.is_in(found, value_set=written.combine_chunks())
+                suspect &= ~known.to_numpy(zero_copy_only=False)
+        if suspect.any():
+            number = self.inside[int(np.argmax(suspect))][0]
+            raise DataError(
+                f"{self.path} cannot be read as CSV (line {number:,}: a row inside a quoted field)",
+                expected="a quote at both ends of a field",
+                remedy="Close the quote in a line above it, or write the table as Parquet.",
+            )
+
+
+def inspect_csv(path: Path) -> CsvText:
+    """Look at every byte of a CSV file.
+
+    Raises:
+        DataError: an empty file, one that is not UTF-8 text, is separated by something other than
+            commas, or has a quote or line end that could be read in two ways; the line is named.
+    """
+    if path.stat().st_size == 0:
+        raise DataError(
+            f"{path} is empty",
+            expected="a header line and rows",
+            remedy="Check how the file was written.",
+        )
+    data = np.memmap(path, dtype=np.uint8, mode="r")
+    start = len(_BOM) if bytes(data[: len(_BOM)]) == _BOM else 0
+    _require_utf8(path, data)
+    opens, closes = _Quotes(path, data, start).fields()
+    feeds, returns = _positions(data, _LF), _positions(data, _CR)
+    outer = _outside(feeds, opens, closes)
+    alone = returns[_at(data, returns + 1) != _LF]
+    alone = _outside(alone, opens, closes)
+    if len(alone) and len(outer):
+        raise _unclear(path, data, int(alone[0]), "a carriage return in the middle", "line ends")
+    ends = outer if len(outer) else alone
+    starts = np.concatenate([[start], ends + 1])
+    stops = np.concatenate([ends, [len(data)]])
+    lengths = stops - starts - (_at(data, stops - 1) == _CR)
+    full = np.flatnonzero(lengths > 0)
+    names = _header(path, bytes(data[starts[full[0]] : stops[full[0]]]) if len(full) else b"")
+    inside = _like_rows(data, feeds, opens, closes, len(names))
+    return CsvText(path, names, len(full) - 1, inside)
+
+
+def ragged_line(path: Path, columns: int) -> int | None:
+    """The number of the first line, from 1, whose row has another number of fields than `columns`.
+
+    None where there is none that Python's reader could tell.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file)
+        try:
+            return next((rows.line_num for row in rows if len(row) not in (0, columns)), None)
+        except csv.Error:  # a field of more than 128 kB
+            return None
+
+
+def _require_utf8(path: Path, data: np.ndarray) -> None:
+    if bytes(data[:2]) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise DataError(
+            f"{path} is UTF-16 text",
+            expected="UTF-8 text",
+            remedy="Save it as UTF-8, or write Parquet.",
+        )
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for begin in range(0, len(data), _BLOCK):
+        block = data[begin : begin + _BLOCK]
+        nulls = np.flatnonzero(block == 0)
+        if len(nulls):
+            raise _unclear(path, data, begin + int(nulls[0]), "a NUL byte", "UTF-8 text")
+        pending = len(decoder.getstate()[0])
+        if not pending and int(block.max()) < 128:
+            continue
+        try:
+            decoder.decode(bytes(block), final=begin + _BLOCK >= len(data))
+        except UnicodeDecodeError as error:
+            place = begin - pending + error.start
+            raise _unclear(path, data, place, "invalid UTF8", "UTF-8 text") from error
+
+
+class _Quotes:
+    """The quoted fields of a file, from the positions of its quotes."""
+
+    def __init__(self, path: Path, data: np.ndarray, start: int) -> None:
+        self.path, self.data, self.start = path, data, start
+        self.at = _positions(data, _QUOTE)
+
+    def fields(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of the quotes that open and that close, ascending.
+
+        Where all is as RFC 4180 has it, a doubled quote closes and opens.
+        """
+        opens, closes = self.at[0::2], self.at[1::2]
+        if len(opens) == len(closes):
+            before, after = _at(self.data, opens - 1), _at(self.data, closes + 1)
+            before[opens == self.start] = _LF
+            last = _at(self.data, closes - 1)
+            well = (
+                np.isin(before, (*_ENDS, _QUOTE)).all() and np.isin(after, (*_ENDS, _QUOTE)).all()
+            )
+            if well and not (last == _BACKSLASH).any():
+                return opens, closes
+        return self._walk()
+
+    def _walk(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same, quote by quote, for files in which some quotes stand elsewhere."""
+        at, opens, closes = self.at.tolist(), [], []
+        number = 0
+        while number < len(at):
+            opened = at[number]
+            before = self._byte(opened - 1) if opened > self.start else _LF
+            if before not in _ENDS:
+                self._require_itself(opened, before)
+                number += 1
+                continue
+            closed = self._closing(number)
+            opens.append(opened)
+            closes.append(at[closed])
+            number = closed + 1
+        return np.array(opens, dtype=np.int64), np.array(closes, dtype=np.int64)
+
+    def _closing(self, number: int) -> int:
+        """Which quote closes the field that this one opens."""
+        at, opened = self.at, int(self.at[number])
+        number += 1
+        while number < len(at):
+            place = int(at[number])
+            if self._byte(place - 1) == _BACKSLASH:
+                raise self._refuse(place, "a quote behind a backslash")
+            if number + 1 < len(at) and at[number + 1] == place + 1:
+                number += 2
+                continue
+            if self._byte(place + 1) in _ENDS:
+                return number
+            line = _line(self.data, opened)
+            raise self._refuse(place, f"text behind the quote that closes a field of line {line:,}")
+        raise self._refuse(opened, "a quote that is never closed")
+
+    def _require_itself(self, place: int, before: int) -> None:
+        """Refuse a quote in the middle of a field that is meant for more than itself."""
+        if before == _BACKSLASH:
+            raise self._refuse(place, "a quote behind a backslash")
+        begin = place
+        while begin > self.start and self._byte(begin - 1) in _SPACES:
+            begin -= 1
+        if begin < place and (begin == self.start or self._byte(begin - 1) in _ENDS):
+            raise self._refuse(place, "a space before the quote that opens a field")
+
+    def _byte(self, place: int) -> int:
+        return int(self.data[place]) if place < len(self.data) else _LF
+
+    def _refuse(self, place: int, found: str) -> DataError:
+        return _unclear(self.path, self.data, place, found, "a quote at both ends of a field")
+
+
+def _header(path: Path, line: bytes) -> list[str]:
+    text = line.decode("utf-8-sig")
+    names = next(csv.reader(io.StringIO(text.rstrip("\r"), newline="")), [])
+    other = [said for mark, said in _OTHER_SEPARATORS.items() if mark in text]
+    if len(names) == 1 and other:
+        raise DataError(
+            f"{path} has the columns {names[0]}, separated by {other[0]}",
+            expected="commas between columns",
+            remedy="Write the file with commas, or as Parquet.",
+        )
+    return names
+
+
+def _like_rows(
+    data: np.ndarray, feeds: np.ndarray, opens: np.ndarray, closes: np.ndarray, columns: int
+) -> list[tuple[int, str]]:
+    """Lines that begin inside a quoted field, and have as many fields as a row."""
+    begins = np.flatnonzero(~np.isin(feeds, _outside(feeds, opens, closes), assume_unique=True))
+    if not len(begins):
+        return []
+    stops = np.append(feeds, len(data))[begins + 1]
+    commas = _positions(data, _COMMA)
+    counts = np.searchsorted(commas, stops) - np.searchsorted(commas, feeds[begins])
+    alike = np.flatnonzero(counts == columns - 1)[:_COMPARED]
+    return [
+        (int(begins[n]) + 2, bytes(data[feeds[begins[n]] + 1 : stops[n]]).decode("utf-8"))
+        for n in alike
+    ]
+
+
+def _shapes(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """How ids are written: runs of digits, capitals and small letters, and all else as it is."""
+    for pattern, sign in ((r"[0-9]+", "0"), (r"\p{Lu}+", "A"), (r"\p{Ll}+", "a")):
+        texts = pc.replace_substring_regex(texts, pattern, sign)
+    return texts
+
+
+def _positions(data: np.ndarray, byte: int) -> np.ndarray:
+    """Where a byte stands, ascending."""
+    found = [
+        np.flatnonzero(data[begin : begin + _BLOCK] == byte) + begin
+        for begin in range(0, len(data), _BLOCK)
+    ]
+    return np.concatenate(found)
+
+
+def _at(data: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The bytes there; beyond the ends of the file, a line feed."""
+    within = (places >= 0) & (places < len(data))
+    found = np.full(len(places), _LF, dtype=np.uint8)
+    found[within] = data[places[within]]
+    return found
+
+
+def _outside(places: np.ndarray, opens: np.ndarray, closes: np.ndarray) -> np.ndarray:
+    """Those of the places that are in no quoted field."""
+    if not len(opens) or not len(places):
+        return places
+    field = np.searchsorted(opens, places) - 1
+    return places[(field < 0) | (closes[field] < places)]
+
+
+def _line(data: np.ndarray, place: int) -> int:
+    """The number of the line, from 1, that a byte is in."""
+    above = data[:place]
+    feeds = int(np.count_nonzero(above == _LF))
+    return 1 + (feeds or int(np.count_nonzero(above == _CR)))
+
+
+def _unclear(path: Path, data: np.ndarray, place: int, found: str, expected: str) -> DataError:
+    return DataError(
+        f"{path} cannot be read as CSV (line {_line(data, place):,}: {found})",
+        expected=expected,
+        remedy="Repair that line, or write the table as Parquet.",
+    )

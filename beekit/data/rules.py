@@ -1,0 +1,77 @@
+"""What of the rows counts as use, and how many rows each rule keeps."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from beekit.errors import DataError
+from beekit.finite import require_finite
+
+logger = logging.getLogger(__name__)
+
+# Values named in a message.
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a rule kept of the rows it met.
+
+    Attributes:
+        rule: as in a configuration, such as "min_value=4".
+        kept, of: rows.
+        rows: "interactions" or "items".
+    """
+
+    rule: str
+    kept: int
+    of: int
+    rows: str = "interactions"
+
+
+def keeps(rule: str, kept: int, of: int, rows: str = "interactions") -> tuple[Kept, ...]:
+    """Log what a rule keeps; nothing where it keeps all."""
+    if kept == of:
+        return ()
+    logger.info("%s keeps %s of %s %s", rule, f"{kept:,}", f"{of:,}", rows)
+    return (Kept(rule, int(kept), int(of), rows),)
+
+
+def strong_enough(values: np.ndarray, min_value: float | None, remedy: str = "") -> np.ndarray:
+    """(rows,) bool: values that count as use, all of them where `min_value` is None.
+
+    Args:
+        values: numbers or booleans.
+        min_value: the least that counts.
+        remedy: other than naming `min_value`.
+
+    Raises:
+        DataError: values that are no finite numbers; without `min_value` also booleans, and
+            numbers of 0 or below, which mostly say that somebody did not like or use an item.
+    """
+    if values.dtype.kind not in "biuf":
+        raise DataError(
+            f"values of type {values.dtype}", expected="numbers", remedy="Convert them to numbers."
+        )
+    require_finite(values, "values", row="row", remedy="Remove or repair those rows.")
+    if min_value is not None:
+        strong: np.ndarray = values >= min_value
+        return strong
+    weak = np.ones(len(values), dtype=bool) if values.dtype.kind == "b" else values <= 0
+    count = int(np.count_nonzero(weak))
+    if count:
+        distinct = np.unique(values[weak])[::-1]
+        shown = ", ".join(str(value.item()) for value in distinct[:_SHOWN])
+        more = f" and {len(distinct) - _SHOWN:,} others" if len(distinct) > _SHOWN else ""
+        raise DataError(
+            f"{count:,} of {len(values):,} interactions have a value of 0 or below, or a boolean "
+            f"({shown}{more}), and no min_value says what counts",
+            expected="values above 0, which all count as use",
+            remedy=remedy
+            or "Set min_value=... to the least value that counts, such as min_value=1, or drop the "
+            "column value to count them all.",
+        )
+    return ~weak
