@@ -148,20 +148,20 @@ def _train(options: argparse.Namespace) -> None:
     from beekit.run.config import load_config
 
     config = load_config(options.config, options.overrides)
+    from beekit.run.repeats import train_repeatedly
     from beekit.run.summary import print_summary
-    from beekit.run.train import train
 
-    print_summary(train(config))
+    print_summary(train_repeatedly(config))
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     from beekit.run.comparison import load_comparison
 
     config = load_comparison(options.config, options.overrides)
-    from beekit.run.evaluate import run_comparison
+    from beekit.run.repeats import compare_repeatedly
     from beekit.run.summary import print_summary
 
-    print_summary(run_comparison(config))
+    print_summary(compare_repeatedly(config))
 
 
 def _index(options: argparse.Namespace) -> None:
@@ -217,11 +217,13 @@ def _recommend(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from beekit.hub import write_card
     from beekit.report import write_report
+    from beekit.run.folder import RunFolder
 
     path = Path(options.out) if options.out else Path(options.paths[0]) / "report.html"
     write_report(options.paths, path)
     for run in options.paths:
-        write_card(run)
+        if not RunFolder(Path(run)).repeats.is_dir():  # each repeat has its own model and card
+            write_card(run)
     print(f"report written to {path}")
 
 

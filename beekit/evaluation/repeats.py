@@ -44,7 +44,7 @@ class PairedRepeats:
         spread: standard deviation of the differences.
         p_value: two-sided, paired t test over repeats; None where the differences do not vary,
             as a test has nothing to go by then.
-        ahead: in how many repeats the first is above the second.
+        held: in how many repeats the first is above the second.
         repeats: how many entered.
     """
 
@@ -52,7 +52,7 @@ class PairedRepeats:
     ci95: tuple[float, float]
     spread: float
     p_value: float | None
-    ahead: int
+    held: int
     repeats: int
 
 

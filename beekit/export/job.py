@@ -101,6 +101,7 @@ def _require_encoder_run(folder: RunFolder, format: str) -> None:
             expected="a run folder made by `beekit train`",
             remedy="Check the path.",
         )
+    folder.require_not_repeated()
     if format == "faiss":
         folder.require_one_dataset()
     if not folder.model.is_dir():

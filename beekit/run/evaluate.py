@@ -22,6 +22,7 @@ from beekit.ranking import Model
 from beekit.report import write_report, write_tables
 from beekit.report.meaning import main_metric
 from beekit.run.comparison import VECTORS, Comparison, Entry
+from beekit.run.config import require_single
 from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset, load_published
 from beekit.run.encoder import encoder_to_compare
@@ -38,19 +39,27 @@ logger = logging.getLogger(__name__)
 _SHOWN = 6
 
 
-def run_comparison(config: Comparison) -> RunFolder:
+def run_comparison(
+    config: Comparison, embedded: dict[tuple[str, str], np.ndarray] | None = None
+) -> RunFolder:
     """Fit every model on the split's training part, evaluate it on every test part, write it down.
 
     A model that cannot be fitted, for want of memory or of an optional package, is left out of the
     table and named with its reason under `left_out`; the others go on.
 
+    Args:
+        config: what to compare.
+        embedded: embeddings by fingerprint of the dataset and encoder, taken from here and added
+            to it, for comparisons that share encoders.
+
     Raises:
         BeekitError: anything about configuration, data or folder a user can mend, or no model left.
     """
+    require_single(config)
     entries = config.entries()
     folder = RunFolder(Path(config.out))
     folder.require_unfinished()
-    dataset, split, vectors = _data(config, entries)
+    dataset, split, vectors = _data(config, entries, embedded)
     for entry in entries:
         _require_same_split(entry, dataset, split)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
@@ -114,12 +123,16 @@ def run_comparison(config: Comparison) -> RunFolder:
     return folder
 
 
-def _data(config: Comparison, entries: Sequence[Entry]) -> tuple[Dataset, Split, Embeddings]:
+def _data(
+    config: Comparison,
+    entries: Sequence[Entry],
+    embedded: dict[tuple[str, str], np.ndarray] | None,
+) -> tuple[Dataset, Split, Embeddings]:
     if config.split.kind == "published":
         dataset, test = load_published(config)
         split = published_split(dataset.interactions, test)
         return dataset, split, Embeddings(dataset, config, entries)
-    vectors = Embeddings(load_dataset(config), config, entries)
+    vectors = Embeddings(load_dataset(config), config, entries, embedded)
     dataset = vectors.dataset
     return dataset, make_split(dataset.interactions, config.split), vectors
 
@@ -132,6 +145,7 @@ def _require_same_split(entry: Entry, dataset: Dataset, split: Split) -> None:
     """Refuse an encoder that may have learnt from what is held out here."""
     if entry.run is None:
         return
+    RunFolder(Path(entry.run)).require_not_repeated()
     results = RunFolder(Path(entry.run)).read_results()
     read = results.get("training", {})
     for side, here in (("text", dataset.catalog.text), ("image", dataset.catalog.images)):
@@ -154,11 +168,18 @@ class Embeddings:
 
     Attributes:
         dataset: without the items whose pictures cannot be used, so the one to split.
+        known: what has been computed, by fingerprint of the dataset and encoder.
     """
 
-    def __init__(self, dataset: Dataset, config: Comparison, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: Comparison,
+        entries: Sequence[Entry],
+        known: dict[tuple[str, str], np.ndarray] | None = None,
+    ) -> None:
         self.dataset, self.config = dataset, config
-        self.known: dict[str, np.ndarray] = {}
+        self.known = {} if known is None else known
         self.inputs: dict[str, ItemInputs] = {}
         if dataset.catalog.images is None:
             return
@@ -173,12 +194,13 @@ class Embeddings:
     def of(self, entry: Entry) -> np.ndarray:
         """(items, dims) in the order of the dataset."""
         name = str(entry.encoder)
-        if name not in self.known:
+        key = self.dataset.fingerprint, name
+        if key not in self.known:
             encoder = self._encoder(entry)
             if name not in self.inputs:
                 _, self.inputs[name] = item_inputs(self.config, self.dataset, encoder)
-            self.known[name] = embed_items(encoder, self.inputs.pop(name), progress=True)
-        return self.known[name]
+            self.known[key] = embed_items(encoder, self.inputs.pop(name), progress=True)
+        return self.known[key]
 
     def _encoder(self, entry: Entry) -> SentenceTransformer:
         # A run's encoder knows how long its texts are.

@@ -38,6 +38,7 @@ def add_new_items(run: str | Path, label: str) -> int:
         RunError: no such model, or one that knows items by their interactions alone.
     """
     folder = RunFolder(Path(run))
+    folder.require_not_repeated()
     place = folder.kept_model(label)
     config = load_comparison(str(folder.config))
     entry = next((entry for entry in config.entries() if entry.label == label), None)

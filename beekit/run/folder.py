@@ -100,6 +100,30 @@ class RunFolder:
                 remedy=f"Name {' or '.join(str(index.parent) for index in several)}.",
             )
 
+    @property
+    def repeats(self) -> Path:
+        """Folders of the repeats of a job that has several."""
+        return self.path / "repeats"
+
+    def repeat(self, number: int) -> RunFolder:
+        """One of several repeats, numbered from 1."""
+        return RunFolder(self.repeats / str(number))
+
+    def require_not_repeated(self) -> None:
+        """Refuse the folder of several repeats, each of which has its model in its own.
+
+        Raises:
+            RunError: so.
+        """
+        if self.repeats.is_dir():
+            numbered = (path for path in self.repeats.iterdir() if path.name.isdecimal())
+            found = sorted(numbered, key=lambda path: int(path.name))
+            raise RunError(
+                f"{self.path} holds {len(found)} repeat{'' if len(found) == 1 else 's'} of a job",
+                expected="one of them",
+                remedy=f"Name {' or '.join(map(str, found))}." if found else "Finish them first.",
+            )
+
     def parts(self) -> list[RunFolder]:
         """The folders of a finished run's datasets: this one alone, or one for each of several."""
         several = self.read_results().get("datasets", [])
@@ -168,7 +192,7 @@ class RunFolder:
             write_json(self.made_of, made_of)
             return config
         saved = self.load_config()
-        differing = _differences(saved, config)
+        differing = differences(saved, config)
         if not self.made_of.is_file() or json.loads(self.made_of.read_text()) != made_of:
             differing.append("dataset or split")
         if differing:
@@ -179,12 +203,21 @@ class RunFolder:
             )
         return saved
 
-    def require_unfinished(self) -> None:
+    def require_unfinished(self, *, repeated: bool = False) -> None:
         """Refuse a folder that holds a finished run, or files that are no run.
+
+        Args:
+            repeated: the folder of several repeats is asked for, not that of one run.
 
         Raises:
             RunError: so.
         """
+        if self.repeats.exists() and not repeated:
+            raise RunError(
+                f"{self.path} holds a job with several repeats",
+                expected="a folder for one run",
+                remedy="Choose another `out`, or set `repeats` to go on with them.",
+            )
         if self.results.is_file():
             raise RunError(
                 f"{self.path} holds a finished run",
@@ -197,7 +230,7 @@ class RunFolder:
             )
         if self.path.is_dir() and not self.config.is_file():
             names = {entry.name for entry in self.path.iterdir()}
-            own = {_QUICKSTART, "checkpoints"}
+            own = {self.repeats.name} if repeated else {_QUICKSTART, "checkpoints"}
             others = {n for n in names if not n.endswith(".partial")} - own
             if others:
                 raise RunError(
@@ -230,15 +263,20 @@ class RunFolder:
         return results
 
 
-def _differences(saved: Config, asked: Config) -> list[str]:
-    """Keys whose values differ, less a bf16 that was `auto` and has been settled."""
+def differences(saved: Config | Comparison, asked: Config | Comparison) -> list[str]:
+    """Keys whose values differ, less a bf16 that was `auto` and has been settled.
+
+    Where a folder is, where pictures are cached and how many repeats there are is left out.
+    """
+    apart = ("training", "out", "cache", "repeats")
     names = [
         name
         for name in vars(asked)
-        if name not in ("training", "out", "cache") and getattr(saved, name) != getattr(asked, name)
+        if name not in apart and getattr(saved, name) != getattr(asked, name)
     ]
-    for key in sorted({*saved.training, *asked.training}):
-        mine, theirs = saved.training.get(key), asked.training.get(key)
+    trained = getattr(saved, "training", {}), getattr(asked, "training", {})
+    for key in sorted({*trained[0], *trained[1]}):
+        mine, theirs = trained[0].get(key), trained[1].get(key)
         if mine != theirs and not (key == "bf16" and theirs == "auto"):
             names.append(f"training.{key}")
     return names

@@ -40,6 +40,7 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
     """
     folder = RunFolder(Path(run))
     config = folder.load_config()
+    folder.require_not_repeated()
     folder.require_one_dataset()
     if not folder.model.is_dir():
         raise RunError(

@@ -31,7 +31,7 @@ from beekit.index import ItemIndex
 from beekit.models import Popularity, Random
 from beekit.ranking import Recommender
 from beekit.report import write_report
-from beekit.run.config import DEFAULT_METRIC, Config
+from beekit.run.config import DEFAULT_METRIC, Config, require_single
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
@@ -67,6 +67,7 @@ def train(config: Config) -> RunFolder:
             expected="one, since each would write the run folder",
             remedy="Run `beekit train` alone, or BeeFormerTrainer in a script of your own.",
         )
+    require_single(config)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
     folder = RunFolder(Path(config.out))
     loaded = load_parts(config)

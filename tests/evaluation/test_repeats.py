@@ -35,7 +35,7 @@ def test_what_does_not_vary_has_an_interval_without_width_and_no_test():
     paired = compare_repeats([0.3, 0.3, 0.3], [0.1, 0.1, 0.1])
     assert paired.p_value is None
     assert paired.difference == pytest.approx(0.2)
-    assert paired.ahead == 3
+    assert paired.held == 3
 
 
 def test_paired_differences_are_those_of_a_paired_t_test():
@@ -45,7 +45,7 @@ def test_paired_differences_are_those_of_a_paired_t_test():
     assert paired.p_value == pytest.approx(expected.pvalue)
     assert paired.ci95 == pytest.approx(tuple(expected.confidence_interval(0.95)))
     assert paired.difference == pytest.approx(np.mean(first) - np.mean(second))
-    assert (paired.ahead, paired.repeats) == (3, 4)
+    assert (paired.held, paired.repeats) == (3, 4)
 
 
 def test_interval_holds_the_mean_over_all_repeats_in_95_of_100_draws():
