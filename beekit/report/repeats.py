@@ -19,6 +19,8 @@ _DRAWN = {
     "time": "",
 }
 _SEEDS = "the seeds of training"
+# Pairs of models that a sentence names.
+_PAIRS = 5
 _COSTS = ("fit_seconds", "fit_memory_mb", "seconds")
 
 
@@ -41,7 +43,6 @@ def repeats_part(result: Mapping[str, Any], key: str) -> dict[str, Any]:
         ],
         "main": main,
         "comparisons": result["comparisons"],
-        "order": [sentence for one in result["order"] for sentence in _order(one, result)],
         "meaning": interval_meanings(result),
         "each": list(zip(repeats["folders"], repeats["seeds"], repeats["splits"], strict=True)),
         "trained": bool(result.get("training")),
@@ -57,7 +58,7 @@ def interval_meanings(result: Mapping[str, Any]) -> list[str]:
         "interactions and the catalog did not.",
         "The interval over users that each repeat's own report shows says how far its average "
         "depends on which users were asked, with what was held out and learnt as it is: it cannot "
-        "tell how another draw would come out, and is mostly the narrower one.",
+        "tell how another draw would come out.",
     ]
 
 
@@ -103,12 +104,16 @@ def _order(order: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
         where = f" on {order['scenario']}"
     if order["same"]:
         return [f"The order of the models by {order['metric']}{where} is the same in every repeat."]
-    pairs = ", ".join(
-        f"{swap['first']} and {swap['second']} in {len(swap['repeats'])}" for swap in order["swaps"]
-    )
+    swaps = sorted(order["swaps"], key=lambda swap: -len(swap["repeats"]))
+    pairs = [
+        f"{swap['first']} and {swap['second']} in {len(swap['repeats'])}" for swap in swaps[:_PAIRS]
+    ]
+    if swaps[_PAIRS:]:
+        pairs.append(f"{len(swaps) - _PAIRS} more, named in results.json")
     return [
-        f"The order of the models by {order['metric']}{where} is not the same in every repeat: of "
-        f"{count} repeats, these are the other way round than their means: {pairs}."
+        f"The order of the models by {order['metric']}{where} is not the same in every repeat. "
+        f"Pairs whose order is not that of their means, and in how many of {count} repeats: "
+        f"{'; '.join(pairs)}."
     ]
 
 
@@ -149,7 +154,7 @@ def markdown_of_repeats(results: Mapping[str, Any]) -> str:
         lines.append("")
     lines.append(
         f"Means over {count} repeats ± the standard deviation between them, with 95% t intervals "
-        "of the mean over repeats; the best of a column in bold."
+        "of the mean over repeats (not cut at 0 or 1); the best of a column in bold."
     )
     lines += ["", *summarise_repeats(results), "", *interval_meanings(results)]
     return "\n".join(lines) + "\n"

@@ -185,7 +185,9 @@ def _claim(folder: RunFolder, config: _Job) -> None:
             expected="at least as many as are there",
             remedy="Raise `repeats`, or choose another `out`.",
         )
-    if folder.results.is_file() and folder.read_results()["repeats"]["count"] == config.repeats:
+    count = folder.read_results().get("repeats", {}).get("count") if folder.results.is_file() else 0
+    each = [folder.repeat(number).results for number in range(1, config.repeats + 1)]
+    if count == config.repeats and all(results.is_file() for results in each):
         raise RunError(
             f"{folder.path} holds {config.repeats} finished repeats",
             expected="a folder where some are missing",
