@@ -217,12 +217,11 @@ def _recommend(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from beekit.hub import write_card
     from beekit.report import write_report
-    from beekit.run.folder import RunFolder
 
     path = Path(options.out) if options.out else Path(options.paths[0]) / "report.html"
     write_report(options.paths, path)
     for run in options.paths:
-        if not RunFolder(Path(run)).repeats.is_dir():  # each repeat has its own model and card
+        if not (Path(run) / "repeats").is_dir():  # each repeat has its own model and card
             write_card(run)
     print(f"report written to {path}")
 

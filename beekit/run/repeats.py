@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 
 from beekit.errors import RunError
+from beekit.hub import write_card
 from beekit.report import write_report, write_tables
 from beekit.run.comparison import Comparison, Entry, load_comparison
 from beekit.run.config import Config
@@ -77,6 +78,7 @@ def _repeat(config: _Job, run_once: Callable[[_Job], RunFolder]) -> RunFolder:
     for number, own in enumerate(folders, start=1):
         if own.results.is_file():
             logger.info("repeat %d of %d is there", number, config.repeats)
+            _complete(own, config)
         else:
             logger.info("repeat %d of %d", number, config.repeats)
             run_once(_of_repeat(config, folder, number))
@@ -94,6 +96,16 @@ def _repeat(config: _Job, run_once: Callable[[_Job], RunFolder]) -> RunFolder:
     folder.write_results(results)
     write_report([folder.path], folder.report)
     return folder
+
+
+def _complete(own: RunFolder, config: Config | Comparison) -> None:
+    """Make what follows results.json, where a repeat was killed before it came to that."""
+    if isinstance(config, Comparison) and not own.report.is_file():
+        write_tables(own.read_results(), own.path)
+        write_report([own.path], own.report)
+    if isinstance(config, Config) and not own.card.is_file():
+        write_report([own.path], own.report)
+        write_card(own.path)
 
 
 def _of_repeat(config: _Job, folder: RunFolder, number: int) -> _Job:

@@ -229,6 +229,18 @@ def test_more_repeats_run_the_new_ones_alone(tmp_path, shop_folder, capsys, tabl
     assert "holds more" in error_of(capsys)
 
 
+def test_a_repeat_killed_after_its_results_gets_table_and_report(tmp_path, shop_folder, table):
+    copy = RunFolder(tmp_path / "table")
+    shutil.copytree(table.path, copy.path)
+    copy.results.unlink()
+    lost = [copy.repeat(2).report, copy.repeat(2).path / "table.md"]
+    before = [path.read_bytes() for path in lost]
+    for path in lost:
+        path.unlink()
+    assert main(["evaluate", comparison(tmp_path, shop_folder)]) == 0
+    assert [path.read_bytes() for path in lost] == before
+
+
 def test_a_folder_of_repeats_takes_no_other_job(tmp_path, shop_folder, capsys, table):
     copy = tmp_path / "table"
     shutil.copytree(table.path, copy)
@@ -446,6 +458,7 @@ def test_an_interrupted_training_goes_on_from_its_repeat(
     again = RunFolder(tmp_path / "run")
     shutil.copytree(trained.path, again.path)
     again.results.unlink()
+    again.repeat(1).card.unlink()
     again.repeat(2).results.unlink()
     shutil.rmtree(again.repeat(2).model)
     before = again.repeat(1).results.stat().st_mtime_ns
@@ -455,6 +468,7 @@ def test_an_interrupted_training_goes_on_from_its_repeat(
         again.repeat(number).config.write_text(yaml.safe_dump(saved))
     assert main(["train", training(tmp_path, shop_folder, encoder_folder)]) == 0
     assert again.repeat(1).results.stat().st_mtime_ns == before
+    assert again.repeat(1).card.is_file()
     assert values(again) == values(trained)
     weights = "model.safetensors"
     assert (again.repeat(2).model / weights).read_bytes() == (
