@@ -21,7 +21,8 @@ _DRAWN = {
 _SEEDS = "the seeds of training"
 # Pairs of models that a sentence names.
 _PAIRS = 5
-_COSTS = ("fit_seconds", "fit_memory_mb", "seconds")
+# What a row says beside its metrics, where it does.
+_BESIDES = ("fit_seconds", "fit_memory_mb", "seconds", "settings_chosen")
 
 
 def repeats_part(result: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -55,7 +56,8 @@ def interval_meanings(result: Mapping[str, Any]) -> list[str]:
     return [
         f"The interval over repeats says where the mean over all draws from this dataset lies, as "
         f"far as {count} of them tell: {_drawn(result)} changed from one to the next, the "
-        "interactions and the catalog did not.",
+        "interactions and the catalog did not"
+        + (", nor did a model that draws nothing." if result["split"]["kind"] == "time" else "."),
         "The interval over users that each repeat's own report shows says how far its average "
         "depends on which users were asked, with what was held out and learnt as it is: it cannot "
         "tell how another draw would come out.",
@@ -120,20 +122,20 @@ def _order(order: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
 def csv_of_repeats(results: Mapping[str, Any]) -> str:
     """One line a row, full precision: mean, spread and interval of a metric, then each repeat's."""
     metrics, count = metric_names(results["rows"]), results["repeats"]["count"]
-    costs = [name for name in _COSTS if any(name in row for row in results["rows"])]
+    besides = [name for name in _BESIDES if any(name in row for row in results["rows"])]
     parts = ("", " spread", " low", " high", *(f" repeat {i + 1}" for i in range(count)))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     columns = [f"{metric}{part}" for metric in metrics for part in parts]
-    writer.writerow(["scenario", "model", "users", *columns, *costs])
+    writer.writerow(["scenario", "model", "users", *columns, *besides])
     for row in results["rows"]:
         cells = [
             cell
             for m in (row["metrics"][metric] for metric in metrics)
             for cell in (m["value"], m["spread"], *m["ci95"], *m["values"])
         ]
-        spent = [row.get(name, "") for name in costs]
-        writer.writerow([row["scenario"], row["model"], row["users"], *cells, *spent])
+        said = [row.get(name, "") for name in besides]
+        writer.writerow([row["scenario"], row["model"], row["users"], *cells, *said])
     return out.getvalue()
 
 
@@ -157,6 +159,7 @@ def markdown_of_repeats(results: Mapping[str, Any]) -> str:
         "of the mean over repeats (not cut at 0 or 1); the best of a column in bold."
     )
     lines += ["", *summarise_repeats(results), "", *interval_meanings(results)]
+    lines += [f"- {note}" for note in results.get("notes", [])]
     return "\n".join(lines) + "\n"
 
 

@@ -203,16 +203,13 @@ class RunFolder:
             )
         return saved
 
-    def require_unfinished(self, *, repeated: bool = False) -> None:
-        """Refuse a folder that holds a finished run, or files that are no run.
-
-        Args:
-            repeated: the folder of several repeats is asked for, not that of one run.
+    def require_unfinished(self) -> None:
+        """Refuse a folder that holds a finished run, several repeats, or files that are no run.
 
         Raises:
             RunError: so.
         """
-        if self.repeats.exists() and not repeated:
+        if self.repeats.exists():
             raise RunError(
                 f"{self.path} holds a job with several repeats",
                 expected="a folder for one run",
@@ -230,7 +227,7 @@ class RunFolder:
             )
         if self.path.is_dir() and not self.config.is_file():
             names = {entry.name for entry in self.path.iterdir()}
-            own = {self.repeats.name} if repeated else {_QUICKSTART, "checkpoints"}
+            own = {_QUICKSTART, "checkpoints"}
             others = {n for n in names if not n.endswith(".partial")} - own
             if others:
                 raise RunError(

@@ -50,6 +50,7 @@ def join_results(
         )
     hashes = [str(one["split"]["hash"]) for one in each]
     left_out = _left_out(each)
+    notes = list(dict.fromkeys(note for one in each for note in one.get("notes", [])))
     training = {
         name: value
         for name, value in _common([one.get("training", {}) for one in each]).items()
@@ -69,6 +70,7 @@ def join_results(
         },
         "rows": rows,
         **({"note": each[0]["note"]} if "note" in each[0] else {}),
+        **({"notes": notes} if notes else {}),
         **({"left_out": left_out} if left_out else {}),
         **({"training": training} if training else {}),
         **_findings(rows),
@@ -142,7 +144,7 @@ def _row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for name in _COSTS
             if all(name in row for row in rows)
         },
-        **({"kind": rows[0]["kind"]} if "kind" in rows[0] else {}),
+        **{k: v for k, v in _common(rows).items() if k not in (*_COSTS, "metrics", "settings")},
         **(
             {"settings": _common([row["settings"] for row in rows])}
             if "settings" in rows[0]

@@ -174,11 +174,11 @@ def _claim(folder: RunFolder, config: _Job) -> None:
     Raises:
         RunError: a folder of something else, or with all the repeats, or with more.
     """
-    if not folder.config.is_file():
-        folder.require_unfinished(repeated=True)
-    elif not folder.repeats.is_dir():
+    if not folder.repeats.is_dir():
+        _require_empty(folder)
+    if folder.results.is_file() and "repeats" not in folder.read_results():
         raise RunError(
-            f"{folder.path} holds a run without repeats",
+            f"{folder.path} holds a finished run without repeats",
             expected="an empty or new folder, or one with repeats of the same configuration",
             remedy="Choose another `out`.",
         )
@@ -197,13 +197,35 @@ def _claim(folder: RunFolder, config: _Job) -> None:
             expected="at least as many as are there",
             remedy="Raise `repeats`, or choose another `out`.",
         )
-    count = folder.read_results().get("repeats", {}).get("count") if folder.results.is_file() else 0
+    count = folder.read_results()["repeats"]["count"] if folder.results.is_file() else 0
     each = [folder.repeat(number).results for number in range(1, config.repeats + 1)]
     if count == config.repeats and all(results.is_file() for results in each):
         raise RunError(
             f"{folder.path} holds {config.repeats} finished repeats",
             expected="a folder where some are missing",
             remedy="Raise `repeats` for more of them, or choose another `out`.",
+        )
+
+
+def _require_empty(folder: RunFolder) -> None:
+    """Refuse a folder to begin in that holds something, less what begins with a dot: locks and
+    what was killed while it was written.
+
+    Raises:
+        RunError: so.
+    """
+    if folder.path.exists() and not folder.path.is_dir():
+        raise RunError(
+            f"{folder.path} is a file", expected="a folder", remedy="Choose another `out`."
+        )
+    names = [] if not folder.path.exists() else [entry.name for entry in folder.path.iterdir()]
+    others = sorted(name for name in names if not name.startswith("."))
+    if others:
+        what = "a run without repeats" if folder.config.name in others else "other files"
+        raise RunError(
+            f"{folder.path} holds {what} ({', '.join(others[:3])})",
+            expected="an empty or new folder, or one with repeats of the same configuration",
+            remedy="Choose another `out`.",
         )
 
 

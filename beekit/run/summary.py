@@ -42,6 +42,8 @@ def _print_repeats(folder: RunFolder, results: Mapping[str, Any]) -> None:
     count = results["repeats"]["count"]
     print(f"(mean over {count} repeats; ± is the standard deviation between them)\n")
     print("\n".join(summarise_repeats(results)))
+    for note in results.get("notes", []):
+        print(f"note: {note}")
     for left in results.get("left_out", []):
         print(f"left out: {left['model']}, {left['reason']}")
     print(f"\nreport  {folder.report}")

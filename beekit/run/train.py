@@ -61,13 +61,13 @@ def train(config: Config) -> RunFolder:
     Raises:
         BeekitError: anything about the configuration, data, encoder or folder a user can mend.
     """
+    require_single(config)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise RunError(
             f"a launcher with {os.environ['WORLD_SIZE']} processes",
             expected="one, since each would write the run folder",
             remedy="Run `beekit train` alone, or BeeFormerTrainer in a script of your own.",
         )
-    require_single(config)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
     folder = RunFolder(Path(config.out))
     loaded = load_parts(config)

@@ -19,6 +19,7 @@ from beekit.run.comparison import load_comparison
 from beekit.run.config import load_config
 from beekit.run.evaluate import run_comparison
 from beekit.run.folder import RunFolder
+from beekit.run.repeat_results import join_results
 from beekit.run.train import train
 
 METRIC = "calibrated_recall@20"
@@ -346,6 +347,28 @@ def test_a_model_left_out_of_one_repeat_is_named_and_not_averaged(
     assert left["reason"] == "in repeat 2 of 3: out of memory"
     assert "in repeat 2 of 3" in (tmp_path / "table" / "report.html").read_text()
     assert "left out: ItemKNN, in repeat 2 of 3" in capsys.readouterr().out
+
+
+def test_what_every_repeat_says_of_a_row_and_any_repeat_notes_is_kept():
+    def repeat(value, said, notes):
+        metrics = {METRIC: {"value": value, "ci95": [0, 1]}}
+        row = {"model": "EASE", "scenario": "user/test", "users": 9, "metrics": metrics}
+        return {
+            "dataset": {"fingerprint": "x"},
+            "split": {"kind": "user", "hash": str(value), "test": {"users": 9}},
+            "environment": {"python": "3", "device": said},
+            "rows": [{**row, "kind": "EASE", "said": said, "settings": {"seed": value, "k": 2}}],
+            "notes": notes,
+        }
+
+    each = [repeat(0.1, "a", ["beware"]), repeat(0.3, "b", ["beware", "of the dog"])]
+    joined = join_results(each, folders=["repeats/1", "repeats/2"], seeds=[0, 1])
+    (row,) = joined["rows"]
+    assert row["kind"] == "EASE"
+    assert row["settings"] == {"k": 2}
+    assert "said" not in row
+    assert joined["environment"] == {"python": "3"}
+    assert joined["notes"] == ["beware", "of the dog"]
 
 
 def test_repeats_of_other_data_are_refused(tmp_path, shop, table, capsys):
