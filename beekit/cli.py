@@ -150,20 +150,20 @@ def _train(options: argparse.Namespace) -> None:
     from beekit.run.config import load_config
 
     config = load_config(options.config, options.overrides)
+    from beekit.run.repeats import train_repeatedly
     from beekit.run.summary import print_summary
-    from beekit.run.train import train
 
-    print_summary(train(config))
+    print_summary(train_repeatedly(config))
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     from beekit.run.comparison import load_comparison
 
     config = load_comparison(options.config, options.overrides)
-    from beekit.run.evaluate import run_comparison
+    from beekit.run.repeats import compare_repeatedly
     from beekit.run.summary import print_summary
 
-    print_summary(run_comparison(config))
+    print_summary(compare_repeatedly(config))
 
 
 def _index(options: argparse.Namespace) -> None:
@@ -232,7 +232,8 @@ def _report(options: argparse.Namespace) -> None:
             held.enter_context(alone_in(run.whole.path, make=False))
         write_report(options.paths, path)
         for run in options.paths:
-            write_card(run)
+            if not RunFolder(Path(run)).repeats.is_dir():  # each repeat has its own model and card
+                write_card(run)
     print(f"report written to {path}")
 
 

@@ -111,6 +111,7 @@ def _require_encoder_run(folder: RunFolder, format: str) -> None:
             remedy="Check the path.",
         )
     folder.require_kind("training", "quickstart")
+    folder.require_not_repeated()
     if format == "faiss":
         folder.require_one_dataset()
     if not folder.model.is_dir():

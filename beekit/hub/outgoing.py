@@ -87,6 +87,13 @@ def outgoing(run: str | Path, facts: Facts, *, index: bool = False) -> Outgoing:
     """
     run = Path(run)
     results, config = _read_run(run)
+    if "repeats" in results:
+        folders = [str(run / folder) for folder in results["repeats"]["folders"]]
+        raise RunError(
+            f"{run} holds {len(folders)} repeats, each with a model of its own",
+            expected="one of them",
+            remedy=f"Name {' or '.join(folders)}.",
+        )
     parts = results.get("datasets", [])
     facts.require_datasets([part["name"] for part in parts] or [results["dataset"]["name"]])
     files: dict[str, Path | bytes] = dict(_model(run / "model"))

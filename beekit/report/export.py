@@ -10,6 +10,7 @@ from typing import Any
 
 from beekit.files import write_text
 from beekit.report import numbers
+from beekit.report.repeats import csv_of_repeats, markdown_of_repeats
 from beekit.report.table import Row, metric_names, results_table
 
 # What a row says beside its metrics, where it does.
@@ -18,8 +19,11 @@ _COSTS = ("fit_seconds", "fit_memory_mb", "seconds")
 
 def write_tables(results: Mapping[str, Any], folder: str | Path) -> None:
     """Write `table.csv` and `table.md` of a run's results into a folder."""
-    write_text(Path(folder) / "table.csv", csv_table(results))
-    write_text(Path(folder) / "table.md", markdown_table(results))
+    repeated = "repeats" in results
+    as_csv = csv_of_repeats if repeated else csv_table
+    as_markdown = markdown_of_repeats if repeated else markdown_table
+    write_text(Path(folder) / "table.csv", as_csv(results))
+    write_text(Path(folder) / "table.md", as_markdown(results))
 
 
 def csv_table(results: Mapping[str, Any]) -> str:

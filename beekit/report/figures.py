@@ -173,6 +173,31 @@ def cost_figure(
         return _svg(figure, name, f"{metric} against {label}, for {names}.")
 
 
+def repeats_figure(rows: Sequence[Mapping[str, Any]], metric: str, name: str) -> Markup:
+    """A metric of each model in each repeat, as dots, with a bar at their mean.
+
+    Args:
+        rows: of one scenario, as in results.json of a job with repeats.
+        metric: on the horizontal axis.
+        name: unique on the page; prefixes the ids inside.
+    """
+    with matplotlib.rc_context({**_settings(name), "axes.grid.axis": "x"}):
+        height = 0.9 + 0.26 * len(rows)
+        figure = Figure(figsize=(_SIZE[0], height), layout="constrained")
+        axes = figure.subplots()
+        for place, row in enumerate(rows):
+            measured = row["metrics"][metric]
+            values = measured["values"]
+            axes.plot(values, [place] * len(values), "o", color=_AFTER, ms=5, alpha=0.6)
+            axes.plot(measured["value"], place, "|", color=_BEFORE, ms=13, mew=2)
+        axes.set_yticks(range(len(rows)), [row["model"] for row in rows])
+        axes.set_ylim(len(rows) - 0.4, -0.6)  # in the order of the table
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.set_xlabel(metric)
+        names = ", ".join(row["model"] for row in rows)
+        return _svg(figure, name, f"{metric} in each repeat, for {names}.")
+
+
 def span(part: Mapping[str, Any]) -> str:
     """The range of a bin: `5–9`, or one number."""
     low, high = part["low"], part["high"]

@@ -14,6 +14,7 @@ from beekit.errors import RunError
 from beekit.files import write_text
 from beekit.report import figures, numbers
 from beekit.report.meaning import main_metric, metric_meanings, split_meaning
+from beekit.report.repeats import repeats_part, summarise_repeats
 from beekit.report.summary import summarise
 from beekit.report.table import metric_names, results_table
 
@@ -101,18 +102,20 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
     best_step = training.get("best_step")
     split = result["split"]
     neighbours = result.get("neighbours") or []
+    repeated = "repeats" in result
     return {
         "key": key,
         "name": name,
         "title": f"{encoder} → {dataset}" if encoder else f"Models evaluated on {dataset}",
-        "summary": summarise(result),
+        "summary": summarise_repeats(result) if repeated else summarise(result),
+        "repeats": repeats_part(result, key) if repeated else None,
         "note": result.get("note"),
         "dataset": result["dataset"],
         "split": split,
         "split_meaning": split_meaning(split["kind"]),
         "parts": {part: split[part] for part in _PARTS if split.get(part)},
         "table": results_table([result], [name]),
-        "comparisons": _by_pair(result.get("comparisons") or []),
+        "comparisons": [] if repeated else _by_pair(result.get("comparisons") or []),
         "training": training,
         "loss": figures.loss_figure(curves["loss_curve"], f"{key}-loss"),
         "validation": figures.validation_figure(

@@ -18,6 +18,7 @@ from beekit.run.config import (
     EvaluationConfig,
     SplitConfig,
     check_image_policy,
+    check_repeats,
     with_sections,
 )
 
@@ -45,10 +46,20 @@ class Entry:
     encoder: str | None = None
     run: str | None = None
 
+    @property
+    def seed(self) -> int | None:
+        """What it draws with; None for a class without a seed."""
+        found = self.settings.get("seed", getattr(self.kind, "seed", None))
+        return found if isinstance(found, int) else None
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything a comparison depends on, under the keys of its YAML file."""
+    """Everything a comparison depends on, under the keys of its YAML file.
+
+    `repeats` is how often all of it is done, each time with the next `split.seed` and the next seed
+    of every model that has one; a model's `run` is then a training with as many repeats.
+    """
 
     data: str
     out: str
@@ -68,6 +79,7 @@ class Comparison:
     trust_remote_code: bool = False
     note: str | None = None
     save_models: bool = False
+    repeats: int = 1
     split: SplitConfig = field(default_factory=SplitConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -141,7 +153,8 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
         values["models"] = {str(name): None for name in values["models"]}
     comparison: Comparison = checked(Comparison, values, "")
     check_image_policy(comparison)
-    if not comparison.entries():
+    entries = comparison.entries()
+    if not entries:
         raise ConfigError(
             "no models", expected="at least one model", remedy="Name some under models."
         )
@@ -160,6 +173,9 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
             expected="interactions as they were published, without a catalog",
             remedy=f"Remove {' and '.join(given)}.",
         )
+    seeded = any(entry.seed is not None or entry.run is not None for entry in entries)
+    unvaried = published or (comparison.split.kind == "time" and not seeded)
+    check_repeats(comparison.repeats, unvaried=comparison.split.kind if unvaried else None)
     return comparison
 
 

@@ -56,7 +56,8 @@ class Config:
     what `text` (a template), `image` (a column) or both say; `missing_text` and `missing_image` are
     "error", "drop", or "keep" for items that have the other. `encoder` reads it; where it reads
     texts only and there are pictures too, `image_encoder` reads those, and `fusion` joins them.
-    `pooling` is other than the encoder's own, `cache` keeps preprocessed pictures.
+    `pooling` is other than the encoder's own, `cache` keeps preprocessed pictures. `repeats` is how
+    often all of it is done, each time with the next `split.seed` and `training.seed`.
     """
 
     data: str | list
@@ -78,6 +79,7 @@ class Config:
     max_seq_length: int | None = None
     trust_remote_code: bool = False
     note: str | None = None
+    repeats: int = 1
     split: SplitConfig = field(default_factory=SplitConfig)
     training: dict[str, Any] = field(default_factory=dict)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
@@ -166,7 +168,42 @@ def make_config(content: Mapping[str, Any]) -> Config:
             expected="a split that leaves interactions and texts to train on",
             remedy="Use it with `beekit evaluate`, or train with split.kind=cold_start.",
         )
+    check_repeats(config.repeats, unvaried="none" if set(kinds) == {"none"} else None)
     return config
+
+
+def check_repeats(repeats: int, unvaried: str | None) -> None:
+    """Refuse a number of repeats that is none, and several that could not differ.
+
+    Args:
+        repeats: as configured.
+        unvaried: the kind of split, where it leaves nothing to vary or to measure.
+
+    Raises:
+        ConfigError: so.
+    """
+    if repeats < 1:
+        raise ConfigError(f"repeats={repeats}", expected="1 or more", remedy="Correct the value.")
+    if repeats > 1 and unvaried:
+        raise ConfigError(
+            f"repeats={repeats} with split.kind={unvaried}",
+            expected="results that vary from repeat to repeat",
+            remedy="Remove `repeats`, or use a split that is drawn, such as cold_start.",
+        )
+
+
+def require_single(config: Any) -> None:
+    """Refuse repeats where one run is made, which would leave the others out in silence.
+
+    Raises:
+        ConfigError: so.
+    """
+    if config.repeats != 1:
+        raise ConfigError(
+            f"repeats={config.repeats} for one run",
+            expected="repeats=1",
+            remedy="Use `beekit train` or `beekit evaluate`, or a function of beekit.run.repeats.",
+        )
 
 
 def check_image_policy(config: Any) -> None:

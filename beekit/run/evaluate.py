@@ -24,6 +24,7 @@ from beekit.report import write_report, write_tables
 from beekit.report.meaning import main_metric
 from beekit.run.apart import fitted_apart, reason_of, worth_a_process
 from beekit.run.comparison import VECTORS, Comparison, Entry
+from beekit.run.config import require_single
 from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset, load_published
 from beekit.run.encoder import encoder_to_compare
@@ -42,7 +43,9 @@ logger = logging.getLogger(__name__)
 _SHOWN = 6
 
 
-def run_comparison(config: Comparison) -> RunFolder:
+def run_comparison(
+    config: Comparison, embedded: dict[tuple[str, str], np.ndarray] | None = None
+) -> RunFolder:
     """Fit every model on the split's training part, evaluate it on every test part, write it down.
 
     A model that cannot be fitted, evaluated or saved, whatever the reason, is left out of the table
@@ -51,17 +54,27 @@ def run_comparison(config: Comparison) -> RunFolder:
     alone; of small ones the memory is not stated. An encoder that learnt elsewhere, or reads other
     than it was trained to, is spoken of under `notes`.
 
+    Args:
+        config: what to compare.
+        embedded: embeddings by fingerprint of the dataset and encoder, taken from here and added
+            to it, for comparisons that share encoders.
+
     Raises:
         BeekitError: anything about configuration, data or folder a user can mend, or no model left.
     """
+    require_single(config)
     with alone_in(config.out):
-        return _compare_all(config, RunFolder(Path(config.out)))
+        return _compare_all(config, RunFolder(Path(config.out)), embedded)
 
 
-def _compare_all(config: Comparison, folder: RunFolder) -> RunFolder:
+def _compare_all(
+    config: Comparison,
+    folder: RunFolder,
+    embedded: dict[tuple[str, str], np.ndarray] | None,
+) -> RunFolder:
     entries = config.entries()
     folder.require_unfinished("comparison")
-    dataset, split, vectors = _data(config, entries)
+    dataset, split, vectors = _data(config, entries, embedded)
     notes = _learnt_elsewhere(entries, dataset, split)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
     split.save(folder.split)
@@ -115,12 +128,16 @@ def _compare_all(config: Comparison, folder: RunFolder) -> RunFolder:
     return folder
 
 
-def _data(config: Comparison, entries: Sequence[Entry]) -> tuple[Dataset, Split, Embeddings]:
+def _data(
+    config: Comparison,
+    entries: Sequence[Entry],
+    embedded: dict[tuple[str, str], np.ndarray] | None,
+) -> tuple[Dataset, Split, Embeddings]:
     if config.split.kind == "published":
         dataset, test = load_published(config)
         split = published_split(dataset.interactions, test)
         return dataset, split, Embeddings(dataset, config, entries)
-    vectors = Embeddings(load_dataset(config), config, entries)
+    vectors = Embeddings(load_dataset(config), config, entries, embedded)
     dataset = vectors.dataset
     return dataset, make_split(dataset.interactions, config.split), vectors
 
@@ -135,6 +152,7 @@ def _learnt_elsewhere(entries: Sequence[Entry], dataset: Dataset, split: Split) 
     for entry in entries:
         run = _run(entry)
         if run is not None:
+            RunFolder(run).require_not_repeated()
             notes += require_unseen(entry.label, sources(run), dataset, split)
     return notes
 
@@ -149,12 +167,19 @@ class Embeddings:
 
     Attributes:
         dataset: without the items whose pictures cannot be used, so the one to split.
+        known: what has been computed, by fingerprint of the dataset and encoder.
         notes: how encoders of runs read other than they were trained to.
     """
 
-    def __init__(self, dataset: Dataset, config: Comparison, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: Comparison,
+        entries: Sequence[Entry],
+        known: dict[tuple[str, str], np.ndarray] | None = None,
+    ) -> None:
         self.dataset, self.config = dataset, config
-        self.known: dict[str, np.ndarray] = {}
+        self.known = {} if known is None else known
         self.inputs: dict[str, ItemInputs] = {}
         self.notes: list[str] = []
         self.differing: dict[str, list[str]] = {}
@@ -174,9 +199,12 @@ class Embeddings:
         Raises:
             EncoderError: it cannot be loaded.
         """
-        if entry.encoder is None or entry.encoder in self.known:
+        if entry.encoder is None or self._key(entry) in self.known:
             return None
         return self._encoder(entry)
+
+    def _key(self, entry: Entry) -> tuple[str, str]:
+        return self.dataset.fingerprint, str(entry.encoder)
 
     def of(self, entry: Entry, encoder: SentenceTransformer | None = None) -> np.ndarray:
         """(items, dims) in the order of the dataset.
@@ -186,16 +214,17 @@ class Embeddings:
             encoder: its encoder, if it is loaded already.
         """
         name = str(entry.encoder)
+        key = self._key(entry)
         encoder = encoder or self.encoder(entry)
         if encoder is not None:
             if name not in self.inputs:
                 _, self.inputs[name] = item_inputs(self.config, self.dataset, encoder)
             item_ids = self.dataset.catalog.item_ids
-            self.known[name] = embed_items(
+            self.known[key] = embed_items(
                 encoder, self.inputs.pop(name), item_ids=item_ids, progress=True
             )
         self._note_reading(entry, encoder)
-        return self.known[name]
+        return self.known[key]
 
     def _note_reading(self, entry: Entry, encoder: SentenceTransformer | None) -> None:
         """Note how a run's encoder reads other than it was trained to."""

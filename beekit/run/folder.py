@@ -98,6 +98,30 @@ class RunFolder:
                 remedy=f"Name {' or '.join(str(index.parent) for index in several)}.",
             )
 
+    @property
+    def repeats(self) -> Path:
+        """Folders of the repeats of a job that has several."""
+        return self.path / "repeats"
+
+    def repeat(self, number: int) -> RunFolder:
+        """One of several repeats, numbered from 1."""
+        return RunFolder(self.repeats / str(number))
+
+    def require_not_repeated(self) -> None:
+        """Refuse the folder of several repeats, each of which has its model in its own.
+
+        Raises:
+            RunError: so.
+        """
+        if self.repeats.is_dir():
+            numbered = (path for path in self.repeats.iterdir() if path.name.isdecimal())
+            found = sorted(numbered, key=lambda path: int(path.name))
+            raise RunError(
+                f"{self.path} holds {len(found)} repeat{'' if len(found) == 1 else 's'} of a job",
+                expected="one of them",
+                remedy=f"Name {' or '.join(map(str, found))}." if found else "Finish them first.",
+            )
+
     def parts(self) -> list[RunFolder]:
         """The folders of a finished run's datasets: this one alone, or one for each of several."""
         several = self.read_results().get("datasets", [])
@@ -199,7 +223,7 @@ class RunFolder:
             write_json(self.made_of, made_of)
             return config
         saved = self.load_config()
-        differing = _differences(saved, config)
+        differing = differences(saved, config)
         if not self.made_of.is_file() or json.loads(self.made_of.read_text()) != made_of:
             differing.append("dataset or split")
         if differing:
@@ -222,7 +246,7 @@ class RunFolder:
             self.require_unfinished("training")
             return
         self.require_unfinished("quickstart")
-        differing = _differences(self.load_config(), config) if self.config.is_file() else ["key"]
+        differing = differences(self.load_config(), config) if self.config.is_file() else ["key"]
         if differing:
             raise RunError(
                 f"{self.path} holds an unfinished quickstart with another {', '.join(differing)}",
@@ -265,15 +289,20 @@ class RunFolder:
         return results
 
 
-def _differences(saved: Config, asked: Config) -> list[str]:
-    """Keys whose values differ, less a bf16 that was `auto` and has been settled."""
+def differences(saved: Config | Comparison, asked: Config | Comparison) -> list[str]:
+    """Keys whose values differ, less a bf16 that was `auto` and has been settled.
+
+    Where a folder is, where pictures are cached and how many repeats there are is left out.
+    """
+    apart = ("training", "out", "cache", "repeats")
     names = [
         name
         for name in vars(asked)
-        if name not in ("training", "out", "cache") and getattr(saved, name) != getattr(asked, name)
+        if name not in apart and getattr(saved, name) != getattr(asked, name)
     ]
-    for key in sorted({*saved.training, *asked.training}):
-        mine, theirs = saved.training.get(key), asked.training.get(key)
+    trained = getattr(saved, "training", {}), getattr(asked, "training", {})
+    for key in sorted({*trained[0], *trained[1]}):
+        mine, theirs = trained[0].get(key), trained[1].get(key)
         if mine != theirs and not (key == "bf16" and theirs == "auto"):
             names.append(f"training.{key}")
     return names

@@ -57,7 +57,7 @@ def kind_of(path: Path) -> str | None:
 
 
 def require_unfinished(path: Path, kind: str) -> None:
-    """Refuse a folder with a finished run, another kind's unfinished one, or other files.
+    """Refuse a folder with a finished run, another kind's unfinished one, repeats, or other files.
 
     Args:
         path: the folder.
@@ -66,6 +66,12 @@ def require_unfinished(path: Path, kind: str) -> None:
     Raises:
         RunError: so.
     """
+    if (path / "repeats").exists():
+        raise RunError(
+            f"{path} holds a job with several repeats",
+            expected="a folder for one run",
+            remedy="Choose another `out`, or set `repeats` to go on with them.",
+        )
     if (path / "results.json").is_file():
         raise RunError(
             f"{path} holds a finished run",

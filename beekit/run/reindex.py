@@ -47,6 +47,7 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
 def _reindex(folder: RunFolder, factory: str) -> IndexQuality | None:
     folder.require_kind("training", "quickstart")
     config = folder.load_config()
+    folder.require_not_repeated()
     folder.require_one_dataset()
     if not folder.model.is_dir():
         raise RunError(

@@ -78,6 +78,7 @@ class Server:
                 expected="a run folder made by `beekit train` or `beekit evaluate`",
                 remedy="Check the path.",
             )
+        folder.require_not_repeated()
         folder.require_one_dataset()
         if model is not None:
             place = folder.kept_model(model)

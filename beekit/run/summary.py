@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from beekit.report.repeats import summarise_repeats
 from beekit.run.folder import RunFolder
 
 _SHOWN = 4
@@ -12,6 +13,10 @@ _SHOWN = 4
 
 def print_summary(folder: RunFolder) -> None:
     """Print the first metrics of every row, and the paths of report and model."""
+    results = folder.read_results()
+    if "repeats" in results:
+        _print_repeats(folder, results)
+        return
     for part in folder.parts():
         print(f"\n{part.path.name}" if part != folder else "")
         results = part.read_results()
@@ -26,6 +31,30 @@ def print_summary(folder: RunFolder) -> None:
             print(f"left out: {left['model']}, {left['reason']}")
     print(f"\nreport  {folder.report}")
     print(f"model   {folder.model}\n" if folder.model.is_dir() else "")
+
+
+def _print_repeats(folder: RunFolder, results: Mapping[str, Any]) -> None:
+    for scenario in dict.fromkeys(row["scenario"] for row in results["rows"]):
+        rows = [row for row in results["rows"] if row["scenario"] == scenario]
+        names = list(rows[0]["metrics"])[:_SHOWN]
+        cells = [
+            [
+                row["model"],
+                *(f"{m['value']:.4f} ±{m['spread']:.4f}" for m in map(row["metrics"].get, names)),
+            ]
+            for row in rows
+        ]
+        print(f"\n{scenario}\n{_aligned([['', *names], *cells])}")
+    count = results["repeats"]["count"]
+    print(f"(mean over {count} repeats; ± is the standard deviation between them)\n")
+    print("\n".join(summarise_repeats(results)))
+    for note in results.get("notes", []):
+        print(f"note: {note}")
+    for left in results.get("left_out", []):
+        print(f"left out: {left['model']}, {left['reason']}")
+    print(f"\nreport  {folder.report}")
+    each = [folder.path / one for one in results["repeats"]["folders"]]
+    print(f"repeats {each[0]} to {each[-1].name}\n")
 
 
 def summary_table(results: Mapping[str, Any]) -> str:
@@ -52,8 +81,15 @@ def _table(rows: Sequence[Mapping[str, Any]], split: Mapping[str, Any], scenario
             half = (metric["ci95"][1] - metric["ci95"][0]) / 2
             cells.append(f"{metric['value']:.4f} ±{half:.4f}")
         table.append([row["model"], *cells])
+    held = split[part]
+    counted = f"{held['users']:,} test users, {held['candidates']:,} candidate items"
+    return f"{_aligned(table)}\n({counted}; ± is half a 95% interval)"
+
+
+def _aligned(table: Sequence[Sequence[str]]) -> str:
+    """Columns of equal width, numbers at the right."""
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-    lines = [
+    return "\n".join(
         "  ".join(
             [
                 line[0].ljust(widths[0]),
@@ -61,7 +97,4 @@ def _table(rows: Sequence[Mapping[str, Any]], split: Mapping[str, Any], scenario
             ]
         )
         for line in table
-    ]
-    held = split[part]
-    counted = f"{held['users']:,} test users, {held['candidates']:,} candidate items"
-    return "\n".join([*lines, f"({counted}; ± is half a 95% interval)"])
+    )

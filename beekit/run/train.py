@@ -31,7 +31,7 @@ from beekit.index import ItemIndex
 from beekit.models import Popularity, Random
 from beekit.ranking import Recommender
 from beekit.report import write_report
-from beekit.run.config import DEFAULT_METRIC, Config
+from beekit.run.config import DEFAULT_METRIC, Config, require_single
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
@@ -65,6 +65,7 @@ def train(config: Config) -> RunFolder:
     Raises:
         BeekitError: anything about the configuration, data, encoder or folder a user can mend.
     """
+    require_single(config)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise RunError(
             f"a launcher with {os.environ['WORLD_SIZE']} processes",

@@ -63,6 +63,7 @@ def verify(run: str | Path) -> list[Repeated]:
         DataError: a dataset that cannot be read.
     """
     folder = RunFolder(Path(run))
+    folder.require_not_repeated()
     if not folder.model.is_dir():
         raise RunError(
             f"no model in {folder.path}",

@@ -1,0 +1,164 @@
+"""What repeats of one evaluation say together: means, spread, paired differences, order.
+
+A repeat draws anew what is held out and the seeds of training; data and users stay. So the
+intervals here are about the mean over all such draws from this dataset, not about other datasets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy import stats
+
+from beekit.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class OverRepeats:
+    """A metric of one model over repeats.
+
+    Attributes:
+        value: mean.
+        ci95: t interval of the mean (Student 1908), not cut at 0 or 1; its ends are the mean where
+            nothing varies.
+        spread: standard deviation between repeats, with N - 1 in the denominator.
+        values: of each repeat.
+    """
+
+    value: float
+    ci95: tuple[float, float]
+    spread: float
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PairedRepeats:
+    """Two models compared over the same repeats.
+
+    Attributes:
+        difference: mean over repeats of first minus second.
+        ci95: t interval of it.
+        spread: standard deviation of the differences.
+        p_value: two-sided, paired t test over repeats; None where the differences do not vary,
+            as a test has nothing to go by then.
+        held: in how many repeats the first is above the second.
+        repeats: how many entered.
+    """
+
+    difference: float
+    ci95: tuple[float, float]
+    spread: float
+    p_value: float | None
+    held: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Two models whose order by the mean is another in some repeats.
+
+    Attributes:
+        first, second: the one with the higher mean, and the other.
+        repeats: in which repeats, from 1, the second is above the first.
+    """
+
+    first: str
+    second: str
+    repeats: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Order:
+    """How models are ordered by a metric over repeats.
+
+    Attributes:
+        models: highest mean first; equals as they came.
+        same: whether no pair is the other way round in any repeat.
+        swaps: the pairs that are.
+    """
+
+    models: tuple[str, ...]
+    same: bool
+    swaps: tuple[Swap, ...]
+
+
+def over_repeats(values: Sequence[float]) -> OverRepeats:
+    """Mean, t interval and spread of a metric.
+
+    Args:
+        values: of each repeat, at least two.
+
+    Raises:
+        ConfigError: fewer, or one that is not finite.
+    """
+    given = _checked(values)
+    mean, spread = float(given.mean()), _spread(given)
+    half = float(stats.t.ppf(0.975, len(given) - 1)) * spread / len(given) ** 0.5
+    return OverRepeats(mean, (mean - half, mean + half), spread, tuple(given.tolist()))
+
+
+def compare_repeats(first: Sequence[float], second: Sequence[float]) -> PairedRepeats:
+    """Compare two models by one metric over the same repeats.
+
+    Args:
+        first, second: the metric of each in each repeat, in the same order.
+
+    Raises:
+        ConfigError: as `over_repeats`, or two lengths.
+    """
+    above, below = _checked(first), _checked(second)
+    if len(above) != len(below):
+        raise ConfigError(
+            f"{len(above)} and {len(below)} repeats to compare",
+            expected="the same repeats of both models",
+            remedy="Leave out the model that has fewer.",
+        )
+    gap = above - below
+    paired = over_repeats(gap.tolist())
+    p_value = float(stats.ttest_1samp(gap, 0.0).pvalue) if paired.spread > 0 else None
+    return PairedRepeats(
+        paired.value,
+        paired.ci95,
+        paired.spread,
+        p_value,
+        int(np.count_nonzero(gap > 0)),
+        len(gap),
+    )
+
+
+def order_over_repeats(values: Mapping[str, Sequence[float]]) -> Order:
+    """Whether models keep their order by the mean in each repeat.
+
+    Args:
+        values: of each model in each repeat.
+
+    Raises:
+        ConfigError: as `over_repeats`.
+    """
+    ordered = sorted(values, key=lambda model: -over_repeats(values[model]).value)
+    swaps = []
+    for first, second in combinations(ordered, 2):
+        pairs = zip(values[first], values[second], strict=True)
+        where = tuple(number for number, (a, b) in enumerate(pairs, start=1) if b > a)
+        if where:
+            swaps.append(Swap(first, second, where))
+    return Order(tuple(ordered), not swaps, tuple(swaps))
+
+
+def _checked(values: Sequence[float]) -> np.ndarray:
+    given = np.asarray(values, dtype=np.float64)
+    if len(given) < 2 or not np.isfinite(given).all():
+        raise ConfigError(
+            f"the values {', '.join(map(str, given.tolist()[:5])) or '(none)'} of repeats",
+            expected="at least two, all finite",
+            remedy="Evaluate in more repeats, or leave that metric out.",
+        )
+    return given
+
+
+def _spread(values: np.ndarray) -> float:
+    # The mean of equal numbers may differ from them in the last digit.
+    return 0.0 if np.ptp(values) == 0 else float(values.std(ddof=1))

@@ -1,0 +1,212 @@
+"""The content of `results.json` over several repeats."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from beekit.errors import RunError
+from beekit.evaluation.repeats import compare_repeats, order_over_repeats, over_repeats
+from beekit.report.meaning import main_metric
+from beekit.run.parts import joint_hash
+
+# What a row says of its cost.
+_COSTS = ("seconds", "fit_seconds", "fit_memory_mb")
+# Of a single training.
+_CURVES = ("loss_curve", "validation_curve")
+
+Results = Mapping[str, Any]
+
+
+def join_results(
+    each: Sequence[Results], *, folders: Sequence[str], seeds: Sequence[int]
+) -> dict[str, Any]:
+    """Rows with means over repeats, their intervals and spread, and what repeats say of the models.
+
+    Users, counts of the split and costs are means over repeats. A model that some repeat left out
+    has no row, and is named under `left_out`. Of settings, environment and training there is what
+    all repeats have in common.
+
+    Args:
+        each: the content of `results.json` of every repeat, alike as `require_alike` has it.
+        folders: of the repeats, from the folder of them all.
+        seeds: of their splits.
+
+    Raises:
+        RunError: no model that all repeats have.
+        ConfigError: a metric that is not finite.
+    """
+    labels = _shared_labels(each)
+    rows = [_row([_labelled(one)[label] for one in each]) for label in labels]
+    if not rows:
+        raise RunError(
+            f"no model that all of {len(each)} repeats could fit",
+            expected="at least one",
+            remedy="See the results.json of each repeat.",
+        )
+    hashes = [str(one["split"]["hash"]) for one in each]
+    left_out = _left_out(each)
+    notes = list(dict.fromkeys(note for one in each for note in one.get("notes", [])))
+    training = {
+        name: value
+        for name, value in _common([one.get("training", {}) for one in each]).items()
+        if name not in _CURVES
+    }
+    return {
+        "schema": 1,
+        "dataset": each[0]["dataset"],
+        "split": _split([one["split"] for one in each], hashes),
+        "environment": _common([one["environment"] for one in each]),
+        "repeats": {
+            "count": len(each),
+            "seeds": list(seeds),
+            "splits": hashes,
+            "folders": list(folders),
+            "users": "mean",
+        },
+        "rows": rows,
+        **({"note": each[0]["note"]} if "note" in each[0] else {}),
+        **({"notes": notes} if notes else {}),
+        **({"left_out": left_out} if left_out else {}),
+        **({"training": training} if training else {}),
+        **_findings(rows),
+    }
+
+
+def require_alike(folders: Sequence[Path], each: Sequence[Results]) -> None:
+    """Refuse repeats of other data, scenarios or metrics than the first.
+
+    Raises:
+        RunError: so.
+    """
+    for folder, one in zip(folders, each, strict=False):
+        for what, here, first in (
+            ("dataset", one["dataset"]["fingerprint"], each[0]["dataset"]["fingerprint"]),
+            ("set of metrics or scenarios", _measured(one), _measured(each[0])),
+        ):
+            if here != first:
+                raise RunError(
+                    f"{folder} has another {what} than {folders[0]}",
+                    expected="the same in all repeats",
+                    remedy="Restore what was changed and remove that repeat, or start anew.",
+                )
+
+
+def _measured(results: Results) -> set[tuple[str, str]]:
+    return {(row["scenario"], metric) for row in results["rows"] for metric in row["metrics"]}
+
+
+def _labelled(results: Results) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["scenario"], row["model"]): row for row in results["rows"]}
+
+
+def _shared_labels(each: Sequence[Results]) -> list[tuple[str, str]]:
+    rows = [_labelled(one) for one in each]
+    return [label for label in rows[0] if all(label in one for one in rows)]
+
+
+def _left_out(each: Sequence[Results]) -> list[dict[str, Any]]:
+    """Models without a row, with the repeats they are missing from."""
+    missing: dict[str, dict[int, str]] = {}
+    for number, results in enumerate(each, start=1):
+        for one in results.get("left_out", []):
+            missing.setdefault(one["model"], {})[number] = one["reason"]
+    return [
+        {
+            "model": model,
+            "reason": f"in repeat {', '.join(map(str, reasons))} of {len(each)}: "
+            + "; ".join(dict.fromkeys(reasons.values())),
+            "repeats": list(reasons),
+        }
+        for model, reasons in missing.items()
+    ]
+
+
+def _row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One model on one part, over repeats."""
+    metrics = {}
+    for name in rows[0]["metrics"]:
+        values = over_repeats([row["metrics"][name]["value"] for row in rows])
+        metrics[name] = {**dataclasses.asdict(values), "ci95": list(values.ci95)}
+        metrics[name]["values"] = list(values.values)
+    return {
+        "model": rows[0]["model"],
+        "scenario": rows[0]["scenario"],
+        "users": _mean_count([row["users"] for row in rows]),
+        "metrics": metrics,
+        "interval": "repeats",
+        **{
+            name: round(float(np.mean([row[name] for row in rows])), 3)
+            for name in _COSTS
+            if all(name in row for row in rows)
+        },
+        **{k: v for k, v in _common(rows).items() if k not in (*_COSTS, "metrics", "settings")},
+        **(
+            {"settings": _common([row["settings"] for row in rows])}
+            if "settings" in rows[0]
+            else {}
+        ),
+    }
+
+
+def _split(splits: Sequence[Mapping[str, Any]], hashes: Sequence[str]) -> dict[str, Any]:
+    """Kind and settings in common, counts as means, and one hash over those of the repeats."""
+    counted = {
+        name: {key: _mean_count([split[name][key] for split in splits]) for key in counts}
+        for name, counts in splits[0].items()
+        if name not in ("kind", "hash", "settings")
+    }
+    return {
+        "kind": splits[0]["kind"],
+        "hash": joint_hash(list(dict.fromkeys(hashes))),
+        "settings": _common([split.get("settings", {}) for split in splits]),
+        **counted,
+    }
+
+
+def _findings(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """On each test part, the best model against the others, and whether their order holds."""
+    main = main_metric(rows[0]["metrics"])
+    comparisons: list[dict[str, Any]] = []
+    orders: list[dict[str, Any]] = []
+    scenarios = dict.fromkeys(row["scenario"] for row in rows)
+    for scenario in (s for s in scenarios if s.rpartition("/")[2] == "test"):
+        if main is None:
+            break
+        values = {
+            row["model"]: row["metrics"][main]["values"]
+            for row in rows
+            if row["scenario"] == scenario
+        }
+        order = order_over_repeats(values)
+        about = {"metric": main, "scenario": scenario}
+        orders.append({**about, **dataclasses.asdict(order)})
+        best = order.models[0]
+        comparisons += [
+            {
+                **about,
+                "first": best,
+                "second": other,
+                **dataclasses.asdict(compare_repeats(values[best], values[other])),
+                "interval": "repeats",
+            }
+            for other in order.models[1:]
+        ]
+    return {"comparisons": comparisons, "order": orders}
+
+
+def _mean_count(counts: Sequence[int]) -> int:
+    return round(float(np.mean(counts)))
+
+
+def _common(sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all of them say alike."""
+    return {
+        key: value
+        for key, value in sections[0].items()
+        if all(key in other and other[key] == value for other in sections)
+    }
