@@ -16,11 +16,12 @@ from sentence_transformers import SentenceTransformer
 from beekit.data import Dataset
 from beekit.encoders import ItemInputs, embed_items
 from beekit.errors import BeekitError, RunError
-from beekit.evaluation import Evaluation, by_history, by_support, compare, evaluate
+from beekit.evaluation import Evaluation, best_against_others, by_history, by_support, evaluate
 from beekit.evaluation.scoring import usual_metrics
 from beekit.ranking import Model
 from beekit.report import write_report, write_tables
 from beekit.report.meaning import main_metric
+from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
 from beekit.run.comparison import VECTORS, Comparison, Entry
 from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset, load_published
@@ -53,6 +54,7 @@ def run_comparison(config: Comparison) -> RunFolder:
     dataset, split, vectors = _data(config, entries)
     for entry in entries:
         _require_same_split(entry, dataset, split)
+    chosen = _settings_chosen(config, entries, split)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_config(config)
@@ -87,7 +89,7 @@ def run_comparison(config: Comparison) -> RunFolder:
             )
             if part == "test":
                 tests.append(evaluation)
-            rows.append({**evaluation.row(), **_described(entry, cost)})
+            rows.append({**evaluation.row(), **_described(entry, cost, chosen)})
             _say(evaluation, cost)
         del model  # before the next one is fitted, so that memory holds one at a time
     if not rows:
@@ -192,10 +194,25 @@ def _fitted(entry: Entry, split: Split, content: Mapping[str, np.ndarray]) -> tu
     return model, cost
 
 
-def _described(entry: Entry, cost: Cost) -> dict[str, Any]:
+def _settings_chosen(config: Comparison, entries: Sequence[Entry], split: Split) -> dict[str, str]:
+    """How the settings of each model were chosen, by its label."""
+    stated = {f"models.{entry.label}.chosen_on": entry.chosen_on for entry in entries}
+    require_validation({"chosen_on": config.chosen_on, **stated}, split)
+    chosen = {}
+    for entry in entries:
+        above = config.chosen_on
+        if above is None and entry.run is not None and entry.chosen_on is None:
+            # A run's encoder is what its training made it, whatever is scored with it.
+            above = settings_of_run(RunFolder(Path(entry.run)).read_results(), split)
+        chosen[entry.label] = settings_chosen(entry.settings, entry.kind, entry.chosen_on, above)
+    return chosen
+
+
+def _described(entry: Entry, cost: Cost, chosen: Mapping[str, str]) -> dict[str, Any]:
     return {
         "kind": entry.kind.__name__,
         "settings": dict(entry.settings),
+        "settings_chosen": chosen[entry.label],
         "fit_seconds": round(cost.seconds, 3),
         "fit_memory_mb": round(cost.memory_mb, 1),
     }
@@ -222,17 +239,9 @@ def _findings(
     if split.test is None or main is None:
         return {}
     ordered = sorted(evaluations, key=lambda e: -e.metrics[main]["value"])
-    best, shown = ordered[0], ordered[:_SHOWN]
+    shown = ordered[:_SHOWN]
     return {
-        "comparisons": [
-            {
-                "metric": main,
-                "first": best.model,
-                "second": other.model,
-                **dataclasses.asdict(compare(best.per_user[main], other.per_user[main])),
-            }
-            for other in ordered[1:]
-        ],
+        "comparisons": best_against_others(evaluations, main),
         "by_history": by_history(shown, split.test.source, main),
         "by_support": by_support(shown, split.test, split.interactions.matrix, main),
     }

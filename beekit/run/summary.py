@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from beekit.report.settings import settings_caption
 from beekit.run.folder import RunFolder
 
 _SHOWN = 4
@@ -23,7 +24,10 @@ def print_summary(folder: RunFolder) -> None:
 
 
 def summary_table(results: Mapping[str, Any]) -> str:
-    """Models by metrics as aligned text, with half the width of the 95% interval."""
+    """Models by metrics as aligned text, with half the width of the wider 95% interval.
+
+    That is the one over users and items where a metric has it, and the one over users elsewhere.
+    """
     rows = results["rows"]
     if not rows:
         return "nothing was held out, so nothing was measured"
@@ -43,7 +47,8 @@ def _table(rows: Sequence[Mapping[str, Any]], split: Mapping[str, Any], scenario
         cells = []
         for name in names:
             metric = row["metrics"][name]
-            half = (metric["ci95"][1] - metric["ci95"][0]) / 2
+            low, high = metric.get("ci95_items", metric["ci95"])
+            half = (high - low) / 2
             cells.append(f"{metric['value']:.4f} ±{half:.4f}")
         table.append([row["model"], *cells])
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
@@ -58,4 +63,13 @@ def _table(rows: Sequence[Mapping[str, Any]], split: Mapping[str, Any], scenario
     ]
     held = split[part]
     counted = f"{held['users']:,} test users, {held['candidates']:,} candidate items"
-    return "\n".join([*lines, f"({counted}; ± is half a 95% interval)"])
+    said = f"({counted}; ± is half a 95% interval over {_over(rows, names)})"
+    return "\n".join([*lines, said, *filter(None, [settings_caption(rows, split)])])
+
+
+def _over(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """What the intervals of the metrics shown are over."""
+    narrow = [n for n in names if not all("ci95_items" in row["metrics"][n] for row in rows)]
+    if len(narrow) == len(names):
+        return "users"
+    return "users and items" + (f", of {', '.join(narrow)} over users" if narrow else "")

@@ -20,7 +20,7 @@ from beekit.errors import RunError
 from beekit.evaluation import (
     Evaluation,
     by_history,
-    compare,
+    compare_metrics,
     evaluate,
     neighbours,
 )
@@ -31,7 +31,9 @@ from beekit.index import ItemIndex
 from beekit.models import Popularity, Random
 from beekit.ranking import Recommender
 from beekit.report import write_report
-from beekit.run.config import DEFAULT_METRIC, Config
+from beekit.report.settings import DEFAULTS
+from beekit.run.chosen import require_validation, settings_chosen
+from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
@@ -72,6 +74,8 @@ def train(config: Config) -> RunFolder:
     loaded = load_parts(config)
     # Mistakes in the arguments show before anything takes long.
     training_arguments(config, folder, [split for _, _, split in loaded])
+    for _, _, split in loaded:
+        require_validation({"chosen_on": config.chosen_on}, split)
     encoder = encoder_to_train(config)
     parts = make_parts(folder, loaded, encoder)
     config = folder.claim(
@@ -137,7 +141,10 @@ def _finish(
             "dataset": describe(dataset),
             "split": split.summary(),
             "environment": environment(encoder.device),
-            "rows": [evaluation.row() for evaluation in evaluations],
+            "rows": [
+                {**evaluation.row(), "settings_chosen": _settings_chosen(config, evaluation.model)}
+                for evaluation in evaluations
+            ],
             **({"note": config.note} if config.note else {}),
             "training": {**training, **_content(dataset)},
             **_findings(evaluations, split, metrics),
@@ -168,6 +175,14 @@ class Embedded:
             vectors, text_part = embed_sides(encoder, part.inputs, progress=True)
             return cls(ItemIndex(vectors, item_ids), text_part)
         return cls(ItemIndex(embed_items(encoder, part.inputs, progress=True), item_ids), None)
+
+
+def _settings_chosen(config: Config, model: str) -> str:
+    """How the settings of a row were chosen; only the fine-tuned encoder's were."""
+    if model != "fine-tuned":
+        return DEFAULTS
+    given = {TRAINING_ALIASES.get(key, key): value for key, value in config.training.items()}
+    return settings_chosen(given, BeeFormerTrainingArguments, config.chosen_on)
 
 
 def _content(dataset: Dataset) -> dict[str, Any]:
@@ -212,15 +227,7 @@ def _findings(
         return {}
     named = {evaluation.model: evaluation for evaluation in evaluations}
     tuned, pretrained = named["fine-tuned"], named["pretrained"]
-    comparisons = [
-        {
-            "metric": metric,
-            "first": tuned.model,
-            "second": pretrained.model,
-            **dataclasses.asdict(compare(values, pretrained.per_user[metric])),
-        }
-        for metric, values in tuned.per_user.items()
-    ]
+    comparisons = compare_metrics(tuned, pretrained)
     main = DEFAULT_METRIC if DEFAULT_METRIC in tuned.per_user else next(iter(tuned.per_user), None)
     if main is None:
         return {"comparisons": comparisons}
