@@ -18,7 +18,7 @@ recall@20 and 400 draws of 400 users, share held by users / users and items / pi
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -96,7 +96,12 @@ def pigeonhole(evaluation, target: np.ndarray, random: np.random.Generator) -> t
 
 
 def study(
-    world: Callable[..., Drawn], users: int, items: int, draws: int, seed: int
+    world: Callable[..., Drawn],
+    users: int,
+    items: int,
+    draws: int,
+    seed: int,
+    metrics: Sequence[str] = METRICS,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Name to (draws, 3) value and both ends, for each kind of interval."""
     kept: dict[str, dict[str, list]] = {}
@@ -110,7 +115,7 @@ def study(
         hidden = sp.csr_array(np.pad(target[asked], ((0, 0), (0, len(asked)))).astype(float))
         part = HeldOut(source, hidden, np.arange(items))
         first, second = (
-            evaluate(Scored(s[asked]), part, metrics=METRICS, top_k=20, seed=draw) for s in scores
+            evaluate(Scored(s[asked]), part, metrics=metrics, top_k=20, seed=draw) for s in scores
         )
         for name, measured in first.metrics.items():
             gap = compare_models(first, second, name, seed=draw)

@@ -41,6 +41,15 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return corrected
 
 
+def holm_of_all_pairs(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Corrected p-values of all pairs of models, those of the first with each other one first.
+
+    Args:
+        values: (users,) a metric of each model.
+    """
+    return holm([paired_p_value(one - other) for one, other in combinations(values, 2)])
+
+
 def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[dict[str, Any]]:
     """The model with the highest value against each other one, best first.
 
@@ -60,12 +69,7 @@ def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[
     ordered = sorted(evaluations, key=lambda e: -e.metrics[metric]["value"])
     best = ordered[0]
     # The winner's pairs come first, in the order of the others.
-    corrected = holm(
-        [
-            paired_p_value(one.per_user[metric] - other.per_user[metric])
-            for one, other in combinations(ordered, 2)
-        ]
-    )
+    corrected = holm_of_all_pairs([evaluation.per_user[metric] for evaluation in ordered])
     return [
         _described(metric, best, other, float(p_holm), len(corrected))
         for other, p_holm in zip(ordered[1:], corrected, strict=False)
