@@ -14,8 +14,8 @@ fitted again, so what its training would have made of other items is not in the 
 
 Why not resample (Owen's pigeonhole bootstrap)? It counts the pairs three times, and weights upon
 lists that stay as they are overstate what an item matters, since another one would have taken its
-place. `eval/benchmark_intervals.py` measures both: where lists are real rankings such intervals are
-twice too wide, and this one holds the truth as often as it says. Coverage (the metric) has no such
+place. `eval/benchmark_intervals.py` measures both: where lists are real rankings resampled
+intervals are up to half again too wide, and these hold the truth as often as they say. Coverage (the metric) has no such
 interval, since adding an item adds to what could be covered.
 """
 
@@ -124,7 +124,7 @@ def _interval(
         of_user_squares += float((np.asarray(block.sum(axis=1)) ** 2).sum())
     mean = float(per_user.mean())
     over_users = float(per_user.var(ddof=1)) / users
-    # Items without any change count too: items - len(of_item) zeros more or fewer alter only this.
+    # Centred over the items drawn, also those that are on no list and no target.
     total = float(of_item.sum())
     centred_squares = float((of_item**2).sum()) - total**2 / items
     over_items = (items - 1) / items * centred_squares / users**2
