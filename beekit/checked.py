@@ -18,7 +18,7 @@ from beekit.errors import ConfigError
 # Keys whose value on the command line is text, whatever it looks like.
 TEXT_KEYS = (
     *("data", "out", "cache", "note", "text", "image"),
-    *("encoder", "image_encoder", "fusion", "pooling"),
+    *("encoder", "image_encoder", "fusion", "pooling", "chosen_on"),
 )
 
 

@@ -46,8 +46,10 @@ encoder.save(f"{options.out}/model")
 
 for evaluation in (before, after):
     for name, metric in evaluation.metrics.items():
-        low, high = metric["ci95"]
+        low, high = metric.get("ci95_items", metric["ci95"])
         print(f"{evaluation.model:12} {name:22} {metric['value']:.4f} ({low:.4f}-{high:.4f})")
 metric = "calibrated_recall@20"
 gain = compare(after.per_user[metric], before.per_user[metric])
 print(f"gain in {metric}: {gain.difference:.4f}, p = {gain.p_value:.2g}, {gain.users:,} users")
+print("95% intervals over users and items, of coverage over users")
+print(f"settings: the library's defaults, {options.max_steps} steps")

@@ -1,6 +1,12 @@
 """Metrics, intervals and the one evaluator for every recommender and split."""
 
 from beekit.evaluation.breakdown import by_history, by_support, neighbours
+from beekit.evaluation.comparisons import (
+    best_against_others,
+    compare_metrics,
+    compare_models,
+    holm,
+)
 from beekit.evaluation.intervals import Paired, compare
 from beekit.evaluation.scoring import DEFAULT_METRICS, Evaluation, evaluate
 from beekit.evaluation.validation import HeldOutEvaluator, MeanEvaluator
@@ -11,9 +17,13 @@ __all__ = [
     "HeldOutEvaluator",
     "MeanEvaluator",
     "Paired",
+    "best_against_others",
     "by_history",
     "by_support",
     "compare",
+    "compare_metrics",
+    "compare_models",
     "evaluate",
+    "holm",
     "neighbours",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy import stats
+from scipy import special
 
 from beekit.evaluation.answers import require_paired
 
@@ -22,15 +22,17 @@ class Paired:
 
     Attributes:
         difference: mean over users of first minus second.
-        ci95: bootstrap percentile interval of it.
-        p_value: two-sided, paired t test over users.
+        ci95: bootstrap percentile interval of it, over users.
+        p_value: two-sided, paired t test over users; of this comparison alone, not corrected.
         users: how many entered.
+        ci95_items: interval of it over users and items; None where it was not computed.
     """
 
     difference: float
     ci95: tuple[float, float]
     p_value: float
     users: int
+    ci95_items: tuple[float, float] | None = None
 
 
 def bootstrap_weights(
@@ -120,10 +122,16 @@ def compare(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Paired:
     first, second = require_paired(first, second)
     both = np.isfinite(first) & np.isfinite(second)
     gap = first[both] - second[both]
-    constant = len(gap) < 2 or bool(np.all(gap == gap[0]))
-    if constant:
-        p_value = 1.0 if not len(gap) or gap[0] == 0 else 0.0
-    else:
-        p_value = float(stats.ttest_1samp(gap, 0.0).pvalue)
     (interval,) = mean_intervals(gap[:, None], seed)
-    return Paired(float(gap.mean()), interval, p_value, int(both.sum()))
+    return Paired(float(gap.mean()), interval, paired_p_value(gap), int(both.sum()))
+
+
+def paired_p_value(gap: np.ndarray) -> float:
+    """Two-sided p-value of a t test of differences (users,) against zero.
+
+    Without any spread it is 1 where they are zero, and 0 where they are not.
+    """
+    if len(gap) < 2 or bool(np.all(gap == gap[0])):
+        return 1.0 if not len(gap) or gap[0] == 0 else 0.0
+    t = gap.mean() / (gap.std(ddof=1) / np.sqrt(len(gap)))
+    return float(2 * special.stdtr(len(gap) - 1, -abs(t)))

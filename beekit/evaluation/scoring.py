@@ -14,7 +14,8 @@ from beekit.checked import plain_integer
 from beekit.errors import ConfigError, DataError
 from beekit.evaluation.answers import require_answer
 from beekit.evaluation.intervals import coverage_interval, mean_intervals
-from beekit.evaluation.metrics import FROM_HITS, coverage, hits, target_counts
+from beekit.evaluation.item_intervals import Lists, item_interval
+from beekit.evaluation.metrics import FROM_HITS, coverage
 from beekit.ranking import Recommender
 from beekit.split import HeldOut
 
@@ -39,8 +40,10 @@ class Evaluation:
         scenario: which part of which kind of split.
         users: (users,) user indices evaluated, ascending.
         per_user: metric name to (users,) values; not for coverage, which is of all lists together.
-        metrics: metric name to value and 95% interval.
+        metrics: metric name to value, 95% interval over users (`ci95`), and over users and items
+            (`ci95_items`; not for coverage).
         ranked: (users, top_k) item indices recommended.
+        lists: the same with what was to be found, for comparisons.
         seconds: recommending and scoring, intervals included.
     """
 
@@ -50,6 +53,7 @@ class Evaluation:
     per_user: Mapping[str, np.ndarray] = field(repr=False)
     metrics: Mapping[str, Mapping[str, Any]]
     ranked: np.ndarray = field(repr=False)
+    lists: Lists = field(repr=False)
     seconds: float
 
     def row(self) -> dict[str, Any]:
@@ -89,8 +93,9 @@ def evaluate(
         model, scenario: names for the result.
         exclude_seen: leave out what the source holds.
         batch_size: users at once; does not change the result.
-        intervals: whether to bootstrap; without it an interval is its value twice.
-        seed: of the bootstrap.
+        intervals: whether to compute them; without, that over users is the value twice, and there
+            is none over users and items.
+        seed: of the bootstrap over users.
 
     Raises:
         ConfigError: no metrics, one that is not one, a cut beyond `top_k`, or a `batch_size` below
@@ -103,14 +108,15 @@ def evaluate(
     _require_somebody(held_out, scenario)
     users = held_out.users
     source, target = held_out.source[users], held_out.target[users]
-    # Targets outside the candidates stay: removing them would inflate recall.
+    # One more than the cut: what would come in without one of the others.
+    width = top_k + 1 if intervals else top_k
     ranked = np.concatenate(
         [
             require_answer(
                 recommender.recommend(
-                    source[begin : begin + batch_size], top_k, held_out.candidates, exclude_seen
+                    source[begin : begin + batch_size], width, held_out.candidates, exclude_seen
                 ),
-                k=top_k,
+                k=width,
                 n_items=source.shape[1],
                 candidates=held_out.candidates,
                 users=users[begin : begin + batch_size],
@@ -119,9 +125,11 @@ def evaluate(
             for begin in range(0, len(users), batch_size)
         ]
     )
-    found, counts = hits(ranked, target), target_counts(target)
+    # Targets outside the candidates stay: removing them would inflate recall.
+    lists = Lists(ranked, target, held_out.candidates)
+    ranked = ranked[:, :top_k]
     per_user = {
-        name: FROM_HITS[metric](found[:, :k], counts)
+        name: FROM_HITS[metric](lists.found[:, :k], lists.counts)
         for name, (metric, k) in zip(metrics, cuts, strict=True)
         if metric != "coverage"
     }
@@ -129,7 +137,7 @@ def evaluate(
     if intervals and per_user:
         stacked = np.stack(list(per_user.values()), axis=1)
         limits.update(zip(per_user, mean_intervals(stacked, seed), strict=True))
-    summary = {}
+    summary: dict[str, dict[str, Any]] = {}
     for name, (metric, k) in zip(metrics, cuts, strict=True):
         if metric == "coverage":
             value = coverage(ranked, held_out.candidates, k)
@@ -138,8 +146,11 @@ def evaluate(
         else:
             value = float(per_user[name].mean())
         summary[name] = {"value": value, "ci95": list(limits.get(name, (value, value)))}
+        if intervals and name in per_user:
+            wider = item_interval(lists, metric, k, per_user[name])
+            summary[name] |= {"ci95_items": list(wider)} if wider else {}
     seconds = time.perf_counter() - started
-    return Evaluation(model, scenario, users, per_user, summary, ranked, seconds)
+    return Evaluation(model, scenario, users, per_user, summary, ranked, lists, seconds)
 
 
 def usual_metrics(asked: Sequence[str], top_k: int) -> tuple[str, ...]:

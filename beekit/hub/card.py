@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,15 @@ from beekit.errors import HubError, RunError
 from beekit.files import write_text
 from beekit.hub.facts import Facts
 from beekit.hub.metadata import card_metadata, card_title, encoder_name
-from beekit.report.meaning import main_metric, metric_meanings, split_meaning
+from beekit.report.meaning import (
+    INTERVALS,
+    main_metric,
+    metric_meanings,
+    split_meaning,
+    tested_against,
+)
+from beekit.report.numbers import difference, p_value
+from beekit.report.settings import settings_caption
 
 
 def write_card(run: str | Path) -> None:
@@ -78,6 +86,10 @@ def render_card(
         meanings=metric_meanings(metrics),
         split_meaning=split_meaning,
         chart=chart,
+        cell=_cell,
+        settings_caption=settings_caption,
+        intervals=INTERVALS,
+        wider=any("ci95_items" in m for r in results["rows"] for m in r["metrics"].values()),
     )
 
 
@@ -106,15 +118,36 @@ def check_card(card: str) -> None:
 def _parts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Dataset, split and rows of each dataset the run was trained on."""
     if "datasets" not in results:
-        return [{name: results[name] for name in ("dataset", "split", "rows")}]
+        tests = _tests(results.get("comparisons") or [])
+        return [{**{name: results[name] for name in ("dataset", "split", "rows")}, "tests": tests}]
     return [
         {
             "dataset": dataset,
             "split": dataset["split"],
+            "tests": None,  # those of each dataset are in its folder
             "rows": [r for r in results["rows"] if r["scenario"].startswith(f"{dataset['name']}/")],
         }
         for dataset in results["datasets"]
     ]
+
+
+def _cell(metric: Mapping[str, Any]) -> str:
+    """A value with its intervals."""
+    ends = [metric[key] for key in ("ci95", "ci95_items") if key in metric]
+    return f"{metric['value']:.4f} ({'; '.join(f'{low:.4f}–{high:.4f}' for low, high in ends)})"
+
+
+def _tests(comparisons: Sequence[Mapping[str, Any]]) -> str | None:
+    """The paired test of the main metric, in a sentence; None without any."""
+    main = main_metric(one["metric"] for one in comparisons)
+    one = next((one for one in comparisons if one["metric"] == main), None)
+    if one is None:
+        return None
+    corrected = f"{p_value(one['p_holm'])}, raw " if "p_holm" in one else ""
+    return (
+        f"{one['first']} less {one['second']} in {main}: {difference(one['difference'])}, "
+        f"p {corrected}{p_value(one.get('p_value'))} ({tested_against(comparisons).rstrip('.')})."
+    )
 
 
 def _reads(training: Mapping[str, Any], parts: list[dict[str, Any]]) -> str:

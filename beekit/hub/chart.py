@@ -10,6 +10,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from beekit.report.meaning import main_metric
+from beekit.report.numbers import widest
 
 _GREY, _BLUE = "#777777", "#0072B2"
 # Inches a row, and dots an inch: sharp on screens of two points a pixel.
@@ -34,11 +35,12 @@ def results_chart(results: Mapping[str, Any]) -> bytes | None:
         for place, row in enumerate(rows):
             measured = row["metrics"][metric]
             colour = _BLUE if row["model"] == "fine-tuned" else _GREY
-            axes.hlines(place, *measured["ci95"], color=colour, linewidth=2.5)
+            limits, over = widest(measured)
+            axes.hlines(place, *limits, color=colour, linewidth=2.5)
             axes.plot(measured["value"], place, "o", color=colour, markersize=6)
             axes.annotate(
                 f"{measured['value']:.3f}",
-                (measured["ci95"][1], place),
+                (limits[1], place),
                 xytext=(7, 0),
                 textcoords="offset points",
                 verticalalignment="center",
@@ -48,7 +50,7 @@ def results_chart(results: Mapping[str, Any]) -> bytes | None:
         axes.invert_yaxis()
         axes.set_xlim(left=0)
         axes.margins(x=0.12)
-        axes.set_xlabel(f"{metric}, 95% interval")
+        axes.set_xlabel(f"{metric}, 95% interval{over}")
         axes.grid(axis="x", color="#e4e4e4")
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)

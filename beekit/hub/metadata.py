@@ -10,6 +10,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from beekit.hub.facts import Facts
 from beekit.hub.names import slug, told
 from beekit.hub.public import known_encoders
+from beekit.report.settings import NOT_STATED
 
 _TAGS = ["sentence-transformers", "recommender-systems", "cold-start", "beeformer", "beekit"]
 # By what the encoder reads: text has the Hub's own widget, the others go by what they make.
@@ -80,7 +81,7 @@ def _base_models(results: Mapping[str, Any], facts: Facts) -> list[str]:
 
 
 def _evaluations(part: Mapping[str, Any], facts: Facts, several: bool) -> list[EvalResult]:
-    """The fine-tuned encoder's metrics on one dataset, each with its interval.
+    """The fine-tuned encoder's metrics on one dataset, each with its intervals.
 
     Results of one dataset, configuration and split are one entry of the index, so datasets of a run
     on several are told apart by the configuration too.
@@ -100,11 +101,16 @@ def _evaluations(part: Mapping[str, Any], facts: Facts, several: bool) -> list[E
                 "fingerprint": dataset["fingerprint"],
                 "candidates": split[row["scenario"].rpartition("/")[2]]["candidates"],
                 "users": row["users"],
+                "settings_chosen": row.get("settings_chosen", NOT_STATED),
             },
             metric_type=name,
             metric_name=name.replace("_", " "),
             metric_value=round(metric["value"], _DIGITS),
-            metric_args={"ci95": [round(limit, _DIGITS) for limit in metric["ci95"]]},
+            metric_args={
+                key: [round(limit, _DIGITS) for limit in metric[key]]
+                for key in ("ci95", "ci95_items")
+                if key in metric
+            },
         )
         for row in rows
         for name, metric in row["metrics"].items()

@@ -147,6 +147,7 @@ def _quickstart(folder: RunFolder, modality: str, seed: int) -> RunFolder:
             "encoder": str(made / "encoder"),
             "cache": str(made / "cache"),
             "note": _NOTE,
+            "chosen_on": "chosen by hand on a shop made like this one",
             "split": {"kind": "cold_start", "fraction": 0.2, "seed": 42},
             "training": recipe.training,
             **recipe.inputs,

@@ -10,11 +10,15 @@ from typing import Any
 
 from beekit.files import write_text
 from beekit.report import numbers
+from beekit.report.meaning import INTERVALS, tested_against
 from beekit.report.repeats import csv_of_repeats, markdown_of_repeats
+from beekit.report.settings import NOT_STATED
 from beekit.report.table import Row, metric_names, results_table
 
 # What a row says beside its metrics, where it does.
 _COSTS = ("fit_seconds", "fit_memory_mb", "seconds")
+# What a comparison says of its p-values.
+_TESTS = ("p_value", "p_holm")
 
 
 def write_tables(results: Mapping[str, Any], folder: str | Path) -> None:
@@ -27,31 +31,47 @@ def write_tables(results: Mapping[str, Any], folder: str | Path) -> None:
 
 
 def csv_table(results: Mapping[str, Any]) -> str:
-    """One line a row of the results, full precision: value and both ends of each interval."""
+    """One line a row of the results, full precision: value and both ends of each interval.
+
+    `low` and `high` are over users, `low items` and `high items` over users and items. The
+    comparisons of the best model stand in the line of the other.
+    """
     metrics = metric_names(results["rows"])
+    tests = _tests(results)
+    against = [name for name in _TESTS if any(name in test for test in tests.values())]
     costs = [name for name in _COSTS if any(name in row for row in results["rows"])]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    columns = [column for m in metrics for column in (m, f"{m} low", f"{m} high")]
-    writer.writerow(["scenario", "model", "users", *columns, *costs])
+    ends = ("", " low", " high", " low items", " high items")
+    columns = [f"{metric}{end}" for metric in metrics for end in ends]
+    writer.writerow(["scenario", "model", "users", *columns, *against, *costs, "settings_chosen"])
     for row in results["rows"]:
         cells: list[Any] = []
         for metric in metrics:
             measured = row["metrics"].get(metric)
-            cells += ["", "", ""] if measured is None else [measured["value"], *measured["ci95"]]
+            if measured is None:
+                cells += [""] * len(ends)
+                continue
+            cells += [measured["value"], *measured["ci95"], *measured.get("ci95_items", ("", ""))]
+        test = tests.get((row["scenario"], row["model"]), {})
         spent = [row.get(name, "") for name in costs]
-        writer.writerow([row["scenario"], row["model"], row["users"], *cells, *spent])
+        said = row.get("settings_chosen", NOT_STATED)
+        first = [row["scenario"], row["model"], row["users"]]
+        writer.writerow([*first, *cells, *(test.get(name, "") for name in against), *spent, said])
     return out.getvalue()
 
 
 def markdown_table(results: Mapping[str, Any]) -> str:
     """A table a scenario, values with their 95% intervals, the best of a column in bold."""
     table = results_table([results], [""])
+    tests = _tests(results)
     costs = {(row["scenario"], row["model"]): row for row in results["rows"]}
     fitted = any("fit_seconds" in row for row in results["rows"])
     parts = []
     for group in table.groups:
-        head = ["model", *table.metrics, *(["fit", "memory"] if fitted else [])]
+        tested = any((group.scenario, row.model) in tests for row in group.rows)
+        head = ["model", *table.metrics, *(["p"] if tested else [])]
+        head += ["fit", "memory"] if fitted else []
         lines = [
             f"{group.dataset}, {group.scenario}, {group.users} users, "
             f"split {group.split_hash[:12]}",
@@ -66,18 +86,43 @@ def markdown_table(results: Mapping[str, Any]) -> str:
                 if "fit_seconds" in spent
                 else [""] * (2 * fitted)
             )
-            lines.append(_line([row.model.replace("|", "\\|"), *_values(row), *cost]))
+            test = tests.get((group.scenario, row.model))
+            p_values = [_p_values(test) if test else ""] if tested else []
+            lines.append(_line([row.model.replace("|", "\\|"), *_values(row), *p_values, *cost]))
+        lines += ["", *filter(None, [group.settings])]
         parts.append("\n".join(lines) + "\n")
-    note = "Values with 95% bootstrap intervals over users; the best of a column in bold.\n"
     notes = [f"- {one}\n" for one in results.get("notes", [])]
+    note = "Values with 95% intervals over users; the best of a column in bold.\n"
+    if any(cell.wider for group in table.groups for row in group.rows for cell in row.cells):
+        note = (
+            "Values with 95% intervals over users (first) and over users and items (second); the "
+            f"best of a column in bold. {INTERVALS}\n"
+        )
+    if tests:
+        note += f"\np: {tested_against(list(tests.values()))}\n"
     return "\n".join([*parts, note, *notes])
+
+
+def _tests(results: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The comparison that each row's model lost to the best of its scenario, if it was made."""
+    made = results.get("comparisons") or []
+    if len({test["metric"] for test in made}) != 1:
+        return {}
+    scenario = f"{results['split']['kind']}/test"
+    return {(scenario, test["second"]): test for test in made}
+
+
+def _p_values(test: Mapping[str, Any]) -> str:
+    raw = numbers.p_value(test.get("p_value"))
+    return f"{numbers.p_value(test['p_holm'])} (raw {raw})" if "p_holm" in test else f"raw {raw}"
 
 
 def _values(row: Row) -> list[str]:
     cells = []
     for cell in row.cells:
         value = f"**{cell.value}**" if cell.best else cell.value
-        cells.append(f"{value} ({cell.interval})" if cell.interval else value)
+        limits = "; ".join(filter(None, (cell.interval, cell.wider)))
+        cells.append(f"{value} ({limits})" if limits else value)
     return cells
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 MAIN_METRIC = "calibrated_recall@20"
 
@@ -33,6 +34,32 @@ _SPLITS = {
     "that numbers can be compared with theirs; all items are candidates.",
     "none": "Nothing was held out; training saw every interaction.",
 }
+
+
+INTERVALS = (
+    "Over users: if other users like these had been asked. Over users and items: if other items "
+    "like these had been held out too: the one to quote about new items."
+)
+"""What the two intervals of a figure say."""
+
+
+def tested_against(comparisons: Sequence[Mapping[str, Any]]) -> str:
+    """What the p-values of some comparisons say: of which test, and corrected for what."""
+    test = "two-sided paired t test over users"
+    family = comparisons[0].get("family")
+    first, metric = comparisons[0]["first"], comparisons[0]["metric"]
+    of = f"{metric}, {first} against each other model" if len(comparisons) > 1 else "one comparison"
+    if len({one["metric"] for one in comparisons}) > 1:
+        of = f"{first} against {comparisons[0]['second']} by each metric"
+    if family is None:
+        return f"{of}; {test}, not corrected for their number."
+    several = "one test" if family == 1 else f"all {family} tests"
+    pairs = " of the table's pairs of models, since the best was chosen from the same values"
+    among = f"{several}{pairs if family > len(comparisons) else ''}"
+    return (
+        f"{of}; {test}, by Holm's correction over {among}, with the raw value beside it. "
+        f"What is above .05 so corrected is no difference."
+    )
 
 
 def metric_meanings(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MISSING = "n/a"
@@ -37,6 +37,16 @@ def interval(limits: Sequence[Any] | None, value: Any = None) -> str | None:
         return None
     joint = " to " if limits[0] < 0 else "–"
     return f"{measure(limits[0])}{joint}{measure(limits[1])}"
+
+
+def widest(metric: Mapping[str, Any]) -> tuple[Any, str]:
+    """The interval to judge other users and items by, and what it is over.
+
+    That over users and items where there is one; results of earlier versions have none.
+    """
+    if metric.get("ci95_items") is not None:
+        return metric["ci95_items"], " over users and items"
+    return metric.get("ci95"), ""
 
 
 def p_value(value: Any) -> str:

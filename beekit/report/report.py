@@ -13,7 +13,13 @@ from markupsafe import Markup
 from beekit.errors import RunError
 from beekit.files import write_text
 from beekit.report import figures, numbers
-from beekit.report.meaning import main_metric, metric_meanings, split_meaning
+from beekit.report.meaning import (
+    INTERVALS,
+    main_metric,
+    metric_meanings,
+    split_meaning,
+    tested_against,
+)
 from beekit.report.repeats import repeats_part, summarise_repeats
 from beekit.report.summary import summarise
 from beekit.report.table import metric_names, results_table
@@ -83,6 +89,7 @@ def render_report(results: Sequence[Mapping[str, Any]], names: Sequence[str] | N
     return environment.get_template("report.html.j2").render(
         runs=[_run(*numbered) for numbered in zip(results, names, range(len(names)), strict=True)],
         table=results_table(results, names),
+        intervals=INTERVALS,
         meanings=metric_meanings(metric_names(row for r in results for row in r["rows"])),
     )
 
@@ -116,6 +123,9 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         "parts": {part: split[part] for part in _PARTS if split.get(part)},
         "table": results_table([result], [name]),
         "comparisons": [] if repeated else _by_pair(result.get("comparisons") or []),
+        "tested": None
+        if repeated or not result.get("comparisons")
+        else tested_against(result["comparisons"]),
         "training": training,
         "loss": figures.loss_figure(curves["loss_curve"], f"{key}-loss"),
         "validation": figures.validation_figure(

@@ -78,22 +78,40 @@ def _paired(comparisons: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
     for paired in comparisons:
         if (paired["metric"], paired["first"], paired["second"]) != (metric, TUNED, PRETRAINED):
             continue
-        limits = numbers.interval(paired.get("ci95"))
-        if limits is None or not numbers.is_finite(paired["difference"]):
+        ends, over = numbers.widest(paired)
+        limits = numbers.interval(ends)
+        if ends is None or limits is None or not numbers.is_finite(paired["difference"]):
             return []
-        low, high = paired["ci95"]
-        verdict = (
-            "zero lies outside that interval"
-            if low > 0
-            else "fine-tuning made this metric worse"
-            if high < 0
-            else "zero lies inside that interval, so these users do not tell the two apart"
-        )
         difference = numbers.difference(paired["difference"])
         return [
-            f"Paired by user, the difference is {difference} (95% interval {limits}); {verdict}."
+            f"Paired by user, the difference is {difference} (95% interval{over} {limits}"
+            f"{_p_values(paired)}); {_verdict(paired, ends[0], ends[1], over)}."
         ]
     return []
+
+
+def _p_values(paired: Mapping[str, Any]) -> str:
+    if not numbers.is_finite(paired.get("p_holm")):
+        return ""
+    raw = numbers.p_value(paired.get("p_value"))
+    return f"; p over users {numbers.p_value(paired['p_holm'])} by Holm's correction, raw {raw}"
+
+
+def _verdict(paired: Mapping[str, Any], low: float, high: float, over: str) -> str:
+    """Whether the two differ: by Holm's p-value for these items, by the interval for others."""
+    apart = low > 0 or high < 0
+    if numbers.is_finite(paired.get("p_holm")) and paired["p_holm"] >= 0.05:
+        return "these users do not tell the two apart"
+    if high < 0:
+        return "fine-tuning made this metric worse"
+    if apart:
+        return "zero lies outside that interval"
+    if over and numbers.is_finite(paired.get("p_holm")):
+        return (
+            "these users tell the two apart on these items, but zero lies inside that interval, so "
+            "on other items it may be otherwise"
+        )
+    return "zero lies inside that interval, so these users do not tell the two apart"
 
 
 def _floors(measured: Mapping[str, Mapping[str, Any]], model: str | None) -> list[str]:
@@ -121,8 +139,8 @@ def _without_tuned(
 
 
 def _clears(above: Mapping[str, Any], below: Mapping[str, Any]) -> bool:
-    low = (above.get("ci95") or [above["value"]])[0]
-    high = (below.get("ci95") or [below["value"]])[-1]
+    low = (numbers.widest(above)[0] or [above["value"]])[0]
+    high = (numbers.widest(below)[0] or [below["value"]])[-1]
     return bool(numbers.is_finite(low) and numbers.is_finite(high) and low > high)
 
 
@@ -131,6 +149,7 @@ def _value(measured: Mapping[str, Mapping[str, Any]], model: str) -> float:
 
 
 def _stated(metric: Mapping[str, Any]) -> str:
-    limits = numbers.interval(metric.get("ci95"), metric["value"])
+    ends, over = numbers.widest(metric)
+    limits = numbers.interval(ends, metric["value"])
     value = numbers.measure(metric["value"])
-    return f"{value} (95% interval {limits})" if limits else value
+    return f"{value} (95% interval{over} {limits})" if limits else value

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from beekit.report import numbers
+from beekit.report.settings import settings_caption
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A metric of a model: text of its value, of its interval if there is one, whether best."""
+    """A metric of a model: text of its value and of its intervals, where there are, whether best.
+
+    Attributes:
+        interval: over users.
+        wider: over users and items.
+    """
 
     value: str
     interval: str | None
     best: bool
+    wider: str | None = None
 
 
 @dataclass(frozen=True)
@@ -29,13 +36,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that may be compared: the same users, targets and candidates."""
+    """Rows that may be compared: the same users, targets and candidates.
+
+    Attributes:
+        settings: how those of each model were chosen, in a sentence.
+    """
 
     scenario: str
     dataset: str
     split_hash: str
     users: str
     rows: Sequence[Row]
+    settings: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,21 @@ class Table:
 
     metrics: Sequence[str]
     groups: Sequence[Group]
+
+    @property
+    def wider(self) -> bool:
+        """Whether any cell has an interval over users and items."""
+        rows = (row for group in self.groups for row in group.rows)
+        return any(cell.wider for row in rows for cell in row.cells)
+
+    @property
+    def settings(self) -> dict[str, list[str]]:
+        """How settings were chosen, each sentence with the groups it speaks of."""
+        said: dict[str, list[str]] = {}
+        for group in self.groups:
+            if group.settings:
+                said.setdefault(group.settings, []).append(f"{group.dataset} {group.scenario}")
+        return said
 
 
 def results_table(results: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
@@ -54,13 +81,15 @@ def results_table(results: Sequence[Mapping[str, Any]], names: Sequence[str]) ->
     """
     metrics = metric_names(row for result in results for row in result["rows"])
     grouped: dict[tuple[str, ...], list[tuple[str, Mapping[str, Any]]]] = {}
+    splits: dict[tuple[str, ...], Mapping[str, Any]] = {}
     for result, name in zip(results, names, strict=True):
         dataset, split = result["dataset"], result["split"]
         for row in result["rows"]:
             key = (row.get("scenario", ""), dataset["name"], split["hash"])
             same = (*key, str(dataset.get("fingerprint")))
             grouped.setdefault(same, []).append((name, row))
-    groups = [_group(key, members, metrics) for key, members in grouped.items()]
+            splits[same] = split
+    groups = [_group(key, members, metrics, splits[key]) for key, members in grouped.items()]
     return Table(metrics, groups)
 
 
@@ -73,6 +102,7 @@ def _group(
     key: tuple[str, ...],
     members: Sequence[tuple[str, Mapping[str, Any]]],
     metrics: Sequence[str],
+    split: Mapping[str, Any],
 ) -> Group:
     scenario, dataset, split_hash, _ = key
     best = {name: _best([row for _, row in members], name) for name in metrics}
@@ -87,6 +117,7 @@ def _group(
         split_hash,
         "–".join(map(numbers.count, users[:1] + users[1:][-1:])),
         rows,
+        settings_caption((row for _, row in members), split),
     )
 
 
@@ -100,5 +131,5 @@ def _cell(metric: Mapping[str, Any] | None, best: float | None) -> Cell:
     if metric is None:
         return Cell(numbers.MISSING, None, False)
     value = metric["value"]
-    limits = numbers.interval(metric.get("ci95"), value)
-    return Cell(numbers.measure(value), limits, best is not None and value == best)
+    limits, wider = (numbers.interval(metric.get(key), value) for key in ("ci95", "ci95_items"))
+    return Cell(numbers.measure(value), limits, best is not None and value == best, wider)

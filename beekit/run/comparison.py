@@ -14,6 +14,7 @@ import numpy as np
 from beekit.checked import checked, mapping, read_content, require_known, require_type
 from beekit.errors import ConfigError
 from beekit.models import model_class, model_names
+from beekit.run.chosen import check_chosen_on
 from beekit.run.config import (
     EvaluationConfig,
     SplitConfig,
@@ -22,8 +23,9 @@ from beekit.run.config import (
     with_sections,
 )
 
-# Keys of a model that say which one, and whose embeddings it gets; all others are its settings.
-_OWN_KEYS = ("model", "encoder", "run")
+# Keys of a model that say which one, whose embeddings it gets, and how it was set; all others are
+# its settings.
+_OWN_KEYS = ("model", "encoder", "run", "chosen_on")
 # The setting that takes item embeddings.
 VECTORS = "vectors"
 
@@ -38,6 +40,7 @@ class Entry:
         settings: of the class, without item vectors.
         encoder: whose embeddings of the catalog it gets; None for a model without content.
         run: run folder the encoder comes from, if so.
+        chosen_on: how its settings were chosen, where the configuration says so of it.
     """
 
     label: str
@@ -45,6 +48,7 @@ class Entry:
     settings: Mapping[str, Any]
     encoder: str | None = None
     run: str | None = None
+    chosen_on: str | None = None
 
     @property
     def seed(self) -> int | None:
@@ -59,6 +63,8 @@ class Comparison:
 
     `repeats` is how often all of it is done, each time with the next `split.seed` and the next seed
     of every model that has one; a model's `run` is then a training with as many repeats.
+    `chosen_on` says how settings were chosen: "defaults", "validation", "test", "elsewhere"
+    (another dataset), or a sentence; for all models that have any, or under a model for it alone.
     """
 
     data: str
@@ -78,6 +84,7 @@ class Comparison:
     max_seq_length: int | None = None
     trust_remote_code: bool = False
     note: str | None = None
+    chosen_on: str | None = None
     save_models: bool = False
     repeats: int = 1
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -105,6 +112,8 @@ class Comparison:
         for key, value in given.items():
             if key in _OWN_KEYS:
                 require_type(f"{where}{key}", value, str)
+                if key == "chosen_on":
+                    check_chosen_on(f"{where}{key}", value)
                 continue
             require_known(key, [*(set(fields) - arrays), *_OWN_KEYS], where)
             require_type(f"{where}{key}", value, hints[key])
@@ -130,7 +139,7 @@ class Comparison:
         # Refuses values outside their range now, not when the others have been fitted.
         content = {VECTORS: np.eye(2, dtype=np.float32)} if encoder is not None else {}
         kind(**settings, **content)
-        return Entry(label, kind, settings, encoder, run)
+        return Entry(label, kind, settings, encoder, run, given.get("chosen_on"))
 
 
 def load_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
@@ -153,6 +162,7 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
         values["models"] = {str(name): None for name in values["models"]}
     comparison: Comparison = checked(Comparison, values, "")
     check_image_policy(comparison)
+    check_chosen_on("chosen_on", comparison.chosen_on)
     entries = comparison.entries()
     if not entries:
         raise ConfigError(

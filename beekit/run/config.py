@@ -11,6 +11,7 @@ from typing import Any
 
 from beekit.checked import checked, mapping, read_content, require_known, require_type
 from beekit.errors import ConfigError
+from beekit.run.chosen import check_chosen_on
 
 DEFAULT_METRIC = "calibrated_recall@20"
 SPLIT_KINDS = ("cold_start", "user", "time", "none", "zero_shot", "published")
@@ -56,8 +57,10 @@ class Config:
     what `text` (a template), `image` (a column) or both say; `missing_text` and `missing_image` are
     "error", "drop", or "keep" for items that have the other. `encoder` reads it; where it reads
     texts only and there are pictures too, `image_encoder` reads those, and `fusion` joins them.
-    `pooling` is other than the encoder's own, `cache` keeps preprocessed pictures. `repeats` is how
-    often all of it is done, each time with the next `split.seed` and `training.seed`.
+    `pooling` is other than the encoder's own, `cache` keeps preprocessed pictures. `chosen_on` says
+    how the training section was chosen: "defaults", "validation", "test", "elsewhere" (another
+    dataset), or a sentence. `repeats` is how often all of it is done, each time with the next
+    `split.seed` and `training.seed`.
     """
 
     data: str | list
@@ -79,6 +82,7 @@ class Config:
     max_seq_length: int | None = None
     trust_remote_code: bool = False
     note: str | None = None
+    chosen_on: str | None = None
     repeats: int = 1
     split: SplitConfig = field(default_factory=SplitConfig)
     training: dict[str, Any] = field(default_factory=dict)
@@ -157,6 +161,7 @@ def make_config(content: Mapping[str, Any]) -> Config:
     values = with_sections(content)
     values["training"] = _checked_training(mapping(values.get("training") or {}, "training"))
     config: Config = checked(Config, values, "")
+    check_chosen_on("chosen_on", config.chosen_on)
     for part in config.datasets():
         check_image_policy(part)
     if isinstance(config.data, list) and len(config.data) == 1:

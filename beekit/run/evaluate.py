@@ -17,12 +17,13 @@ from beekit.alone import alone_in
 from beekit.data import Dataset
 from beekit.encoders import ItemInputs, embed_items
 from beekit.errors import RunError
-from beekit.evaluation import Evaluation, by_history, by_support, compare, evaluate
+from beekit.evaluation import Evaluation, best_against_others, by_history, by_support, evaluate
 from beekit.evaluation.scoring import usual_metrics
 from beekit.ranking import Model
 from beekit.report import write_report, write_tables
 from beekit.report.meaning import main_metric
 from beekit.run.apart import fitted_apart, reason_of, worth_a_process
+from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
 from beekit.run.comparison import VECTORS, Comparison, Entry
 from beekit.run.config import require_single
 from beekit.run.cost import Cost, measured
@@ -76,6 +77,7 @@ def _compare_all(
     folder.require_unfinished("comparison")
     dataset, split, vectors = _data(config, entries, embedded)
     notes = _learnt_elsewhere(entries, dataset, split)
+    chosen = _settings_chosen(config, entries, split)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
     split.save(folder.split)
     folder.write_config(config)
@@ -101,7 +103,7 @@ def _compare_all(
         for part, evaluation in zip(_test_parts(split), evaluations, strict=True):
             if part == "test":
                 tests.append(evaluation)
-            rows.append({**evaluation.row(), **_described(entry, cost)})
+            rows.append({**evaluation.row(), **_described(entry, cost, chosen)})
             _say(evaluation, cost)
     if not rows:
         raise RunError(
@@ -281,10 +283,25 @@ def _fitted(
     return model, cost
 
 
-def _described(entry: Entry, cost: Cost) -> dict[str, Any]:
+def _settings_chosen(config: Comparison, entries: Sequence[Entry], split: Split) -> dict[str, str]:
+    """How the settings of each model were chosen, by its label."""
+    stated = {f"models.{entry.label}.chosen_on": entry.chosen_on for entry in entries}
+    require_validation({"chosen_on": config.chosen_on, **stated}, split)
+    chosen = {}
+    for entry in entries:
+        above = config.chosen_on
+        if above is None and entry.run is not None and entry.chosen_on is None:
+            # A run's encoder is what its training made it, whatever is scored with it.
+            above = settings_of_run(RunFolder(Path(entry.run)).read_results(), split)
+        chosen[entry.label] = settings_chosen(entry.settings, entry.kind, entry.chosen_on, above)
+    return chosen
+
+
+def _described(entry: Entry, cost: Cost, chosen: Mapping[str, str]) -> dict[str, Any]:
     return {
         "kind": entry.kind.__name__,
         "settings": dict(entry.settings),
+        "settings_chosen": chosen[entry.label],
         "fit_seconds": round(cost.seconds, 3),
         "fit_memory_mb": None if cost.memory_mb is None else round(cost.memory_mb, 1),
     }
@@ -311,17 +328,9 @@ def _findings(
     if split.test is None or main is None:
         return {}
     ordered = sorted(evaluations, key=lambda e: -e.metrics[main]["value"])
-    best, shown = ordered[0], ordered[:_SHOWN]
+    shown = ordered[:_SHOWN]
     return {
-        "comparisons": [
-            {
-                "metric": main,
-                "first": best.model,
-                "second": other.model,
-                **dataclasses.asdict(compare(best.per_user[main], other.per_user[main])),
-            }
-            for other in ordered[1:]
-        ],
+        "comparisons": best_against_others(evaluations, main),
         "by_history": by_history(shown, split.test.source, main),
         "by_support": by_support(shown, split.test, split.interactions.matrix, main),
     }

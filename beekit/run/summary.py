@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from beekit.report.repeats import summarise_repeats
+from beekit.report.settings import settings_caption
 from beekit.run.folder import RunFolder
 
 _SHOWN = 4
@@ -58,7 +59,10 @@ def _print_repeats(folder: RunFolder, results: Mapping[str, Any]) -> None:
 
 
 def summary_table(results: Mapping[str, Any]) -> str:
-    """Models by metrics as aligned text, with half the width of the 95% interval."""
+    """Models by metrics as aligned text, with half the width of the wider 95% interval.
+
+    That is the one over users and items where a metric has it, and the one over users elsewhere.
+    """
     rows = results["rows"]
     if not rows:
         return "nothing was held out, so nothing was measured"
@@ -78,12 +82,14 @@ def _table(rows: Sequence[Mapping[str, Any]], split: Mapping[str, Any], scenario
         cells = []
         for name in names:
             metric = row["metrics"][name]
-            half = (metric["ci95"][1] - metric["ci95"][0]) / 2
+            low, high = metric.get("ci95_items", metric["ci95"])
+            half = (high - low) / 2
             cells.append(f"{metric['value']:.4f} ±{half:.4f}")
         table.append([row["model"], *cells])
     held = split[part]
     counted = f"{held['users']:,} test users, {held['candidates']:,} candidate items"
-    return f"{_aligned(table)}\n({counted}; ± is half a 95% interval)"
+    said = f"({counted}; ± is half a 95% interval over {_over(rows, names)})"
+    return "\n".join([_aligned(table), said, *filter(None, [settings_caption(rows, split)])])
 
 
 def _aligned(table: Sequence[Sequence[str]]) -> str:
@@ -98,3 +104,11 @@ def _aligned(table: Sequence[Sequence[str]]) -> str:
         )
         for line in table
     )
+
+
+def _over(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """What the intervals of the metrics shown are over."""
+    narrow = [n for n in names if not all("ci95_items" in row["metrics"][n] for row in rows)]
+    if len(narrow) == len(names):
+        return "users"
+    return "users and items" + (f", of {', '.join(narrow)} over users" if narrow else "")

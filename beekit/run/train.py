@@ -20,7 +20,7 @@ from beekit.errors import RunError
 from beekit.evaluation import (
     Evaluation,
     by_history,
-    compare,
+    compare_metrics,
     evaluate,
     neighbours,
 )
@@ -31,7 +31,9 @@ from beekit.index import ItemIndex
 from beekit.models import Popularity, Random
 from beekit.ranking import Recommender
 from beekit.report import write_report
-from beekit.run.config import DEFAULT_METRIC, Config, require_single
+from beekit.report.settings import DEFAULTS
+from beekit.run.chosen import require_validation, settings_chosen
+from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config, require_single
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
@@ -82,6 +84,8 @@ def _train(config: Config, folder: RunFolder) -> RunFolder:
     loaded = load_parts(config)
     # Mistakes in the arguments show before anything takes long.
     training_arguments(config, folder, [split for _, _, split in loaded])
+    for _, _, split in loaded:
+        require_validation({"chosen_on": config.chosen_on}, split)
     encoder = encoder_to_train(config)
     parts = make_parts(folder, loaded, encoder)
     noted = [_notes(config, folder, part, parts, encoder) for part in parts]
@@ -182,7 +186,10 @@ def _finish(
             "dataset": describe(dataset),
             "split": split.summary(),
             "environment": environment(encoder.device),
-            "rows": [evaluation.row() for evaluation in evaluations],
+            "rows": [
+                {**evaluation.row(), "settings_chosen": _settings_chosen(config, evaluation.model)}
+                for evaluation in evaluations
+            ],
             **({"note": config.note} if config.note else {}),
             **({"notes": list(notes)} if notes else {}),
             "training": {
@@ -220,6 +227,14 @@ class Embedded:
         return cls(ItemIndex(vectors, item_ids), None)
 
 
+def _settings_chosen(config: Config, model: str) -> str:
+    """How the settings of a row were chosen; only the fine-tuned encoder's were."""
+    if model != "fine-tuned":
+        return DEFAULTS
+    given = {TRAINING_ALIASES.get(key, key): value for key, value in config.training.items()}
+    return settings_chosen(given, BeeFormerTrainingArguments, config.chosen_on)
+
+
 def _settle_precision(config: Config, encoder: SentenceTransformer, inputs: ItemInputs) -> Config:
     if config.training.get("bf16") != "auto":
         return config
@@ -255,15 +270,7 @@ def _findings(
         return {}
     named = {evaluation.model: evaluation for evaluation in evaluations}
     tuned, pretrained = named["fine-tuned"], named["pretrained"]
-    comparisons = [
-        {
-            "metric": metric,
-            "first": tuned.model,
-            "second": pretrained.model,
-            **dataclasses.asdict(compare(values, pretrained.per_user[metric])),
-        }
-        for metric, values in tuned.per_user.items()
-    ]
+    comparisons = compare_metrics(tuned, pretrained)
     main = DEFAULT_METRIC if DEFAULT_METRIC in tuned.per_user else next(iter(tuned.per_user), None)
     if main is None:
         return {"comparisons": comparisons}

@@ -85,7 +85,8 @@ def test_a_row_is_what_results_json_holds(part, index):
     row = evaluation.row()
     assert row["model"] == "m"
     assert row["users"] == len(evaluation.users)
-    assert set(row["metrics"]["recall@20"]) == {"value", "ci95"}
+    assert set(row["metrics"]["recall@20"]) == {"value", "ci95", "ci95_items"}
+    assert set(row["metrics"]["coverage@20"]) == {"value", "ci95"}
 
 
 def nobody(part: HeldOut, which: str) -> HeldOut:

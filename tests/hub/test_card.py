@@ -97,3 +97,22 @@ def test_the_part_that_was_trained_is_stated():
     assert "Adapters of rank 8" in card(lora=8, last_layers=None)
     assert "the last 2 were trained" in card(lora=None, last_layers=2)
     assert "were trained" not in card(lora=None, last_layers=None)
+
+
+def test_both_intervals_holm_and_the_choice_of_settings_are_stated():
+    results = copy.deepcopy(RESULTS)
+    for row in results["rows"]:
+        row["settings_chosen"] = "test"
+        row["metrics"]["recall@20"]["ci95_items"] = [0.01, 0.9]
+    ends = {"difference": 0.3, "ci95": [0.2, 0.4], "ci95_items": [0.1, 0.5]}
+    tested = {"p_value": 0.01, "p_holm": 0.03, "family": 3, "users": 2854}
+    pair = {"metric": "recall@20", "first": "fine-tuned", "second": "pretrained"}
+    results["comparisons"] = [{**pair, **ends, **tested}]
+    card = render_card(results)
+    assert "| fine-tuned | 0.4321 (0.4221–0.4421; 0.0100–0.9000) |" in card
+    assert "if other items like these had been held out too" in card
+    assert "Settings: chosen on the test part, the split has no other." in card
+    assert "p 0.0300, raw 0.0100" in card
+    (evaluated,) = ModelCard(card).data.eval_results
+    assert evaluated.metric_args["ci95_items"] == [0.01, 0.9]
+    assert evaluated.dataset_args["settings_chosen"] == "test"

@@ -290,6 +290,25 @@ def test_summary_does_not_call_a_loss_or_a_draw_a_gain(results: dict[str, Any]) 
     assert "fine-tuning made this metric worse" in _text(render_report([results]))
 
 
+def test_summary_judges_by_holm_and_by_the_interval_over_items(results: dict[str, Any]) -> None:
+    paired = results["comparisons"][0]
+    paired |= {"p_value": 0.03, "p_holm": 0.09, "family": 3}
+    text = _text(render_report([results]))
+    assert "p over users 0.0900 by Holm's correction, raw 0.0300" in text.replace("&#39;", "'")
+    assert "these users do not tell the two apart" in text
+    paired |= {"p_holm": 0.04, "ci95_items": [-0.01, 0.31]}
+    text = _text(render_report([results]))
+    assert "95% interval over users and items −0.0100 to 0.3100" in text
+    assert "on other items it may be otherwise" in text
+    for row in results["rows"]:
+        value = row["metrics"][METRIC]["value"]
+        row["metrics"][METRIC]["ci95_items"] = [value - 0.02, value + 0.02]
+    text = _text(render_report([results]))
+    assert "0.2500 (95% interval over users and items 0.2300–0.2700)" in text
+    assert "0.2500 0.2480–0.2520 0.2300–0.2700" in text
+    assert "Over users: if other users like these had been asked." in text
+
+
 def test_summary_names_floors_not_beaten_and_a_better_model(results: dict[str, Any]) -> None:
     results["rows"][1] = _row("popularity", 0.2495, 0.1)
     results["rows"].append(_row("linear head", 0.31, 0.7))

@@ -1,0 +1,107 @@
+"""Models compared on the same users, and how many such comparisons there were."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from beekit.evaluation.intervals import Paired, compare, paired_p_value
+from beekit.evaluation.item_intervals import paired_item_interval
+from beekit.evaluation.scoring import Evaluation, parse_metric
+
+
+def compare_models(first: Evaluation, second: Evaluation, metric: str, seed: int = 0) -> Paired:
+    """Two models by one metric, with intervals over users and over users and items.
+
+    Args:
+        first, second: evaluated on the same held-out part.
+        metric: a per-user metric of both.
+        seed: of the bootstrap over users.
+    """
+    values = first.per_user[metric], second.per_user[metric]
+    name, k = parse_metric(metric)
+    wider = paired_item_interval(first.lists, second.lists, name, k, values)
+    return dataclasses.replace(compare(*values, seed), ci95_items=wider)
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Holm's step-down correction (Holm 1979): each p-value for its whole family.
+
+    Among those below .05 is a false one in at most 5% of families, whatever depends on what.
+    """
+    given = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(given, kind="stable")
+    stepped = np.maximum.accumulate(given[order] * (len(given) - np.arange(len(given))))
+    corrected = np.empty_like(given)
+    corrected[order] = np.minimum(stepped, 1.0)
+    return corrected
+
+
+def holm_of_all_pairs(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Corrected p-values of all pairs of models, those of the first with each other one first.
+
+    Args:
+        values: (users,) a metric of each model.
+    """
+    return holm([paired_p_value(one - other) for one, other in combinations(values, 2)])
+
+
+def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[dict[str, Any]]:
+    """The model with the highest value against each other one, best first.
+
+    The winner is chosen from the values it is then tested on: corrected for its own comparisons
+    alone, one of 12 equally good models would still be called better than another in about one
+    table of five. So the family of Holm's correction is all pairs of models of the table, of which
+    those of the winner are some, whoever wins.
+
+    Args:
+        evaluations: at least one, on the same held-out part.
+        metric: a per-user metric of all.
+
+    Returns:
+        `comparisons` of results.json: metric, first, second, difference, ci95, ci95_items,
+        p_value, p_holm, family (the number of tests corrected for) and users.
+    """
+    ordered = sorted(evaluations, key=lambda e: -e.metrics[metric]["value"])
+    best = ordered[0]
+    # The winner's pairs come first, in the order of the others.
+    corrected = holm_of_all_pairs([evaluation.per_user[metric] for evaluation in ordered])
+    return [
+        _described(metric, best, other, float(p_holm), len(corrected))
+        for other, p_holm in zip(ordered[1:], corrected, strict=False)
+    ]
+
+
+def compare_metrics(first: Evaluation, second: Evaluation) -> list[dict[str, Any]]:
+    """Two models chosen beforehand by every metric both have; these are the family of Holm's
+    correction. As `best_against_others` otherwise."""
+    corrected = holm(
+        [
+            paired_p_value(values - second.per_user[metric])
+            for metric, values in first.per_user.items()
+        ]
+    )
+    return [
+        _described(metric, first, second, float(p_holm), len(corrected))
+        for metric, p_holm in zip(first.per_user, corrected, strict=True)
+    ]
+
+
+def _described(
+    metric: str, first: Evaluation, second: Evaluation, p_holm: float, family: int
+) -> dict[str, Any]:
+    paired = dataclasses.asdict(compare_models(first, second, metric))
+    if paired["ci95_items"] is None:
+        del paired["ci95_items"]
+    return {
+        "metric": metric,
+        "first": first.model,
+        "second": second.model,
+        **paired,
+        "p_holm": p_holm,
+        "family": family,
+    }

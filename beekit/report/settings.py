@@ -1,0 +1,50 @@
+"""How the settings of each model were chosen, in the words of the caption below every table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+DEFAULTS, VALIDATION, TEST, ELSEWHERE = "defaults", "validation", "test", "elsewhere"
+NOT_STATED = "not stated"
+CHOSEN_ON = (DEFAULTS, VALIDATION, TEST, ELSEWHERE)
+"""What `chosen_on` may say, beside a sentence."""
+
+_PHRASES = {
+    DEFAULTS: "the library's defaults",
+    VALIDATION: "chosen on the validation part",
+    TEST: "chosen on the test part",
+    ELSEWHERE: "chosen on another dataset",
+    NOT_STATED: "how they were chosen is not stated",
+}
+
+
+def settings_caption(rows: Iterable[Mapping[str, Any]], split: Mapping[str, Any]) -> str | None:
+    """One sentence on all models of some rows: `Settings: EASE: chosen on ...; others: ...`.
+
+    Args:
+        rows: of results.json; a row that does not say is told as such.
+        split: what results.json says of the split.
+
+    Returns:
+        None without rows.
+    """
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        members = said.setdefault(_phrase(row.get("settings_chosen", NOT_STATED), split), [])
+        if row["model"] not in members:
+            members.append(row["model"])
+    if not said:
+        return None
+    if len(said) == 1:
+        return f"Settings: {next(iter(said))}."
+    # The largest group last, where its names need not be said; of equals, the defaults.
+    ordered = sorted(said, key=lambda p: (len(said[p]), p == _PHRASES[DEFAULTS]))
+    parts = [f"{', '.join(said[phrase])}: {phrase}" for phrase in ordered[:-1]]
+    return f"Settings: {'; '.join(parts)}; others: {ordered[-1]}."
+
+
+def _phrase(chosen: str, split: Mapping[str, Any]) -> str:
+    phrase = _PHRASES.get(chosen, chosen.rstrip("."))
+    alone = chosen == TEST and "test" in split and not split.get("validation")
+    return f"{phrase}, the split has no other" if alone else phrase

@@ -1,0 +1,109 @@
+"""How settings were chosen: what a configuration says of it, and what can be told without."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from beekit.errors import ConfigError
+from beekit.report.settings import (
+    CHOSEN_ON,
+    DEFAULTS,
+    ELSEWHERE,
+    NOT_STATED,
+    TEST,
+    VALIDATION,
+)
+from beekit.split import Split
+
+_LONGEST = 200
+# What changes no result, or is a draw rather than a choice.
+_NEUTRAL = (
+    *("seed", "data_seed", "device", "bf16", "fp16", "tf32", "use_cpu", "mini_batch_tokens"),
+    *("eval_", "save_", "logging_", "log_level", "report_to", "disable_tqdm", "run_name"),
+    *("dataloader_", "hub_", "push_to_hub", "metric_for_best_model", "greater_is_better"),
+)
+
+
+def check_chosen_on(key: str, value: str | None) -> None:
+    """Refuse what says neither of the known words nor a sentence.
+
+    Raises:
+        ConfigError: so.
+    """
+    if value is None or value in CHOSEN_ON:
+        return
+    if " " in value.strip() and len(value) <= _LONGEST and value.isprintable():
+        return
+    near = difflib.get_close_matches(value.strip().lower(), CHOSEN_ON, n=1, cutoff=0.5)
+    raise ConfigError(
+        f"{key}={value!r}",
+        expected=f"one of {', '.join(CHOSEN_ON)}, or a sentence in one line of at most "
+        f"{_LONGEST} characters",
+        remedy=f"Did you mean {near[0]}?" if near else "Say what the settings were compared on.",
+    )
+
+
+def require_validation(stated: Mapping[str, str | None], split: Split) -> None:
+    """Refuse settings chosen on a validation part where the split has none.
+
+    Args:
+        stated: what each key of the configuration says.
+        split: as it is.
+
+    Raises:
+        ConfigError: so.
+    """
+    for key, value in stated.items():
+        if value == VALIDATION and split.validation is None:
+            raise ConfigError(
+                f"{key}={value} and a {split.kind} split without a validation part",
+                expected="a split that has one",
+                remedy="Set split.validation, or say where the settings were really chosen.",
+            )
+
+
+def settings_chosen(
+    settings: Mapping[str, Any], kind: type, stated: str | None, above: str | None = None
+) -> str:
+    """What a row says under `settings_chosen`.
+
+    Args:
+        settings: given for the model, or for the training.
+        kind: the dataclass they are fields of; given values that equal its defaults count as such.
+        stated: `chosen_on` of the model itself.
+        above: `chosen_on` of the whole configuration, for all that has a choice.
+    """
+    if stated is not None:
+        return stated
+    choices = {
+        f.name: f.default
+        for f in dataclasses.fields(kind)
+        if f.init and not f.name.startswith(_NEUTRAL)
+    }
+    if above is not None and choices:
+        return above
+    changed = [name for name, value in settings.items() if _differs(name, value, choices)]
+    return NOT_STATED if changed else DEFAULTS
+
+
+def _differs(name: str, value: Any, choices: Mapping[str, Any]) -> bool:
+    # A field that is made anew for each object has no default to compare with.
+    return not name.startswith(_NEUTRAL) and (name not in choices or choices[name] != value)
+
+
+def settings_of_run(results: Mapping[str, Any], split: Split) -> str:
+    """What a run says of its encoder's settings, as seen from the split of a comparison.
+
+    What was chosen on another split's parts was chosen elsewhere.
+    """
+    rows = [row for row in results.get("rows", []) if row["model"] == "fine-tuned"]
+    said = {str(row.get("settings_chosen", NOT_STATED)) for row in rows} or {NOT_STATED}
+    if len(said) > 1:
+        return NOT_STATED
+    (chosen,) = said
+    parts = results.get("datasets", [results])
+    here = any(part["split"]["hash"] == split.hash for part in parts)
+    return ELSEWHERE if chosen in (TEST, VALIDATION) and not here else chosen
