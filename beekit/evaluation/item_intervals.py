@@ -34,6 +34,9 @@ from beekit.ranking.top_k import as_csr
 
 # Users whose pairs with items are held at once.
 _BLOCK = 8192
+# Of freedom. Below, one item carries the variance; where it was drawn the variance is high already,
+# and Student's t would widen the interval to ends that no split of real data comes near.
+_FEWEST_DEGREES = 8.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def _interval(
             + (_variance_of(of_item / users, total / users, items) if beyond_users else 0.0)
         )
     )
-    half = float(stats.t.ppf(0.975, max(freedom, 1.0))) * variance**0.5
+    half = float(stats.t.ppf(0.975, max(freedom, _FEWEST_DEGREES))) * variance**0.5
     return max(lowest, mean - half), min(1.0, mean + half)
 
 

@@ -68,7 +68,7 @@ def test_results_follow_the_contract(run):
     rows = {row["model"]: row for row in results["rows"]}
     assert {"random", "popularity", "pretrained", "fine-tuned"} == set(rows)
     for row in rows.values():
-        assert {"model", "scenario", "users", "metrics", "seconds"} == set(row)
+        assert {"model", "scenario", "users", "metrics", "seconds", "settings_chosen"} == set(row)
         for value in row["metrics"].values():
             assert value["ci95"][0] <= value["value"] <= value["ci95"][1]
     recall = {name: row["metrics"]["calibrated_recall@20"]["value"] for name, row in rows.items()}
