@@ -74,6 +74,14 @@ def test_each_dataset_has_its_own_cold_start_evaluation(run):
     assert np.isfinite(curve).all()
 
 
+def test_what_one_dataset_taught_of_the_other_s_cold_items_is_said(run):
+    """Both shops sell the same items, and each trains on what the other holds out."""
+    notes = run.read_results()["notes"]
+    assert any(n.startswith("other, fine-tuned") and "items held out here" in n for n in notes)
+    assert any(n.startswith("shop, fine-tuned") and "items held out here" in n for n in notes)
+    assert all(note in (run.card).read_text() for note in notes)
+
+
 def test_each_dataset_s_folder_serves(run, capsys):
     for part in run.parts():
         assert main(["recommend", str(part.path), "--history", "1,2", "--k", "3", "--json"]) == 0
