@@ -9,6 +9,7 @@ from typing import Any
 
 from beekit.report import figures, numbers
 from beekit.report.meaning import main_metric
+from beekit.report.settings import settings_caption
 from beekit.report.table import metric_names
 
 # What another seed of a split draws.
@@ -88,11 +89,13 @@ def _of_scenario(result: Mapping[str, Any], order: Mapping[str, Any], count: int
         yield f"{paired['second']} has the same mean."
     elif paired is not None:
         limits = numbers.interval(paired["ci95"], paired["difference"])
+        p_holm = paired.get("p_holm")
         yield (
             f"It is ahead of the next, {paired['second']}, by "
             f"{numbers.difference(paired['difference'])}"
             + (f" (95% interval over repeats {limits})" if limits else "")
-            + f", and above it in {paired['held']} of {count} repeats."
+            + f", and above it in {paired['held']} of {count} repeats"
+            + (f" (p {numbers.p_value(p_holm)} by Holm's correction)." if p_holm else ".")
         )
     yield from _order(order, result)
 
@@ -153,7 +156,7 @@ def markdown_of_repeats(results: Mapping[str, Any]) -> str:
         for row in group["rows"]:
             cells = [_markdown(cell) for cell in row["cells"]]
             lines.append(f"| {row['model'].replace('|', chr(92) + '|')} | {' | '.join(cells)} |")
-        lines.append("")
+        lines += ["", *filter(None, [group["settings"]]), ""]
     lines.append(
         f"Means over {count} repeats ± the standard deviation between them, with 95% t intervals "
         "of the mean over repeats (not cut at 0 or 1); the best of a column in bold."
@@ -178,6 +181,7 @@ def _groups(result: Mapping[str, Any]) -> list[dict[str, Any]]:
             {
                 "scenario": scenario,
                 "users": numbers.count(rows[0]["users"]),
+                "settings": settings_caption(rows, result["split"]),
                 "rows": [
                     {
                         "model": row["model"],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from beekit.errors import RunError
+from beekit.evaluation.comparisons import holm
 from beekit.evaluation.repeats import compare_repeats, order_over_repeats, over_repeats
 from beekit.report.meaning import main_metric
 from beekit.run.parts import joint_hash
@@ -139,11 +141,7 @@ def _row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "users": _mean_count([row["users"] for row in rows]),
         "metrics": metrics,
         "interval": "repeats",
-        **{
-            name: round(float(np.mean([row[name] for row in rows])), 3)
-            for name in _COSTS
-            if all(name in row for row in rows)
-        },
+        **{name: _mean_cost(rows, name) for name in _COSTS if all(name in row for row in rows)},
         **{k: v for k, v in _common(rows).items() if k not in (*_COSTS, "metrics", "settings")},
         **(
             {"settings": _common([row["settings"] for row in rows])}
@@ -185,18 +183,30 @@ def _findings(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         order = order_over_repeats(values)
         about = {"metric": main, "scenario": scenario}
         orders.append({**about, **dataclasses.asdict(order)})
-        best = order.models[0]
+        pairs = list(combinations(order.models, 2))
+        compared = [compare_repeats(values[one], values[other]) for one, other in pairs]
+        # The best is chosen from the values it is tested on, so all pairs count.
+        corrected = holm([1.0 if one.p_value is None else one.p_value for one in compared])
         comparisons += [
             {
                 **about,
-                "first": best,
-                "second": other,
-                **dataclasses.asdict(compare_repeats(values[best], values[other])),
+                "first": pair[0],
+                "second": pair[1],
+                **dataclasses.asdict(paired),
+                "p_holm": None if paired.p_value is None else float(p_holm),
+                "family": len(pairs),
                 "interval": "repeats",
             }
-            for other in order.models[1:]
+            for pair, paired, p_holm in zip(pairs, compared, corrected, strict=True)
+            if pair[0] == order.models[0]
         ]
     return {"comparisons": comparisons, "order": orders}
+
+
+def _mean_cost(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    """The mean over repeats; None where one of them could not tell."""
+    costs = [row[name] for row in rows]
+    return None if None in costs else round(float(np.mean(costs)), 3)
 
 
 def _mean_count(counts: Sequence[int]) -> int:
