@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import types
 import typing
@@ -145,6 +146,14 @@ def require_type(name: str, value: Any, hint: Any) -> None:
     checkable = all(o in (bool, int, float, str, list, dict, type(None)) for o in plain)
     if not checkable and not isinstance(value, (dict, list)):
         return
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(
+            f"{name}={value}", expected="a finite number", remedy="Correct the value."
+        )
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ConfigError(
+            f"{name}={value}", expected="an integer of 64 bits", remedy="Correct the value."
+        )
     for option in plain:
         if option is float and isinstance(value, (int, float)) and not isinstance(value, bool):
             return

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from sentence_transformers import SentenceTransformer
+from transformers import Trainer, get_scheduler
+from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
 from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
@@ -19,6 +22,9 @@ from beekit.run.parts import Part
 from beekit.split import Split
 from beekit.training import BeeFormerTrainer, BeeFormerTrainingArguments
 from beekit.training.trainer import peak_memory
+
+# What the Trainer raises for arguments that it cannot use.
+_REFUSALS = (ValueError, TypeError, ImportError, RuntimeError, OverflowError)
 
 
 def training_arguments(
@@ -55,7 +61,8 @@ def training_arguments(
         arguments = BeeFormerTrainingArguments(
             output_dir=str(folder.checkpoints), **{**usual, **given}
         )
-    except (ValueError, TypeError, ImportError, RuntimeError) as error:
+        _try_out(arguments)
+    except _REFUSALS as error:
         raise ConfigError(
             f"the training section is refused ({' '.join(str(error).split())})",
             expected="arguments the Hugging Face Trainer accepts",
@@ -63,6 +70,30 @@ def training_arguments(
         ) from error
     parse_metric(_validation_metric(arguments))
     return arguments
+
+
+def _try_out(arguments: BeeFormerTrainingArguments) -> None:
+    """Make what the Trainer makes of its arguments later, when the run folder is begun."""
+    for name in ("seed", "data_seed"):
+        seed = getattr(arguments, name)
+        if seed is not None and not 0 <= seed < 2**32:
+            raise ValueError(f"{name}={seed}, which is not from 0 to 2**32 - 1")
+    if arguments.metric_for_best_model == "":
+        raise ValueError("metric_for_best_model is empty")
+    get_reporting_integration_callbacks(arguments.report_to)
+    model = torch.nn.Linear(1, 1)
+    kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)
+    try:
+        optimizer = kind(model.parameters(), **settings)
+    except KeyError:  # an optimizer of layers, which wants the encoder's own
+        return
+    get_scheduler(
+        arguments.lr_scheduler_type,
+        optimizer,
+        num_warmup_steps=arguments.get_warmup_steps(10),
+        num_training_steps=10,
+        scheduler_specific_kwargs=arguments.lr_scheduler_kwargs,
+    )
 
 
 def make_trainer(

@@ -54,7 +54,7 @@ POLICIES: dict[str, list[Any]] = {
     "min_value": [1, 2, 4, 0, 2.5, -1],
     "user_min_support": [1, 2, 5],
     "item_min_support": [1, 2, 5],
-    "unknown_items": ["drop", "error"],
+    "unknown_items": ["drop", "drop", "error"],
     "missing_text": ["drop", "error"],
     "duplicates": ["merge", "error"],
 }
@@ -245,11 +245,11 @@ def retype_column(folder: Path, draw: Random) -> None:
 
 
 def odd_numbers(folder: Path, draw: Random) -> None:
-    odd = draw.choice(ODD_NUMBERS)
+    odd = draw.choice([0, -1, False, *ODD_NUMBERS])
     share = draw.choice([0.02, 0.3, 1.0])
     path = next(folder.glob("interactions.*"))
     table = as_columns(read_rows(path))
-    name = draw.choice(["value", "timestamp"])
+    name = draw.choice(["value", "value", "timestamp"])
     column = [odd if draw.random() < share else value for value in table.get(name, [])]
     if column:
         write_table(path, {**table, name: column})
@@ -312,6 +312,19 @@ def flip_bytes(folder: Path, draw: Random) -> None:
     path.write_bytes(bytes(content))
 
 
+def open_quote(folder: Path, draw: Random) -> None:
+    """A quote at the start of a field, and perhaps one at the end of another."""
+    path = _some_file(folder, draw)
+    if path.suffix != ".csv":
+        return
+    lines = path.read_bytes().split(b"\n")
+    row = draw.randrange(len(lines))
+    lines[row] = lines[row].replace(b",", b',"', 1)
+    if draw.random() < 0.3:
+        lines[draw.randrange(row, len(lines))] += b'"'
+    path.write_bytes(b"\n".join(lines))
+
+
 def rewrite(folder: Path, draw: Random) -> None:
     """Another dress of the same table: line ends, a mark at the start, encodings, separators."""
     path = _some_file(folder, draw)
@@ -361,10 +374,11 @@ def empty_titles(folder: Path, draw: Random) -> None:
         write_table(path, table)
 
 
+# Those that leave something to count come more often.
 DATA = [
-    *(drop_column, rename_column, repeat_column, retype_column, odd_numbers, odd_numbers, odd_ids),
-    *(odd_ids, truncate, truncate, empty, swap, rename_file, flip_bytes, flip_bytes, flip_bytes),
-    *(flip_bytes, rewrite, rewrite, repeat_rows, shuffle_rows, drop_items, empty_titles),
+    *(drop_column, rename_column, repeat_column, retype_column, truncate, empty, swap, rename_file),
+    *[odd_numbers, odd_numbers, odd_ids, flip_bytes, flip_bytes, open_quote, rewrite] * 3,
+    *[repeat_rows, shuffle_rows, drop_items, empty_titles] * 2,
 ]
 
 

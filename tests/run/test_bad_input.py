@@ -78,6 +78,27 @@ BAD = {
         {"training": {"optim": "nothing"}, "split": {"items": 1, "validation": 0}},
         "training section is refused",
     ),
+    **{
+        f"training.{key}={value}": (
+            folder_with,
+            {"training": {key: value}, "split": {"items": 1, "validation": 0}},
+            found,
+        )
+        for key, value, found in (
+            ("report_to", "", "training section is refused"),
+            ("adam_epsilon", -1.0, "training section is refused"),
+            ("metric_for_best_model", "", "training section is refused"),
+            ("lora", 10**30, "expected an integer of 64 bits"),
+            ("seed", 2**32, "not from 0 to 2**32 - 1"),
+            ("warmup_steps", float("inf"), "expected a finite number"),
+        )
+    },
+    "values that may mean no": (
+        lambda p: folder_with(p, {"value": [5, 0, 5, -1]}),
+        {},
+        "2 of 4 interactions have a value of 0 or below",
+    ),
+    "text that no file holds": (folder_with, {"note": "\ud800"}, "half of a character"),
     "a metric for checkpoints that is not one": (
         folder_with,
         {
