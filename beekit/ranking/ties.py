@@ -12,6 +12,9 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+TIES = "hash of user and item"
+"""The rule, as results name it; results that name none ranked the lower item index first."""
+
 # Keeps an item's part in a history apart from its part in a tie.
 _IN_HISTORY = np.uint64(0x9E3779B97F4A7C15)
 _IN_TIE = np.uint64(0xC2B2AE3D27D4EB4F)

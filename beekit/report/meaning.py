@@ -58,7 +58,7 @@ def tested_against(comparisons: Sequence[Mapping[str, Any]]) -> str:
     among = f"{several}{pairs if family > len(comparisons) else ''}"
     return (
         f"{of}; {test}, by Holm's correction over {among}, with the raw value beside it. "
-        f"What is above .05 so corrected is no difference."
+        f"A value above .05 so corrected shows no difference, which is not to say there is none."
     )
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 import beekit
+from beekit.ranking.ties import TIES
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, device and threads, for results.json."""
+    """Versions, device, threads and the rule for ties, for results.json."""
     packages = ("torch", "sentence-transformers", "transformers", "numpy", "scipy", "accelerate")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
@@ -24,4 +25,5 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device": f"{device.type} ({name})",
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "ties": TIES,
     }
