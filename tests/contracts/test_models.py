@@ -250,7 +250,7 @@ def test_interactions_that_are_not_finite_are_refused(name, fit, X):
         fit(broken)
 
 
-def test_a_folder_of_numbers_that_are_none_is_refused(name, fit, X, tmp_path):
+def test_numbers_that_are_none_are_not_saved(name, fit, X, tmp_path):
     model = fit(X)
     learnt = [f.name for f in dataclasses.fields(model) if not f.init]
     spoiled = 0
@@ -261,11 +261,10 @@ def test_a_folder_of_numbers_that_are_none_is_refused(name, fit, X, tmp_path):
             continue
         kept = inside.copy()
         inside.flat[-1] = np.nan
-        model.save(tmp_path / "model")
+        with pytest.raises(BeekitError, match=rf"{field}.* not finite"):
+            model.save(tmp_path / "model")
         inside[...] = kept
         spoiled += 1
-        with pytest.raises(BeekitError, match=rf"cannot be read .*{field} .* in 1 row"):
-            load_model(tmp_path / "model")
     assert spoiled or name == "random"
 
 

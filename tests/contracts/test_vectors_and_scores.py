@@ -48,6 +48,10 @@ INDICES = {
 }
 EXEMPT = {
     "Evaluation": "what `evaluate` returns",
+    "compare_models.first": "an Evaluation",
+    "compare_models.second": "an Evaluation",
+    "compare_metrics.first": "an Evaluation",
+    "compare_metrics.second": "an Evaluation",
     "IndexQuality": "what `measure_index` returns",
     "Shop": "what `make_shop` returns",
     "recall_of": "takes what `hits` and `target_counts` give",

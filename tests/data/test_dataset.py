@@ -305,7 +305,7 @@ def test_a_column_that_almost_has_a_known_name_is_not_passed_over(write_folder, 
 
 def test_ids_to_leave_out_that_no_item_has_change_nothing(write_folder):
     dataset = Dataset.load(write_folder(EVENTS, ITEMS), leave_out=np.array([99]))
-    assert dataset.catalog.item_ids.tolist() == [30, 10, 40, 20]
+    assert dataset.catalog.item_ids.tolist() == [10, 20, 30, 40]
 
 
 # tables, options, and parts of what was found and of what was expected

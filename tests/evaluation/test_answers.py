@@ -57,7 +57,7 @@ BAD = {
     "below -1": (put(item=-2), r"outsider's lists hold item -2 for user index 2"),
     "no candidate": (put(item=1), r"outsider recommends item 1, no candidate, to user index 2"),
     "twice": (put(item=3), r"outsider lists item 3 twice for user index 2"),
-    "too short": (lambda items, scores: (items[:, :2], scores[:, :2]), r"\(5, 2\).*\(5, 3\) each"),
+    "too short": (lambda items, scores: (items[:, :2], scores[:, :2]), r"\(5, 2\).*\(5, 4\) each"),
     "one list": (lambda items, scores: (items[0], scores[0]), r"outsider answers item indices"),
     "floats": (lambda items, scores: (items * 1.0, scores), "float64"),
     "no scores": (lambda items, scores: items, "outsider answers ndarray"),

@@ -384,6 +384,7 @@ def test_a_missing_library_names_what_installs_it(run_of, tmp_path, monkeypatch,
 
 def test_what_is_there_is_not_overwritten(run_of, tmp_path):
     (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").touch()
     with pytest.raises(ExportError, match="is there already"):
         export(run_of("text"), "onnx", tmp_path / "out")
 

@@ -14,7 +14,7 @@ _BLOCK_ELEMENTS = 2**22
 # Of users of models that learn a vector a training user; see `recall_users`.
 _CONFIDENCE = 10.0
 _SHARE = 0.1
-_RIDGE = 0.01
+_RIDGE = 0.1
 # Training users the map is learnt from at least, where there are so many.
 _LEARN_FROM = 10_000
 
