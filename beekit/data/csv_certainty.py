@@ -38,14 +38,16 @@ class CsvText:
         path: of the file.
         names: the header.
         rows: lines below the header, blank ones not counted, those inside quotes neither.
-        inside: numbers of the lines, from 1, that begin inside a quoted field and hold as many
-            fields as a row does; and their texts.
+        longest: bytes of the longest of them.
+        inside: of each quoted field all of whose lines hold as many fields as a row does, number of
+            the first line that begins inside it, from 1, and the texts of these lines.
     """
 
     path: Path
     names: list[str]
     rows: int
-    inside: list[tuple[int, str]]
+    longest: int
+    inside: list[tuple[int, list[str]]]
 
     def require_rows(self, table: pa.Table) -> None:
         """Refuse a table with other rows than the file has.
@@ -63,27 +65,46 @@ class CsvText:
     def require_nothing_swallowed(self, table: pa.Table, id_columns: tuple[str, ...]) -> None:
         """Refuse a quoted field that holds rows: a quote was left open, and another closed it.
 
-        A line inside a field is a row if it has as many fields, and in the place of each id one
-        that is written like the others; where a table has one id, it is one that no row has yet.
+        A text may have lines with commas, numbers first, so one such line says nothing. Refused is
+        a field in which each line, of two or more, is a row to the letter: as many fields, none
+        with a space before it, and in the place of each id one that is written like the others and
+        as long; where a table has one id, it is one that no row has yet, nor another of the lines.
 
         Raises:
             DataError: so.
         """
         if not self.inside or not id_columns:
             return
-        fields = [line.split(",") for _, line in self.inside]
-        suspect = np.ones(len(fields), dtype=bool)
+        lines = [line.split(",") for _, field in self.inside for line in field]
+        sizes = [len(field) for _, field in self.inside]
+        suspect = np.array(
+            [len(row) == len(self.names) and not any(c[:1] == " " for c in row) for row in lines]
+        )
         for name in id_columns:
             place = self.names.index(name)
-            found = pa.array([row[place].strip().strip('"') for row in fields], pa.large_string())
-            written = table.column(name)
+            cells = [row[place].strip('"\r') if len(row) > place else "" for row in lines]
+            found, written = pa.array(cells, pa.large_string()), table.column(name)
             alike = pc.is_in(_shapes(found), value_set=_shapes(written.unique()).unique())
+            length, lengths = pc.utf8_length(found), pc.min_max(pc.utf8_length(written))
             suspect &= alike.to_numpy(zero_copy_only=False)
+            for within in (
+                pc.greater_equal(length, lengths["min"]),
+                pc.less_equal(length, lengths["max"]),
+            ):
+                suspect &= pc.fill_null(within, False).to_numpy(zero_copy_only=False)
             if len(id_columns) == 1:
                 known = pc.is_in(found, value_set=written.combine_chunks())
-                suspect &= ~known.to_numpy(zero_copy_only=False)
-        if suspect.any():
-            number = self.inside[int(np.argmax(suspect))][0]
+                # An id behind the field is that of its own row.
+                own = np.array([any('"' in cell for cell in row[:place]) for row in lines])
+                suspect &= own | ~known.to_numpy(zero_copy_only=False)
+                number_of = np.repeat(np.arange(len(sizes)), sizes).tolist()
+                once: set[tuple[int, str]] = set()
+                for line, cell in enumerate(zip(number_of, cells, strict=True)):
+                    suspect[line] &= cell not in once
+                    once.add(cell)
+        rows = np.logical_and.reduceat(suspect, np.cumsum([0, *sizes[:-1]]))
+        if rows.any():
+            number = self.inside[int(np.argmax(rows))][0]
             raise DataError(
                 f"{self.path} cannot be read as CSV (line {number:,}: a row inside a quoted field)",
                 expected="a quote at both ends of a field",
@@ -121,7 +142,7 @@ def inspect_csv(path: Path) -> CsvText:
     full = np.flatnonzero(lengths > 0)
     names = _header(path, bytes(data[starts[full[0]] : stops[full[0]]]) if len(full) else b"")
     inside = _like_rows(data, feeds, opens, closes, len(names))
-    return CsvText(path, names, len(full) - 1, inside)
+    return CsvText(path, names, len(full) - 1, int((stops - starts).max()), inside)
 
 
 def ragged_line(path: Path, columns: int) -> int | None:
@@ -237,7 +258,14 @@ class _Quotes:
 
 def _header(path: Path, line: bytes) -> list[str]:
     text = line.decode("utf-8-sig")
-    names = next(csv.reader(io.StringIO(text.rstrip("\r"), newline="")), [])
+    try:
+        names = next(csv.reader(io.StringIO(text.rstrip("\r"), newline="")), [])
+    except csv.Error as error:  # a name of more than 128 kB
+        raise DataError(
+            f"the first line of {path} cannot be read as a header ({error})",
+            expected="the names of the columns, separated by commas",
+            remedy="Check how the file was written.",
+        ) from error
     other = [said for mark, said in _OTHER_SEPARATORS.items() if mark in text]
     if len(names) == 1 and other:
         raise DataError(
@@ -250,19 +278,42 @@ def _header(path: Path, line: bytes) -> list[str]:
 
 def _like_rows(
     data: np.ndarray, feeds: np.ndarray, opens: np.ndarray, closes: np.ndarray, columns: int
-) -> list[tuple[int, str]]:
-    """Lines that begin inside a quoted field, and have as many fields as a row."""
+) -> list[tuple[int, list[str]]]:
+    """Quoted fields of three lines or more, each like a row: see `CsvText.inside`.
+
+    A field with a quote inside it, doubled, is left out: who wrote it so knew how to quote.
+    """
     begins = np.flatnonzero(~np.isin(feeds, _outside(feeds, opens, closes), assume_unique=True))
     if not len(begins):
         return []
-    stops = np.append(feeds, len(data))[begins + 1]
+    within = np.searchsorted(opens, feeds[begins]) - 1
+    fields, first, lines = np.unique(within, return_index=True, return_counts=True)
+    quotes = _positions(data, _QUOTE)
+    between = np.searchsorted(quotes, closes[fields]) - np.searchsorted(quotes, opens[fields])
+    beside = (_at(data, opens[fields] - 1) == _QUOTE) | (_at(data, closes[fields] + 1) == _QUOTE)
     commas = _positions(data, _COMMA)
-    counts = np.searchsorted(commas, stops) - np.searchsorted(commas, feeds[begins])
-    alike = np.flatnonzero(counts == columns - 1)[:_COMPARED]
-    return [
-        (int(begins[n]) + 2, bytes(data[feeds[begins[n]] + 1 : stops[n]]).decode("utf-8"))
-        for n in alike
-    ]
+    one_line = np.ones(len(opens), dtype=bool)
+    one_line[fields] = False
+    commas = _outside(commas, opens[one_line], closes[one_line])
+    ends = np.append(feeds, len(data))
+    starts = np.concatenate([[-1], feeds])
+    counts = np.searchsorted(commas, ends) - np.searchsorted(commas, starts)
+    like_row = counts == columns - 1  # of each line, the first of the file being 0
+    swallowed = np.logical_and.reduceat(like_row[begins + 1], first)
+    swallowed &= like_row[begins[first]] & (lines > 1) & (between == 1) & ~beside
+    chosen: list[tuple[int, list[str]]] = []
+    left = _COMPARED
+    for field in np.flatnonzero(swallowed):
+        left -= int(lines[field])
+        if left < 0 and chosen:
+            break
+        line = int(begins[first[field]]) + 1
+        texts = [
+            bytes(data[starts[n] + 1 : ends[n]]).decode("utf-8")
+            for n in range(line, line + int(lines[field]))
+        ]
+        chosen.append((line + 1, texts))
+    return chosen
 
 
 def _shapes(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -16,6 +16,7 @@ from beekit.errors import DataError
 
 # Columns that are numbers or times, in a file that does not say what its columns are.
 _NUMBERS = ("value", "timestamp")
+_CSV_BLOCK = 1 << 20
 # Characters of a library's message that a line has room for.
 _SHOWN = 200
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
@@ -225,8 +226,12 @@ def _read_csv(path: Path, id_columns: tuple[str, ...]) -> pa.Table:
     types = {name: pa.large_string() for name in text.names if name not in _NUMBERS}
     # An empty field is an empty text, but a missing number.
     options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
+    # A line must not reach over more than two blocks.
+    read = pacsv.ReadOptions(block_size=max(_CSV_BLOCK, text.longest + 2))
     try:
-        table = pacsv.read_csv(path, convert_options=options, parse_options=parse)
+        table = pacsv.read_csv(
+            path, read_options=read, convert_options=options, parse_options=parse
+        )
     except pa.ArrowException as error:
         line = ragged_line(path, len(text.names))
         where = "" if line is None else f"line {line:,}: "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from huggingface_hub import ModelCard
 from jinja2 import Environment, StrictUndefined
 
-from beekit.errors import HubError, RunError
+from beekit.errors import HubError
 from beekit.files import write_text
 from beekit.hub.facts import Facts
 from beekit.hub.metadata import card_metadata, card_title, encoder_name
@@ -24,23 +23,17 @@ from beekit.report.meaning import (
 )
 from beekit.report.numbers import difference, p_value
 from beekit.report.settings import settings_caption
+from beekit.run_files import read_results
 
 
 def write_card(run: str | Path) -> None:
     """Write `README.md` of a run folder from its `results.json`.
 
     Raises:
-        RunError: a folder without results.
+        RunError: a folder without results, or with broken ones.
     """
     run = Path(run)
-    if not (run / "results.json").is_file():
-        raise RunError(
-            f"no results.json in {run}",
-            expected="a finished run folder",
-            remedy="Finish the run with `beekit train`.",
-        )
-    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
-    write_text(run / "README.md", render_card(results))
+    write_text(run / "README.md", render_card(read_results(run)))
 
 
 def render_card(

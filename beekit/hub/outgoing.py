@@ -25,6 +25,7 @@ from beekit.hub.chart import results_chart
 from beekit.hub.facts import Facts
 from beekit.hub.manifest import MANIFEST, make_manifest, read_manifest
 from beekit.hub.public import public_config, public_results
+from beekit.run_files import read_parquet, read_results, read_yaml
 
 CARD = "README.md"
 _CHART = "results.png"
@@ -184,8 +185,7 @@ def _read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             expected="a finished run folder",
             remedy="Check the path, or finish the run with `beekit train`.",
         )
-    results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    return results, yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    return read_results(folder), read_yaml(folder / "config.yaml")
 
 
 def _require_no_paths(files: Mapping[str, Path | bytes], config: Mapping[str, Any]) -> None:
@@ -215,7 +215,7 @@ def _require_no_paths(files: Mapping[str, Path | bytes], config: Mapping[str, An
 
 def _without_labels(path: Path) -> bytes:
     """What is known of an index's items, with their ids for names."""
-    items = pq.read_table(path)
+    items = read_parquet(path, ("item_id", "label"))
     place = items.schema.get_field_index("label")
     out = io.BytesIO()
     pq.write_table(items.set_column(place, "label", items["item_id"].cast(pa.string())), out)

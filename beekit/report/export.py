@@ -11,14 +11,13 @@ from typing import Any
 from beekit.files import write_text
 from beekit.report import numbers
 from beekit.report.meaning import INTERVALS, tested_against
+from beekit.report.p_values import TESTS, p_values, tests_of
 from beekit.report.repeats import csv_of_repeats, markdown_of_repeats
 from beekit.report.settings import NOT_STATED
 from beekit.report.table import Row, metric_names, results_table
 
 # What a row says beside its metrics, where it does.
 _COSTS = ("fit_seconds", "fit_memory_mb", "seconds")
-# What a comparison says of its p-values.
-_TESTS = ("p_value", "p_holm")
 
 
 def write_tables(results: Mapping[str, Any], folder: str | Path) -> None:
@@ -37,8 +36,8 @@ def csv_table(results: Mapping[str, Any]) -> str:
     comparisons of the best model stand in the line of the other.
     """
     metrics = metric_names(results["rows"])
-    tests = _tests(results)
-    against = [name for name in _TESTS if any(name in test for test in tests.values())]
+    tests = tests_of(results)
+    against = [name for name in TESTS if any(name in test for test in tests.values())]
     costs = [name for name in _COSTS if any(name in row for row in results["rows"])]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -64,7 +63,7 @@ def csv_table(results: Mapping[str, Any]) -> str:
 def markdown_table(results: Mapping[str, Any]) -> str:
     """A table a scenario, values with their 95% intervals, the best of a column in bold."""
     table = results_table([results], [""])
-    tests = _tests(results)
+    tests = tests_of(results)
     costs = {(row["scenario"], row["model"]): row for row in results["rows"]}
     fitted = any("fit_seconds" in row for row in results["rows"])
     parts = []
@@ -87,8 +86,8 @@ def markdown_table(results: Mapping[str, Any]) -> str:
                 else [""] * (2 * fitted)
             )
             test = tests.get((group.scenario, row.model))
-            p_values = [_p_values(test) if test else ""] if tested else []
-            lines.append(_line([row.model.replace("|", "\\|"), *_values(row), *p_values, *cost]))
+            tested_by = [p_values(test)] if tested else []
+            lines.append(_line([row.model.replace("|", "\\|"), *_values(row), *tested_by, *cost]))
         lines += ["", *filter(None, [group.settings])]
         parts.append("\n".join(lines) + "\n")
     notes = [f"- {one}\n" for one in results.get("notes", [])]
@@ -99,22 +98,8 @@ def markdown_table(results: Mapping[str, Any]) -> str:
             f"best of a column in bold. {INTERVALS}\n"
         )
     if tests:
-        note += f"\np: {tested_against(list(tests.values()))}\n"
+        note += f"\np: {tested_against(list(tests.values()), 'users')}\n"
     return "\n".join([*parts, note, *notes])
-
-
-def _tests(results: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """The comparison that each row's model lost to the best of its scenario, if it was made."""
-    made = results.get("comparisons") or []
-    if len({test["metric"] for test in made}) != 1:
-        return {}
-    scenario = f"{results['split']['kind']}/test"
-    return {(scenario, test["second"]): test for test in made}
-
-
-def _p_values(test: Mapping[str, Any]) -> str:
-    raw = numbers.p_value(test.get("p_value"))
-    return f"{numbers.p_value(test['p_holm'])} (raw {raw})" if "p_holm" in test else f"raw {raw}"
 
 
 def _values(row: Row) -> list[str]:

@@ -43,9 +43,9 @@ INTERVALS = (
 """What the two intervals of a figure say."""
 
 
-def tested_against(comparisons: Sequence[Mapping[str, Any]]) -> str:
+def tested_against(comparisons: Sequence[Mapping[str, Any]], over: str = "users") -> str:  # noqa: PT028 - no test
     """What the p-values of some comparisons say: of which test, and corrected for what."""
-    test = "two-sided paired t test over users"
+    test = f"two-sided paired t test over {over}"
     family = comparisons[0].get("family")
     first, metric = comparisons[0]["first"], comparisons[0]["metric"]
     of = f"{metric}, {first} against each other model" if len(comparisons) > 1 else "one comparison"

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from beekit.report import figures, numbers
-from beekit.report.meaning import main_metric
+from beekit.report.meaning import main_metric, tested_against
+from beekit.report.p_values import TESTS, p_values, tests_of
 from beekit.report.settings import settings_caption
 from beekit.report.table import metric_names
 
@@ -123,21 +124,27 @@ def _order(order: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
 
 
 def csv_of_repeats(results: Mapping[str, Any]) -> str:
-    """One line a row, full precision: mean, spread and interval of a metric, then each repeat's."""
+    """One line a row, full precision: mean, spread and interval of a metric, then each repeat's.
+
+    The comparisons of the best model stand in the line of the other.
+    """
     metrics, count = metric_names(results["rows"]), results["repeats"]["count"]
     besides = [name for name in _BESIDES if any(name in row for row in results["rows"])]
+    tests = tests_of(results)
+    against = [name for name in TESTS if any(name in test for test in tests.values())]
     parts = ("", " spread", " low", " high", *(f" repeat {i + 1}" for i in range(count)))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     columns = [f"{metric}{part}" for metric in metrics for part in parts]
-    writer.writerow(["scenario", "model", "users", *columns, *besides])
+    writer.writerow(["scenario", "model", "users", *columns, *against, *besides])
     for row in results["rows"]:
         cells = [
             cell
             for m in (row["metrics"][metric] for metric in metrics)
             for cell in (m["value"], m["spread"], *m["ci95"], *m["values"])
         ]
-        said = [row.get(name, "") for name in besides]
+        test = tests.get((row["scenario"], row["model"]), {})
+        said = [test.get(name, "") for name in against] + [row.get(name, "") for name in besides]
         writer.writerow([row["scenario"], row["model"], row["users"], *cells, *said])
     return out.getvalue()
 
@@ -145,22 +152,32 @@ def csv_of_repeats(results: Mapping[str, Any]) -> str:
 def markdown_of_repeats(results: Mapping[str, Any]) -> str:
     """A table a scenario: means ± spread with their intervals, then what they say together."""
     count, lines = results["repeats"]["count"], []
+    tests = tests_of(results)
     for group in _groups(results):
+        tested = any((group["scenario"], row["model"]) in tests for row in group["rows"])
+        head = [*metric_names(results["rows"]), *(["p"] if tested else [])]
         lines += [
             f"{results['dataset']['name']}, {group['scenario']}, {group['users']} users on "
             f"average, {count} repeats",
             "",
-            f"| model | {' | '.join(metric_names(results['rows']))} |",
-            f"| --- |{' ---: |' * len(metric_names(results['rows']))}",
+            f"| model | {' | '.join(head)} |",
+            f"| --- |{' ---: |' * len(head)}",
         ]
         for row in group["rows"]:
             cells = [_markdown(cell) for cell in row["cells"]]
+            if tested:
+                cells.append(p_values(tests.get((group["scenario"], row["model"]))))
             lines.append(f"| {row['model'].replace('|', chr(92) + '|')} | {' | '.join(cells)} |")
         lines += ["", *filter(None, [group["settings"]]), ""]
     lines.append(
         f"Means over {count} repeats ± the standard deviation between them, with 95% t intervals "
         "of the mean over repeats (not cut at 0 or 1); the best of a column in bold."
     )
+    by_scenario: dict[str, list[Mapping[str, Any]]] = {}
+    for (scenario, _), test in tests.items():
+        by_scenario.setdefault(scenario, []).append(test)
+    said = [tested_against(made, "repeats") for made in by_scenario.values()]
+    lines += [line for one in dict.fromkeys(said) for line in ("", f"p: {one}")]
     lines += ["", *summarise_repeats(results), "", *interval_meanings(results)]
     lines += [f"- {note}" for note in results.get("notes", [])]
     return "\n".join(lines) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,8 @@ from beekit.report.meaning import (
 from beekit.report.repeats import repeats_part, summarise_repeats
 from beekit.report.summary import summarise
 from beekit.report.table import metric_names, results_table
+from beekit.run_files import read_json, read_results
 
-_SCHEMA = 1
 _PARTS = ("validation", "test", "warm", "overall")
 _CURVES = ("loss_curve", "validation_curve")
 
@@ -41,7 +40,7 @@ def write_report(runs: Sequence[str | Path], path: str | Path) -> None:
         RunError: a folder without results, or with results this version cannot read.
     """
     folders = [folder for run in runs for folder in _parts(Path(run))]
-    results = [{**_read(folder), "thumbnails": _thumbnails(folder)} for folder in folders]
+    results = [{**read_results(folder), "thumbnails": _thumbnails(folder)} for folder in folders]
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [folder.as_posix() for folder in folders]
@@ -196,36 +195,10 @@ def _mean_together(neighbours: Sequence[Mapping[str, Any]]) -> dict[str, float] 
 
 def _parts(folder: Path) -> list[Path]:
     """A run on several datasets keeps the results on each in a folder of its own."""
-    several = _read(folder).get("datasets", [])
+    several = read_results(folder).get("datasets", [])
     return [folder / "datasets" / dataset["name"] for dataset in several] or [folder]
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    path = folder / "results.json"
-    if not path.is_file():
-        raise RunError(
-            f"no results.json in {folder}",
-            expected="a finished run folder",
-            remedy="Check the path, or finish the run with `beekit train`.",
-        )
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise _unreadable(f"{path} is not JSON ({error})") from error
-    if not isinstance(results, dict) or results.get("schema") != _SCHEMA:
-        schema = results.get("schema") if isinstance(results, dict) else None
-        raise _unreadable(f"{path} has schema {schema!r}")
-    return results
 
 
 def _thumbnails(folder: Path) -> dict[str, str]:
     path = folder / "thumbnails.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _unreadable(found: str) -> RunError:
-    return RunError(
-        found,
-        expected=f"results of schema {_SCHEMA}",
-        remedy="Make the run again with this version of beekit.",
-    )
+    return read_json(path) if path.is_file() else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from beekit.files import write_json, write_text
 from beekit.run.comparison import Comparison
 from beekit.run.config import Config, load_config
 from beekit.run.made_by import COMMANDS, QUICKSTART, kind_of, require_unfinished
+from beekit.run_files import read_json, read_results
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ class RunFolder:
             return config
         saved = self.load_config()
         differing = differences(saved, config)
-        if not self.made_of.is_file() or json.loads(self.made_of.read_text()) != made_of:
+        if not self.made_of.is_file() or read_json(self.made_of) != made_of:
             differing.append("dataset or split")
         if differing:
             raise RunError(
@@ -277,16 +277,9 @@ class RunFolder:
         """What the run measured.
 
         Raises:
-            RunError: it is not finished.
+            RunError: it is not finished, or the file is broken.
         """
-        if not self.results.is_file():
-            raise RunError(
-                f"no results.json in {self.path}",
-                expected="a finished run",
-                remedy="Check the path, or finish the run.",
-            )
-        results: dict[str, Any] = json.loads(self.results.read_text(encoding="utf-8"))
-        return results
+        return read_results(self.path)
 
 
 def differences(saved: Config | Comparison, asked: Config | Comparison) -> list[str]:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from beekit.data import Catalog, ids
 from beekit.errors import RunError
+from beekit.run_files import read_parquet
 
 _FILE = "items.parquet"
 
@@ -78,7 +79,7 @@ class KnownItems:
         """The items written in a folder.
 
         Raises:
-            RunError: there are none.
+            RunError: there are none, or the file is broken.
         """
         if not (folder / _FILE).is_file():
             raise RunError(
@@ -86,6 +87,6 @@ class KnownItems:
                 expected="an index made by `beekit index`, or a model kept by `beekit evaluate`",
                 remedy="Make it again with `beekit index RUN`.",
             )
-        items = pq.read_table(folder / _FILE)
+        items = read_parquet(folder / _FILE, ("item_id", "label", "cold"))
         item_ids = ids.to_numpy(ids.as_ids(items["item_id"]))
         return cls(item_ids, items["label"].to_pylist(), np.asarray(items["cold"]))

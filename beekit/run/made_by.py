@@ -30,8 +30,12 @@ _PARTS = (
     *("results.json", "thumbnails.json", "README.md", "table.csv", "table.md"),
     *(QUICKSTART, LOCK_FILE),
 )
-# A config.yaml alone may be the one that a user wrote: a job's stands beside one of these.
-_SIGNS = ("checkpoints", "split", "model", "index", "results.json", "datasets", "repeats")
+# A config.yaml may be the one that a user wrote, beside folders of any name: a job's stands beside
+# one of these.
+_SIGNS = (
+    *("results.json", "checkpoints/made_of.json", "checkpoints/checkpoint-*/trainer_state.json"),
+    *("split/split.json", "index/index.json", "repeats/*/config.yaml"),
+)
 
 
 def kind_of(path: Path) -> str | None:
@@ -43,7 +47,7 @@ def kind_of(path: Path) -> str | None:
     if (path / QUICKSTART / "shop").is_dir():
         return "quickstart"
     config = path / "config.yaml"
-    if config.is_file() and any((path / sign).exists() for sign in _SIGNS):
+    if config.is_file() and any(any(path.glob(sign)) for sign in _SIGNS):
         try:
             content = yaml.safe_load(config.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError):

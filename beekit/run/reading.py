@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from sentence_transformers import SentenceTransformer
 
 from beekit.data import Dataset
@@ -15,6 +14,7 @@ from beekit.encoders.pooling import pooling_of
 from beekit.run.comparison import Comparison
 from beekit.run.config import Config
 from beekit.run.folder import RunFolder
+from beekit.run_files import read_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,10 @@ def content_of(dataset: Dataset) -> dict[str, str | None]:
 
 
 def saved_configuration(folder: RunFolder) -> Mapping[str, Any]:
-    """A run's configuration as it lies there, whichever version wrote it; empty without one."""
+    """A run's configuration as it lies there, whichever version wrote it; empty without one.
+
+    Raises:
+        RunError: it is broken.
+    """
     path = folder.config
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return content if isinstance(content, dict) else {}
+    return read_yaml(path) if path.is_file() else {}

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
 
 from beekit.alone import alone_in
 from beekit.errors import RunError
@@ -26,6 +25,7 @@ from beekit.run.evaluate import run_comparison
 from beekit.run.folder import RunFolder, differences
 from beekit.run.repeat_results import join_results, require_alike
 from beekit.run.train import train
+from beekit.run_files import read_yaml
 from beekit.training import BeeFormerTrainingArguments
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ def _of_repeat(config: _Job, folder: RunFolder, number: int) -> _Job:
             training[name] = seed + step
     if training.get("bf16") == "auto" and step and folder.repeat(1).config.is_file():
         # Decided by timing, which may come out differently from repeat to repeat.
-        training["bf16"] = folder.repeat(1).load_config().training["bf16"]
+        training["bf16"] = folder.repeat(1).load_config().training.get("bf16", "auto")
     data = config.data
     if not isinstance(data, str):
         data = [_of_dataset(entry, step) for entry in data]
@@ -194,7 +194,7 @@ def _claim(folder: RunFolder, config: _Job) -> None:
         differing = _differences(own, _of_repeat(config, folder, number))
         if differing:
             raise RunError(
-                f"{own.path} is a finished repeat with another {', '.join(differing)}",
+                f"{own.path} is a repeat with another {', '.join(differing)}",
                 expected="the same configuration, to go on with the others",
                 remedy="Choose another `out`, or remove that folder.",
             )
@@ -237,10 +237,10 @@ def _require_empty(folder: RunFolder) -> None:
 
 
 def _differences(own: RunFolder, config: Config | Comparison) -> list[str]:
-    """What of the configuration is other than in a repeat that is finished."""
-    if not own.results.is_file():
+    """What of the configuration is other than in a repeat that was begun."""
+    if not own.config.is_file():
         return []
-    saved = yaml.safe_load(own.config.read_text(encoding="utf-8"))
+    saved = read_yaml(own.config)
     if ("models" in saved) != isinstance(config, Comparison):
         return ["command"]
     if isinstance(config, Comparison):

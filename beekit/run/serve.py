@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
-import yaml
 
 from beekit.data import Catalog, ids
 from beekit.data.rules import keeps, strong_enough
@@ -22,6 +21,7 @@ from beekit.models import load_model
 from beekit.ranking import Recommendations, Recommender
 from beekit.run.folder import RunFolder
 from beekit.run.known_items import KnownItems
+from beekit.run_files import read_yaml
 
 # Beside an index, of encoders that read text and picture: what of its vectors comes from the text.
 _TEXT_PART = "text_part.npy"
@@ -208,9 +208,13 @@ def _load_text_part(path: Path, index: ItemIndex) -> np.ndarray | None:
 
 
 def least_value(run: str | Path) -> float | None:
-    """The `min_value` of the configuration that made a run."""
-    content = yaml.safe_load(RunFolder(Path(run)).config.read_text(encoding="utf-8"))
-    return content.get("min_value") if isinstance(content, dict) else None
+    """The `min_value` of the configuration that made a run.
+
+    Raises:
+        RunError: the configuration is broken.
+    """
+    value: float | None = read_yaml(RunFolder(Path(run)).config).get("min_value")
+    return value
 
 
 def read_histories(

@@ -24,12 +24,7 @@ def print_summary(folder: RunFolder) -> None:
         print(summary_table(results))
         for note in results.get("notes", []):
             print(f"note: {note}")
-        left_out = results.get("left_out", [])
-        if left_out:
-            asked = len(left_out) + len({row["model"] for row in results["rows"]})
-            print(f"\n{len(left_out)} OF {asked} MODELS ARE NOT IN THIS TABLE")
-        for left in left_out:
-            print(f"left out: {left['model']}, {left['reason']}")
+        _print_left_out(results)
     print(f"\nreport  {folder.report}")
     print(f"model   {folder.model}\n" if folder.model.is_dir() else "")
 
@@ -46,16 +41,26 @@ def _print_repeats(folder: RunFolder, results: Mapping[str, Any]) -> None:
             for row in rows
         ]
         print(f"\n{scenario}\n{_aligned([['', *names], *cells])}")
+        print(settings_caption(rows, results["split"]))
     count = results["repeats"]["count"]
     print(f"(mean over {count} repeats; ± is the standard deviation between them)\n")
     print("\n".join(summarise_repeats(results)))
     for note in results.get("notes", []):
         print(f"note: {note}")
-    for left in results.get("left_out", []):
-        print(f"left out: {left['model']}, {left['reason']}")
+    _print_left_out(results)
     print(f"\nreport  {folder.report}")
     each = [folder.path / one for one in results["repeats"]["folders"]]
     print(f"repeats {each[0]} to {each[-1].name}\n")
+
+
+def _print_left_out(results: Mapping[str, Any]) -> None:
+    """Say how many models have no row, and of each why."""
+    left_out = results.get("left_out", [])
+    if left_out:
+        asked = len(left_out) + len({row["model"] for row in results["rows"]})
+        print(f"\n{len(left_out)} OF {asked} MODELS ARE NOT IN THIS TABLE")
+    for left in left_out:
+        print(f"left out: {left['model']}, {left['reason']}")
 
 
 def summary_table(results: Mapping[str, Any]) -> str:

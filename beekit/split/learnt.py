@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from beekit.data import Catalog, Interactions, ids
 from beekit.data.content import content_digests, id_hashes
+from beekit.run_files import read_parquet
 from beekit.split.split import Split
 
 ITEMS = "training_items.parquet"
@@ -82,11 +83,11 @@ def load_learnt(folder: str | Path) -> Learnt | None:
     folder = Path(folder)
     if not (folder / ITEMS).is_file():
         return None
-    items = pq.read_table(folder / ITEMS)
+    items = read_parquet(folder / ITEMS, ("item_id",))
     contents = items["content"].to_pylist() if "content" in items.column_names else None
     pairs, below = None, _ALL
     if (folder / PAIRS).is_file():
-        pairs = pq.read_table(folder / PAIRS)["pair"].to_numpy()
+        pairs = read_parquet(folder / PAIRS, ("pair",))["pair"].to_numpy()
         below = int(pairs[-1]) if len(pairs) == _NOTED else _ALL
     return Learnt(ids.as_ids(items["item_id"]), contents, pairs, below)
 

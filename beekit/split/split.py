@@ -19,6 +19,7 @@ from beekit.data import Interactions, ids
 from beekit.errors import DataError, SplitError
 from beekit.files import replacing_folder
 from beekit.finite import finite_csr
+from beekit.run_files import read_json, read_parquet
 
 # Kinds whose sources are not what training knows.
 _OWN_SOURCE = ("user", "zero_shot")
@@ -210,7 +211,7 @@ def load_training_item_ids(folder: str | Path) -> np.ndarray:
             expected="a folder written by Split.save",
             remedy="Check the path, or make the split again.",
         )
-    return ids.to_numpy(ids.as_ids(pq.read_table(path)["item_id"]))
+    return ids.to_numpy(ids.as_ids(read_parquet(path, ("item_id",))["item_id"]))
 
 
 def load_split(folder: str | Path, interactions: Interactions) -> Split:
@@ -218,6 +219,7 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
 
     Raises:
         SplitError: no split there, or other interactions than those it was made from.
+        RunError: one of its files is broken.
     """
     folder = Path(folder)
     if not (folder / "split.json").is_file():
@@ -226,7 +228,7 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
             expected="a folder written by Split.save",
             remedy="Check the path, or make the split again.",
         )
-    saved = json.loads((folder / "split.json").read_text())
+    saved = read_json(folder / "split.json", ("kind", "settings", "hash"))
     if "test" in saved and not (folder / "held_out.parquet").is_file():
         raise SplitError(
             f"no held_out.parquet in {folder}",
@@ -236,8 +238,8 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
     parts: dict[str, HeldOut] = {}
     train = interactions.matrix
     if (folder / "held_out.parquet").is_file():
-        table = pq.read_table(folder / "held_out.parquet")
-        candidates = pq.read_table(folder / "candidates.parquet")
+        table = read_parquet(folder / "held_out.parquet", ("part", "role", "user_id", "item_id"))
+        candidates = read_parquet(folder / "candidates.parquet", ("part", "item_id"))
         labels = np.char.add(
             np.char.add(table["part"].to_numpy().astype(str), "/"),
             table["role"].to_numpy().astype(str),

@@ -52,6 +52,7 @@ def read_items(tmp_path, content: str | bytes) -> pa.Table:
         ("item_id\ttitle\n1\ta\n", "separated by tabs"),
         ("item_id|title\n1|a\n", "separated by vertical bars"),
         (" item_id,title\n1,a\n", "a column ' item_id'"),
+        ("a" * 200_000, "the first line of"),
         ("item_id,title,title\n1,a,b\n", "more than one column title"),
     ],
 )
@@ -70,6 +71,10 @@ def test_what_could_be_read_in_several_ways_is_refused_with_its_line(tmp_path, c
         (HEAD + '1,The "Best" of\n2,"a, b"\n', ['The "Best" of', "a, b"]),
         (HEAD + '1,"one, two\nthree, four\nfive, six"\n2,b\n', None),
         (HEAD + '1,"Contents:\n1, one\n2, two"\n2,b\n', None),  # both ids have a row of their own
+        ('item_id,title\n1001,"Great tool.\n5,000 units sold"\n1002,x\n', None),
+        ('item_id,title\nApple,"First\nSecond, more"\nPear,x\n', None),
+        (HEAD + '1,"Sizes:\n10,5 cm\n20,3 cm"\n2,x\n', None),
+        (HEAD + '1,"' + "x" * 3_000_000 + '"\n2,b\n', None),
         (HEAD + "1,a\\b\n2,b\\\n", ["a\\b", "b\\"]),
         ("\ufeff" + HEAD + '1,"a"\n', ["a"]),
         ('\ufeff"item_id","title"\n1,"a"\n', ["a"]),
@@ -82,6 +87,8 @@ def test_what_could_be_read_in_several_ways_is_refused_with_its_line(tmp_path, c
 def test_what_reads_in_one_way_is_read(tmp_path, content, titles):
     found = read_items(tmp_path, content)["title"].to_pylist()
     assert found == (titles or found)
+    if len(content) > csv.field_size_limit():
+        return
     rows = list(csv.reader(io.StringIO(content.lstrip("\ufeff"), newline=""), strict=True))
     assert found == [row[1] for row in rows[1:] if row]
 

@@ -439,9 +439,9 @@ def test_runs_of_one_folder_name_are_told_apart_by_path(
     ("content", "found"),
     [
         (None, "no results.json in"),
-        ("{", "is not JSON"),
-        ('{"schema": 2}', "has schema 2"),
-        ("[]", "has schema None"),
+        ("{", "cannot be read"),
+        ('{"schema": 2}', "schema 2"),
+        ("[]", "a list"),
     ],
 )
 def test_folder_without_readable_results_is_refused_and_nothing_written(

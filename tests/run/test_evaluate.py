@@ -158,7 +158,8 @@ def test_an_encoder_that_may_know_the_held_out_items_is_refused(
 
     def trained_on(name, fingerprint):
         dataset = {"name": name, "fingerprint": fingerprint}
-        described = {"dataset": dataset, "split": {"hash": "another"}}
+        split = {"kind": "cold_start", "hash": "another"}
+        described = {"schema": 1, "dataset": dataset, "split": split, "rows": []}
         (run / "results.json").write_text(json.dumps(described))
 
     # The same data under another name, or with other texts or filters, are still the same data.
