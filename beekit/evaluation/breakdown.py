@@ -15,6 +15,7 @@ from beekit.evaluation.metrics import hits
 from beekit.evaluation.scoring import Evaluation, parse_metric
 from beekit.finite import finite_csr, finite_vectors
 from beekit.index import ItemIndex
+from beekit.ranking.top_k import as_csr, ones
 from beekit.split import HeldOut
 
 # Lower ends of the history lengths, or of the numbers of users of an item, reported together.
@@ -42,7 +43,7 @@ def by_history(
         DataError: a source that is not finite.
     """
     users = _same_users(evaluations, metric)
-    lengths = np.diff(finite_csr(source, "source").indptr)[users]
+    lengths = np.diff(as_csr(finite_csr(source, "source")).indptr)[users]
     bins = []
     for low, above in zip(_HISTORY, [*_HISTORY[1:], np.inf], strict=True):
         members = (lengths >= low) & (lengths < above)
@@ -83,8 +84,14 @@ def by_support(
     """
     _, k = parse_metric(metric)
     users = _same_users(evaluations)
-    target = sp.csr_array(part.target[users])
+    target = as_csr(part.target[users])
     support = _support(interactions, part.target.shape[1])
+    if not support[target.indices].all():
+        raise DataError(
+            "targets of items that nobody has in the interactions",
+            expected="all of X, what is held out included",
+            remedy="Give `split.interactions.matrix`, not the training part.",
+        )
     place = np.searchsorted(_SUPPORT, support, side="right") - 1  # (items,) bin of each
     n_bins, n_users = len(_SUPPORT), len(users)
     owners = np.repeat(np.arange(n_users), np.diff(target.indptr))
@@ -119,7 +126,7 @@ def by_support(
 
 def _support(interactions: sp.csr_array, items: int) -> np.ndarray:
     """(items,) users of each item."""
-    X = finite_csr(interactions, items=items)
+    X = as_csr(finite_csr(interactions, items=items))
     return np.bincount(X.indices, minlength=items)
 
 
@@ -202,7 +209,7 @@ def neighbours(
             rows, dims = after.item_vectors.shape
             finite_vectors(text_part, "text part", catalog.item_ids, rows=rows, dims=dims)
     chosen = among[np.argsort(-support[among], kind="stable")[:items]]
-    by_item = sp.csc_array(interactions)
+    by_item = sp.csc_array(ones(interactions))
     labels = catalog.labels(chosen)
     shown: list[dict[str, Any]] = [
         {

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 
 from beekit.errors import DataError
 from beekit.finite import finite_csr, require_lists
+from beekit.ranking.top_k import as_csr
 
 # Users looked up at once, so that the table of targets stays small.
 _BLOCK = 4096
@@ -28,7 +29,7 @@ def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
         DataError: lists that are no item indices of the target's users and items, or a target that
             is not finite.
     """
-    target = finite_csr(target, "target")
+    target = as_csr(finite_csr(target, "target"))
     require_lists(ranked, target.shape[1], users=range(target.shape[0]))
     found: np.ndarray = np.zeros(ranked.shape, dtype=bool)
     for begin in range(0, len(ranked), _BLOCK):
@@ -36,7 +37,7 @@ def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
         # One column more than items: padding (-1) looks there and finds nothing.
         table = np.zeros((rows.shape[0], rows.shape[1] + 1), dtype=bool)
         owners = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-        table[owners, rows.indices] = rows.data != 0
+        table[owners, rows.indices] = True
         part = slice(begin, begin + _BLOCK)
         found[part] = np.take_along_axis(table, ranked[part], 1)
     return found
@@ -44,10 +45,7 @@ def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
 
 def target_counts(target: sp.csr_array) -> np.ndarray:
     """(users,) number of targets."""
-    target = finite_csr(target, "target")
-    if (target.data != 0).all():
-        return np.asarray(np.diff(target.indptr), dtype=np.int64)
-    return np.asarray((target != 0).sum(axis=1)).ravel().astype(np.int64)
+    return np.asarray(np.diff(as_csr(finite_csr(target, "target")).indptr), dtype=np.int64)
 
 
 def recall_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -108,8 +108,8 @@ def evaluate(
     _require_somebody(held_out, scenario)
     users = held_out.users
     source, target = held_out.source[users], held_out.target[users]
-    # One more than the cut: what would come in without one of the others.
-    width = top_k + 1 if intervals else top_k
+    # One more than the cut, for intervals: what would come in without one of the others.
+    width = top_k + 1
     ranked = np.concatenate(
         [
             require_answer(

@@ -12,6 +12,8 @@ from beekit.ranking.ties import tie_keys
 
 # Entries fetched beyond those asked for, so that ties at the cut are seen whole.
 _MARGIN = 8
+# Entries fetched or drawn at once, over all users: 32 MB of indices.
+_FETCHED = 2**22
 # Pairs scored in float64 at once: a few MB, so that they stay in the cache.
 _PAIRS = 2**11
 # FAISS on a GPU finds at most so many neighbours.

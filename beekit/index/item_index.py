@@ -100,12 +100,14 @@ class ItemIndex:
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
         """X E: (users, dims) float32, summed row by row, so alike in any batch.
 
+        Only what is nonzero in X counts, as in `recommend`.
+
         Raises:
             DataError: X over other items, or not finite.
         """
-        X = finite_csr(X, "histories", items=len(self))
+        X = ones(finite_csr(X, "histories", items=len(self)))
         side = self.item_vectors if self.user_side is None else self.user_side
-        return np.asarray(sp.csr_array(X, dtype=np.float32) @ side)
+        return np.asarray(X @ side)
 
     def recommend(
         self,

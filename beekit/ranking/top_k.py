@@ -20,11 +20,18 @@ def candidate_indices(candidates: np.ndarray | None, n_items: int) -> np.ndarray
     """Candidates as distinct ascending item indices; all items without any given.
 
     Raises:
-        DataError: an index that no item has.
+        DataError: an index that no item has, or what are no indices, such as a mask.
     """
     if candidates is None:
         return np.arange(n_items)
-    allowed = np.unique(np.asarray(candidates, dtype=np.int64))
+    given = np.asarray(candidates)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise DataError(
+            f"candidates of shape {given.shape} and type {given.dtype}",
+            expected="item indices, integers in one dimension",
+            remedy="Of a mask, give np.flatnonzero(mask).",
+        )
+    allowed = np.unique(given.astype(np.int64))
     if len(allowed) and (allowed[0] < 0 or allowed[-1] >= n_items):
         raise DataError(
             f"candidates from {allowed[0]:,} to {allowed[-1]:,}",

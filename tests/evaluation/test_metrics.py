@@ -101,3 +101,10 @@ def test_blocks_of_users_change_nothing(monkeypatch, random_matrix):
     whole = metrics.hits(ranked, target)
     monkeypatch.setattr(metrics, "_BLOCK", 7)
     np.testing.assert_array_equal(metrics.hits(ranked, target), whole)
+
+
+def test_a_target_stored_twice_is_one_target():
+    twice = sp.csr_array((np.ones(3), np.array([1, 1, 2]), np.array([0, 3])), shape=(1, 4))
+    assert metrics.recall(np.array([[1, 2]]), twice).tolist() == [1.0]
+    zero = sp.csr_array((np.array([1.0, 0.0]), np.array([1, 2]), np.array([0, 2])), shape=(1, 4))
+    assert metrics.target_counts(zero).tolist() == [1]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from beekit import ItemIndex
 from beekit.errors import DataError, RunError
+from beekit.index import exact as exact_module
 from beekit.ranking.ties import history_keys, tie_keys
 from beekit.ranking.top_k import ones
 
@@ -173,3 +174,34 @@ def test_item_ids_that_are_not_one_an_item_are_refused(item_ids, said):
 def test_similar_to_what_is_no_item_is_refused(asked):
     with pytest.raises(DataError, match="item ind"):
         ItemIndex(np.eye(3)).similar(np.array(asked), 1)
+
+
+def test_users_without_a_direction_get_a_draw_and_no_more_memory_than_others(monkeypatch):
+    monkeypatch.setattr(exact_module, "_FETCHED", 64)
+    D = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    X = sp.csr_array(np.eye(12, 50, dtype=np.float32))
+    for E, vectors in ((np.zeros_like(D), D), (D, np.zeros_like(D))):
+        found, scores = ItemIndex(vectors, user_side=E).recommend(X, 7)
+        np.testing.assert_array_equal(
+            found, brute_force(np.zeros_like(D), np.zeros_like(D), X, 7, range(50), True)
+        )
+        assert not scores.any()
+
+
+def test_a_weight_is_no_more_than_a_one():
+    D = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    ratings = sp.csr_array(np.array([[5.0, 0, 1, -2, 0, 0]]))
+    index = ItemIndex(D)
+    np.testing.assert_array_equal(index.user_vectors(ratings), index.user_vectors(ratings != 0))
+    plain = index.recommend(ratings != 0, 3)
+    for found in (
+        index.recommend(ratings, 3),
+        index.recommend(ratings, 3, user_vectors=index.user_vectors(ratings)),
+    ):
+        np.testing.assert_array_equal(found, plain)
+
+
+@pytest.mark.parametrize("candidates", [np.array([True, False, True]), [0.5, 1.0], [[0, 1]]])
+def test_what_are_no_candidates_is_refused(candidates):
+    with pytest.raises(DataError, match="expected item indices"):
+        ItemIndex(np.eye(3)).recommend(sp.csr_array((1, 3)), 1, candidates)

@@ -19,6 +19,8 @@ import numpy as np
 faiss: Any = faiss_module  # its stubs take C++ vectors for lists
 # Vectors looked at together.
 _BLOCK = 65536
+# Items fetched beyond those asked for, so that ties at the cut are seen whole.
+_MARGIN = 32
 
 
 class Items:
@@ -87,6 +89,9 @@ class Items:
     ) -> list[list[tuple[Any, float]]]:
         """The k best items of each history that are not in it: (item id, score), best first.
 
+        Items that score the same come in an order drawn by a hash of history and item, the same at
+        every request.
+
         Args:
             histories: item ids of each user.
             k: how many at most.
@@ -94,14 +99,14 @@ class Items:
         """
         seen = [set(self.rows(history)) for history in histories]
         users = self.user_vectors(histories)
+        keys = self._history_keys(seen)
         more = max(map(len, seen), default=0)
         if cold or self.approximate is None:
-            fetch = min(k + more, self.flat.ntotal)
-            scores, rows = self.flat.search(
-                users, fetch, params=self._only_cold() if cold else None
-            )
+            scores, rows = self._searched(users, k + more, cold)
         else:
             scores, rows = self._proposed(users, min(self._refine * k + more, self.flat.ntotal))
+        order = np.lexsort((_tie_keys(keys[:, None], rows), -scores), axis=1)
+        scores, rows = (np.take_along_axis(found, order, 1) for found in (scores, rows))
         lists = []
         for user, own in enumerate(seen):
             ranked = zip(rows[user].tolist(), scores[user].tolist(), strict=True)
@@ -109,15 +114,52 @@ class Items:
             lists.append([(self.item_ids[row], score) for row, score in unseen[:k]])
         return lists
 
+    def _searched(
+        self, users: np.ndarray, wanted: int, cold: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(users, fetched) scores, best first, and rows: those wanted, with all their ties."""
+        total = int(self.cold.sum()) if cold else self.flat.ntotal
+        wanted = min(wanted, total)
+        fetch = wanted + _MARGIN
+        while True:
+            fetch = min(fetch, total)
+            scores, rows = self.flat.search(
+                users, max(fetch, 1), params=self._only_cold() if cold else None
+            )
+            if fetch == total or (scores[:, -1] < scores[:, wanted - 1]).all():
+                return scores, rows
+            fetch *= 2
+
     def _proposed(self, users: np.ndarray, fetch: int) -> tuple[np.ndarray, np.ndarray]:
-        """(users, fetch) exact scores, best first, and rows of what the approximate index finds."""
+        """(users, fetch) exact scores and rows of what the approximate index finds."""
         rows = self.approximate.search(users, fetch)[1]
         scores = np.full(rows.shape, -np.inf, dtype=np.float32)
         for user, proposed in enumerate(rows):
             there = proposed >= 0
             scores[user, there] = self.flat.reconstruct_batch(proposed[there]) @ users[user]
-        order = np.argsort(-scores, axis=1, kind="stable")
-        return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+        return scores, rows
+
+    def _history_keys(self, seen: Sequence[set[int]]) -> np.ndarray:
+        """(users,) uint64: what stands for a history in a tie."""
+        item_keys = _scramble(
+            np.arange(self.flat.ntotal, dtype=np.uint64) ^ np.uint64(0x9E3779B97F4A7C15)
+        )
+        sums = [item_keys[sorted(own)].sum(dtype=np.uint64) for own in seen]
+        return np.array(sums, dtype=np.uint64)
 
     def _only_cold(self) -> Any:
         return faiss.SearchParameters(sel=faiss.IDSelectorBatch(np.flatnonzero(self.cold)))
+
+
+def _tie_keys(histories: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Of items that tie for a history, the one with the lowest key comes first."""
+    return _scramble(histories ^ _scramble(rows.astype(np.uint64) ^ np.uint64(0xC2B2AE3D27D4EB4F)))
+
+
+def _scramble(keys: np.ndarray) -> np.ndarray:
+    """SplitMix64: 64-bit keys to 64 well-mixed bits."""
+    with np.errstate(over="ignore"):
+        mixed = keys + np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return np.asarray(mixed ^ (mixed >> np.uint64(31)))
