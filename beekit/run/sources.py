@@ -20,6 +20,7 @@ from beekit.files import write_json
 from beekit.hub.manifest import MANIFEST
 from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
+from beekit.run.parts import joint_hash
 from beekit.run.reading import saved_configuration
 from beekit.run.splitting import make_split
 from beekit.split.learnt import Learnt, learnt_from, load_learnt, save_learnt
@@ -42,6 +43,8 @@ class Source:
         name, fingerprint: of the dataset.
         split_hash: of the split it was trained with.
         learnt: what is noted of the training; None where nothing is.
+        together: the same for datasets that were trained on at once, and for no others; empty of
+            one trained on alone.
     """
 
     run: str
@@ -49,6 +52,7 @@ class Source:
     fingerprint: str
     split_hash: str
     learnt: Learnt | None
+    together: str = ""
 
 
 def shown(run: str | Path) -> str:
@@ -117,6 +121,7 @@ def save_before(folder: Path, before: Iterable[Source]) -> None:
                 "name": source.name,
                 "fingerprint": source.fingerprint,
                 "split": source.split_hash,
+                "together": source.together,
             }
         )
     write_json(folder / BEFORE, {"schema": 1, "sources": described})
@@ -134,6 +139,7 @@ def load_before(folder: Path) -> list[Source] | None:
             one["fingerprint"],
             one["split"],
             load_learnt(folder / _EACH / str(number)),
+            one["together"],
         )
         for number, one in enumerate(described, start=1)
     ]
@@ -142,6 +148,8 @@ def load_before(folder: Path) -> list[Source] | None:
 def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any]) -> list[Source]:
     several = "datasets" in results
     parts = results.get("datasets") or [{**results["dataset"], "split": results["split"]}]
+    made_of = [part[key] for part in results.get("datasets", []) for key in ("fingerprint", "name")]
+    together = joint_hash([*made_of, results["split"]["hash"]]) if several else ""
     found = []
     for number, part in enumerate(parts):
         own = folder.dataset(part["name"]) if several else folder
@@ -149,7 +157,7 @@ def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any
         if learnt is None or learnt.contents is None or learnt.pairs is None:
             learnt = _learnt_again(folder, config, number, part) or learnt
         described = (part["name"], part["fingerprint"], part["split"]["hash"])
-        found.append(Source(str(folder.path), *described, learnt))
+        found.append(Source(str(folder.path), *described, learnt, together))
     return found
 
 

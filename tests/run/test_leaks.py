@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -228,6 +229,10 @@ def test_the_own_split_excuses_no_other_training_of_the_encoder(films):
     for order in (own + everything, everything + own):
         assert "items held out here" in refused(order, films, split)
     assert require_unseen("tuned", own, films, split) == []
+    # Of datasets trained on at once, the training itself says so and goes on.
+    beside = [dataclasses.replace(one, together="both") for one in own + everything]
+    (note,) = require_unseen("tuned", beside, films, split)
+    assert note.startswith("tuned: a was trained under another split")
 
 
 @pytest.mark.parametrize("overlap", [0.1, 0.4])
