@@ -30,8 +30,10 @@ from beekit.run_files import read_parquet, read_results, read_yaml
 CARD = "README.md"
 _CHART = "results.png"
 # What of the split is said: how it was made, and of which items, with digests of their texts, so
-# that it can be told elsewhere what the encoder learnt from; not who used them.
+# that it can be told elsewhere what the encoder learnt from; not who used them. The same is said of
+# the runs that the encoder had learnt in before.
 _SPLIT = ("split.json", "training_items.parquet")
+_BEFORE = ("before.json", "before/*/training_items.parquet")
 _CANDIDATES = "candidates.parquet"
 # What beekit keeps in an index; the last three not in every one.
 _INDEX = ("index.json", "items.faiss", "items.parquet")
@@ -158,6 +160,8 @@ def _described(
     if split:
         names = (*_SPLIT, _CANDIDATES) if results["rows"] else _SPLIT
         files |= {f"split/{name}": _require(folder / "split" / name, folder) for name in names}
+        for path in [path for names in _BEFORE for path in (folder / "split").glob(names)]:
+            files[path.relative_to(folder).as_posix()] = path
     if split and index:
         files |= {f"index/{name}": _require(folder / "index" / name, folder) for name in _INDEX}
         more = (folder / "index" / name for name in _INDEX_MORE)

@@ -33,8 +33,9 @@ from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
 from beekit.run.known_items import KnownItems
-from beekit.run.leaks import require_unseen, run_of, sources
+from beekit.run.leaks import require_unseen
 from beekit.run.reading import differing_reading, say
+from beekit.run.sources import run_of, sources
 from beekit.run.splitting import make_split
 from beekit.split import Split, published_split
 
@@ -290,9 +291,10 @@ def _settings_chosen(config: Comparison, entries: Sequence[Entry], split: Split)
     chosen = {}
     for entry in entries:
         above = config.chosen_on
-        if above is None and entry.run is not None and entry.chosen_on is None:
+        run = _run(entry)
+        if above is None and run is not None and entry.chosen_on is None:
             # A run's encoder is what its training made it, whatever is scored with it.
-            above = settings_of_run(RunFolder(Path(entry.run)).read_results(), split)
+            above = settings_of_run(RunFolder(run).read_results(), split)
         chosen[entry.label] = settings_chosen(entry.settings, entry.kind, entry.chosen_on, above)
     return chosen
 

@@ -3,8 +3,9 @@
 An encoder from a run knows the items that the run trained on, and whatever its own encoder knew if
 that came from a run. The same item is one of the same id whose text or picture is the same too,
 whatever the folder is called and whichever filters were used: ids alone coincide between books 1 to
-n and films 1 to n. Where the same people used the same ids, as the pairs noted with a run tell, the
-items are the same whatever is written of them.
+n and films 1 to n. People are the same where more pairs of user and item were trained on than
+chance explains: than for users of like activity who are taken for one another. Items that the same
+people used are the same whatever is written of them, and so are the same texts under other ids.
 
 What is a leak depends on what is held out:
 
@@ -14,12 +15,15 @@ What is a leak depends on what is held out:
   are said in a note, for such an evaluation is not of items never seen.
 
 Doubt is refused: a run made before contents and pairs were noted, or one pulled from the Hub, which
-leaves users out, is taken to know what it may know. Texts that are the same under other ids are
-refused where they are most of the cold items, and said in a note where they are fewer. A run that
-is evaluated on its own split stays what it was: what its other datasets told it is said in a note.
+leaves users out, is taken to know what it may know, unless its dataset is still there to tell.
+Texts that are the same under other ids are refused where they are most of the cold items, and said
+in a note where they are fewer. The split that a dataset was trained with is no leak of that
+dataset; what others trained on at once told of it is said in a note, as the training itself says
+it; no other training of the encoder is excused.
 
 Left out: the validation items by which a run chose its checkpoint, for it did not learn from them;
-and what is known of an encoder from the Hub or of a model copied out of its run, which is nothing.
+people under other user ids; and what is known of an encoder from the Hub or of a model copied out
+of its run, which is nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +31,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -37,69 +39,21 @@ import pyarrow as pa
 from beekit.data import Dataset, ids
 from beekit.data.content import content_digests
 from beekit.errors import RunError
-from beekit.run.folder import RunFolder
-from beekit.run.reading import saved_configuration
+from beekit.run.sources import Source, shown
 from beekit.split import Split
-from beekit.split.learnt import Learnt, load_learnt, pair_hashes
+from beekit.split.learnt import Learnt, pair_hashes
 
 logger = logging.getLogger(__name__)
 
-# From this share of pairs in common on, two datasets are of the same people, and from this share of
-# items with the same content under other ids on, of the same items.
+# From this share of cold items with the same content under other ids on, the items are the same.
 _MOST = 0.5
-
-
-@dataclass(frozen=True)
-class Source:
-    """A dataset that an encoder learnt from.
-
-    Attributes:
-        run: who trained it.
-        name, fingerprint: of the dataset.
-        split_hash: of the split it was trained with.
-        learnt: what is noted of the training; None where nothing is.
-    """
-
-    run: str
-    name: str
-    fingerprint: str
-    split_hash: str
-    learnt: Learnt | None
-
-
-def run_of(encoder: str | None) -> Path | None:
-    """The run on this machine whose model an encoder's path names, if it is one."""
-    if encoder is None or Path(encoder).name != "model":
-        return None
-    run = Path(encoder).parent
-    return run if RunFolder(run).kind is not None or (run / "results.json").is_file() else None
-
-
-def sources(run: Path) -> list[Source]:
-    """What a run's encoder learnt from: its datasets, and those of the runs it started from.
-
-    Raises:
-        RunError: no finished training.
-    """
-    found: list[Source] = []
-    waiting, seen = [run], set()
-    while waiting:
-        folder = RunFolder(waiting.pop())
-        if folder.path.resolve() in seen:
-            continue
-        seen.add(folder.path.resolve())
-        folder.require_kind("training", "quickstart")
-        results = folder.whole.read_results()
-        parts = results.get("datasets", [{**results["dataset"], "split": results["split"]}])
-        for part in parts:
-            own = folder.whole.dataset(part["name"]) if "datasets" in results else folder.whole
-            learnt = load_learnt(own.split)
-            described = (part["name"], part["fingerprint"], part["split"]["hash"])
-            found.append(Source(str(folder.path), *described, learnt))
-        config = saved_configuration(folder.whole)
-        before = map(run_of, (config.get("encoder"), config.get("image_encoder")))
-        waiting += [place for place in before if place is not None]
-    return found
+# Pairs that were trained on are more than chance explains from so many times as many on, or from
+# this share of all that are left, and from so many standard deviations above it.
+_TIMES, _SHARE, _DEVIATIONS = 1.5, 0.5, 5.0
+# So often users are taken for one another to see what chance explains.
+_DRAWS = 4
+# Fewer pairs say nothing of people.
+_FEWEST = 10
 
 
 def require_unseen(
@@ -114,28 +68,27 @@ def require_unseen(
         refuse: as a rule; without, a leak is said as what does not matter here is.
 
     Returns:
-        what to say of it beside its figures, also logged.
+        what to say of it beside its figures, also logged. Results are pushed: a run is named there
+        by its folder, without the path to it.
 
     Raises:
         RunError: so, with the first of the items.
     """
     if not split.parts:
         return []
-    own = any(source.split_hash == split.hash for source in learnt)
     notes: list[str] = []
+    own = {source.together for source in learnt if source.split_hash == split.hash} - {""}
     for source in learnt:
         if source.split_hash == split.hash:
             continue
-        check = _Check(label, source, dataset, split)
+        may = refuse and source.together not in own
+        check = _Check(label, source, dataset, split, source.run if may else shown(source.run))
         try:
             notes += check.run()
         except RunError as error:
-            if refuse and not own:
+            if may:
                 raise
             notes.append(error.found)
-    # Results are pushed: a run is named there by its folder, without the path to it.
-    for source in learnt:
-        notes = [note.replace(source.run, Path(source.run).name) for note in notes]
     notes = list(dict.fromkeys(notes))
     for note in notes:
         logger.warning("%s", note)
@@ -145,15 +98,19 @@ def require_unseen(
 class _Check:
     """One dataset that an encoder learnt from, held against one split."""
 
-    def __init__(self, label: str, source: Source, dataset: Dataset, split: Split) -> None:
+    def __init__(
+        self, label: str, source: Source, dataset: Dataset, split: Split, refused: str
+    ) -> None:
         self.label, self.source, self.dataset, self.split = label, source, dataset, split
+        self.refused, self.noted = refused, shown(source.run)  # what the run is called
         self.named_alike = source.name == dataset.name or source.fingerprint == dataset.fingerprint
 
     def run(self) -> list[str]:
         learnt = self.source.learnt
         if learnt is None:
             if self.named_alike:
-                self._refuse("this dataset, of which it notes no items")
+                self.doubt = True
+                self._refuse("this dataset")
             return []
         same, renamed = self._items(learnt)
         notes = []
@@ -172,14 +129,19 @@ class _Check:
         place = ids.positions(here, learnt.item_ids.cast(pa.large_string()))
         mine = _telling(content_digests(self.dataset.catalog))
         theirs = _telling(learnt.contents or [[] for _ in range(len(learnt.item_ids))])
-        anywhere = {digest for one in theirs for digest in one if digest.endswith("+")}
+        anywhere = {
+            digest: number
+            for number, own in enumerate(theirs)
+            for digest in own
+            if digest.endswith("+")
+        }
         same, other = np.zeros(len(here), dtype=bool), np.zeros(len(here), dtype=bool)
         for item in np.flatnonzero(place >= 0):
             ours, its = mine[item], theirs[place[item]]
             same[item] = bool(ours & its)
             other[item] = bool(ours and its and not ours & its)
         unknown = (place >= 0) & ~same & ~other
-        self.people = self._same_people(learnt, place >= 0)
+        self.people = self._same_people(learnt, place)
         self.doubt = bool(unknown.any() and not same.any() and not self.people)
         if other.sum() <= same.sum():
             same |= unknown
@@ -193,18 +155,49 @@ class _Check:
                 self.dataset.name,
                 self.source.run,
             )
-        renamed = np.array([bool(ours & anywhere) for ours in mine], dtype=bool) & ~same
-        return same, renamed
+        named = [next((anywhere[d] for d in sorted(own) if d in anywhere), -1) for own in mine]
+        self.place = np.where(same, place, np.asarray(named, dtype=np.int64))
+        renamed = (self.place >= 0) & ~same
+        if not self.people:
+            self.people = self._same_people(learnt, self.place)
+        # What the same people used under other ids is the same.
+        return (same | renamed, renamed & False) if self.people else (same, renamed)
 
-    def _same_people(self, learnt: Learnt, shared: np.ndarray) -> bool:
-        """Whether most pairs with the ids in common are pairs of the training, or the reverse."""
+    def _same_people(self, learnt: Learnt, place: np.ndarray) -> bool:
+        """Whether more pairs were trained on than chance explains.
+
+        Args:
+            learnt: of the training.
+            place: (items,) of each item among those of the training; -1 for none.
+        """
         X = self.split.interactions
-        if learnt.pairs is None or not shared.any() or not len(learnt.pairs):
+        matched = place[X.matrix.indices] >= 0
+        names = self._names(learnt, place)
+        known, asked = _known(learnt, pair_hashes(X, X.matrix, item_ids=names)[matched])
+        self.compared = asked >= _FEWEST
+        if not known:
             return False
-        hashes = pair_hashes(X, X.matrix)
-        _, there = learnt.knows(hashes[shared[X.matrix.indices]])
-        here = float(np.isin(learnt.pairs, hashes).mean())
-        return max(there, here) >= _MOST
+        rows = np.repeat(np.arange(X.n_users), np.diff(X.matrix.indptr))
+        used = np.bincount(rows[matched], minlength=X.n_users)
+        order = np.argsort(used, kind="stable")[np.count_nonzero(used == 0) :]
+        by_chance = []
+        for step in range(1, min(_DRAWS, len(order) - 1) + 1):
+            users = X.user_ids.copy()
+            users[order] = X.user_ids[np.roll(order, step)]
+            hashes = pair_hashes(X, X.matrix, user_ids=users, item_ids=names)
+            by_chance.append(_known(learnt, hashes[matched])[0])
+        chance = float(np.mean(by_chance)) if by_chance else 0.0
+        more = known - chance
+        clearly = known >= _TIMES * chance or more >= _SHARE * (asked - chance)
+        return clearly and more > _DEVIATIONS * (chance + 1) ** 0.5
+
+    def _names(self, learnt: Learnt, place: np.ndarray) -> np.ndarray:
+        """(items,) ids as the training has them."""
+        names = ids.to_numpy(ids.as_ids(self.dataset.catalog.item_ids).cast(pa.large_string()))
+        names = names.copy()
+        its = ids.to_numpy(learnt.item_ids.cast(pa.large_string()))
+        names[place >= 0] = its[place[place >= 0]]
+        return names
 
     def _cold(self, same: np.ndarray, renamed: np.ndarray) -> list[str]:
         held = np.zeros(len(same), dtype=bool)
@@ -222,7 +215,7 @@ class _Check:
         found = f"{len(alike):,} of the {held.sum():,} items held out here, under other ids"
         if len(alike) >= _MOST * held.sum():
             self._refuse(found, alike)
-        return [f"{self.label}: {self.source.run} was trained on {found}{self._first(alike)}"]
+        return [f"{self.label}: {self.noted} was trained on {found}{self._first(alike)}"]
 
     def _pairs(
         self, learnt: Learnt, same: np.ndarray, renamed: np.ndarray, parts: Sequence[str]
@@ -239,7 +232,8 @@ class _Check:
             asked += target.nnz
             touched.append(target.indices[known])
             if self.people:
-                hashes = pair_hashes(self.split.interactions, target)
+                names = self._names(learnt, self.place)
+                hashes = pair_hashes(self.split.interactions, target, item_ids=names)
                 trained, share = learnt.knows(hashes[known])
                 leaked.append(touched[-1][trained])
                 estimate += share * len(touched[-1])
@@ -251,7 +245,7 @@ class _Check:
         if self.people:
             return []
         used = np.concatenate(touched)
-        unsure = learnt.pairs is None and (self.named_alike or len(used) >= _MOST * asked)
+        unsure = not self.compared and (self.named_alike or len(used) >= _MOST * asked)
         if len(used) and unsure:
             self.doubt = True
             self._refuse(f"{len(used):,} of the {asked:,} interactions held out", np.unique(used))
@@ -260,9 +254,14 @@ class _Check:
         met = np.flatnonzero(used_here & (same | renamed))
         if not len(met):
             return []
+        people = (
+            "with other people, as far as their ids tell"
+            if self.compared
+            else "with people of whom it notes too little to tell whether they are these"
+        )
         return [
-            f"{self.label}: {self.source.run} was trained on {len(met):,} of the "
-            f"{used_here.sum():,} items here, with other people{self._first(met)}"
+            f"{self.label}: {self.noted} was trained on {len(met):,} of the "
+            f"{used_here.sum():,} items here, {people}{self._first(met)}"
         ]
 
     def _first(self, items: np.ndarray) -> str:
@@ -271,16 +270,26 @@ class _Check:
 
     def _refuse(self, what: str, items: np.ndarray | None = None) -> NoReturn:
         first = "" if items is None else self._first(items)
-        unsure = items is not None and self.doubt
-        trained = "may have been trained" if unsure else "was trained"
-        why = "; it notes too little of its training to tell" if unsure else ""
+        trained = "may have been trained" if self.doubt else "was trained"
+        why = "; it notes too little of its training to tell" if self.doubt else ""
         raise RunError(
-            f"{self.label}: {self.source.run} {trained} under another split, on {what}{first}{why}",
+            f"{self.label}: {self.refused} {trained} under another split, on {what}{first}{why}",
             expected=f"an encoder that learnt from nothing that the split {self.split.hash[:12]} "
             "holds out",
-            remedy="Train it with the same split section and filters, or evaluate it on the "
+            remedy="Set `data` in that run's config.yaml to the very dataset it was trained on, "
+            "which tells the rest, or train it again."
+            if self.doubt
+            else "Train it with the same split section and filters, or evaluate it on the "
             "split it was trained with.",
         )
+
+
+def _known(learnt: Learnt, hashes: np.ndarray) -> tuple[int, int]:
+    """How many of some pairs were trained on, and among how many that would be noted."""
+    if learnt.pairs is None:
+        return 0, 0
+    known, _ = learnt.knows(hashes)
+    return int(known.sum()), int((hashes <= np.uint64(learnt.below)).sum())
 
 
 def _telling(digests: Sequence[Sequence[str]]) -> list[set[str]]:

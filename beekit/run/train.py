@@ -31,18 +31,19 @@ from beekit.index import ItemIndex
 from beekit.models import Popularity, Random
 from beekit.ranking import Recommender
 from beekit.report import write_report
-from beekit.report.settings import DEFAULTS
-from beekit.run.chosen import require_validation, settings_chosen
+from beekit.report.settings import DEFAULTS, NOT_STATED
+from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
 from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config, require_single
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
-from beekit.run.leaks import Source, require_unseen, run_of, sources
+from beekit.run.leaks import require_unseen
 from beekit.run.parts import Part, joint_hash, load_parts, make_parts
 from beekit.run.reading import content_of, differing_reading, say
 from beekit.run.serve import save_index
 from beekit.run.several import finish_several
+from beekit.run.sources import Source, run_of, save_before, shown, sources
 from beekit.run.thumbnails import write_thumbnails
 from beekit.run.training import describe_training, make_trainer, training_arguments
 from beekit.split import Split
@@ -88,7 +89,8 @@ def _train(config: Config, folder: RunFolder) -> RunFolder:
         require_validation({"chosen_on": config.chosen_on}, split)
     encoder = encoder_to_train(config)
     parts = make_parts(folder, loaded, encoder)
-    noted = [_notes(config, folder, part, parts, encoder) for part in parts]
+    begun = _begun(config)
+    noted = [_notes(config, folder, part, parts, encoder, begun) for part in parts]
     config = folder.claim(
         config,
         joint_hash([part.split.hash for part in parts]),
@@ -97,6 +99,7 @@ def _train(config: Config, folder: RunFolder) -> RunFolder:
     config = _settle_precision(config, encoder, parts[0].inputs)
     folder.write_config(config)
     before = [_before(part, encoder, metrics) for part in parts]
+    save_before(parts[0].folder.split, [one for each in begun.values() for one in each])
     started = time.perf_counter()
     trainer = make_trainer(config, folder, encoder, parts)
     trainer.train(resume_from_checkpoint=folder.last_checkpoint)
@@ -105,10 +108,16 @@ def _train(config: Config, folder: RunFolder) -> RunFolder:
         encoder.save(str(staging), create_model_card=False)  # the run's own says more
     training = describe_training(config, trainer, seconds)
     for part, (embedded, evaluations), notes in zip(parts, before, noted, strict=True):
-        _finish(part, encoder, training, embedded, evaluations, metrics, notes)
+        _finish(part, encoder, training, embedded, evaluations, metrics, notes, list(begun))
     if parts[1:]:
         finish_several(folder, config, parts)
     return folder
+
+
+def _begun(config: Config) -> dict[Path, list[Source]]:
+    """The runs that the encoder to train comes from, and what they learnt from."""
+    runs = map(run_of, (config.encoder, config.image_encoder))
+    return {run: sources(run) for run in runs if run is not None}
 
 
 def _notes(
@@ -117,6 +126,7 @@ def _notes(
     part: Part,
     parts: Sequence[Part],
     encoder: SentenceTransformer,
+    begun: Mapping[Path, Sequence[Source]],
 ) -> list[str]:
     """What to say beside the figures on a dataset: what else the encoder has learnt from.
 
@@ -125,13 +135,13 @@ def _notes(
     """
     dataset, split = part.dataset, part.split
     notes = []
-    for run in filter(None, map(run_of, (config.encoder, config.image_encoder))):
-        notes += require_unseen(run.name, sources(run), dataset, split)
+    for run, learnt in begun.items():
+        notes += require_unseen(shown(run), learnt, dataset, split)
         lines = differing_reading(run, part.config, dataset, encoder)
-        notes += say(run.name, lines if config.image_encoder is None else [])
+        notes += say(shown(run), lines if config.image_encoder is None else [])
     others = [
         Source(
-            folder.path.name,
+            str(folder.path),
             other.dataset.name,
             other.dataset.fingerprint,
             other.split.hash,
@@ -165,6 +175,7 @@ def _finish(
     evaluations: list[Evaluation],
     metrics: tuple[str, ...],
     notes: Sequence[str],
+    begun: Sequence[Path],
 ) -> None:
     """Index, results, report and card of a dataset after training."""
     folder, config, dataset, split = part.folder, part.config, part.dataset, part.split
@@ -180,6 +191,7 @@ def _finish(
         text_parts=(before.text_part, after.text_part),
     )
     write_thumbnails(folder, dataset.catalog, near)
+    earlier = [settings_of_run(RunFolder(run).whole.read_results(), split) for run in begun]
     folder.write_results(
         {
             "schema": 1,
@@ -187,7 +199,10 @@ def _finish(
             "split": split.summary(),
             "environment": environment(encoder.device),
             "rows": [
-                {**evaluation.row(), "settings_chosen": _settings_chosen(config, evaluation.model)}
+                {
+                    **evaluation.row(),
+                    "settings_chosen": _settings_chosen(config, evaluation.model, earlier),
+                }
                 for evaluation in evaluations
             ],
             **({"note": config.note} if config.note else {}),
@@ -227,12 +242,23 @@ class Embedded:
         return cls(ItemIndex(vectors, item_ids), None)
 
 
-def _settings_chosen(config: Config, model: str) -> str:
-    """How the settings of a row were chosen; only the fine-tuned encoder's were."""
+def _settings_chosen(config: Config, model: str, earlier: Sequence[str] = ()) -> str:
+    """How the settings of a row were chosen: of the encoder, before this training and by it.
+
+    Args:
+        config: of this training.
+        model: of the row.
+        earlier: what the runs say that the encoder comes from.
+    """
+    said = set(earlier) or {DEFAULTS}
+    before = said.pop() if len(said) == 1 else NOT_STATED
+    if model == "pretrained":
+        return before
     if model != "fine-tuned":
         return DEFAULTS
     given = {TRAINING_ALIASES.get(key, key): value for key, value in config.training.items()}
-    return settings_chosen(given, BeeFormerTrainingArguments, config.chosen_on)
+    own = settings_chosen(given, BeeFormerTrainingArguments, config.chosen_on)
+    return before if own == DEFAULTS and config.chosen_on is None else own
 
 
 def _settle_precision(config: Config, encoder: SentenceTransformer, inputs: ItemInputs) -> Config:

@@ -50,7 +50,8 @@ class Learnt:
         asked = hashes <= np.uint64(self.below)
         if self.pairs is None or not asked.any():
             return np.zeros(len(hashes), dtype=bool), 0.0
-        known = asked & np.isin(hashes, self.pairs)
+        known = asked.copy()
+        known[asked] = np.isin(hashes[asked], self.pairs)
         return known, float(known.sum() / asked.sum())
 
 
@@ -92,11 +93,18 @@ def load_learnt(folder: str | Path) -> Learnt | None:
     return Learnt(ids.as_ids(items["item_id"]), contents, pairs, below)
 
 
-def pair_hashes(interactions: Interactions, matrix: sp.csr_array) -> np.ndarray:
+def pair_hashes(
+    interactions: Interactions,
+    matrix: sp.csr_array,
+    *,
+    user_ids: np.ndarray | None = None,
+    item_ids: np.ndarray | None = None,
+) -> np.ndarray:
     """(nnz,) uint64 of the user's and item's ids of each entry of a matrix over X's rows and
-    columns, in its order."""
-    users = np.repeat(id_hashes(interactions.user_ids), np.diff(matrix.indptr))
-    items = _mixed(id_hashes(interactions.item_ids))
+    columns, in its order; with other ids than X's own where such are given."""
+    user_ids = interactions.user_ids if user_ids is None else user_ids
+    users = np.repeat(id_hashes(user_ids), np.diff(matrix.indptr))
+    items = _mixed(id_hashes(interactions.item_ids if item_ids is None else item_ids))
     return _mixed(users ^ items[matrix.indices])
 
 

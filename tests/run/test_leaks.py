@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +17,15 @@ from beekit import Dataset, cold_start_split, time_split, user_split
 from beekit.cli import main
 from beekit.data.content import content_digests
 from beekit.errors import RunError
-from beekit.run.leaks import Source, require_unseen
-from beekit.split import zero_shot_split
+from beekit.hub.outgoing import read
+from beekit.hub.push import plan
+from beekit.run.comparison import make_comparison
+from beekit.run.config import make_config
+from beekit.run.evaluate import _settings_chosen
+from beekit.run.leaks import require_unseen
+from beekit.run.sources import BEFORE, Source, load_before, run_of, shown, sources
+from beekit.run.train import _settings_chosen as chosen_in_training
+from beekit.split import Split, zero_shot_split
 from beekit.split.learnt import PAIRS, learnt_from, load_learnt, save_learnt
 
 ITEMS = 60
@@ -209,6 +218,105 @@ def test_runs_that_note_less_are_taken_to_know_what_they_may(films, tmp_path, ki
     assert require_unseen("tuned", nothing, films, cold(films, 1)) == []
 
 
+def untouched(dataset) -> Split:
+    """All of a dataset for training."""
+    return Split("none", {}, dataset.interactions, dataset.interactions.matrix)
+
+
+def test_the_own_split_excuses_no_other_training_of_the_encoder(films):
+    split = cold(films)
+    own, everything = learnt(films, split), learnt(films, untouched(films))
+    for order in (own + everything, everything + own):
+        assert "items held out here" in refused(order, films, split)
+    assert require_unseen("tuned", own, films, split) == []
+    # Of datasets trained on at once, the training itself says so and goes on.
+    beside = [dataclasses.replace(one, together="both") for one in own + everything]
+    (note,) = require_unseen("tuned", beside, films, split)
+    assert note.startswith("tuned: a was trained under another split")
+
+
+@pytest.mark.parametrize("overlap", [0.1, 0.4])
+def test_few_people_in_common_are_people_in_common(films, tmp_path, overlap):
+    mine = user_split(films.interactions, users=20, seed=1)
+    both = int(80 * overlap)
+    # The first people are those here, the others are others under ids of their own.
+    people = np.concatenate([TASTES[0][:both], TASTES[1][both:]])
+    rows, columns = np.nonzero(people)
+    other = films_of(tmp_path / "b", np.where(rows < both, rows, rows + 1000), columns + 1)
+    source = learnt(other, untouched(other))
+    said = refused(source, films, mine)
+    hidden = [part.target for part in mine.parts.values()]
+    users = np.concatenate([np.repeat(np.arange(80), np.diff(t.indptr)) for t in hidden])
+    assert f"on {np.sum(users < both):,} of the {len(users):,} interactions held out" in said
+
+
+def films_of(folder, users, item_ids) -> Dataset:
+    folder.mkdir()
+    table = pa.table({"user_id": pa.array(users), "item_id": pa.array(item_ids)})
+    pq.write_table(table, folder / "interactions.parquet")
+    items = {"item_id": pa.array(np.arange(1, ITEMS + 1)), "title": TITLES}
+    pq.write_table(pa.table(items), folder / "items.parquet")
+    return Dataset.load(folder, text="{title}")
+
+
+def test_people_of_the_same_ids_and_activity_are_other_people(tmp_path):
+    # Users and items in the order of how much they use and are used, here and there.
+    usage = np.outer(np.linspace(0.9, 0.05, 80), np.linspace(1.0, 0.1, ITEMS))
+    draw = np.random.default_rng(3)
+    here, there = (
+        films_of(tmp_path / name, rows, columns + 1)
+        for name in ("a", "b")
+        for rows, columns in [np.nonzero(draw.random(usage.shape) < usage)]
+    )
+    split = user_split(here.interactions, users=20, seed=1)
+    (note,) = require_unseen("tuned", learnt(there, untouched(there)), here, split)
+    assert "items here, with other people" in note
+
+
+def test_pairs_of_the_same_texts_under_other_ids_are_refused(films, tmp_path):
+    for name, item_ids in (("b", [f"tt{i}" for i in range(ITEMS)]), ("c", range(ITEMS, 0, -1))):
+        other = write(tmp_path / name, ids=item_ids)
+        source = learnt(other, cold(other, 2))
+        for split in (user_split(films.interactions, users=20, seed=1), cold(films, 1)):
+            said = refused(source, films, split)
+            assert "held out here" in said
+            assert "under other ids" not in said
+
+
+def test_no_word_of_other_people_where_pairs_were_not_compared(films, tmp_path):
+    split = untouched(films)
+    split.save(tmp_path / "split")
+    save_learnt(tmp_path / "split", learnt_from(split, films.catalog))
+    (tmp_path / "split" / PAIRS).unlink()
+    known = load_learnt(tmp_path / "split")
+    few = type(known)(known.item_ids[:15], known.contents[:15], None, known.below)
+    source = [Source("runs/a", "elsewhere", "another", "x", few)]
+    (note,) = require_unseen(
+        "tuned", source, films, user_split(films.interactions, users=20, seed=1)
+    )
+    assert "too little to tell" in note
+    assert "other people" not in note
+
+
+def test_notes_name_a_run_by_its_folder_and_stay_whole(films, tmp_path, monkeypatch):
+    people = write(tmp_path / "people", who=1)
+    split = user_split(films.interactions, users=20, seed=1)
+    place = tmp_path / "parent" / "repeats" / "1"
+    place.mkdir(parents=True)
+    monkeypatch.chdir(place)
+    (one,) = learnt(people, cold(people, 1))
+    for name in (".", str(place)):
+        source = Source(name, one.name, one.fingerprint, one.split_hash, one.learnt)
+        (note,) = require_unseen("v1.0", [source], films, split)
+        assert note.startswith("v1.0: parent/repeats/1 was trained on ")
+    leak = learnt(films, untouched(films))
+    (one,) = leak
+    source = Source(str(place), one.name, one.fingerprint, one.split_hash, one.learnt)
+    (note,) = require_unseen("v1.0", [source], films, split, refuse=False)
+    assert note.startswith("v1.0: parent/repeats/1 was trained under another split")
+    assert shown("runs/a") == "a"
+
+
 # Through the command line, with models that are not trained.
 
 
@@ -310,3 +418,94 @@ def test_another_reading_is_said_in_results_report_and_table(run, tmp_path, caps
     (run / "results.json").write_text(json.dumps(results))
     assert main([*command, "split.seed=2"]) == 0
     assert "notes" not in json.loads((tmp_path / "same" / "results.json").read_text())
+
+
+def test_an_encoder_is_traced_to_its_run_by_any_path(run, tmp_path, monkeypatch):
+    (run / "checkpoints" / "checkpoint-5").mkdir(parents=True)
+    (tmp_path / "latest").symlink_to(run / "model")
+    for path in (run / "model", run / "checkpoints" / "checkpoint-5", tmp_path / "latest"):
+        assert run_of(str(path)) == run
+    assert run_of(str(run / "gone")) is None
+    assert run_of(str(run / "split")) is None
+    monkeypatch.chdir(run)
+    assert run_of("model") == run
+
+
+def test_a_relative_path_leads_from_where_the_run_was_started(run, tmp_path, encoder_folder):
+    apart = write(tmp_path / "books", ids=range(900, 900 + ITEMS), titles=["x"] * ITEMS, who=1)
+    later = as_trained(tmp_path / "runs" / "b", apart, "books", encoder_folder, "runs/a/model")
+    config = yaml.safe_load((later / "config.yaml").read_text())
+    (later / "config.yaml").write_text(yaml.safe_dump({**config, "out": "runs/b"}))
+    assert [source.name for source in sources(later)] == ["books", "films"]
+
+
+def test_what_ancestors_learnt_goes_with_the_run(run, films, tmp_path, capsys):
+    titles = [f"book {item:03d} by somebody" for item in range(ITEMS)]
+    write(tmp_path / "books", ids=range(900, 900 + ITEMS), titles=titles, who=1)
+    later = tmp_path / "b"
+    config = {
+        "data": str(tmp_path / "books"),
+        "out": str(later),
+        "encoder": str(run / "model"),
+        "text": "{title}. {genre}",
+        "pooling": "max",
+        "split": {"items": 10, "seed": 1},
+        "evaluation": {"metrics": ["recall@5"], "top_k": 5},
+        "training": {"max_steps": 1, "users_per_step": 8, "items_per_step": 8},
+    }
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(config))
+    assert main(["train", str(tmp_path / "t.yaml")]) == 0
+    shutil.rmtree(run)
+    (before,) = load_before(later / "split")
+    assert (before.run, before.name, before.fingerprint) == ("a", "films", films.fingerprint)
+    assert before.learnt.pairs is not None
+    sent = plan(later, "bee/books").files
+    assert f"split/{BEFORE}" in sent
+    assert not [path for path in sent if path.endswith(PAIRS)]
+    pulled = tmp_path / "pulled"
+    for path, content in sent.items():
+        if path.split("/")[0] in ("split", "results.json", "config.yaml", "beekit.json"):
+            (pulled / path).parent.mkdir(parents=True, exist_ok=True)
+            (pulled / path).write_bytes(read(content))
+    shutil.copytree(later / "model", pulled / "model")
+    for folder in (later, pulled):
+        assert main(comparison(tmp_path, "table", run=str(folder))) == 2
+        said = capsys.readouterr().err
+        assert "a was trained under another split" in said
+        assert "items held out here" in said
+
+
+def test_settings_of_a_run_are_said_however_its_encoder_is_named(run):
+    results = json.loads((run / "results.json").read_text())
+    results["rows"] = [{"model": "fine-tuned", "settings_chosen": "test"}]
+    (run / "results.json").write_text(json.dumps(results))
+    models = {
+        "a": {"model": "ContentBased", "run": str(run)},
+        "b": {"model": "ContentBased", "encoder": str(run / "model")},
+    }
+    config = make_comparison({"data": "d", "out": "o", "models": models})
+    split = cold(Dataset.load(Path(run).parent.parent / "films", text="{title}"), 2)
+    assert _settings_chosen(config, config.entries(), split) == {"a": "test", "b": "test"}
+    training = make_config({"data": "d", "out": "o", "encoder": "e"})
+    assert chosen_in_training(training, "pretrained", ["test"]) == "test"
+    assert chosen_in_training(training, "fine-tuned", ["test"]) == "test"
+    assert chosen_in_training(training, "pretrained") == "defaults"
+    assert chosen_in_training(training, "popularity", ["test"]) == "defaults"
+
+
+def test_an_old_run_is_told_by_its_dataset_while_that_is_there(films, tmp_path, encoder_folder):
+    titles = [f"book {item:03d} by somebody" for item in range(ITEMS)]
+    write(tmp_path / "books", titles=titles, who=1)
+    books = Dataset.load(tmp_path / "books", text="{title}. {genre}")
+    old = as_trained(tmp_path / "runs" / "old", books, tmp_path / "books", encoder_folder)
+    cold(books, 2).save(old / "split")  # without contents and pairs
+    split = zero_shot_split(films.interactions)
+    assert require_unseen("tuned", sources(old), films, split) == []
+    shutil.move(tmp_path / "books", tmp_path / "moved")
+    with pytest.raises(RunError, match="may have been trained") as error:
+        require_unseen("tuned", sources(old), films, split)
+    assert "Set `data` in that run's config.yaml" in str(error.value)
+    config = yaml.safe_load((old / "config.yaml").read_text())
+    text = yaml.safe_dump({**config, "data": str(tmp_path / "moved")})
+    (old / "config.yaml").write_text(text)
+    assert require_unseen("tuned", sources(old), films, split) == []

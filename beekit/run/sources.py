@@ -1,0 +1,206 @@
+"""Where an encoder comes from: the runs it was trained in, and what each of them learnt from.
+
+A run notes beside its split what the runs it started from had learnt, so that this is known of it
+wherever it is moved, and whatever happens to those runs. Of a run made before that was noted, the
+paths in its configuration are followed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from beekit.errors import BeekitError
+from beekit.files import write_json
+from beekit.hub.manifest import MANIFEST
+from beekit.run.dataset import load_dataset
+from beekit.run.folder import RunFolder
+from beekit.run.parts import joint_hash
+from beekit.run.reading import saved_configuration
+from beekit.run.splitting import make_split
+from beekit.split.learnt import Learnt, learnt_from, load_learnt, save_learnt
+
+logger = logging.getLogger(__name__)
+
+# In the folder of a run's split: what it started from, and a folder of items and pairs for each.
+BEFORE = "before.json"
+_EACH = "before"
+# Where a run keeps encoders.
+_ENCODERS = ("model", "checkpoints")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset that an encoder learnt from.
+
+    Attributes:
+        run: who trained it: a path, or a name where no more is known.
+        name, fingerprint: of the dataset.
+        split_hash: of the split it was trained with.
+        learnt: what is noted of the training; None where nothing is.
+        together: the same for datasets that were trained on at once, and for no others; empty of
+            one trained on alone.
+    """
+
+    run: str
+    name: str
+    fingerprint: str
+    split_hash: str
+    learnt: Learnt | None
+    together: str = ""
+
+
+def shown(run: str | Path) -> str:
+    """What a run is called in results, which are pushed: its folder, without the path to it."""
+    place = Path(run).resolve()
+    if place.parent.name == "repeats":
+        return f"{place.parent.parent.name}/repeats/{place.name}"
+    return place.name
+
+
+def run_of(encoder: str | None) -> Path | None:
+    """The run on this machine that an encoder's path leads into, by links too, if there is one."""
+    if encoder is None or not Path(encoder).exists():
+        return None
+    place = Path(encoder).resolve()
+    for above in place.parents:
+        folder = RunFolder(above)
+        if place.relative_to(above).parts[0] not in _ENCODERS or folder.kind is None:
+            continue
+        if folder.results.is_file() or folder.made_of.is_file():
+            return above
+    return None
+
+
+def sources(run: Path) -> list[Source]:
+    """What a run's encoder learnt from: its datasets, and those of the runs it started from.
+
+    Raises:
+        RunError: no finished training.
+    """
+    found: list[Source] = []
+    waiting, seen = [run], set()
+    while waiting:
+        folder = RunFolder(waiting.pop())
+        folder.require_kind("training", "quickstart")
+        folder = folder.whole
+        if folder.path.resolve() in seen:
+            continue
+        seen.add(folder.path.resolve())
+        results, config = folder.read_results(), saved_configuration(folder)
+        found += _own(folder, results, config)
+        before = load_before(folder.parts()[0].split)
+        if before is None:
+            waiting += _started_from(folder, results, config)
+        found += before or []
+    return distinct(found)
+
+
+def distinct(found: Iterable[Source]) -> list[Source]:
+    """Each source once."""
+    kept = {(s.run, s.name, s.fingerprint, s.split_hash): s for s in reversed(list(found))}
+    return list(reversed(kept.values()))
+
+
+def save_before(folder: Path, before: Iterable[Source]) -> None:
+    """Note in the folder of a run's split what its encoder had learnt from when it started."""
+    described = []
+    for number, source in enumerate(distinct(before), start=1):
+        if source.learnt is not None:
+            place = folder / _EACH / str(number)
+            place.mkdir(parents=True)
+            save_learnt(place, source.learnt)
+        described.append(
+            {
+                "run": shown(source.run),
+                "name": source.name,
+                "fingerprint": source.fingerprint,
+                "split": source.split_hash,
+                "together": source.together,
+            }
+        )
+    write_json(folder / BEFORE, {"schema": 1, "sources": described})
+
+
+def load_before(folder: Path) -> list[Source] | None:
+    """What `save_before` noted; None of a run that was made before it did."""
+    if not (folder / BEFORE).is_file():
+        return None
+    described = json.loads((folder / BEFORE).read_text(encoding="utf-8"))["sources"]
+    return [
+        Source(
+            one["run"],
+            one["name"],
+            one["fingerprint"],
+            one["split"],
+            load_learnt(folder / _EACH / str(number)),
+            one["together"],
+        )
+        for number, one in enumerate(described, start=1)
+    ]
+
+
+def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any]) -> list[Source]:
+    several = "datasets" in results
+    parts = results.get("datasets") or [{**results["dataset"], "split": results["split"]}]
+    made_of = [part[key] for part in results.get("datasets", []) for key in ("fingerprint", "name")]
+    together = joint_hash([*made_of, results["split"]["hash"]]) if several else ""
+    found = []
+    for number, part in enumerate(parts):
+        own = folder.dataset(part["name"]) if several else folder
+        learnt = load_learnt(own.split)
+        if learnt is None or learnt.contents is None or learnt.pairs is None:
+            learnt = _learnt_again(folder, config, number, part) or learnt
+        described = (part["name"], part["fingerprint"], part["split"]["hash"])
+        found.append(Source(str(folder.path), *described, learnt, together))
+    return found
+
+
+def _learnt_again(
+    folder: RunFolder, config: Mapping[str, Any], number: int, part: Mapping[str, Any]
+) -> Learnt | None:
+    """What a run that notes too little learnt from, where its dataset still is what it was."""
+    try:
+        own = folder.load_config().datasets()[number]
+        place = _started_in(folder, config) / str(own.data)
+        dataset = load_dataset(
+            dataclasses.replace(own, data=str(place if place.is_dir() else own.data))
+        )
+        if dataset.fingerprint != part["fingerprint"]:
+            return None
+        split = make_split(dataset.interactions, own.split)
+    except (BeekitError, IndexError):
+        return None
+    return learnt_from(split, dataset.catalog) if split.hash == part["split"]["hash"] else None
+
+
+def _started_from(
+    folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any]
+) -> list[Path]:
+    """The runs that the encoders of a configuration lead into."""
+    named = [str(config[key]) for key in ("encoder", "image_encoder") if config.get(key)]
+    if (folder.path / MANIFEST).is_file():  # pulled: a path was shortened to the name of a folder
+        for name in named:
+            if name in _ENCODERS or name.startswith("checkpoint-"):
+                logger.warning(
+                    "%s: it was trained on from %s of another run, of which nothing is known here",
+                    folder.path,
+                    name,
+                )
+        return []
+    start = _started_in(folder, config)
+    return [run for name in named if (run := run_of(str(start / name)) or run_of(name))]
+
+
+def _started_in(folder: RunFolder, config: Mapping[str, Any]) -> Path:
+    """Where a run was started, to which its relative paths belong: `out` as it was given leads
+    from there to the run. Without such an `out`, where we are."""
+    out, place = Path(str(config.get("out") or ".")), folder.path.resolve()
+    if out.is_absolute() or not out.parts or place.parts[-len(out.parts) :] != out.parts:
+        return Path()
+    return Path(*place.parts[: -len(out.parts)])
