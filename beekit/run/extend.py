@@ -45,9 +45,9 @@ def add_new_items(run: str | Path, label: str) -> int:
 
 
 def _add_new_items(folder: RunFolder, label: str) -> int:
+    folder.require_not_repeated()
     folder.require_kind("comparison")
     folder.read_results()
-    folder.require_not_repeated()
     place = folder.kept_model(label)
     config = load_comparison(str(folder.config))
     entry = next((entry for entry in config.entries() if entry.label == label), None)
