@@ -55,8 +55,9 @@ def train(
                 for batch in some:
                     pending.append(step(batch).detach())
                     bar.update()
-                losses += torch.stack(pending).tolist()
-                wrong = [loss for loss in losses if not math.isfinite(loss)]
+                told = torch.stack(pending).tolist()
+                losses += told
+                wrong = [loss for loss in told if not math.isfinite(loss)]
                 if wrong:
                     raise ConfigError(
                         f"{name} diverged in epoch {epoch}: loss {wrong[0]}",

@@ -29,17 +29,19 @@ def sound(
 ) -> Callable[Concatenate[Kind, Given], Kind]:
     """A model's `fit` that ends with finite numbers or with a `ConfigError`.
 
-    What was learnt when it does not is forgotten: the model is as before `fit`.
+    When it does not, or is interrupted, the model is as before `fit`.
     """
 
     @wraps(fit)
     def checked(model: Kind, /, *args: Given.args, **kwargs: Given.kwargs) -> Kind:
+        before = dict(vars(model))
         try:
             with solvable(model):
                 fit(model, *args, **kwargs)
             require_sound(model)
         except BaseException:
-            _forget(model)
+            vars(model).clear()
+            vars(model).update(before)
             raise
         return model
 
@@ -139,10 +141,3 @@ def _remedy(model: Any) -> str:
     if hasattr(model, "vectors"):
         return "Give vectors of lengths near 1."
     return "Check the interactions."
-
-
-def _forget(model: Any) -> None:
-    for field in dataclasses.fields(model):
-        if not field.init:
-            setattr(model, field.name, field.default)
-    model.__dict__.pop("index", None)

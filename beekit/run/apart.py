@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def fitted_apart(
         np.savez(folder / "content.npz", allow_pickle=False, **content)
         code = _run(folder)
         outcome = folder / "outcome.json"
-        if not outcome.is_file():
+        if code or not outcome.is_file():
             raise FitFailed(_ending(code))
         told = json.loads(outcome.read_text())
         if "reason" in told:
@@ -101,11 +102,13 @@ def fitted_apart(
 
 def _run(folder: Path) -> int:
     """Exit code of the process, which ends with this one at the latest."""
+    # With -P and without "": a file in the working directory must not stand for a module there
+    # that it does not stand for here.
     process = subprocess.Popen(
-        [sys.executable, "-m", "beekit.run.apart", str(folder)],
+        [sys.executable, "-P", "-m", "beekit.run.apart", str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     assert process.stdin is not None  # for the type checker
     with process.stdin:
@@ -127,13 +130,14 @@ def _work(folder: Path) -> None:
     """Fit the model of a job, in the process made for it."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(format="%(message)s")
-    job = json.loads((folder / "job.json").read_text())
-    kind = getattr(import_module(job["module"]), job["name"])
-    X = sp.csr_array(sp.load_npz(folder / "X.npz"))
-    with np.load(folder / "content.npz") as arrays:
-        content = {name: arrays[name] for name in arrays.files}
-    _warm_up(kind, job["settings"], content)
     try:
+        job = json.loads((folder / "job.json").read_text())
+        module: Any = import_module(job["module"])
+        kind = reduce(getattr, job["name"].split("."), module)
+        X = sp.csr_array(sp.load_npz(folder / "X.npz"))
+        with np.load(folder / "content.npz") as arrays:
+            content = {name: arrays[name] for name in arrays.files}
+        _warm_up(kind, job["settings"], content)
         with measured() as cost:
             model = kind(**job["settings"], **content).fit(X)
         model.save(folder / "model")
@@ -157,7 +161,9 @@ def _warm_up(kind: type, settings: dict[str, Any], content: dict[str, np.ndarray
 
 def _end_with_parent() -> None:
     """The parent never writes: its pipe closes when it is done, or dead."""
-    sys.stdin.buffer.read()
+    # The bare descriptor: a thread blocked in `sys.stdin` makes Python abort at its end.
+    while os.read(0, 4096):
+        pass
     os._exit(1)
 
 

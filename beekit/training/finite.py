@@ -84,8 +84,13 @@ def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     """The first of named tensors with numbers that are not finite; a GPU is waited for once."""
     if not tensors:
         return None
-    each = [torch.isfinite(tensor).all() for tensor in tensors.values()]
+    each = [torch.isfinite(_stored(tensor)).all() for tensor in tensors.values()]
     finite = torch.stack([one.to(each[0].device) for one in each])
     if bool(finite.all()):
         return None
     return list(tensors)[int(finite.logical_not().nonzero()[0])]
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    """The numbers of a tensor, as of the sparse gradient of an embedding table."""
+    return tensor.coalesce().values() if tensor.is_sparse else tensor

@@ -168,10 +168,11 @@ def elsa_loss(embeddings: Tensor, interactions: Tensor) -> Tensor:
     scores = (interactions @ embeddings) @ embeddings.T  # (users, items)
     raised = functional.relu(scores - interactions)
     lengths = torch.linalg.vector_norm(raised, dim=-1, keepdim=True)
-    rounding = left_by_rounding(torch.linalg.vector_norm(interactions, dim=-1, keepdim=True))
+    own = torch.linalg.vector_norm(interactions, dim=-1, keepdim=True)
+    rounding = left_by_rounding(own)
     # Not `>`: scores that are no numbers are to show in the loss.
     predicted = raised / lengths.masked_fill(lengths <= rounding, torch.inf)
-    gap: Tensor = predicted - functional.normalize(interactions, dim=-1)
+    gap: Tensor = predicted - interactions / own.masked_fill(own == 0, torch.inf)
     return gap.square().sum(dim=-1)
 
 

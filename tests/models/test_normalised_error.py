@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from beekit.errors import DataError
 from beekit.models.linear.normalised_error import Batch, normalised_error
 from beekit.training.loss import elsa_loss
 
@@ -84,10 +85,21 @@ def test_of_a_user_of_one_item_that_nothing_is_near_rounding_is_no_hit(dtype):
         assert not pair.grad.any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_user_without_interactions_counts_nothing_in_any_precision(dtype):
+    vectors = torch.eye(3, dtype=dtype).requires_grad_()
+    loss = elsa_loss(vectors, torch.tensor([[0, 0, 0], [1, 1, 0]], dtype=dtype))
+    assert loss[0] == 0
+    assert loss[1].isfinite()
+    loss.sum().backward()
+    assert vectors.grad.isfinite().all()
+
+
 def test_scores_that_are_no_numbers_show_in_both_losses():
     vectors = torch.tensor([[torch.nan, 0.0], [0.0, 1.0]])
     X = sp.csr_array([[1.0, 1.0]], dtype=np.float32)
-    assert elsa_loss(vectors, torch.ones(1, 2)).isnan().all()
+    with pytest.raises(DataError, match="not finite"):
+        elsa_loss(vectors, torch.ones(1, 2))
     huge = torch.full((2, 2), 1e30)
     assert not normalised_error(Batch.from_csr(X), vectors, vectors).loss.isfinite()
     assert not normalised_error(Batch.from_csr(X), huge, torch.ones(2, 2)).loss.isfinite()

@@ -183,3 +183,13 @@ def test_an_interrupt_is_no_reason_to_go_on(compare, monkeypatch):
     monkeypatch.setattr(EASE, "fit", fit)
     code, results = compare({"popularity": None, "EASE": None}, {})
     assert (code, results) == (130, None)
+
+
+def test_a_process_ends_in_peace_wherever_it_is_started(tmp_path, monkeypatch, capfd):
+    """No abort at its end, and no file of the working directory in the place of a module."""
+    (tmp_path / "secrets.py").write_text("raise ImportError('not the one meant')\n")
+    monkeypatch.chdir(tmp_path)
+    X = sp.csr_array(np.eye(6, dtype=np.float32) + np.eye(6, k=1, dtype=np.float32))
+    model, _ = fitted_apart(EASE, {}, {}, X, tmp_path / "files")
+    assert model.recommend(X, 2)[0].shape == (6, 2)
+    assert "Fatal" not in capfd.readouterr().err
