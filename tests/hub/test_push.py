@@ -375,7 +375,9 @@ def test_nothing_of_the_training_data_leaves_but_ids_of_items(text_run, fused_ru
             assert str(run.parent).encode() not in content, f"{path} tells of this machine"
             if path.endswith(".parquet"):
                 columns = set(pq.read_schema(io.BytesIO(content)).names)
-                assert columns <= {"item_id", "part", "label", "cold"}, path
+                assert columns <= {"item_id", "part", "label", "cold", "content"}, path
+                        pq.read_schema(io.BytesIO(content)).field("content").type
+                    )
                 table = pq.read_table(io.BytesIO(content))
                 if "label" in columns:
                     assert table["label"].to_pylist() == list(

@@ -89,7 +89,8 @@ def test_others_are_turned_to_where_training_users_are(random_matrix, item_vecto
     found = recall_users(grown, remember(X, learnt, item_vectors), item_vectors)
     expected = recall_users(grown, unturned, item_vectors) @ turn
     # A ridge of a hundredth keeps the map from being exact.
-    assert np.linalg.norm(found - expected) < 0.05 * np.linalg.norm(expected)
+    # The ridge towards a multiple of I takes a tenth of the turn at most.
+    assert np.linalg.norm(found - expected) < 0.1 * np.linalg.norm(expected)
 
 
 def test_of_few_training_users_nothing_but_the_size_is_learnt(random_matrix, item_vectors):

@@ -203,7 +203,10 @@ def test_entries_go_to_rows_by_use_until_they_are_full():
 
 def test_the_largest_are_exactly_as_many_as_asked():
     strength = np.array([0.0, 2.0, 1.0, 2.0, 2.0, 0.0, 3.0])
-    assert np.flatnonzero(incomplete_inverse.largest(strength, 3)).tolist() == [1, 3, 6]
+    found = np.flatnonzero(incomplete_inverse.largest(strength, 3)).tolist()
+    assert len(found) == 3  # the largest, and two of those that tie behind it
+    assert 6 in found
+    assert set(found) <= {1, 3, 4, 6}
     assert np.flatnonzero(incomplete_inverse.largest(strength, 9)).tolist() == [1, 2, 3, 4, 6]
     assert not incomplete_inverse.largest(strength, 0).any()
 
