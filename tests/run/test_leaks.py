@@ -477,7 +477,8 @@ def test_what_ancestors_learnt_goes_with_the_run(run, films, tmp_path, capsys):
 
 def test_settings_of_a_run_are_said_however_its_encoder_is_named(run):
     results = json.loads((run / "results.json").read_text())
-    results["rows"] = [{"model": "fine-tuned", "settings_chosen": "test"}]
+    row = {"model": "fine-tuned", "scenario": "cold_start/test", "users": 1, "metrics": {}}
+    results["rows"] = [{**row, "settings_chosen": "test"}]
     (run / "results.json").write_text(json.dumps(results))
     models = {
         "a": {"model": "ContentBased", "run": str(run)},
