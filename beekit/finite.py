@@ -149,7 +149,7 @@ def require_matrix(X: Any, what: str) -> None:
     """Refuse what is no matrix of numbers (users, items), dense or sparse.
 
     Raises:
-        DataError: so.
+        DataError: for what is no matrix of numbers (users, items), dense or sparse.
     """
     if not hasattr(X, "dtype") or X.ndim != 2 or np.dtype(X.dtype).kind not in "fiub":
         shape, kind = (getattr(X, name, None) for name in ("shape", "dtype"))
@@ -175,7 +175,7 @@ def require_lists(
         users: (users,) indices of the users they are of; any number of users without.
 
     Raises:
-        DataError: so.
+        DataError: for what are no lists of items.
     """
     array = _array(ranked)
     integers = array.ndim == 2 and array.dtype.kind in "iu"

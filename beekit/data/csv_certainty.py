@@ -53,7 +53,7 @@ class CsvText:
         """Refuse a table with other rows than the file has.
 
         Raises:
-            DataError: so.
+            DataError: for a table with other rows than the file has.
         """
         if table.num_rows != self.rows:
             raise DataError(
@@ -71,7 +71,8 @@ class CsvText:
         as long; where a table has one id, it is one that no row has yet, nor another of the lines.
 
         Raises:
-            DataError: so.
+            DataError: for a quoted field that holds rows: a quote was left open, and another
+                closed it.
         """
         if not self.inside or not id_columns:
             return

@@ -72,7 +72,7 @@ def require_distinct(values: Iterable[object] | np.ndarray, source: str) -> None
         source: what holds them.
 
     Raises:
-        DataError: so.
+        DataError: for item ids that are missing or occur twice.
     """
     ids = as_ids(values)
     if ids.null_count:

@@ -199,7 +199,7 @@ def _require_numbers(given: np.ndarray, what: str) -> None:
     """Refuse what is not one finite number an interaction.
 
     Raises:
-        DataError: so.
+        DataError: for what is not one finite number an interaction.
     """
     numbers = np.asarray(given)
     if numbers.ndim != 1 or numbers.dtype.kind not in "fiub":

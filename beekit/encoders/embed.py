@@ -153,7 +153,7 @@ def _require_usable(
         norms: (items,) lengths of the embeddings as they came, not finite where one is not.
 
     Raises:
-        EncoderError: so.
+        EncoderError: for embeddings that are not finite.
     """
     names = items if item_ids is None else np.asarray(item_ids)[items]
     finite = np.isfinite(norms)

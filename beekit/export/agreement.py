@@ -57,7 +57,7 @@ class Agreement:
         """Refuse an export that is off by more than rounding.
 
         Raises:
-            ExportError: so.
+            ExportError: for an export that is off by more than rounding.
         """
         if not self.largest_distance <= self.tolerance:  # NaN too
             raise ExportError(

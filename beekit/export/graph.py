@@ -120,7 +120,7 @@ def _require_free(path: Path, free: Sequence[str]) -> None:
     """Refuse a graph that was written for the sizes of the example alone.
 
     Raises:
-        ExportError: so.
+        ExportError: for a graph that was written for the sizes of the example alone.
     """
     onnx: Any = need("onnx")[0]
     for given in onnx.load(str(path), load_external_data=False).graph.input:

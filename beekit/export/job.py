@@ -102,7 +102,7 @@ def _require_encoder_run(folder: RunFolder, format: str) -> None:
     """Refuse what is no run, and a comparison of models, which has no encoder of its own.
 
     Raises:
-        RunError: so.
+        RunError: for what is no run, and a comparison of models, which has no encoder of its own.
     """
     if not folder.config.is_file():
         raise RunError(

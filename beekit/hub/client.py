@@ -44,7 +44,7 @@ def check_repo_name(repo: str) -> None:
     """Refuse what cannot be a repository's name.
 
     Raises:
-        HubError: so.
+        HubError: for what cannot be a repository's name.
     """
     try:
         validate_repo_id(repo)

@@ -76,7 +76,7 @@ class Facts:
         """Refuse datasets the run has not.
 
         Raises:
-            ConfigError: so.
+            ConfigError: for datasets the run has not.
         """
         for name in self.datasets:
             _require(name in names, f"dataset {name!r}", f"one of the run's, {', '.join(names)}")

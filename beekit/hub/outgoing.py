@@ -196,7 +196,7 @@ def _require_no_paths(files: Mapping[str, Path | bytes], config: Mapping[str, An
     """Refuse texts that name a place of the configuration: they tell of this machine.
 
     Raises:
-        HubError: so.
+        HubError: for texts that name a place of the configuration: they tell of this machine.
     """
     data = config.get("data")
     several = [part["data"] if isinstance(part, dict) else part for part in data or []]

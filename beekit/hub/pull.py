@@ -106,7 +106,8 @@ def _require_pushed(snapshot: Path, hashes: Mapping[str, str], repo: str) -> Non
     """Refuse files that are missing or differ from the manifest; a card may have been edited.
 
     Raises:
-        HubError: so.
+        HubError: for files that are missing or differ from the manifest; a card may have been
+            edited.
     """
     files = {path: snapshot / path for path in hashes}
     wrong = [p for p, file in files.items() if not file.is_file() or sha256(file) != hashes[p]]

@@ -23,7 +23,7 @@ def require_vectors_of(vectors: np.ndarray, items: int) -> None:
     """Refuse interactions over other items than the vectors describe.
 
     Raises:
-        DataError: so.
+        DataError: for interactions over other items than the vectors describe.
     """
     if len(vectors) != items:
         raise DataError(
@@ -37,7 +37,7 @@ def require_width(vectors: np.ndarray, dims: int) -> None:
     """Refuse vectors of new items that are not of the width of those known.
 
     Raises:
-        DataError: so.
+        DataError: for vectors of new items that are not of the width of those known.
     """
     if vectors.shape[1] != dims:
         raise DataError(

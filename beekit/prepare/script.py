@@ -156,7 +156,7 @@ def _require_outside(options: Options) -> None:
     """Refuse files to read or keep inside the folder that is replaced.
 
     Raises:
-        ConfigError: so.
+        ConfigError: for files to read or keep inside the folder that is replaced.
     """
     for name in ("cache", "items", "raw"):
         path = getattr(options, name, None)

@@ -31,7 +31,7 @@ def check_chosen_on(key: str, value: str | None) -> None:
     """Refuse what says neither of the known words nor a sentence.
 
     Raises:
-        ConfigError: so.
+        ConfigError: for what says neither of the known words nor a sentence.
     """
     if value is None or value in CHOSEN_ON:
         return
@@ -54,7 +54,7 @@ def require_validation(stated: Mapping[str, str | None], split: Split) -> None:
         split: as it is.
 
     Raises:
-        ConfigError: so.
+        ConfigError: for settings chosen on a validation part where the split has none.
     """
     for key, value in stated.items():
         if value == VALIDATION and split.validation is None:

@@ -185,7 +185,7 @@ def check_repeats(repeats: int, unvaried: str | None) -> None:
         unvaried: the kind of split, where it leaves nothing to vary or to measure.
 
     Raises:
-        ConfigError: so.
+        ConfigError: for a number of repeats that is none, and several that could not differ.
     """
     if repeats < 1:
         raise ConfigError(f"repeats={repeats}", expected="1 or more", remedy="Correct the value.")
@@ -201,7 +201,7 @@ def require_single(config: Any) -> None:
     """Refuse repeats where one run is made, which would leave the others out in silence.
 
     Raises:
-        ConfigError: so.
+        ConfigError: for repeats where one run is made, which would leave the others out in silence.
     """
     if config.repeats != 1:
         raise ConfigError(
@@ -215,7 +215,8 @@ def check_image_policy(config: Any) -> None:
     """Refuse a `missing_image` that is none, or that keeps items without anything to know them by.
 
     Raises:
-        ConfigError: so.
+        ConfigError: for a `missing_image` that is none, or that keeps items without anything to
+            know them by.
     """
     policies = ("error", "drop", "keep")
     if config.missing_image not in policies:

@@ -88,7 +88,8 @@ class RunFolder:
         """Refuse the folder of a run on several datasets, whose items are in folders of their own.
 
         Raises:
-            RunError: so.
+            RunError: for the folder of a run on several datasets, whose items are in folders of
+                their own.
         """
         several = sorted(self.path.glob("datasets/*/index"))
         if several:
@@ -111,7 +112,7 @@ class RunFolder:
         """Refuse the folder of several repeats, each of which has its model in its own.
 
         Raises:
-            RunError: so.
+            RunError: for the folder of several repeats, each of which has its model in its own.
         """
         if self.repeats.is_dir():
             numbered = (path for path in self.repeats.iterdir() if path.name.isdecimal())
@@ -164,7 +165,7 @@ class RunFolder:
         """Refuse a folder that another kind of job made, or a training that is not done.
 
         Raises:
-            RunError: so.
+            RunError: for a folder that another kind of job made, or a training that is not done.
         """
         if self.kind is not None and self.kind not in kinds:
             raise RunError(
@@ -240,7 +241,7 @@ class RunFolder:
         What the quickstart began, a training may go on with if it is the same one.
 
         Raises:
-            RunError: so.
+            RunError: for a folder that a training with this configuration must not touch.
         """
         if self.kind != "quickstart":
             self.require_unfinished("training")
@@ -261,7 +262,8 @@ class RunFolder:
             kind: of the job that is to write here: "training", "comparison" or "quickstart".
 
         Raises:
-            RunError: so.
+            RunError: for a folder with a finished run, another kind's unfinished one, or other
+                files.
         """
         require_unfinished(self.path, kind)
 

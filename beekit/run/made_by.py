@@ -68,7 +68,8 @@ def require_unfinished(path: Path, kind: str) -> None:
         kind: of the job that is to write there.
 
     Raises:
-        RunError: so.
+        RunError: for a folder with a finished run, another kind's unfinished one, repeats, or
+            other files.
     """
     if (path / "repeats").exists():
         raise RunError(

@@ -83,7 +83,7 @@ def require_alike(folders: Sequence[Path], each: Sequence[Results]) -> None:
     """Refuse repeats of other data, scenarios or metrics than the first.
 
     Raises:
-        RunError: so.
+        RunError: for repeats of other data, scenarios or metrics than the first.
     """
     for folder, one in zip(folders, each, strict=False):
         for what, here, first in (

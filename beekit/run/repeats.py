@@ -219,7 +219,8 @@ def _require_empty(folder: RunFolder) -> None:
     what was killed while it was written.
 
     Raises:
-        RunError: so.
+        RunError: for a folder to begin in that holds something, less what begins with a dot:
+            locks and what was killed while it was written.
     """
     if folder.path.exists() and not folder.path.is_dir():
         raise RunError(

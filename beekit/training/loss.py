@@ -180,7 +180,7 @@ def _require_step(embeddings: Tensor, interactions: Tensor) -> None:
     """Refuse a step whose loss would say nothing.
 
     Raises:
-        DataError: so.
+        DataError: for a step whose loss would say nothing.
     """
     items = len(embeddings) if embeddings.ndim == 2 else "items"
     if embeddings.ndim != 2 or not embeddings.numel() or not embeddings.is_floating_point():

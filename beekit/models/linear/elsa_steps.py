@@ -71,7 +71,7 @@ def check_schedule(model: Descent) -> None:
     """Refuse settings of a schedule outside their range.
 
     Raises:
-        ConfigError: so.
+        ConfigError: for settings of a schedule outside their range.
     """
     for name in ("epochs", "users_per_step"):
         require(getattr(model, name) >= 1, f"{name}={getattr(model, name)}", "at least 1")
