@@ -142,7 +142,8 @@ def _compare(
     """The agreement of the files in a folder with the run.
 
     Raises:
-        ExportError: a score differs by more than float32 arithmetic explains.
+        ExportError: if a score differs by more than float32 arithmetic explains, or if a list has
+            another length.
     """
     wanted, scores = ItemIndex(index.item_vectors, index.item_ids, gpu=False).recommend(
         server.histories(histories), _TOP_K
