@@ -50,9 +50,10 @@ def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> di
         recall of the approximate index where there is one.
 
     Raises:
-        RunError: no index, or a run on several datasets.
-        ConfigError: a factory that is none, or that so few items cannot train.
-        ExportError: plain FAISS answers otherwise than the run.
+        RunError: if the run has no index, or if it holds repeats or several datasets.
+        ConfigError: if FAISS cannot make such an index, or if there are too few items to train it.
+        ExportError: if the run serves anything other than an index, or if plain FAISS does not
+            answer as the run does.
     """
     server = Server.open(run.path)
     index = server.recommender
