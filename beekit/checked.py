@@ -34,9 +34,9 @@ def read_content(
         examples: the folder with files of its kind.
 
     Raises:
-        ConfigError: if there is no such file, if it is not UTF-8 text, not YAML or holds no keys
-            and values, if an override is not `key=value` or cannot be put where its key points, or
-            if a text holds a NUL or half of a character.
+        ConfigError: if there is no such file, if it is not UTF-8 text or not YAML with keys and
+            values, if an override is not `key=value` or cannot be put where its key points, or if a
+            text holds a NUL or a lone surrogate.
     """
     path = Path(path)
     if not path.is_file():

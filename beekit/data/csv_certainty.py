@@ -119,7 +119,7 @@ def inspect_csv(path: Path) -> CsvText:
     Raises:
         DataError: if the file is empty, is not UTF-8 text, has a header that cannot be read,
             separates its columns by something other than commas, or has a quote or line end that
-            could be read in two ways; in that last case the message names the line.
+            could be read in two ways; in the last case the message names the line.
     """
     if path.stat().st_size == 0:
         raise DataError(

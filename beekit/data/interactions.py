@@ -92,7 +92,8 @@ class Interactions:
                 integer nor a string, if an item id is not in `catalog_ids`, if a value or timestamp
                 is not a finite number, if `min_value` is given without `values`, if a value is 0 or
                 below or a boolean and no `min_value` is given, if a pair is repeated and
-                `duplicates` is "error", if no user is left, or if `duplicates` is another word.
+                `duplicates` is "error", if no user is left, or if `duplicates` is neither "error"
+                nor "merge".
         """
         require_policy("duplicates", duplicates, ("error", "merge"))
         user_array, item_array = ids.as_ids(user_ids), ids.as_ids(item_ids)

@@ -59,8 +59,8 @@ def read_file(path: str | Path, *, id_columns: tuple[str, ...]) -> pa.Table:
 
     Raises:
         DataError: if there is no such file, if it is not what its name says, if it could be read in
-            several ways, if an id column is missing, if a column name is repeated or differs from a
-            name that means something only by spaces or capitals, or if there are no rows.
+            several ways, if an id column is missing, if a column name is repeated or differs only
+            by spaces or capitals from a name that has a meaning, or if there are no rows.
     """
     path = Path(path)
     if not path.is_file():

@@ -150,8 +150,8 @@ def describe(
 
     Raises:
         DataError: if the items table cannot be read, if an id is missing or repeated, if
-            `task.fields` names no column of the table or one it does not have, or if the table has
-            a column `task.column` whose texts are not from the journal.
+            `task.fields` names no column or one that the table does not have, or if the table has a
+            column `task.column` with texts that are not from the journal.
         DescribeError: if the model cannot be asked, if the journal is in use or belongs to another
             task or model, or if the items of the table changed meanwhile. What was answered before
             is kept.

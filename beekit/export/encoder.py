@@ -54,8 +54,8 @@ def export_encoder(
         the agreement on texts and pictures, or on items of both.
 
     Raises:
-        ExportError: if the encoder cannot be written, or if what was written does not answer as
-            torch does.
+        ExportError: if a library is missing, if the encoder cannot be written, or if what was
+            written does not answer as torch does.
         EncoderError: if the encoder does not turn texts into tokens, or pictures into pixels of one
             size.
     """

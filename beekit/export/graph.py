@@ -121,7 +121,7 @@ def _require_free(path: Path, free: Sequence[str]) -> None:
     """Refuse a graph that was written for the sizes of the example alone.
 
     Raises:
-        ExportError: if the graph was written for the sizes of the example alone.
+        ExportError: if the graph takes only batches of the sizes of the example.
     """
     onnx: Any = need("onnx")[0]
     for given in onnx.load(str(path), load_external_data=False).graph.input:

@@ -48,10 +48,10 @@ def export(
         factory: FAISS factory string of an approximate index besides, for "faiss" alone.
 
     Raises:
-        ConfigError: if `format` is not one of `FORMATS`, if a factory is given for an encoder, or
-            if FAISS cannot make an index of it.
-        RunError: if there is no run, if it does not have what is to be exported, if `out` belongs
-            to a run, or if another process has the folder.
+        ConfigError: if `format` is not one of `FORMATS`, if `factory` is given with a format other
+            than "faiss", or if FAISS cannot make such an index.
+        RunError: if there is no run, if it does not have what is to be exported, if `out` lies in
+            another run or in the place of a part of this one, or if another process has the folder.
         ExportError: if `out` is there already, if a library is missing, if the encoder cannot be
             exported, or if the export does not answer as the run does.
         EncoderError: if the encoder cannot be loaded, or does not turn texts into tokens or

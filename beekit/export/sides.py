@@ -39,9 +39,9 @@ def graphs(encoder: SentenceTransformer) -> dict[str, Graph]:
     Raises:
         ExportError: if the encoder reads neither texts nor pictures, or if it needs more of a text
             than tokens and their masks.
-        EncoderError: if texts do not become tokens, or pictures do not become pixels of one size.
-            An encoder that reads both, each by itself, is then written without its texts, with a
-            warning.
+        EncoderError: if pictures do not become pixels of one size, or if texts do not become
+            tokens; the latter gives only a warning where the encoder reads texts and pictures
+            separately.
     """
     if reads_both(encoder):
         fused: TextImage = encoder[0]

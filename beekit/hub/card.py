@@ -90,7 +90,7 @@ def check_card(card: str) -> None:
     """Have the hub library read a card back, as the Hub will.
 
     Raises:
-        HubError: if the library cannot read the metadata, or if they do not name a `library_name`.
+        HubError: if the library cannot read the metadata, or finds no `library_name` in them.
     """
     try:
         metadata = ModelCard(card).data.get("library_name")

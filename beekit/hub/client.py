@@ -94,8 +94,8 @@ def one_line(repo: str, api: HfApi) -> Iterator[None]:
     """Failures inside as errors that say what to do.
 
     Raises:
-        HubError: if a call to the Hub fails inside; errors that do not come from the Hub stay as
-            they are.
+        HubError: if the client or the network fails inside; every RuntimeError and ValueError
+            counts as such a failure, and other errors stay as they are.
     """
     try:
         yield

@@ -197,7 +197,8 @@ def _require_no_paths(files: Mapping[str, Path | bytes], config: Mapping[str, An
     """Refuse texts that name a place of the configuration: they tell of this machine.
 
     Raises:
-        HubError: if a text names a place that the configuration names: that tells of this machine.
+        HubError: if a file of text names a path that the configuration names and that is on this
+            machine.
     """
     data = config.get("data")
     several = [part["data"] if isinstance(part, dict) else part for part in data or []]

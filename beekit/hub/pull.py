@@ -47,7 +47,7 @@ def pull(
         the commit it was taken from.
 
     Raises:
-        RunError: if `out` is there already, or if another process is writing it.
+        RunError: if `out` is there already, or if another process has it.
         HubError: if `repo` cannot be a name, if there is no such repository or revision, if beekit
             did not push it, if the Hub cannot be reached, or if a file differs from what was
             pushed.

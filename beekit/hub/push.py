@@ -73,10 +73,10 @@ def push(
     Raises:
         RunError: if the run is not finished, holds repeats or lacks a file.
         ConfigError: if the facts name a dataset that the run does not have.
-        HubError: if `repo` cannot be a name, if `revision` and `create_pr` are both given, if the
-            card or a file must not be pushed, if the token, the right or the network is missing, if
-            the repository holds other files, if it is public and `private` is set, or if the commit
-            does not arrive whole.
+        HubError: if `repo` cannot be a name, if `revision` and `create_pr` are both given, if
+            `outgoing` refuses the card or a file, if the token, the right or the network is
+            missing, if the repository holds other files, if it is public and `private` is set, or
+            if the commit does not arrive whole.
     """
     if create_pr and revision:
         raise HubError(
@@ -115,7 +115,7 @@ def plan(
     Raises:
         RunError: if the run is not finished, holds repeats or lacks a file.
         ConfigError: if the facts name a dataset that the run does not have.
-        HubError: if `repo` cannot be a name, or if the card or a file must not be pushed.
+        HubError: if `repo` cannot be a name, or if `outgoing` refuses the card or a file.
     """
     check_repo_name(repo)
     return outgoing(run, replace(facts or Facts(), repo=repo), index=index)

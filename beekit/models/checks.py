@@ -37,7 +37,7 @@ def require_fitted(model: Any, items: int | None, X: sp.sparray | sp.spmatrix) -
 
     Raises:
         ConfigError: if `items` is None.
-        DataError: if X is not a matrix of numbers, or if it has another number of items.
+        DataError: if X is not a matrix of numbers, or if it does not have so many items.
     """
     name = type(model).__name__
     if items is None:

@@ -73,7 +73,7 @@ def blocks(stream: IO[bytes], name: str, size: int = BLOCK) -> Iterator[bytes]:
     """About `size` bytes at a time, each block ending where a line does.
 
     Raises:
-        DataError: if more than 64 MiB follow each other without the end of a line.
+        DataError: if more than 64 MiB come without the end of a line.
     """
     rest = b""
     while chunk := stream.read(size):

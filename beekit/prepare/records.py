@@ -68,8 +68,8 @@ class Records:
         """Tables of the rows in the file's order.
 
         Raises:
-            DataError: if the file is damaged, if a table in it cannot be read on, or if too many
-                records are malformed.
+            DataError: if the file is damaged, if a CSV table cannot be read to its end, or if too
+                many records are malformed.
         """
         with self.raw.open(self.member) as stream:
             numbered = self.form(stream)

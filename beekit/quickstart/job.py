@@ -123,8 +123,8 @@ def run_quickstart(out: str | Path, modality: str = "text", *, seed: int = 0) ->
         seed: of the shop and the encoder's weights.
 
     Raises:
-        ConfigError: if `modality` is another word.
-        RunError: if the folder holds a finished run, the unfinished run of another job or of
+        ConfigError: if `modality` is not one of these.
+        RunError: if the folder holds a finished run, an unfinished one of another kind of job or of
             another quickstart, or other files, or if another process has it.
     """
     if modality not in _RECIPES:

@@ -103,7 +103,8 @@ class Server:
         """Item indices for "cold" or "all" (None: no restriction).
 
         Raises:
-            ConfigError: if `which` is another word, or if it is "cold" and there are no cold items.
+            ConfigError: if `which` is neither "cold" nor "all", or if it is "cold" and no item is
+                cold.
         """
         if which not in ("cold", "all"):
             raise ConfigError(
@@ -123,7 +124,7 @@ class Server:
         """X (users, items) from the caller's item ids.
 
         Raises:
-            DataError: if the run has no item of one of the ids.
+            DataError: if the run does not have an item with one of these ids.
         """
         flat = [item for history in histories for item in history]
         columns = ids.lookup(flat, self.items.item_ids)

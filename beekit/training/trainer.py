@@ -119,10 +119,10 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         resumed on the encoder that training started from.
 
         Raises:
-            ConfigError: if `last_layers` or `lora` cannot be used on this encoder or with an
-                optimizer made before, if a checkpoint has other adapters, or if training diverges:
-                it ends at once when a loss, gradients or weights are not finite, and the last
-                checkpoint is of a step before.
+            ConfigError: if `last_layers` is more than the encoder has, if nothing is left to train,
+                if `lora` is set and PEFT is missing or an optimizer was made before, if a
+                checkpoint has other adapters, or if training diverges: it ends as soon as a loss,
+                gradients or weights are not finite, and the last checkpoint is of a step before.
             EncoderError: if `last_layers` or `lora` is set and the encoder has no transformer
                 blocks, none with a layer to adapt, or adapters already.
         """

@@ -102,8 +102,8 @@ class CLCRec:
         """Learn z and g from X (users, items).
 
         Raises:
-            DataError: if X is not a matrix of finite numbers, or does not have an item for each
-                vector.
+            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
+                item for each vector.
             ConfigError: if training diverges.
         """
         X = training_matrix(X)

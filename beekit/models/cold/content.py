@@ -62,8 +62,8 @@ class ContentBased:
         """Check that X (users, items) is over the items there are vectors of; learn the mean.
 
         Raises:
-            DataError: if X is not a matrix of finite numbers, or does not have an item for each
-                vector.
+            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
+                item for each vector.
         """
         X = training_matrix(X)
         require_vectors_of(self.vectors, X.shape[1])

@@ -101,8 +101,9 @@ class DropoutNet:
         """Factorise X (users, items) unless factors were given, and learn f.
 
         Raises:
-            DataError: if X is not a matrix of finite numbers, or does not have an item for each
-                vector, or if the factors given are not finite or are of another number of items.
+            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
+                item for each vector, or if the factors given are not finite or are of another
+                number of items.
             ConfigError: if only one of `cf_user_side` and `cf_item_factors` is given, or if
                 training diverges.
         """

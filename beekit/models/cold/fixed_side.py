@@ -107,8 +107,8 @@ class FixedSideELSA:
         """Learn the free side from X (users, items), any sparse format; what is nonzero counts.
 
         Raises:
-            DataError: if X is not a matrix of finite numbers, or does not have an item for each
-                vector.
+            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
+                item for each vector.
             ConfigError: if training diverges, or if rounding makes an equation unsolvable.
         """
         X = training_matrix(X)

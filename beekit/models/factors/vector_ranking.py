@@ -38,7 +38,8 @@ def fitted(
 
     Raises:
         ConfigError: if the model is not fitted.
-        DataError: if X is not a matrix of numbers, or if it has another number of items.
+        DataError: if X is not a matrix of numbers, or if it has another number of items than the
+            model.
     """
     items = None if vectors is None else len(vectors)
     require_fitted(model, items, sp.csr_array((0, items or 0)) if X is None else X)

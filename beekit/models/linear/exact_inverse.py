@@ -39,8 +39,8 @@ def exact_ldl(A: sp.sparray) -> LDL:
     there is to know. Its time and memory are those of a factor with all its fill-in.
 
     Raises:
-        DataError: if A is not positive definite in float64, which shows by rows that were exchanged
-            or by a pivot that is not above 0.
+        DataError: if A is not positive definite in float64: then rows were exchanged, or a pivot is
+            not above 0.
     """
     items = A.shape[0]
     factors = splu(
