@@ -38,7 +38,7 @@ def alone_in(folder: str | Path, *, make: bool = True) -> Iterator[None]:
         make: make it where it is not there; without, a folder that is not there is let be.
 
     Raises:
-        RunError: another process or thread has it, or it is a file.
+        RunError: if another process or thread has the folder, or if it is a file and `make` is set.
     """
     folder = Path(folder).resolve()
     if _owners.get(folder) == threading.get_ident() or not (make or folder.is_dir()):

@@ -34,7 +34,9 @@ def read_content(
         examples: the folder with files of its kind.
 
     Raises:
-        ConfigError: no such file, not YAML, or an override that is not key=value.
+        ConfigError: if there is no such file, if it is not UTF-8 text or not YAML with keys and
+            values, if an override is not `key=value` or cannot be put where its key points, or if a
+            text holds a NUL or a lone surrogate.
     """
     path = Path(path)
     if not path.is_file():
@@ -99,7 +101,8 @@ def checked(kind: type, section: Mapping[str, Any], prefix: str) -> Any:
     """A dataclass from a section: no unknown keys, no wrong types, nothing required left out.
 
     Raises:
-        ConfigError: so.
+        ConfigError: if a key is unknown, if a required key has no value, if a value has the wrong
+            type or is not finite, or if `kind` itself refuses a value.
     """
     hints = typing.get_type_hints(kind)
     fields = dataclasses.fields(kind)
@@ -188,7 +191,7 @@ def mapping(section: Any, name: str) -> Mapping[str, Any]:
     """A section that holds keys and values.
 
     Raises:
-        ConfigError: it holds something else.
+        ConfigError: if the section holds anything other than keys and values.
     """
     if isinstance(section, dict):
         return section

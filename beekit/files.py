@@ -86,7 +86,7 @@ def take_lock(descriptor: int) -> bool:
         whether there are locks on its file system.
 
     Raises:
-        BlockingIOError: another has it.
+        BlockingIOError: if the lock is taken already.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

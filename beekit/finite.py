@@ -44,8 +44,9 @@ def finite_vectors(
         error: to raise.
 
     Raises:
-        DataError: or `error`: not two-dimensional, empty, not numbers, of other items or
-            dimensions, not finite in float32, or too large for inner products in float32.
+        DataError: if `given` is not a two-dimensional array of numbers, if it is empty, if it has
+            another number of rows or dimensions than asked for, or if an entry is not finite in
+            float32 or is beyond `LARGEST`; where `error` is given, that class instead.
     """
     array = _array(given)
     if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
@@ -94,7 +95,7 @@ def require_finite(
         error: to raise.
 
     Raises:
-        DataError: or `error`: so.
+        DataError: if a number is NaN or infinite; where `error` is given, that class instead.
     """
     if values.dtype.kind != "f" or _sums_up(values):
         return
@@ -125,7 +126,8 @@ def finite_csr(
         users, items: how many there have to be; any number without.
 
     Raises:
-        DataError: not a matrix, not numbers, over other users or items, or not finite.
+        DataError: if X is not a matrix of numbers, if it has another number of users or items than
+            asked for, or if an entry is not finite.
     """
     given = X if sp.issparse(X) else _array(X)
     require_matrix(given, what)
@@ -149,7 +151,7 @@ def require_matrix(X: Any, what: str) -> None:
     """Refuse what is no matrix of numbers (users, items), dense or sparse.
 
     Raises:
-        DataError: for what is no matrix of numbers (users, items), dense or sparse.
+        DataError: if X is not a matrix of numbers (users, items), dense or sparse.
     """
     if not hasattr(X, "dtype") or X.ndim != 2 or np.dtype(X.dtype).kind not in "fiub":
         shape, kind = (getattr(X, name, None) for name in ("shape", "dtype"))
@@ -175,7 +177,8 @@ def require_lists(
         users: (users,) indices of the users they are of; any number of users without.
 
     Raises:
-        DataError: for what are no lists of items.
+        DataError: if `ranked` is not a matrix of integers with a row for each user, or if one of
+            them is neither -1 nor the index of an item.
     """
     array = _array(ranked)
     integers = array.ndim == 2 and array.dtype.kind in "iu"

@@ -20,7 +20,8 @@ def read_results(folder: str | Path) -> dict[str, Any]:
     """What a finished run measured: `results.json`, with the keys that every reader needs.
 
     Raises:
-        RunError: the run is not finished, or the file is broken or of another schema.
+        RunError: if the run is not finished, or if the file is broken, of another schema, or lacks
+            a key.
     """
     path = Path(folder) / "results.json"
     if not path.is_file():
@@ -67,7 +68,8 @@ def read_json(path: str | Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     """The object in a JSON file of a run, which has at least these keys.
 
     Raises:
-        RunError: it cannot be read, or holds something else.
+        RunError: if the file cannot be read, if it does not hold an object, or if it lacks one of
+            `keys`.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -85,7 +87,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file of a run.
 
     Raises:
-        RunError: it cannot be read, or holds something else.
+        RunError: if the file cannot be read, or if it does not hold keys and values.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -100,7 +102,7 @@ def read_parquet(path: str | Path, columns: tuple[str, ...]) -> pa.Table:
     """A Parquet file of a run, which has at least these columns.
 
     Raises:
-        RunError: it cannot be read, or lacks one of them.
+        RunError: if the file cannot be read, or if it lacks one of `columns`.
     """
     try:
         table = pq.read_table(path)

@@ -25,7 +25,8 @@ class Catalog:
         images: where the items' pictures are, or None for a catalog without.
 
     Raises:
-        DataError: missing or repeated ids, or fields of another length.
+        DataError: if an id is missing or occurs twice, if ids are neither integers nor strings, or
+            if `fields` has columns but not one row for each item.
     """
 
     item_ids: np.ndarray

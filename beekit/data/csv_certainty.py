@@ -53,7 +53,7 @@ class CsvText:
         """Refuse a table with other rows than the file has.
 
         Raises:
-            DataError: for a table with other rows than the file has.
+            DataError: if the table does not have as many rows as the file.
         """
         if table.num_rows != self.rows:
             raise DataError(
@@ -71,7 +71,7 @@ class CsvText:
         as long; where a table has one id, it is one that no row has yet, nor another of the lines.
 
         Raises:
-            DataError: for a quoted field that holds rows: a quote was left open, and another
+            DataError: if a quoted field holds rows, because one quote was left open and another
                 closed it.
         """
         if not self.inside or not id_columns:
@@ -117,8 +117,9 @@ def inspect_csv(path: Path) -> CsvText:
     """Look at every byte of a CSV file.
 
     Raises:
-        DataError: an empty file, one that is not UTF-8 text, is separated by something other than
-            commas, or has a quote or line end that could be read in two ways; the line is named.
+        DataError: if the file is empty, is not UTF-8 text, has a header that cannot be read,
+            separates its columns by something other than commas, or has a quote or line end that
+            could be read in two ways; in the last case the message names the line.
     """
     if path.stat().st_size == 0:
         raise DataError(

@@ -82,8 +82,9 @@ class Dataset:
             duplicates: "error", or "merge" repeated (user, item) pairs.
 
         Raises:
-            DataError: anything in the folder that is not as described; nothing is repaired unless
-                one of the three policies says so.
+            DataError: if the folder or one of its tables is missing or not as described, if an
+                argument does not fit them, or if no user or no text is left; a fault is repaired
+                only where `unknown_items`, `missing_text` or `duplicates` says so.
         """
         for option, value, allowed in (
             ("unknown_items", unknown_items, ("error", "drop")),

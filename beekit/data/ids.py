@@ -17,7 +17,7 @@ def as_ids(values: Iterable[object] | np.ndarray | pa.Array | pa.ChunkedArray) -
     """Any sequence of integers or strings as one int64 or large_string Arrow array.
 
     Raises:
-        DataError: anything but integers that fit 64 bits, or strings.
+        DataError: if the values are neither all integers that fit 64 bits nor all strings.
     """
     if isinstance(values, pa.ChunkedArray):
         values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
@@ -72,7 +72,7 @@ def require_distinct(values: Iterable[object] | np.ndarray, source: str) -> None
         source: what holds them.
 
     Raises:
-        DataError: for item ids that are missing or occur twice.
+        DataError: if an id is missing or occurs twice, or if `as_ids` refuses the ids.
     """
     ids = as_ids(values)
     if ids.null_count:

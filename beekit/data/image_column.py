@@ -49,7 +49,8 @@ class ImageColumn:
             folder: of the dataset.
 
         Raises:
-            DataError: no such column, or one of another kind.
+            DataError: if the table has no such column, or if the column holds neither paths nor
+                structs with a path.
         """
         if name not in fields.column_names:
             raise DataError(
@@ -104,7 +105,8 @@ class ImageColumn:
         """The file of an item's picture.
 
         Raises:
-            UnusableImageError: it has none, or an empty one.
+            UnusableImageError: if the item has no picture, or if the file is empty or cannot be
+                read.
         """
         ((_, data),) = self.stream(np.array([item_index]))
         if isinstance(data, UnusableImageError):

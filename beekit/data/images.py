@@ -56,7 +56,9 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, 
         bits a channel are 8 as soon as Pillow has read them, and not among these.
 
     Raises:
-        UnusableImageError: BROKEN, TOO_LARGE, TOO_NARROW or NO_SCALE.
+        UnusableImageError: if the picture is broken (BROKEN), if it has more than `max_pixels`
+            pixels (TOO_LARGE), if one side is more than 100 times as long as the other
+            (TOO_NARROW), or if nothing says which of its numbers means white (NO_SCALE).
     """
     try:
         with warnings.catch_warnings():

@@ -27,7 +27,9 @@ class Interactions:
         kept: what each rule that left rows out kept of them, in the order of the rules.
 
     Raises:
-        DataError: shapes that do not fit together, or numbers that are not finite.
+        DataError: if `matrix` is not a matrix of finite numbers with a row for each user id and a
+            column for each item id, or if `timestamps` is not one finite number for each
+            interaction.
     """
 
     matrix: sp.csr_array
@@ -86,9 +88,12 @@ class Interactions:
                 earliest timestamp.
 
         Raises:
-            DataError: arrays of different lengths, a missing id, an item id outside `catalog_ids`,
-                a value or timestamp that is no finite number, a value that is 0 or below or a
-                boolean without `min_value`, a repeated pair, no users left, or an unknown policy.
+            DataError: if the arrays have different lengths, if an id is missing or is neither an
+                integer nor a string, if an item id is not in `catalog_ids`, if a value or timestamp
+                is not a finite number, if `min_value` is given without `values`, if a value is 0 or
+                below or a boolean and no `min_value` is given, if a pair is repeated and
+                `duplicates` is "error", if no user is left, or if `duplicates` is neither "error"
+                nor "merge".
         """
         require_policy("duplicates", duplicates, ("error", "merge"))
         user_array, item_array = ids.as_ids(user_ids), ids.as_ids(item_ids)
@@ -199,7 +204,7 @@ def _require_numbers(given: np.ndarray, what: str) -> None:
     """Refuse what is not one finite number an interaction.
 
     Raises:
-        DataError: for what is not one finite number an interaction.
+        DataError: if `given` is not one-dimensional, or holds anything other than finite numbers.
     """
     numbers = np.asarray(given)
     if numbers.ndim != 1 or numbers.dtype.kind not in "fiub":

@@ -49,8 +49,8 @@ def strong_enough(values: np.ndarray, min_value: float | None, remedy: str = "")
         remedy: other than naming `min_value`.
 
     Raises:
-        DataError: values that are no finite numbers; without `min_value` also booleans, and
-            numbers of 0 or below, which mostly say that somebody did not like or use an item.
+        DataError: if a value is not a finite number; without `min_value` also if a value is a
+            boolean or is 0 or below, which mostly says that somebody did not like or use an item.
     """
     if values.dtype.kind not in "biuf":
         raise DataError(

@@ -29,7 +29,8 @@ def read_table(folder: str | Path, stem: str, *, id_columns: tuple[str, ...]) ->
     `timestamp` become numbers or dates, and an id column with nothing but plain integers integers.
 
     Raises:
-        DataError: no such folder, and as `read_file`.
+        DataError: if there is no such folder, if it holds neither file, or if `read_file` refuses
+            the file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -57,9 +58,9 @@ def read_file(path: str | Path, *, id_columns: tuple[str, ...]) -> pa.Table:
     Pictures embedded in Parquet stay there: of structs of `bytes` and `path` only the path is read.
 
     Raises:
-        DataError: no such file, not what its name says, one that could be read in several ways, a
-            missing id column, a column name that is repeated or almost one that means something,
-            or no rows.
+        DataError: if there is no such file, if it is not what its name says, if it could be read in
+            several ways, if an id column is missing, if a column name is repeated or differs only
+            by spaces or capitals from a name that has a meaning, or if there are no rows.
     """
     path = Path(path)
     if not path.is_file():

@@ -14,7 +14,8 @@ def template_columns(template: str) -> tuple[str, ...]:
     """Columns a template names, in order.
 
     Raises:
-        DataError: unbalanced braces, positional fields, conversions or format specs.
+        DataError: if braces are not closed, or if they hold anything other than the name of a
+            column, such as a position, a conversion or a format.
     """
     return tuple(name for _, name in _parts(template) if name is not None)
 
@@ -26,7 +27,8 @@ def render(template: str, fields: pa.Table) -> pa.Array:
         (items,) large_string array; "" where every column the template names is empty.
 
     Raises:
-        DataError: the template names a column the table does not have, or none at all.
+        DataError: if the template names no column, or names one that the table does not have or
+            that cannot be written as text, or if `template_columns` refuses it.
     """
     names = template_columns(template)
     absent = [name for name in names if name not in fields.column_names]

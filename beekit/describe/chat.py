@@ -21,7 +21,8 @@ class Sampling:
             `chat_template_kwargs`; None takes a field out of it.
 
     Raises:
-        ConfigError: a limit below 1, or a temperature that is negative or not a number.
+        ConfigError: if `max_tokens` is below 1, or if `temperature` is negative or not a finite
+            number.
     """
 
     max_tokens: int = 200
@@ -77,5 +78,6 @@ class ChatModel(Protocol):
         """Replies with the position of their question, as they finish, several at a time.
 
         Raises:
-            DescribeError: the model cannot be asked at all; what was yielded before holds.
+            DescribeError: if the model cannot be asked at all; the replies yielded before stay
+                valid.
         """

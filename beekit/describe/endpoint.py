@@ -48,7 +48,8 @@ class EndpointChat:
         first_wait: seconds, about, between the first and the second attempt.
 
     Raises:
-        ConfigError: a URL or key that cannot be one, or a number that is not positive.
+        ConfigError: if `url` is not a plain http or https URL, if `key` is empty or holds anything
+            other than printable ASCII without spaces, or if a number is not above 0.
     """
 
     url: str
@@ -115,8 +116,9 @@ class EndpointChat:
         """Replies as they come in; see `ChatModel.answers`.
 
         Raises:
-            DescribeError: a key, model or address the endpoint does not know, no connection, or no
-                answer to anything for `patience` seconds.
+            DescribeError: if the endpoint refuses the key, the model, the address or the settings,
+                if it cannot be reached, if it answers nothing for `patience` seconds, or if it asks
+                to wait longer than that.
         """
         # Daemon threads: an interrupt need not wait for a slow answer. They share nothing but
         # queues and one `_Round`.

@@ -61,7 +61,9 @@ class Task:
         column: new column of the items table.
 
     Raises:
-        ConfigError: a prompt without `{item}`, or a column that a text template could not name.
+        ConfigError: if `prompt` does not hold `{item}`, or if `column` is not an identifier, is
+            `item_id`, or is one of the fields.
+        DataError: if `template_columns` refuses `fields`.
     """
 
     fields: str
@@ -147,10 +149,12 @@ def describe(
         retry_refusals: ask again about items whose answer was refused.
 
     Raises:
-        DataError: no readable items table, repeated ids, no such fields, or a column of that name
-            that is not from the journal.
-        DescribeError: the model cannot be asked, or the journal is another task's or model's. What
-            was answered before is kept.
+        DataError: if the items table cannot be read, if an id is missing or repeated, if
+            `task.fields` names no column or one that the table does not have, or if the table has a
+            column `task.column` with texts that are not from the journal.
+        DescribeError: if the model cannot be asked, if the journal is in use or belongs to another
+            task or model, or if the items of the table changed meanwhile. What was answered before
+            is kept.
     """
     folder = Path(folder)
     items = read_table(folder, "items", id_columns=("item_id",))

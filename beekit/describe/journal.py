@@ -48,8 +48,8 @@ class Journal:
             earlier.
 
     Raises:
-        DescribeError: the file is another process's, was begun with other settings, or has a line
-            that is none of ours.
+        DescribeError: if another process has the file, if it holds answers and was begun with other
+            settings, or if beekit did not write one of its lines.
     """
 
     def __init__(self, path: str | Path, header: Mapping[str, Any]) -> None:

@@ -82,8 +82,9 @@ class LocalChat:
             revision: branch, tag or commit on the Hub; its main branch without.
 
         Raises:
-            DescribeError: nothing to load under that name, or no such device.
-            ConfigError: a model without chat template, or a batch size below 1.
+            DescribeError: if no model can be loaded under that name, or if there is no such device.
+            ConfigError: if the model has no chat template, if `batch_size` is below 1, or if
+                `sampling.extra` is not empty.
         """
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
@@ -115,7 +116,7 @@ class LocalChat:
         """Replies batch by batch; see `ChatModel.answers`.
 
         Raises:
-            DescribeError: not enough memory for a batch.
+            DescribeError: if the graphics card does not have enough memory for a batch.
         """
         # Questions of like length need the least padding; the longest come first, so that memory
         # runs out at the start or not at all.

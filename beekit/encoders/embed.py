@@ -49,7 +49,8 @@ def embed_items(
         (items, dims) float32, rows of length 1, in the order asked for.
 
     Raises:
-        EncoderError: no items, or embeddings that are not finite.
+        EncoderError: if there are no items, if `ItemTokens` refuses the texts, or if an embedding
+            is not finite.
     """
     inputs = ItemTokens(encoder, items) if isinstance(items, Sequence) else items
     return _embedded(encoder, inputs, item_indices, item_ids, None, mini_batch_tokens, progress)[0]
@@ -71,7 +72,8 @@ def embed_sides(
         to its picture.
 
     Raises:
-        EncoderError: as `embed_items`.
+        EncoderError: if there are no items, or if an embedding or the text's part of it is not
+            finite.
     """
     return _embedded(encoder, pairs, None, item_ids, "text_part", mini_batch_tokens, progress)
 
@@ -153,7 +155,7 @@ def _require_usable(
         norms: (items,) lengths of the embeddings as they came, not finite where one is not.
 
     Raises:
-        EncoderError: for embeddings that are not finite.
+        EncoderError: if an embedding is not finite.
     """
     names = items if item_ids is None else np.asarray(item_ids)[items]
     finite = np.isfinite(norms)

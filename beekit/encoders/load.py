@@ -35,7 +35,8 @@ def load_encoder(
         trust_remote_code: run code that the model's repository brings along.
 
     Raises:
-        EncoderError: nothing to load under that name, or a pooling or limit it cannot take.
+        EncoderError: if nothing can be loaded under that name, or if the encoder cannot take
+            `pooling` or `max_seq_length`.
     """
     name = str(name_or_path)
     if name.startswith(_OPEN_CLIP):

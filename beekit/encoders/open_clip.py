@@ -78,7 +78,8 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
             pretrained: one of its tags, or the path of a checkpoint of that architecture.
 
         Raises:
-            EncoderError: open_clip knows neither, or cannot get or read the weights.
+            EncoderError: if open_clip knows no such architecture or weights, or cannot download or
+                read the weights.
         """
         check_names(architecture, pretrained)
         published = open_clip.get_pretrained_cfg(architecture, pretrained)
@@ -146,7 +147,8 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
         """What `save` wrote, in float32.
 
         Raises:
-            OSError, ValueError, RuntimeError: by open_clip, where files are missing or broken.
+            OSError, ValueError, RuntimeError: if files are missing or broken; open_clip chooses the
+                class.
         """
         folder = cls.load_dir_path(
             model_name_or_path, subfolder, token, cache_folder, revision, local_files_only
@@ -208,7 +210,7 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
             (inputs, context length) int64 (see `read_positions`), and their `modality`.
 
         Raises:
-            EncoderError: inputs of another kind, or of both at once.
+            EncoderError: if the inputs are neither all pictures nor all texts.
         """
         plain = [next(iter(each.values())) if _is_named(each) else each for each in inputs]
         if all(isinstance(each, Image.Image) for each in plain):

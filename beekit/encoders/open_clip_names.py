@@ -19,7 +19,8 @@ def check_names(architecture: str, pretrained: str) -> None:
         pretrained: a tag of that architecture, or the path of a checkpoint.
 
     Raises:
-        EncoderError: there is none; it names what is nearest.
+        EncoderError: if open_clip has no such architecture, or if `pretrained` is neither one of
+            its tags nor a file; the message names the nearest ones.
     """
     known = open_clip.list_models()
     if architecture not in known:

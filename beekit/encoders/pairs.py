@@ -32,7 +32,8 @@ class ItemPairs:
             missing ones. None where no item has a picture.
 
     Raises:
-        EncoderError: an encoder that reads one side alone, or items with neither.
+        EncoderError: if the encoder does not read text and picture together, if an item has
+            neither, or if `ItemTokens` refuses the texts.
     """
 
     def __init__(

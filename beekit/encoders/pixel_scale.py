@@ -41,8 +41,8 @@ class PixelScale:
         """By a black, a white and two noisy pictures.
 
         Raises:
-            EncoderError: the encoder takes no pictures, or does not make them finite pixels of one
-                size.
+            EncoderError: if the encoder takes no pictures, or does not turn them into finite pixels
+                of one size.
         """
         generator = np.random.default_rng(0)
         noise = [generator.integers(0, 256, size, dtype=np.uint8) for size in _PROBES]

@@ -37,7 +37,8 @@ class ItemPixels:
         converted: what had to be done to how many pictures.
 
     Raises:
-        EncoderError: the encoder takes no pictures, or makes other things than pixels of them.
+        EncoderError: if the encoder takes no pictures, or does not turn them into finite pixels of
+            one size.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class ItemPixels:
         """`pixel_values` (positions, channels, height, width) float32, and the constants.
 
         Raises:
-            IndexError: the position -1, of items without a picture.
+            IndexError: if a position is below 0, as it is for items without a picture.
         """
         if len(positions) and positions.min() < 0:
             raise IndexError("items without a usable picture have no pixels; take the others")

@@ -47,7 +47,8 @@ def set_pooling(encoder: SentenceTransformer, pooling: str) -> None:
         pooling: one of `POOLINGS`.
 
     Raises:
-        EncoderError: another name, or an encoder that does not pool token embeddings.
+        EncoderError: if `pooling` is not one of `POOLINGS`, or if the encoder does not pool token
+            embeddings.
     """
     if pooling not in POOLINGS:
         raise EncoderError(

@@ -50,7 +50,8 @@ class TextImage(InputModule):  # type: ignore[misc]
         seed: of the rotations; the global random state stays as it was.
 
     Raises:
-        EncoderError: no such fusion, or sides of different sizes with `mean`.
+        EncoderError: if `fusion` is not one of `FUSIONS`, or if it is "mean" and the two sides and
+            `dims`, where given, do not all have the same size.
     """
 
     # modules.json names this module, and pickle finds the class there too.
@@ -121,7 +122,7 @@ class TextImage(InputModule):  # type: ignore[misc]
             prompt: before every text.
 
         Raises:
-            EncoderError: an input that is none of those.
+            EncoderError: if an input is none of those.
         """
         pairs = [_pair(given) for given in inputs]
         features = dict(self.text.preprocess([(prompt or "") + (text or "") for text, _ in pairs]))
@@ -215,7 +216,8 @@ def fuse(
     """An encoder of items with text and picture, from an encoder of each; see `TextImage`.
 
     Raises:
-        EncoderError: as `TextImage`, or a side that does not read what it should.
+        EncoderError: if `text` does not read texts, if `image` does not read pictures, or if
+            `TextImage` refuses the arguments.
     """
     for encoder, modality in ((text, "text"), (image, "image")):
         if not encoder.supports(modality):

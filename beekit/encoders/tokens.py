@@ -29,8 +29,9 @@ class ItemTokens:
         texts: (items,) one text an item, in item order.
 
     Raises:
-        EncoderError: no texts, the encoder's features are not padded token sequences, or padding
-            changes what it makes of them.
+        EncoderError: if there are no texts, if the encoder does not turn texts into padded token
+            sequences with an attention mask, or if it also reads pictures and its embeddings of
+            texts depend on padding.
     """
 
     def __init__(self, encoder: SentenceTransformer, texts: Sequence[str]) -> None:

@@ -30,8 +30,8 @@ def require_answer(
         model: whose answer it is, for the message.
 
     Raises:
-        DataError: not two such arrays, an item that is no candidate or twice in one list, or a
-            score that is NaN or +inf.
+        DataError: if the answer is not two arrays of that shape, if a list holds an item that is
+            not a candidate or holds one twice, or if the score of a listed item is NaN or +inf.
     """
     try:
         ranked, scores = (np.asarray(part) for part in answer)
@@ -90,7 +90,8 @@ def require_paired(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
         first, second: (users,), NaN for users that do not count.
 
     Raises:
-        DataError: other shapes, other things than numbers, infinite ones, or no user with both.
+        DataError: if the two differ in shape, if they are not one-dimensional arrays of numbers, if
+            one is infinite, or if no user has a value in both.
     """
     one, two = np.asarray(first), np.asarray(second)
     numbers = all(each.ndim == 1 and each.dtype.kind in "fiub" for each in (one, two))

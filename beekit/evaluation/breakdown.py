@@ -40,7 +40,8 @@ def by_history(
         results.json; both ends of a bin belong to it.
 
     Raises:
-        DataError: a source that is not finite.
+        DataError: if there are no evaluations, if they are of different users or one lacks
+            `metric`, or if `source` is not a matrix of finite numbers.
     """
     users = _same_users(evaluations, metric)
     lengths = np.diff(as_csr(finite_csr(source, "source")).indptr)[users]
@@ -80,7 +81,10 @@ def by_support(
         as `by_history`, with "recall@k" for the metric and users with a target in the bin.
 
     Raises:
-        DataError: interactions over other items, or not finite.
+        ConfigError: if `metric` is not a metric with a cut.
+        DataError: if there are no evaluations, if they are of different users, if `interactions` is
+            not a matrix of finite numbers over the items of `part`, or if it has no user of an item
+            to be found.
     """
     _, k = parse_metric(metric)
     users = _same_users(evaluations)
@@ -134,7 +138,8 @@ def _same_users(evaluations: Sequence[Evaluation], metric: str | None = None) ->
     """The users that all evaluations scored.
 
     Raises:
-        DataError: no evaluations, or of different users, or one without the per-user `metric`.
+        DataError: if there are no evaluations, if they are of different users, or if one has no
+            `metric` for each user.
     """
     if not evaluations:
         raise DataError("no evaluations", expected="at least one", remedy="Evaluate a model first.")
@@ -194,7 +199,8 @@ def neighbours(
         sum up to the score.
 
     Raises:
-        DataError: other items in one of them than in the catalog, or numbers that are not finite.
+        DataError: if an index, the interactions or a text part has other items than the catalog, or
+            if the interactions or a text part hold numbers that are not finite.
     """
     support = _support(interactions, len(catalog))
     for index in (before, after):

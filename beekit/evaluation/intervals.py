@@ -117,7 +117,8 @@ def compare(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Paired:
         first, second: (users,) the metric of each, in the same order; NaN leaves a user out.
 
     Raises:
-        DataError: values of other users, not numbers, infinite, or no user with both.
+        DataError: if the two differ in length, if a value is infinite or not a number at all, or if
+            no user has a value in both.
     """
     first, second = require_paired(first, second)
     both = np.isfinite(first) & np.isfinite(second)

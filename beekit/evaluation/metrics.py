@@ -26,8 +26,8 @@ def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
     """(users, k) bool: which recommendations are targets.
 
     Raises:
-        DataError: lists that are no item indices of the target's users and items, or a target that
-            is not finite.
+        DataError: if `ranked` does not hold item indices of the target's users and items, or if
+            `target` is not a matrix of finite numbers.
     """
     target = as_csr(finite_csr(target, "target"))
     require_lists(ranked, target.shape[1], users=range(target.shape[0]))
@@ -133,7 +133,7 @@ def coverage(ranked: np.ndarray, candidates: np.ndarray | int, k: int | None = N
         k: where lists are cut.
 
     Raises:
-        DataError: lists that are no item indices, or no candidates.
+        DataError: if `ranked` does not hold lists of item indices, or if there are no candidates.
     """
     total = candidates if isinstance(candidates, int) else len(candidates)
     require_lists(ranked, np.iinfo(np.int64).max)

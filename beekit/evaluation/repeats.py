@@ -92,7 +92,7 @@ def over_repeats(values: Sequence[float]) -> OverRepeats:
         values: of each repeat, at least two.
 
     Raises:
-        ConfigError: fewer, or one that is not finite.
+        ConfigError: if there are fewer than two values, or if one is not finite.
     """
     given = _checked(values)
     mean, spread = float(given.mean()), _spread(given)
@@ -107,7 +107,7 @@ def compare_repeats(first: Sequence[float], second: Sequence[float]) -> PairedRe
         first, second: the metric of each in each repeat, in the same order.
 
     Raises:
-        ConfigError: as `over_repeats`, or two lengths.
+        ConfigError: if `over_repeats` refuses the values of one, or if the two differ in length.
     """
     above, below = _checked(first), _checked(second)
     if len(above) != len(below):
@@ -136,7 +136,7 @@ def order_over_repeats(values: Mapping[str, Sequence[float]]) -> Order:
         values: of each model in each repeat.
 
     Raises:
-        ConfigError: as `over_repeats`.
+        ConfigError: if `over_repeats` refuses the values of a model.
     """
     ordered = sorted(values, key=lambda model: -over_repeats(values[model]).value)
     swaps = []

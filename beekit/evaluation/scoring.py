@@ -98,10 +98,10 @@ def evaluate(
         seed: of the bootstrap over users.
 
     Raises:
-        ConfigError: no metrics, one that is not one, a cut beyond `top_k`, or a `batch_size` below
-            1.
-        DataError: nobody with a source and a target, no candidates, or a recommender that answers
-            with other things than lists of the candidates.
+        ConfigError: if `metrics` is empty, is text instead of a list or names something that is not
+            a metric, if a cut is beyond `top_k`, or if `top_k` or `batch_size` is below 1.
+        DataError: if no user has both a source and a target, if there are no candidates, or if the
+            recommender answers with anything other than lists of candidates and their scores.
     """
     started = time.perf_counter()
     cuts = _cuts(metrics, top_k, batch_size)
@@ -157,7 +157,8 @@ def usual_metrics(asked: Sequence[str], top_k: int) -> tuple[str, ...]:
     """The metrics asked for, or where none are, the usual ones that fit into lists of `top_k`.
 
     Raises:
-        ConfigError: a metric that is not one, a cut beyond `top_k`, or none that fits.
+        ConfigError: if one of `asked` is not a metric or has a cut beyond `top_k`, or if none is
+            asked for and none of the usual ones fits.
     """
     if not asked:
         usual = tuple(m for m in DEFAULT_METRICS if int(m.partition("@")[2]) <= top_k)
@@ -177,7 +178,8 @@ def parse_metric(name: str, top_k: int | None = None) -> tuple[str, int]:
     """Name and cut of a metric such as ndcg@100.
 
     Raises:
-        ConfigError: an unknown metric, no cut, or one beyond `top_k`.
+        ConfigError: if the metric is unknown, if it has no cut of at least 1, or if the cut is
+            beyond `top_k`.
     """
     known = (*FROM_HITS, "coverage")
     metric, _, cut = name.partition("@")

@@ -25,7 +25,7 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         item_ids: (items,) the caller's ids, for messages.
 
     Raises:
-        ConfigError: a metric that is not one.
+        ConfigError: if `metric` is not a metric with a cut.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         """Average of the metric over the part's users, by name.
 
         Raises:
-            EncoderError: embeddings that are not finite, as of a training that diverged.
+            EncoderError: if an embedding is not finite, as happens when training has diverged.
         """
         embedded = embed_items(model, self.inputs, self.items, item_ids=self.item_ids)
         vectors = np.zeros((len(self.inputs), embedded.shape[1]), dtype=np.float32)
@@ -79,7 +79,7 @@ class MeanEvaluator(BaseEvaluator):  # type: ignore[misc]
         evaluators: of one metric, by the name of what they evaluate on.
 
     Raises:
-        ConfigError: no evaluators.
+        ConfigError: if there are no evaluators.
     """
 
     def __init__(self, evaluators: Mapping[str, HeldOutEvaluator]) -> None:

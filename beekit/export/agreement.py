@@ -57,7 +57,7 @@ class Agreement:
         """Refuse an export that is off by more than rounding.
 
         Raises:
-            ExportError: for an export that is off by more than rounding.
+            ExportError: if the embeddings are off by more than rounding explains.
         """
         if not self.largest_distance <= self.tolerance:  # NaN too
             raise ExportError(

@@ -54,7 +54,10 @@ def export_encoder(
         the agreement on texts and pictures, or on items of both.
 
     Raises:
-        ExportError: an encoder that cannot be written, or that does not answer as in torch.
+        ExportError: if a library is missing, if the encoder cannot be written, or if what was
+            written does not answer as torch does.
+        EncoderError: if the encoder does not turn texts into tokens, or pictures into pixels of one
+            size.
     """
     encoder = encoder.to("cpu").float().eval()
     parts = graphs(encoder)

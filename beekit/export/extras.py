@@ -18,7 +18,7 @@ def need(extra: str) -> list[ModuleType]:
     """The libraries of an extra of beekit, imported.
 
     Raises:
-        ExportError: one of them is missing or broken.
+        ExportError: if one of them is missing or broken.
     """
     found = []
     for name in NEEDED[extra]:

@@ -63,7 +63,8 @@ class Graph:
             runtime: "onnx" or "openvino".
 
         Raises:
-            ExportError: PyTorch or the runtime cannot express the encoder, or only at fixed sizes.
+            ExportError: if a library is missing, or if PyTorch or the runtime cannot express the
+                encoder, or only for batches of one size.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         if runtime == "onnx":
@@ -120,7 +121,7 @@ def _require_free(path: Path, free: Sequence[str]) -> None:
     """Refuse a graph that was written for the sizes of the example alone.
 
     Raises:
-        ExportError: for a graph that was written for the sizes of the example alone.
+        ExportError: if the graph takes only batches of the sizes of the example.
     """
     onnx: Any = need("onnx")[0]
     for given in onnx.load(str(path), load_external_data=False).graph.input:

@@ -50,9 +50,10 @@ def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> di
         recall of the approximate index where there is one.
 
     Raises:
-        RunError: no index, or a run on several datasets.
-        ConfigError: a factory that is none, or that so few items cannot train.
-        ExportError: plain FAISS answers otherwise than the run.
+        RunError: if the run has no index, or if it holds repeats or several datasets.
+        ConfigError: if FAISS cannot make such an index, or if there are too few items to train it.
+        ExportError: if the run serves anything other than an index, or if plain FAISS does not
+            answer as the run does.
     """
     server = Server.open(run.path)
     index = server.recommender
@@ -142,7 +143,8 @@ def _compare(
     """The agreement of the files in a folder with the run.
 
     Raises:
-        ExportError: a score differs by more than float32 arithmetic explains.
+        ExportError: if a score differs by more than float32 arithmetic explains, or if a list has
+            another length.
     """
     wanted, scores = ItemIndex(index.item_vectors, index.item_ids, gpu=False).recommend(
         server.histories(histories), _TOP_K

@@ -48,10 +48,14 @@ def export(
         factory: FAISS factory string of an approximate index besides, for "faiss" alone.
 
     Raises:
-        ConfigError: another format, or a factory that has no meaning.
-        RunError: no run there, or none with what is to be exported.
-        ExportError: `out` is there already, a library is missing, an encoder that cannot be
-            exported, or an export that does not answer as the run does.
+        ConfigError: if `format` is not one of `FORMATS`, if `factory` is given with a format other
+            than "faiss", or if FAISS cannot make such an index.
+        RunError: if there is no run, if it does not have what is to be exported, if `out` lies in
+            another run or in the place of a part of this one, or if another process has the folder.
+        ExportError: if `out` is there already, if a library is missing, if the encoder cannot be
+            exported, or if the export does not answer as the run does.
+        EncoderError: if the encoder cannot be loaded, or does not turn texts into tokens or
+            pictures into pixels of one size.
     """
     folder = RunFolder(Path(run))
     if format not in FORMATS:
@@ -102,7 +106,8 @@ def _require_encoder_run(folder: RunFolder, format: str) -> None:
     """Refuse what is no run, and a comparison of models, which has no encoder of its own.
 
     Raises:
-        RunError: for what is no run, and a comparison of models, which has no encoder of its own.
+        RunError: if the folder holds no run, a run that is not finished or not a training, or
+            repeats, or if it holds several datasets and `format` is "faiss".
     """
     if not folder.config.is_file():
         raise RunError(

@@ -37,8 +37,11 @@ def graphs(encoder: SentenceTransformer) -> dict[str, Graph]:
         encoder: in float32 and on the CPU.
 
     Raises:
-        ExportError: an encoder of other things, or one that needs more than tokens and pixels.
-        EncoderError: texts or pictures become something else than tokens or pixels.
+        ExportError: if the encoder reads neither texts nor pictures, or if it needs more of a text
+            than tokens and their masks.
+        EncoderError: if pictures do not become pixels of one size, or if texts do not become
+            tokens; the latter gives only a warning where the encoder reads texts and pictures
+            separately.
     """
     if reads_both(encoder):
         fused: TextImage = encoder[0]
@@ -106,7 +109,7 @@ def image_graph(encoder: SentenceTransformer) -> Graph:
     """`pixel_values` (items, channels, height, width) to `sentence_embedding`.
 
     Raises:
-        EncoderError: the encoder does not make pixels of one size of pictures.
+        EncoderError: if the encoder does not turn pictures into finite pixels of one size.
     """
     shape = PixelScale.of(encoder).shape
     pixels = torch.zeros(_PICTURES, *shape)

@@ -33,7 +33,7 @@ def save_tokenizer(encoder: SentenceTransformer, path: Path) -> dict[str, Any]:
         the longest in the batch; `clean`, what is done to a text before, None for nothing.
 
     Raises:
-        ExportError: a tokenizer that the library cannot express.
+        ExportError: if the `tokenizers` library cannot express the tokenizer.
     """
     limit, own, clean, length = encoder.max_seq_length, encoder.tokenizer, None, None
     if reads_padding(encoder):

@@ -30,7 +30,7 @@ def write_card(run: str | Path) -> None:
     """Write `README.md` of a run folder from its `results.json`.
 
     Raises:
-        RunError: a folder without results, or with broken ones.
+        RunError: if the folder has no results, or if they are broken.
     """
     run = Path(run)
     write_text(run / "README.md", render_card(read_results(run)))
@@ -90,7 +90,7 @@ def check_card(card: str) -> None:
     """Have the hub library read a card back, as the Hub will.
 
     Raises:
-        HubError: metadata it cannot read.
+        HubError: if the library cannot read the metadata, or finds no `library_name` in them.
     """
     try:
         metadata = ModelCard(card).data.get("library_name")

@@ -44,7 +44,7 @@ def check_repo_name(repo: str) -> None:
     """Refuse what cannot be a repository's name.
 
     Raises:
-        HubError: for what cannot be a repository's name.
+        HubError: if `repo` cannot be the name of a repository, `user/name`.
     """
     try:
         validate_repo_id(repo)
@@ -94,7 +94,8 @@ def one_line(repo: str, api: HfApi) -> Iterator[None]:
     """Failures inside as errors that say what to do.
 
     Raises:
-        HubError: so.
+        HubError: if the client or the network fails inside; every RuntimeError and ValueError
+            counts as such a failure, and other errors stay as they are.
     """
     try:
         yield

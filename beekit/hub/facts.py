@@ -76,7 +76,7 @@ class Facts:
         """Refuse datasets the run has not.
 
         Raises:
-            ConfigError: for datasets the run has not.
+            ConfigError: if the facts name a dataset that the run does not have.
         """
         for name in self.datasets:
             _require(name in names, f"dataset {name!r}", f"one of the run's, {', '.join(names)}")
@@ -86,7 +86,8 @@ def load_facts(path: str | Path) -> Facts:
     """Read a model's YAML file.
 
     Raises:
-        ConfigError: no such file, not YAML, an unknown key or a value of the wrong type.
+        ConfigError: if there is no such file, if it is not YAML, if a key is unknown, or if a value
+            has the wrong type or form.
     """
     facts: Facts = checked(Facts, read_content(path, examples="hub_cards"), "")
     return facts

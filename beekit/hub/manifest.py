@@ -30,7 +30,8 @@ def read_manifest(content: bytes, repo: str) -> dict[str, str]:
     """The SHA-256 of each file by its path.
 
     Raises:
-        HubError: not a manifest that beekit wrote, or one with paths outside the repository.
+        HubError: if this is not a manifest that beekit wrote, if it does not name the files of a
+            run, or if it names paths outside the repository.
     """
     try:
         files = json.loads(content)["files"]

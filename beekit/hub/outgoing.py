@@ -83,10 +83,11 @@ def outgoing(run: str | Path, facts: Facts, *, index: bool = False) -> Outgoing:
         index: the FAISS index too, items known by their ids alone.
 
     Raises:
-        RunError: no finished run, something of it missing, or no index where one was asked for.
-        ConfigError: facts on a dataset the run has not.
-        HubError: a card that cannot be read back, a file in the model that is no part of one, or a
-            path of this machine in a file.
+        RunError: if the run is not finished, holds repeats or lacks a file, or if it has no index
+            and `index` is set.
+        ConfigError: if the facts name a dataset that the run does not have.
+        HubError: if the card cannot be read back, if a file in the model folder does not belong to
+            a model, or if a file names a path of this machine.
     """
     run = Path(run)
     results, config = _read_run(run)
@@ -196,7 +197,8 @@ def _require_no_paths(files: Mapping[str, Path | bytes], config: Mapping[str, An
     """Refuse texts that name a place of the configuration: they tell of this machine.
 
     Raises:
-        HubError: for texts that name a place of the configuration: they tell of this machine.
+        HubError: if a file of text names a path that the configuration names and that is on this
+            machine.
     """
     data = config.get("data")
     several = [part["data"] if isinstance(part, dict) else part for part in data or []]

@@ -47,9 +47,10 @@ def pull(
         the commit it was taken from.
 
     Raises:
-        RunError: `out` is there already.
-        HubError: no such repository or revision, one that beekit did not push, no network, or files
-            that differ from what was pushed.
+        RunError: if `out` is there already, or if another process has it.
+        HubError: if `repo` cannot be a name, if there is no such repository or revision, if beekit
+            did not push it, if the Hub cannot be reached, or if a file differs from what was
+            pushed.
     """
     check_repo_name(repo)
     out = Path(out)
@@ -106,8 +107,8 @@ def _require_pushed(snapshot: Path, hashes: Mapping[str, str], repo: str) -> Non
     """Refuse files that are missing or differ from the manifest; a card may have been edited.
 
     Raises:
-        HubError: for files that are missing or differ from the manifest; a card may have been
-            edited.
+        HubError: if a file other than the card is missing or differs from the manifest, or if the
+            card is missing; an edited card gives a warning.
     """
     files = {path: snapshot / path for path in hashes}
     wrong = [p for p, file in files.items() if not file.is_file() or sha256(file) != hashes[p]]

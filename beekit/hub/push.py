@@ -71,10 +71,12 @@ def push(
         token: for the Hub; the saved one without.
 
     Raises:
-        RunError: no finished run.
-        ConfigError: facts on a dataset the run has not.
-        HubError: a bad name or card, no token, no right, no network, a repository that holds other
-            files or is public where `private` was asked for, or a commit that did not arrive whole.
+        RunError: if the run is not finished, holds repeats or lacks a file.
+        ConfigError: if the facts name a dataset that the run does not have.
+        HubError: if `repo` cannot be a name, if `revision` and `create_pr` are both given, if
+            `outgoing` refuses the card or a file, if the token, the right or the network is
+            missing, if the repository holds other files, if it is public and `private` is set, or
+            if the commit does not arrive whole.
     """
     if create_pr and revision:
         raise HubError(
@@ -111,9 +113,9 @@ def plan(
     """What `push` would send, without a word to the network.
 
     Raises:
-        RunError: no finished run.
-        ConfigError: facts on a dataset the run has not.
-        HubError: a bad name or card.
+        RunError: if the run is not finished, holds repeats or lacks a file.
+        ConfigError: if the facts name a dataset that the run does not have.
+        HubError: if `repo` cannot be a name, or if `outgoing` refuses the card or a file.
     """
     check_repo_name(repo)
     return outgoing(run, replace(facts or Facts(), repo=repo), index=index)
@@ -123,7 +125,8 @@ def _target(api: HfApi, repo: str, revision: str | None, private: bool) -> Model
     """The branch to push to, made from main where it is not there and main is ours.
 
     Raises:
-        HubError: the repository is public against the wish.
+        HubError: if `private` is set and the repository is public, or if the branch is to be made
+            and `_earlier` refuses what main holds.
     """
     main = retried(lambda: api.model_info(repo))
     if private and main.private is False:
@@ -146,7 +149,7 @@ def _earlier(api: HfApi, repo: str, found: ModelInfo) -> Mapping[str, str]:
     """The files of an earlier push with their hashes, if there was one.
 
     Raises:
-        HubError: the repository holds files that beekit did not put there.
+        HubError: if the repository holds files that beekit did not put there, or a broken manifest.
     """
     names = {sibling.rfilename for sibling in found.siblings or []} - set(_OF_HUB)
     commit = str(found.sha)

@@ -32,8 +32,9 @@ def untrained(factory: str, dims: int) -> Any:
         dims: of the vectors.
 
     Raises:
-        ConfigError: a string FAISS cannot read or that does not fit the dimensions, or a kind of
-            index that cannot be told which items to search.
+        ConfigError: if FAISS cannot read the string, if it does not fit the dimensions, if the
+            index would not search by inner product, or if an index of its kind cannot be told which
+            items to search.
     """
     try:
         index = faiss.index_factory(dims, factory, faiss.METRIC_INNER_PRODUCT)
@@ -67,7 +68,7 @@ def trained(factory: str, vectors: np.ndarray) -> Any:
         vectors: (items, dims) float32.
 
     Raises:
-        ConfigError: a factory that is none for these vectors, or too few items to train it.
+        ConfigError: if `untrained` refuses the factory, or if there are too few items to train it.
     """
     index = untrained(factory, vectors.shape[1])
     try:

@@ -53,9 +53,9 @@ class ItemIndex:
             Flat.
 
     Raises:
-        DataError: vectors that are not finite, empty or of another shape, ids that repeat or are
-            not one a vector.
-        ConfigError: a factory that is none, or that so few items cannot train.
+        DataError: if vectors are empty, are not finite or have another shape, or if ids are
+            repeated or are not one for each vector.
+        ConfigError: if FAISS cannot make such an index, or if there are too few items to train it.
     """
 
     scores_cold_items = True
@@ -103,7 +103,8 @@ class ItemIndex:
         Only what is nonzero in X counts, as in `recommend`.
 
         Raises:
-            DataError: X over other items, or not finite.
+            DataError: if X has another number of items than the index, or holds numbers that are
+                not finite.
         """
         X = ones(finite_csr(X, "histories", items=len(self)))
         side = self.item_vectors if self.user_side is None else self.user_side
@@ -133,8 +134,9 @@ class ItemIndex:
             item indices (users, k) int64, scores (users, k) float32.
 
         Raises:
-            DataError: X or candidates over other items, user vectors of other users or dimensions,
-                or numbers that are not finite.
+            DataError: if X has another number of items than the index, if a candidate is not the
+                index of an item, if there is not one user vector of the index's dimensions for each
+                user, or if a number is not finite.
         """
         allowed = candidate_indices(candidates, len(self))
         X = ones(finite_csr(X, "histories", items=len(self)))
@@ -212,7 +214,7 @@ class ItemIndex:
         """The k items nearest to each given item by inner product, itself left out.
 
         Raises:
-            DataError: an index that no item has.
+            DataError: if one of `item_indices` is not the index of an item.
         """
         item_indices = np.asarray(item_indices)
         if item_indices.ndim != 1 or (len(item_indices) and item_indices.dtype.kind not in "iu"):
@@ -267,7 +269,8 @@ class ItemIndex:
         """The index saved in a folder; it is not trained again.
 
         Raises:
-            RunError: there is none, its parts do not belong together, or vectors are not finite.
+            RunError: if there is no index, if its files are broken or do not belong together, or if
+                a vector is not finite.
         """
         folder = Path(folder)
         if not (folder / "index.json").is_file():
@@ -333,7 +336,7 @@ def _vectors(path: Path, item_ids: np.ndarray) -> np.ndarray:
     """The vectors in a file.
 
     Raises:
-        RunError: some are not finite.
+        RunError: if a vector is not finite.
     """
     index = faiss.read_index(str(path))
     vectors = np.ascontiguousarray(index.reconstruct_n(0, index.ntotal))

@@ -66,8 +66,10 @@ def measure_index(
         exact: (users, k) the lists of flat search for the same request, where at hand.
 
     Raises:
-        ConfigError: no users.
-        DataError: X over other items or not finite, or lists of other users or items.
+        ConfigError: if X has no users.
+        DataError: if X has another number of items than the index, if it is not finite, if a
+            candidate is not the index of an item, or if `exact` does not hold a list of items for
+            each user.
     """
     X = as_csr(finite_csr(X, "histories", items=len(index)))
     if not X.shape[0]:

@@ -93,7 +93,8 @@ def load_model(folder: str | Path) -> Model:
     """The model saved in a folder, whatever its class.
 
     Raises:
-        RunError: there is none.
+        RunError: if there is no model, if it is broken, or if this version of beekit has no such
+            class.
     """
     from beekit.errors import RunError
     from beekit.models.saved import saved_kind

@@ -15,7 +15,7 @@ def training_matrix(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
     """X (users, items) of any sparse format as float32 CSR of ones, sorted; not the caller's.
 
     Raises:
-        DataError: not a matrix of finite numbers, or one without users or items.
+        DataError: if X is not a matrix of finite numbers, or if it has no users or no items.
     """
     csr = finite_csr(X)
     if 0 in csr.shape:
@@ -36,7 +36,8 @@ def require_fitted(model: Any, items: int | None, X: sp.sparray | sp.spmatrix) -
         X: (users, items) histories.
 
     Raises:
-        ConfigError, DataError: so.
+        ConfigError: if `items` is None.
+        DataError: if X is not a matrix of numbers, or if it does not have so many items.
     """
     name = type(model).__name__
     if items is None:

@@ -12,7 +12,8 @@ def content_vectors(vectors: np.ndarray) -> np.ndarray:
     """Vectors (items, dims) as float32, row after row.
 
     Raises:
-        DataError: not two-dimensional, empty, or not finite.
+        DataError: if the vectors are not a matrix of numbers, if they are empty, or if a number is
+            not finite or is too large for inner products.
     """
     return finite_vectors(
         vectors, remedy="Embed the items again, or put zeros where an item has no content."
@@ -23,7 +24,7 @@ def require_vectors_of(vectors: np.ndarray, items: int) -> None:
     """Refuse interactions over other items than the vectors describe.
 
     Raises:
-        DataError: for interactions over other items than the vectors describe.
+        DataError: if there is not one vector for each item of the interactions.
     """
     if len(vectors) != items:
         raise DataError(
@@ -37,7 +38,7 @@ def require_width(vectors: np.ndarray, dims: int) -> None:
     """Refuse vectors of new items that are not of the width of those known.
 
     Raises:
-        DataError: for vectors of new items that are not of the width of those known.
+        DataError: if the new vectors have another number of dimensions than those known.
     """
     if vectors.shape[1] != dims:
         raise DataError(

@@ -43,7 +43,7 @@ def train(
         step: updates parameters in place and returns the loss before that, a scalar.
 
     Raises:
-        ConfigError: the loss is no longer finite.
+        ConfigError: if training diverges, so that the loss is no longer finite.
     """
     losses: list[float] = []
     first = math.inf

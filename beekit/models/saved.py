@@ -30,7 +30,7 @@ def save_fields(model: Any, folder: str | Path) -> None:
     """Write a model's fields, whole or not at all.
 
     Raises:
-        DataError: what it learnt is not finite.
+        DataError: if the model holds numbers that are not finite.
     """
     plain: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
@@ -55,7 +55,7 @@ def saved_kind(folder: str | Path) -> str:
     """Class name of the model saved in a folder.
 
     Raises:
-        RunError: there is none.
+        RunError: if there is no model, or if its `model.json` is broken.
     """
     return str(_described(Path(folder))["model"])
 
@@ -64,8 +64,8 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
     """The model of a class saved in a folder.
 
     Raises:
-        RunError: there is none, one of another class, a broken one, or one of numbers that are
-            not finite.
+        RunError: if there is no model, if it is broken or of another class, or if it holds numbers
+            that are not finite.
     """
     folder = Path(folder)
     described = _described(folder)

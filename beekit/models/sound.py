@@ -57,7 +57,8 @@ def require_sound(model: Any) -> None:
         model: a dataclass; what is no argument of its constructor is what it learnt.
 
     Raises:
-        ConfigError: so, naming rows, which are items for all that is learnt of items.
+        ConfigError: if a number or its square is not finite; the message names rows, which are
+            items for all that is learnt of items.
     """
     for field in dataclasses.fields(model):
         if not field.init:
@@ -69,7 +70,8 @@ def require_sound_additions(model: Any, vectors: np.ndarray) -> None:
     """Refuse vectors (new items, dims), as a model has them, that it could not rank by.
 
     Raises:
-        ConfigError: so, naming rows of the new items.
+        ConfigError: if a number or its square is not finite; the message names rows of the new
+            items.
     """
     _require_rows(
         f"vectors of new items, in {type(model).__name__},",
@@ -95,7 +97,7 @@ def solvable(model: Any) -> Iterator[None]:
     """Within it, equations that have no solution in floating point end in one line.
 
     Raises:
-        ConfigError: so.
+        ConfigError: if an equation has no solution in floating point.
     """
     try:
         yield

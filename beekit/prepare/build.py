@@ -100,8 +100,9 @@ def build(
         rows: rows in memory at a time.
 
     Raises:
-        ConfigError: `out` holds something else; see `require_free`.
-        DataError: the raw files, or the filters, leave no dataset.
+        ConfigError: if `require_free` refuses to replace `out`.
+        DataError: if a raw file or the item list cannot be read, or if the filters leave no item or
+            no user.
     """
     require_free(out)
     allowed = None if item_list is None else read_item_list(item_list, item_names)
@@ -163,8 +164,8 @@ def require_free(out: Path) -> None:
     """Refuse to replace anything but what `build` made, as it made it.
 
     Raises:
-        ConfigError: `out` is a file, or a folder with something else than a prepared dataset, or
-            with further files, or whose items have been changed, such as by a new column.
+        ConfigError: if `out` is a file, if it holds anything other than a prepared dataset, or if
+            the items of that dataset have been changed since, for example by a new column.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return

@@ -36,7 +36,7 @@ class ItemStore:
         repeated: left out since their id has come before.
 
     Raises:
-        DataError: no item is left.
+        DataError: if no item is left.
     """
 
     def __init__(
@@ -127,7 +127,8 @@ def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
         names: what the column may be called, such as item_id or the publisher's name of it.
 
     Raises:
-        DataError: no such file, no such column, or no id.
+        DataError: if there is no such file, if it cannot be read, if it has none of these columns,
+            or if it holds no id or a row without one.
     """
     if path.suffix in (".parquet", ".csv"):
         table = read_file(path, id_columns=())

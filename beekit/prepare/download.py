@@ -90,9 +90,10 @@ def fetch(
         first_wait: seconds before the second try; doubles with every further one.
 
     Raises:
-        DownloadError: the file is not there, the server or the network does not answer, or the
-            checksum is another.
-        BusyError: another process is fetching it.
+        DownloadError: if `url` is not the http or https address of a file, if the file is not
+            there, if the server or the network does not answer, or if the checksum is not the one
+            expected.
+        BusyError: if another process is fetching the file.
     """
     last = _name_of(url)
     cache.mkdir(parents=True, exist_ok=True)
@@ -118,7 +119,7 @@ def _alone(partial: Path, url: str) -> Iterator[BinaryIO]:
     """The partial file, open for appending, which no other process has at the same time.
 
     Raises:
-        BusyError: another one has it.
+        BusyError: if another process has the partial file.
     """
     while True:
         with partial.open("ab") as file:

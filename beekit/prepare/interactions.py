@@ -40,7 +40,7 @@ class Filters:
         duplicates: "latest" or "first".
 
     Raises:
-        DataError: another word for `duplicates`.
+        DataError: if `duplicates` is neither "latest" nor "first".
     """
 
     min_value: float | None = None
@@ -101,7 +101,8 @@ def write_interactions(
         the counts, and (items,) bool: items with at least one interaction.
 
     Raises:
-        DataError: no user is left.
+        DataError: if no user is left, or if a value is 0 or below and the filters have no
+            `min_value`.
     """
     counts = Counts()
     support = np.zeros(len(item_ids), dtype=np.int64)

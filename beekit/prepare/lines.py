@@ -46,7 +46,8 @@ class Malformed:
         """At the end of the file.
 
         Raises:
-            DataError: more malformed lines than `limit` allows, or not one that could be read.
+            DataError: if the file has no rows, if none of them could be read, or if the share of
+                malformed lines is above `limit`.
         """
         total = self.rows + self.count
         if total == 0:
@@ -72,7 +73,7 @@ def blocks(stream: IO[bytes], name: str, size: int = BLOCK) -> Iterator[bytes]:
     """About `size` bytes at a time, each block ending where a line does.
 
     Raises:
-        DataError: a line of more than 64 MB.
+        DataError: if more than 64 MiB come without the end of a line.
     """
     rest = b""
     while chunk := stream.read(size):

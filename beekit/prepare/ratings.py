@@ -90,7 +90,8 @@ class RatingLines:
         """Tables of the rows in the file's order.
 
         Raises:
-            DataError: the file is damaged, has other columns, or too many malformed lines.
+            DataError: if the file is damaged, if its header lacks a column, if a line is too long,
+                or if too many lines are malformed.
         """
         number = 1
         parser = None if self.layout.columns is None else _Parser(self.layout, self.layout.columns)

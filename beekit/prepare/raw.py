@@ -46,7 +46,7 @@ class RawFile:
         """A file the user brought.
 
         Raises:
-            DataError: there is no such file.
+            DataError: if there is no such file.
         """
         if not path.is_file():
             raise DataError(
@@ -74,8 +74,9 @@ class RawFile:
             member: of a zip archive, the path of the file inside it.
 
         Raises:
-            DataError: here or where the stream is read: the file is cut off or damaged, packed in a
-                way that cannot be unpacked, or has no such member.
+            DataError: if the file is cut off or damaged, if it is packed in a way that cannot be
+                unpacked, or if it has no such member. Some of this shows only where the stream is
+                read.
         """
         fetched = self.url is not None
         again = (
@@ -106,7 +107,8 @@ def explained(path: Path, remedy: str) -> Iterator[None]:
     """For a block that unpacks a file and does nothing else.
 
     Raises:
-        DataError: in place of whatever unpacking raises.
+        DataError: if the file cannot be unpacked, because it is cut off, is damaged, has a password
+            or is packed in an unknown way.
     """
     try:
         yield
@@ -146,7 +148,8 @@ def accept(path: Path, target: Path, url: str, md5: str | None, sha256: str | No
     read the file again.
 
     Raises:
-        DownloadError: another checksum; the file then lies beside, named `<name>.wrong-checksum`.
+        DownloadError: if a checksum is not the one expected; the file is then kept as
+            `<name>.wrong-checksum`.
     """
     found = file_digest(path)
     checked = _compare(path, target, found, md5, sha256)
@@ -171,7 +174,7 @@ def recall(target: Path, url: str, sha256: str | None) -> RawFile | None:
     The user's own file is taken as it is, unless `sha256` says what it must be.
 
     Raises:
-        DownloadError: it has another checksum than expected; it then lies beside, named
+        DownloadError: if the checksum is not the one expected; the file is then kept as
             `<name>.wrong-checksum`.
     """
     if not target.is_file():

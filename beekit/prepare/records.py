@@ -68,7 +68,8 @@ class Records:
         """Tables of the rows in the file's order.
 
         Raises:
-            DataError: the file is damaged, or has too many malformed records.
+            DataError: if the file is damaged, if a CSV table cannot be read to its end, or if too
+                many records are malformed.
         """
         with self.raw.open(self.member) as stream:
             numbered = self.form(stream)

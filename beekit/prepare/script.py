@@ -156,7 +156,8 @@ def _require_outside(options: Options) -> None:
     """Refuse files to read or keep inside the folder that is replaced.
 
     Raises:
-        ConfigError: for files to read or keep inside the folder that is replaced.
+        ConfigError: if the cache, the item list or the raw files lie inside the folder that is
+            replaced.
     """
     for name in ("cache", "items", "raw"):
         path = getattr(options, name, None)

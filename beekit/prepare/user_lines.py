@@ -39,7 +39,7 @@ class UserLines:
         """Tables of the interactions in the file's order.
 
         Raises:
-            DataError: the file is damaged, or has too many malformed lines.
+            DataError: if the file is damaged, or if too many lines are malformed.
         """
         users: list[int] = []
         items: list[np.ndarray] = []

@@ -123,8 +123,9 @@ def run_quickstart(out: str | Path, modality: str = "text", *, seed: int = 0) ->
         seed: of the shop and the encoder's weights.
 
     Raises:
-        ConfigError: another modality.
-        RunError: the folder holds a finished run or other files.
+        ConfigError: if `modality` is not one of these.
+        RunError: if the folder holds a finished run, an unfinished one of another kind of job or of
+            another quickstart, or other files, or if another process has it.
     """
     if modality not in _RECIPES:
         raise ConfigError(

@@ -64,6 +64,6 @@ class Model(Recommender, Protocol):
         """The model saved in a folder; it recommends what the saved one did.
 
         Raises:
-            RunError: there is none, or one of another kind.
+            RunError: if there is no model, if it is broken, or if it is of another class.
         """
         ...

@@ -20,7 +20,8 @@ def candidate_indices(candidates: np.ndarray | None, n_items: int) -> np.ndarray
     """Candidates as distinct ascending item indices; all items without any given.
 
     Raises:
-        DataError: an index that no item has, or what are no indices, such as a mask.
+        DataError: if a candidate is not the index of an item, or if these are not indices at all,
+            for example a mask.
     """
     if candidates is None:
         return np.arange(n_items)
@@ -45,7 +46,7 @@ def as_csr(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
     """Any sparse matrix as CSR, a pair stored once and no zeros; the caller's stays as it is.
 
     Raises:
-        DataError: not a matrix of finite numbers.
+        DataError: if X is not a matrix of finite numbers.
     """
     csr = finite_csr(X)
     if not csr.has_canonical_format:

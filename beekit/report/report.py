@@ -37,7 +37,8 @@ def write_report(runs: Sequence[str | Path], path: str | Path) -> None:
         path: the HTML file.
 
     Raises:
-        RunError: a folder without results, or with results this version cannot read.
+        RunError: if no run is named, if a folder has no results, or if this version cannot read
+            them.
     """
     folders = [folder for run in runs for folder in _parts(Path(run))]
     results = [{**read_results(folder), "thumbnails": _thumbnails(folder)} for folder in folders]
@@ -59,7 +60,7 @@ def render_report(results: Sequence[Mapping[str, Any]], names: Sequence[str] | N
         names: of the runs; numbers without.
 
     Raises:
-        RunError: no results.
+        RunError: if there are no results.
     """
     if not results:
         raise RunError(

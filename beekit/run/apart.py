@@ -77,7 +77,7 @@ def fitted_apart(
         folder: for the files; gone at the end.
 
     Raises:
-        FitFailed: it failed, or the system ended it.
+        FitFailed: if the fit fails there, or if the system ends the process.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -31,7 +31,7 @@ def check_chosen_on(key: str, value: str | None) -> None:
     """Refuse what says neither of the known words nor a sentence.
 
     Raises:
-        ConfigError: for what says neither of the known words nor a sentence.
+        ConfigError: if the value is neither one of the known words nor a sentence in one line.
     """
     if value is None or value in CHOSEN_ON:
         return
@@ -54,7 +54,8 @@ def require_validation(stated: Mapping[str, str | None], split: Split) -> None:
         split: as it is.
 
     Raises:
-        ConfigError: for settings chosen on a validation part where the split has none.
+        ConfigError: if a key says that settings were chosen on the validation part and the split
+            has none.
     """
     for key, value in stated.items():
         if value == VALIDATION and split.validation is None:

@@ -94,8 +94,9 @@ class Comparison:
         """The models, in the order of the configuration.
 
         Raises:
-            ConfigError: no such model or setting, a value of the wrong type or outside its range,
-                or a model that knows items by content and no encoder for it.
+            ConfigError: if there is no such model or setting, if a value has the wrong type or is
+                outside its range, if a model that knows items by their content has no encoder, or
+                if a model that learns from interactions alone has one.
         """
         return [
             self._entry(label, mapping({} if given is None else given, f"models.{label}"))
@@ -146,7 +147,7 @@ def load_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
     """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
 
     Raises:
-        ConfigError: as `make_comparison`, or a file that cannot be read.
+        ConfigError: if the file cannot be read, or if `make_comparison` refuses what it says.
     """
     return make_comparison(read_content(path, overrides))
 
@@ -155,7 +156,8 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
     """Checked configuration from nested keys and values; `models` may be a list of names.
 
     Raises:
-        ConfigError: an unknown key, model or setting, or a value that does not fit.
+        ConfigError: if a key, model or setting is unknown, if a value has the wrong type, is
+            outside its range or does not fit the others, or if no model is named.
     """
     values = with_sections(content)
     if isinstance(values.get("models"), list):

@@ -92,7 +92,8 @@ class Config:
         """The configuration as it is for each dataset, in their order.
 
         Raises:
-            ConfigError: an entry of `data` that is no dataset, or two datasets of one name.
+            ConfigError: if `data` is an empty list, if an entry is not a dataset, or if two
+                datasets have the same name.
         """
         if isinstance(self.data, str):
             return [self]
@@ -146,7 +147,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
 
     Raises:
-        ConfigError: no such file, not YAML, or a key or value that `make_config` refuses.
+        ConfigError: if there is no such file, if it is not YAML, or if `make_config` refuses a key
+            or value.
     """
     return make_config(read_content(path, overrides))
 
@@ -155,8 +157,9 @@ def make_config(content: Mapping[str, Any]) -> Config:
     """Checked configuration from nested keys and values.
 
     Raises:
-        ConfigError: an unknown key (with the nearest known one), a value of the wrong type, or a
-            required key left out.
+        ConfigError: if a key is unknown (the message names the nearest known one), if a required
+            key is left out, or if a value has the wrong type, is outside its range or does not fit
+            the others.
     """
     values = with_sections(content)
     values["training"] = _checked_training(mapping(values.get("training") or {}, "training"))
@@ -185,7 +188,7 @@ def check_repeats(repeats: int, unvaried: str | None) -> None:
         unvaried: the kind of split, where it leaves nothing to vary or to measure.
 
     Raises:
-        ConfigError: for a number of repeats that is none, and several that could not differ.
+        ConfigError: if `repeats` is below 1, or if there are several and they could not differ.
     """
     if repeats < 1:
         raise ConfigError(f"repeats={repeats}", expected="1 or more", remedy="Correct the value.")
@@ -201,7 +204,8 @@ def require_single(config: Any) -> None:
     """Refuse repeats where one run is made, which would leave the others out in silence.
 
     Raises:
-        ConfigError: for repeats where one run is made, which would leave the others out in silence.
+        ConfigError: if `repeats` is not 1, since the other repeats would be left out without a
+            message.
     """
     if config.repeats != 1:
         raise ConfigError(
@@ -215,8 +219,8 @@ def check_image_policy(config: Any) -> None:
     """Refuse a `missing_image` that is none, or that keeps items without anything to know them by.
 
     Raises:
-        ConfigError: for a `missing_image` that is none, or that keeps items without anything to
-            know them by.
+        ConfigError: if `missing_image` is not one of the policies, or if it is "keep" and the
+            configuration does not name both `text` and `image`.
     """
     policies = ("error", "drop", "keep")
     if config.missing_image not in policies:
@@ -237,7 +241,8 @@ def with_sections(content: Mapping[str, Any]) -> dict[str, Any]:
     """The content with its sections `split` and `evaluation` as checked dataclasses.
 
     Raises:
-        ConfigError: a key or value that does not belong there.
+        ConfigError: if a key does not belong there, or if a value has the wrong type or is outside
+            its range.
     """
     values = dict(content)
     for name, kind in (("split", SplitConfig), ("evaluation", EvaluationConfig)):

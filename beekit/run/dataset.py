@@ -43,7 +43,8 @@ def load_published(config: Comparison) -> tuple[Dataset, Interactions]:
         all interactions, over items known by their ids alone; and the test interactions.
 
     Raises:
-        DataError: files that cannot be read, values of 0 or below, or a pair that is in both.
+        DataError: if a file cannot be read, if a value is 0 or below or a boolean, or if a pair
+            occurs twice, in one file or in both, and `duplicates` is not "merge".
     """
     folder = Path(config.data)
     names = (config.split.train or "train.parquet", config.split.test or "test.parquet")

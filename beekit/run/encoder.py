@@ -17,9 +17,10 @@ def encoder_to_train(config: Config) -> SentenceTransformer:
     """The encoder of a run, joined from two where items have text and picture.
 
     Raises:
-        ConfigError: an encoder that does not read what the configuration names, or an
-            `image_encoder` or `fusion` without use.
-        EncoderError: nothing to load under a name, or sides that do not fit together.
+        ConfigError: if an encoder does not read what the configuration names, or if `image_encoder`
+            or `fusion` is set and has no use.
+        EncoderError: if no encoder can be loaded under a name, or if the two sides do not fit
+            together.
     """
     parts = config.datasets()
     texts = any(part.text is not None or part.image is None for part in parts)
@@ -47,8 +48,8 @@ def encoder_to_compare(config: Comparison, name: str, dataset: Dataset) -> Sente
     """An encoder of a comparison; one that reads text and picture apart adds up the two.
 
     Raises:
-        EncoderError: nothing to load under that name.
-        ConfigError: an encoder that reads nothing of what the configuration names.
+        EncoderError: if no encoder can be loaded under that name.
+        ConfigError: if the encoder reads nothing of what the configuration names.
     """
     encoder = load_encoder(
         name,

@@ -62,7 +62,8 @@ def run_comparison(
             to it, for comparisons that share encoders.
 
     Raises:
-        BeekitError: anything about configuration, data or folder a user can mend, or no model left.
+        BeekitError: if there is a fault in the configuration, the data or the folder that the user
+            can mend, or if no model is left.
     """
     require_single(config)
     with alone_in(config.out):
@@ -200,7 +201,8 @@ class Embeddings:
         """The encoder, where `of` needs it.
 
         Raises:
-            EncoderError: it cannot be loaded.
+            EncoderError: if it cannot be loaded.
+            ConfigError: if it reads nothing of what the configuration names.
         """
         if entry.encoder is None or self._key(entry) in self.known:
             return None

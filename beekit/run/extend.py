@@ -36,8 +36,8 @@ def add_new_items(run: str | Path, label: str) -> int:
         how many were added.
 
     Raises:
-        RunError: no such model, one that knows items by their interactions alone, or no finished
-            comparison there.
+        RunError: if there is no finished comparison, if it keeps no such model, or if that model
+            knows items by their interactions alone.
     """
     folder = RunFolder(Path(run))
     with alone_in(folder.path, make=False):

@@ -69,7 +69,7 @@ class RunFolder:
         """Folder of a model kept here.
 
         Raises:
-            RunError: there is none of that label.
+            RunError: if no model of that label is kept.
         """
         if label not in self.kept_models():
             kept = ", ".join(self.kept_models())
@@ -88,8 +88,7 @@ class RunFolder:
         """Refuse the folder of a run on several datasets, whose items are in folders of their own.
 
         Raises:
-            RunError: for the folder of a run on several datasets, whose items are in folders of
-                their own.
+            RunError: if the folder holds a run on several datasets.
         """
         several = sorted(self.path.glob("datasets/*/index"))
         if several:
@@ -112,7 +111,7 @@ class RunFolder:
         """Refuse the folder of several repeats, each of which has its model in its own.
 
         Raises:
-            RunError: for the folder of several repeats, each of which has its model in its own.
+            RunError: if the folder holds repeats.
         """
         if self.repeats.is_dir():
             numbered = (path for path in self.repeats.iterdir() if path.name.isdecimal())
@@ -165,7 +164,8 @@ class RunFolder:
         """Refuse a folder that another kind of job made, or a training that is not done.
 
         Raises:
-            RunError: for a folder that another kind of job made, or a training that is not done.
+            RunError: if another kind of job made the folder, or if it holds a training that is not
+                finished.
         """
         if self.kind is not None and self.kind not in kinds:
             raise RunError(
@@ -190,7 +190,8 @@ class RunFolder:
         """The resolved configuration.
 
         Raises:
-            RunError: no run there.
+            RunError: if there is no run.
+            ConfigError: if its configuration cannot be read.
         """
         if not self.config.is_file():
             raise RunError(
@@ -213,8 +214,8 @@ class RunFolder:
             what was left to `auto`.
 
         Raises:
-            RunError: a finished run, a run of another configuration or other data, what another
-                kind of job left unfinished, or other files.
+            RunError: if the folder holds a finished run, an unfinished one of another
+                configuration, of other data or of another kind of job, repeats, or other files.
         """
         self.require_trainable(config)
         made_of = {"split": split_hash, "fingerprint": fingerprint}
@@ -241,7 +242,8 @@ class RunFolder:
         What the quickstart began, a training may go on with if it is the same one.
 
         Raises:
-            RunError: for a folder that a training with this configuration must not touch.
+            RunError: if `require_unfinished` refuses the folder, or if the quickstart began a run
+                of another configuration there.
         """
         if self.kind != "quickstart":
             self.require_unfinished("training")
@@ -262,8 +264,8 @@ class RunFolder:
             kind: of the job that is to write here: "training", "comparison" or "quickstart".
 
         Raises:
-            RunError: for a folder with a finished run, another kind's unfinished one, or other
-                files.
+            RunError: if the folder holds a finished run, an unfinished one of another kind of job,
+                repeats or other files, or if it is a file.
         """
         require_unfinished(self.path, kind)
 
@@ -279,7 +281,7 @@ class RunFolder:
         """What the run measured.
 
         Raises:
-            RunError: it is not finished, or the file is broken.
+            RunError: if the run is not finished, or if the file is broken.
         """
         return read_results(self.path)
 

@@ -31,7 +31,8 @@ def item_inputs(
     dataset may have to be loaded again without some items.
 
     Raises:
-        DataError: pictures that cannot be used, with missing_image=error, or all of them.
+        DataError: if a picture cannot be used and `missing_image` is "error", if no picture can be
+            used, or if an item has nothing that the encoder reads.
     """
     catalog, both = dataset.catalog, reads_both(encoder)
     if catalog.images is None or not encoder.supports("image"):
@@ -61,7 +62,8 @@ def _settle(config: Config | Comparison, catalog: Catalog, pixels: ItemPixels) -
     """Whether to leave out the items whose pictures cannot be used, by the policy for them.
 
     Raises:
-        DataError: the policy is "error", there is no usable picture, or items to keep have no text.
+        DataError: if the policy is "error", if no picture can be used, or if an item to keep has no
+            text.
     """
     usable = pixels.unusable == ""
     keep = config.missing_image == "keep"

@@ -79,7 +79,7 @@ class KnownItems:
         """The items written in a folder.
 
         Raises:
-            RunError: there are none, or the file is broken.
+            RunError: if there is no such file, or if it is broken.
         """
         if not (folder / _FILE).is_file():
             raise RunError(

@@ -72,7 +72,8 @@ def require_unseen(
         by its folder, without the path to it.
 
     Raises:
-        RunError: so, with the first of the items.
+        RunError: if `refuse` is set and the encoder learnt, or may have learnt, from what is held
+            out here; the message names the first of the items.
     """
     if not split.parts:
         return []

@@ -68,8 +68,8 @@ def require_unfinished(path: Path, kind: str) -> None:
         kind: of the job that is to write there.
 
     Raises:
-        RunError: for a folder with a finished run, another kind's unfinished one, repeats, or
-            other files.
+        RunError: if the folder holds a finished run, an unfinished one of another kind of job,
+            repeats or other files, or if it is a file.
     """
     if (path / "repeats").exists():
         raise RunError(
@@ -114,7 +114,8 @@ def require_own_place(place: Path, runs: Sequence[Path] = ()) -> None:
     report.
 
     Raises:
-        RunError: so.
+        RunError: if `place` lies in a run that is none of these, or where one of these keeps a
+            part.
     """
     own = {run.resolve() for run in runs}
     resolved = place.resolve()

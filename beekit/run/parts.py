@@ -41,7 +41,7 @@ def load_parts(config: Config) -> list[tuple[Config, Dataset, Split]]:
     """Datasets and splits as far as they are known before an encoder is there.
 
     Raises:
-        BeekitError: data or split that a user can mend.
+        BeekitError: if there is a fault in the data or the split that the user can mend.
     """
     loaded = []
     for own in config.datasets():
@@ -58,7 +58,8 @@ def make_parts(
     """The parts of a run, split again where items turned out to have no usable picture.
 
     Raises:
-        DataError: pictures that cannot be used.
+        DataError: if `item_inputs` refuses the items.
+        SplitError: if the items that are left cannot be split.
     """
     parts = []
     for config, dataset, split in loaded:

@@ -78,7 +78,7 @@ def saved_configuration(folder: RunFolder) -> Mapping[str, Any]:
     """A run's configuration as it lies there, whichever version wrote it; empty without one.
 
     Raises:
-        RunError: it is broken.
+        RunError: if the file is broken.
     """
     path = folder.config
     return read_yaml(path) if path.is_file() else {}

@@ -36,8 +36,9 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
         it has no users.
 
     Raises:
-        RunError: no finished training there, or one that another process has.
-        ConfigError: a factory that is none, or that so few items cannot train.
+        RunError: if there is no finished training, if the folder holds repeats or several datasets,
+            or if another process has it.
+        ConfigError: if FAISS cannot make such an index, or if there are too few items to train it.
     """
     folder = RunFolder(Path(run))
     with alone_in(folder.whole.path, make=False):

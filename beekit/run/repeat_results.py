@@ -39,8 +39,8 @@ def join_results(
         seeds: of their splits.
 
     Raises:
-        RunError: no model that all repeats have.
-        ConfigError: a metric that is not finite.
+        RunError: if there is no model that all repeats have.
+        ConfigError: if there are fewer than two repeats, or if a metric is not finite.
     """
     labels = _shared_labels(each)
     rows = [_row([_labelled(one)[label] for one in each]) for label in labels]
@@ -83,7 +83,7 @@ def require_alike(folders: Sequence[Path], each: Sequence[Results]) -> None:
     """Refuse repeats of other data, scenarios or metrics than the first.
 
     Raises:
-        RunError: for repeats of other data, scenarios or metrics than the first.
+        RunError: if a repeat has other data, scenarios or metrics than the first.
     """
     for folder, one in zip(folders, each, strict=False):
         for what, here, first in (

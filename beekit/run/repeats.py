@@ -39,7 +39,8 @@ def train_repeatedly(config: Config) -> RunFolder:
     """Train as `train` does, or with several `repeats` as often as they say.
 
     Raises:
-        BeekitError: as `train`, or a folder that does not hold repeats of this configuration.
+        BeekitError: if `train` raises one, or if the folder holds anything other than repeats of
+            this configuration, or all of them already.
     """
     return train(config) if config.repeats == 1 else _repeat(config, train)
 
@@ -51,8 +52,8 @@ def compare_repeatedly(config: Comparison) -> RunFolder:
     same split. Embeddings of other encoders are computed once.
 
     Raises:
-        BeekitError: as `run_comparison`, a run with fewer repeats, or a folder that does not hold
-            repeats of this configuration.
+        BeekitError: if `run_comparison` raises one, if a model's `run` has fewer repeats, or if the
+            folder holds anything other than repeats of this configuration, or all of them already.
     """
     if config.repeats == 1:
         return run_comparison(config)
@@ -179,7 +180,8 @@ def _claim(folder: RunFolder, config: _Job) -> None:
     """Take a folder for repeats: a fresh one, or one with some of the same configuration.
 
     Raises:
-        RunError: a folder of something else, or with all the repeats, or with more.
+        RunError: if the folder holds anything other than repeats of this configuration, all of them
+            already, or more than these.
     """
     if not folder.repeats.is_dir():
         _require_empty(folder)
@@ -219,8 +221,8 @@ def _require_empty(folder: RunFolder) -> None:
     what was killed while it was written.
 
     Raises:
-        RunError: for a folder to begin in that holds something, less what begins with a dot:
-            locks and what was killed while it was written.
+        RunError: if the folder is a file, or if it holds anything whose name does not begin with a
+            dot.
     """
     if folder.path.exists() and not folder.path.is_dir():
         raise RunError(

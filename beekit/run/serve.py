@@ -69,7 +69,8 @@ class Server:
         """Load what a run folder serves: its index, or a model kept by `beekit evaluate`.
 
         Raises:
-            RunError: no run, one without an index, or without that model.
+            RunError: if there is no run, if it holds repeats or several datasets, or if it has no
+                index or not that model.
         """
         folder = RunFolder(Path(run))
         if not folder.config.is_file():
@@ -102,7 +103,8 @@ class Server:
         """Item indices for "cold" or "all" (None: no restriction).
 
         Raises:
-            ConfigError: anything else, or no cold items.
+            ConfigError: if `which` is neither "cold" nor "all", or if it is "cold" and no item is
+                cold.
         """
         if which not in ("cold", "all"):
             raise ConfigError(
@@ -122,7 +124,7 @@ class Server:
         """X (users, items) from the caller's item ids.
 
         Raises:
-            DataError: an id the index does not have.
+            DataError: if the run does not have an item with one of these ids.
         """
         flat = [item for history in histories for item in history]
         columns = ids.lookup(flat, self.items.item_ids)
@@ -183,7 +185,7 @@ def _load_text_part(path: Path, index: ItemIndex) -> np.ndarray | None:
     """What of an index's vectors comes from the text, where a file says so.
 
     Raises:
-        RunError: it is broken, of other vectors, or not finite.
+        RunError: if the file is broken, is of other vectors, or holds numbers that are not finite.
     """
     if not path.is_file():
         return None
@@ -211,7 +213,7 @@ def least_value(run: str | Path) -> float | None:
     """The `min_value` of the configuration that made a run.
 
     Raises:
-        RunError: the configuration is broken.
+        RunError: if the configuration is missing or broken.
     """
     value: float | None = read_yaml(RunFolder(Path(run)).config).get("min_value")
     return value
@@ -227,8 +229,8 @@ def read_histories(
         min_value: rows below it are left out, and users with no other.
 
     Raises:
-        DataError: no such file, not such a table, values of 0 or below without `min_value`, or no
-            row left.
+        DataError: if there is no such file, if it is not such a table, if a value is 0 or below or
+            a boolean and `min_value` is None, or if no row is left.
     """
     table = read_file(path, id_columns=("user_id", "item_id"))
     name = Path(path).name

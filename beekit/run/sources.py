@@ -81,7 +81,7 @@ def sources(run: Path) -> list[Source]:
     """What a run's encoder learnt from: its datasets, and those of the runs it started from.
 
     Raises:
-        RunError: no finished training.
+        RunError: if one of these runs is not a finished training.
     """
     found: list[Source] = []
     waiting, seen = [run], set()

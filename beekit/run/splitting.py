@@ -34,8 +34,9 @@ def make_split(interactions: Interactions, config: SplitConfig) -> Split:
     """Split X as configured.
 
     Raises:
-        ConfigError: a key that the kind of split has no use for.
-        SplitError: a split that cannot be made from these interactions.
+        ConfigError: if a key is set that the kind of split has no use for, or if `validation` of a
+            split by time is a number.
+        SplitError: if such a split cannot be made from these interactions.
     """
     counted = _COUNTED.get(config.kind)
     for name, kinds in _BELONGS_TO.items():

@@ -66,7 +66,8 @@ def train(config: Config) -> RunFolder:
     follow, and which `beekit report` makes again.
 
     Raises:
-        BeekitError: anything about the configuration, data, encoder or folder a user can mend.
+        BeekitError: if there is a fault in the configuration, the data, the encoder or the folder
+            that the user can mend.
     """
     require_single(config)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -131,7 +132,8 @@ def _notes(
     """What to say beside the figures on a dataset: what else the encoder has learnt from.
 
     Raises:
-        RunError: the encoder comes from a run that was trained on what is held out here.
+        RunError: if the encoder comes from a run that learnt, or may have learnt, from what is held
+            out here.
     """
     dataset, split = part.dataset, part.split
     notes = []

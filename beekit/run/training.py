@@ -33,7 +33,8 @@ def training_arguments(
     """The Trainer's arguments; checkpoints and evaluations five times a run unless configured.
 
     Raises:
-        ConfigError: values the Trainer refuses, alone or together.
+        ConfigError: if the Trainer refuses a value, alone or together with others, if
+            `eval_strategy` is set and no split has a validation part, or if the metric is unknown.
     """
     given = {TRAINING_ALIASES.get(key, key): value for key, value in config.training.items()}
     if given.get("bf16") == "auto":

@@ -58,9 +58,10 @@ def verify(run: str | Path) -> list[Repeated]:
     """Evaluate a run's model again, on the dataset its configuration names.
 
     Raises:
-        RunError: no finished run with a model, another dataset or split than the results speak of,
-            or a metric further from the one stated than `Repeated.tolerance`.
-        DataError: a dataset that cannot be read.
+        RunError: if there is no finished run with a model, if it held nothing out, if the dataset
+            or split is not the one that the results speak of, or if a metric is further from the
+            one stated than `Repeated.tolerance`.
+        DataError: if the dataset cannot be read.
     """
     folder = RunFolder(Path(run))
     folder.require_not_repeated()

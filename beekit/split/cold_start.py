@@ -45,7 +45,8 @@ def cold_start_split(
         seed: of the draw.
 
     Raises:
-        SplitError: a share that leaves nothing to train on or to evaluate.
+        SplitError: if a share leaves nothing to train on or to evaluate, if not exactly one of
+            `items` and `fraction` is given, or if `seed` is negative.
     """
     used = interactions.used_items
     used = used[np.argsort(interactions.item_ids[used], kind="stable")]

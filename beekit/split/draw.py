@@ -14,7 +14,7 @@ def shuffled(count: int, seed: int, stream: int = 0) -> np.ndarray:
     between releases.
 
     Raises:
-        SplitError: a negative seed.
+        SplitError: if `seed` is negative.
     """
     if seed < 0:
         raise SplitError(
@@ -28,7 +28,8 @@ def share(number: int | None, fraction: float | None, total: int, what: str) -> 
     """How many of `total` to hold out: exactly `number`, or the nearest to `fraction`.
 
     Raises:
-        SplitError: both or neither given, or a share that leaves nothing on one side.
+        SplitError: if not exactly one of `number` and `fraction` is given, if `fraction` is not
+            between 0 and 1, or if nothing would be left on one side.
     """
     if (number is None) == (fraction is None):
         raise SplitError(
@@ -60,7 +61,7 @@ def validation_share(
     A quarter of the test's number unless said otherwise; zero means no validation part.
 
     Raises:
-        SplitError: as `share`, or nothing left to train on.
+        SplitError: if `share` refuses the number or fraction, or if nothing is left to train on.
     """
     left = total - held_out
     if number is None and fraction is None:

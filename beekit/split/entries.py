@@ -39,7 +39,7 @@ def require_source_fraction(fraction: float) -> None:
     """Refuse a share that leaves nothing known of users, or nothing to find.
 
     Raises:
-        SplitError: for a share that leaves nothing known of users, or nothing to find.
+        SplitError: if `fraction` is not above 0 and below 1.
     """
     if not 0 < fraction < 1:
         raise SplitError(

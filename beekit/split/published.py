@@ -18,7 +18,8 @@ def published_split(interactions: Interactions, test: Interactions) -> Split:
         test: those of them to find.
 
     Raises:
-        SplitError: test interactions that `interactions` does not have.
+        SplitError: if a test interaction is not in `interactions`, or if no user has both a
+            training and a test interaction.
     """
     rows = ids.positions(ids.as_ids(test.user_ids), interactions.user_ids)
     columns = ids.positions(ids.as_ids(test.item_ids), interactions.item_ids)

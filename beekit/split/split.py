@@ -36,7 +36,8 @@ class HeldOut:
         candidates: item indices that may be recommended, ascending.
 
     Raises:
-        DataError: matrices of different shapes, or not finite, or candidates that are no items.
+        DataError: if the matrices have different shapes or are not finite, or if a candidate is not
+            the index of an item.
     """
 
     source: sp.csr_array
@@ -202,7 +203,8 @@ def load_training_item_ids(folder: str | Path) -> np.ndarray:
     """The caller's ids of the items a saved split trains on.
 
     Raises:
-        SplitError: no split there.
+        SplitError: if the folder holds no split.
+        RunError: if the file is broken.
     """
     path = Path(folder) / "training_items.parquet"
     if not path.is_file():
@@ -218,8 +220,9 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
     """The split saved in `folder`, over the interactions it was made from.
 
     Raises:
-        SplitError: no split there, or other interactions than those it was made from.
-        RunError: one of its files is broken.
+        SplitError: if the folder holds no split, if what was held out is not there, as in a run
+            from the Hub, or if the split was made from other interactions.
+        RunError: if one of its files is broken.
     """
     folder = Path(folder)
     if not (folder / "split.json").is_file():

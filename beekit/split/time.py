@@ -25,7 +25,8 @@ def time_split(
     used before it.
 
     Raises:
-        SplitError: no timestamps, or shares that leave nothing on one side.
+        SplitError: if there are no timestamps, or if the shares leave nothing to train on or to
+            evaluate.
     """
     stamps = interactions.timestamps
     if stamps is None:

@@ -41,7 +41,8 @@ def user_split(
         seed: of the draws.
 
     Raises:
-        SplitError: a share that leaves nothing to train on or to evaluate.
+        SplitError: if a share leaves nothing to train on or to evaluate, if not exactly one of
+            `users` and `fraction` is given, or if `seed` is negative.
     """
     require_source_fraction(source_fraction)
     total = interactions.n_users

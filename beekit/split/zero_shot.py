@@ -16,7 +16,8 @@ def zero_shot_split(
     the source and the rest the target. The candidates are all items anybody used.
 
     Raises:
-        SplitError: a share outside (0, 1), or no user with two interactions.
+        SplitError: if `source_fraction` is not above 0 and below 1, if no user has two
+            interactions, or if `seed` is negative.
     """
     require_source_fraction(source_fraction)
     known = source_entries(interactions.matrix, interactions.item_ids, source_fraction, seed)

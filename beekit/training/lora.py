@@ -53,7 +53,8 @@ class Adapters:
         """Take the values saved in a checkpoint's folder.
 
         Raises:
-            ConfigError: the checkpoint has none, or of other layers or another rank.
+            ConfigError: if the checkpoint has no adapters, or has them of other layers or another
+                rank.
         """
         path, own = Path(folder) / _FILE, self._weights()
         saved = load_file(path) if path.is_file() else {}
@@ -81,8 +82,8 @@ def attach_adapters(
     left out. Everything but the adapters is frozen.
 
     Raises:
-        ConfigError: PEFT is not installed.
-        EncoderError: the blocks have no linear layers, or the encoder has adapters already.
+        ConfigError: if PEFT is not installed.
+        EncoderError: if the blocks have no linear layers, or if the encoder has adapters already.
     """
     require_peft()
     from peft import LoraConfig
@@ -121,7 +122,7 @@ def attach_adapters(
 
 
 def require_peft() -> None:
-    """Raises ConfigError where PEFT is not installed."""
+    """Raises ConfigError if PEFT is not installed."""
     if importlib.util.find_spec("peft") is None:
         raise ConfigError(
             "lora, without PEFT installed",

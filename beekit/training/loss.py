@@ -77,8 +77,9 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
             labels: (users, items) interactions, dense or sparse COO, columns in item order.
 
         Raises:
-            DataError: not one set of items, labels of another width, labels or embeddings that
-                are not finite, or negative labels.
+            DataError: if there is not exactly one set of features, if there are no labels, if the
+                labels do not have a column for each item, if labels or embeddings are not finite,
+                or if a label is negative.
         """
         features = list(sentence_features)
         if len(features) != 1:
@@ -162,7 +163,8 @@ def elsa_loss(embeddings: Tensor, interactions: Tensor) -> Tensor:
         (users,) squared distance between the normalised rows of relu(X A Aᵀ − X) and of X.
 
     Raises:
-        DataError: shapes that do not fit, numbers that are not finite, or negative interactions.
+        DataError: if the shapes do not fit or are empty, if the embeddings are not floats, if a
+            number is not finite, or if an interaction is negative.
     """
     _require_step(embeddings, interactions)
     scores = (interactions @ embeddings) @ embeddings.T  # (users, items)
@@ -180,7 +182,8 @@ def _require_step(embeddings: Tensor, interactions: Tensor) -> None:
     """Refuse a step whose loss would say nothing.
 
     Raises:
-        DataError: for a step whose loss would say nothing.
+        DataError: if the shapes do not fit or are empty, if the embeddings are not floats, if a
+            number is not finite, or if an interaction is negative.
     """
     items = len(embeddings) if embeddings.ndim == 2 else "items"
     if embeddings.ndim != 2 or not embeddings.numel() or not embeddings.is_floating_point():

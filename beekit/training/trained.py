@@ -58,8 +58,10 @@ def trained_part(
         seed: of their first values.
 
     Raises:
-        ConfigError: more layers than the encoder has, or nothing to train.
-        EncoderError: no transformer blocks, or none with a layer to adapt.
+        ConfigError: if `last_layers` is more than the encoder has, if nothing is left to train, or
+            if `lora` is set and PEFT is not installed.
+        EncoderError: if the encoder has no transformer blocks, none with a layer to adapt, or
+            adapters already.
     """
     if last_layers is None and lora is None:
         yield Trained(_count(encoder))

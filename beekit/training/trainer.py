@@ -50,8 +50,10 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         trained_parameters: how many numbers training moved; 0 before.
 
     Raises:
-        DataError: texts and columns differ in number, or no user has two interactions.
-        ConfigError: lists of interactions and items of different lengths.
+        DataError: if there is no dataset, if X is not a matrix of finite numbers, if texts and
+            columns differ in number, or if no user of a dataset has two interactions.
+        ConfigError: if the lists of interactions and items differ in length, or if
+            `dataloader_drop_last` would leave no batch.
     """
 
     training_args_class = BeeFormerTrainingArguments
@@ -117,10 +119,12 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         resumed on the encoder that training started from.
 
         Raises:
-            ConfigError: the encoder cannot be trained in the part asked for, `lora` with an
-                optimizer made before the adapters were, or training that diverged: a loss,
-                gradients or weights that are not finite end it at once. The last checkpoint is of
-                a step before.
+            ConfigError: if `last_layers` is more than the encoder has, if nothing is left to train,
+                if `lora` is set and PEFT is missing or an optimizer was made before, if a
+                checkpoint has other adapters, or if training diverges: it ends as soon as a loss,
+                gradients or weights are not finite, and the last checkpoint is of a step before.
+            EncoderError: if `last_layers` or `lora` is set and the encoder has no transformer
+                blocks, none with a layer to adapt, or adapters already.
         """
         if self.args.lora is not None and self.optimizer is not None:
             raise ConfigError(
@@ -180,7 +184,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         """As the Trainer's own, which logs a loss that is no number as zero and goes on.
 
         Raises:
-            ConfigError: the loss is not finite; the weights are those before the step.
+            ConfigError: if the loss is not finite; the weights are then those before the step.
         """
         loss = super().training_step(*args, **kwargs)
         if not bool(torch.isfinite(loss).all()):

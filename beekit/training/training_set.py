@@ -53,8 +53,8 @@ class TrainingSet:
             items: texts of each dataset in column order, or prepared inputs.
 
         Raises:
-            DataError: interactions that are not finite, items and columns differ in number, or no
-                user of a dataset has two interactions.
+            DataError: if there is no dataset, if X is not a matrix of finite numbers, if items and
+                columns differ in number, or if no user of a dataset has two interactions.
         """
         inputs: ItemInputs | None = None
         users, item_pools, first_user, first_item = [], [], 0, 0

@@ -94,7 +94,8 @@ class Encoder:
         """(channels, height, width) float32: resized, cut to the middle, scaled, normalised.
 
         Raises:
-            ValueError: the encoder's preprocessing is of another kind; give `pixels` its result.
+            ValueError: if the encoder preprocesses pictures in another way; give `pixels` its
+                result.
         """
         recipe = self.about["image"]["recipe"]
         if recipe is None:
@@ -140,7 +141,7 @@ class Encoder:
         """The graph's embeddings.
 
         Raises:
-            ValueError: some are NaN or infinite.
+            ValueError: if an embedding is NaN or infinite.
         """
         embedded = self._graphs[graph](feeds, "sentence_embedding")
         wrong = np.flatnonzero(~np.isfinite(embedded).all(axis=1))

@@ -37,7 +37,8 @@ class Items:
         flat: the FAISS index of all vectors, of length 1; its inner products are exact.
 
     Raises:
-        ValueError: vectors of other items than items.json names, or some are NaN or infinite.
+        ValueError: if there is not one vector for each item in items.json, or if a vector is NaN or
+            infinite.
     """
 
     def __init__(self, folder: str | Path | None = None, approximate: bool = False) -> None:

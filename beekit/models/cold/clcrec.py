@@ -102,8 +102,9 @@ class CLCRec:
         """Learn z and g from X (users, items).
 
         Raises:
-            DataError: vectors of other items.
-            ConfigError: it diverged.
+            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
+                item for each vector.
+            ConfigError: if training diverges.
         """
         X = training_matrix(X)
         require_vectors_of(self.vectors, X.shape[1])
@@ -149,8 +150,10 @@ class CLCRec:
         nothing to users who have them.
 
         Raises:
-            ConfigError: before `fit`.
-            DataError: vectors of another width.
+            ConfigError: if the model is not fitted, or if the vectors are too large to be ranked
+                by.
+            DataError: if the vectors are not finite, or if they have another number of dimensions
+                than the model was fitted with.
         """
         inputs, dims = self.vectors.shape[1], fitted(self, self.item_vectors).shape[1]
         encoder = Perceptron(inputs, self.hidden_dims, dims, 0.0, torch.Generator())

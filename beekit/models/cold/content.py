@@ -62,7 +62,8 @@ class ContentBased:
         """Check that X (users, items) is over the items there are vectors of; learn the mean.
 
         Raises:
-            DataError: it is not.
+            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
+                item for each vector.
         """
         X = training_matrix(X)
         require_vectors_of(self.vectors, X.shape[1])
@@ -78,8 +79,9 @@ class ContentBased:
         """Append items by their vectors (new items, dims); the others stay as they are.
 
         Raises:
-            ConfigError: before `fit`.
-            DataError: vectors of another width.
+            ConfigError: if the model is not fitted.
+            DataError: if the vectors are not finite, or if they have another number of dimensions
+                than the model was fitted with.
         """
         fitted, mean = self.item_vectors, self.mean
         require_fitted(self, 0 if fitted is not None else None, np.empty((0, 0)))

@@ -32,7 +32,7 @@ def descend(
         learning_rate, weight_decay: of AdamW.
 
     Raises:
-        ConfigError: it diverged.
+        ConfigError: if training diverges, so that the loss is no longer finite.
     """
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
     total = epochs * len(samples)

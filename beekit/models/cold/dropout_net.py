@@ -101,8 +101,11 @@ class DropoutNet:
         """Factorise X (users, items) unless factors were given, and learn f.
 
         Raises:
-            DataError: vectors or factors of other items.
-            ConfigError: it diverged.
+            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
+                item for each vector, or if the factors given are not finite or are of another
+                number of items.
+            ConfigError: if only one of `cf_user_side` and `cf_item_factors` is given, or if
+                training diverges.
         """
         X = training_matrix(X)
         require_vectors_of(self.vectors, X.shape[1])
@@ -152,8 +155,10 @@ class DropoutNet:
         nothing to users who have them.
 
         Raises:
-            ConfigError: before `fit`.
-            DataError: vectors of another width.
+            ConfigError: if the model is not fitted, or if the vectors are too large to be ranked
+                by.
+            DataError: if the vectors are not finite, or if they have another number of dimensions
+                than the model was fitted with.
         """
         inputs, dims = self.vectors.shape[1], fitted(self, self.item_vectors).shape[1]
         tower = Perceptron(dims + inputs, self.hidden_dims, dims, 0.0, torch.Generator())

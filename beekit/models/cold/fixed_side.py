@@ -107,8 +107,9 @@ class FixedSideELSA:
         """Learn the free side from X (users, items), any sparse format; what is nonzero counts.
 
         Raises:
-            DataError: X over other items than there are vectors of.
-            ConfigError: it diverged.
+            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
+                item for each vector.
+            ConfigError: if training diverges, or if rounding makes an equation unsolvable.
         """
         X = training_matrix(X)
         require_vectors_of(self.vectors, X.shape[1])
@@ -155,8 +156,9 @@ class FixedSideELSA:
         """Append items by their vectors (new items, dims); what is learnt stays as it is.
 
         Raises:
-            ConfigError: before `fit`.
-            DataError: vectors of another width.
+            ConfigError: if the model is not fitted.
+            DataError: if the vectors are not finite, or if they have another number of dimensions
+                than the model was fitted with.
         """
         fixed, learnt = self._sides()
         assert self.mean is not None  # for the type checker

@@ -48,8 +48,8 @@ def linear_factors(
         user_side, item_factors: E and D of a model fitted to X before.
 
     Raises:
-        ConfigError: one side alone is given.
-        DataError: factors given that are not finite (items, dims) matrices of one shape.
+        ConfigError: if only one of `user_side` and `item_factors` is given, or if ELSA diverges.
+        DataError: if the factors given are not two finite matrices (items, dims) of one shape.
     """
     require(
         (user_side is None) == (item_factors is None),

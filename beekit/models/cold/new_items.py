@@ -27,8 +27,10 @@ def append_items(model: Any, network: nn.Module, vectors: np.ndarray) -> None:
         vectors: (new items, content dims) not standardised.
 
     Raises:
-        DataError: vectors of another width.
-        ConfigError: vectors so large that nothing can be ranked by them; nothing was added.
+        DataError: if the vectors are not finite, or if they have another number of dimensions than
+            the model was fitted with.
+        ConfigError: if the vectors are so large that nothing can be ranked by them; then nothing is
+            added.
     """
     new = content_vectors(vectors)
     require_width(new, model.vectors.shape[1])

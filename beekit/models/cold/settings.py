@@ -28,7 +28,7 @@ def check_settings(model: Any) -> None:
     """Refuse settings of a model, a dataclass, that are outside their range.
 
     Raises:
-        ConfigError: for settings of a model, a dataclass, that are outside their range.
+        ConfigError: if a setting is outside its range.
     """
     for field in dataclasses.fields(model):
         if field.init and field.name in _RANGES:

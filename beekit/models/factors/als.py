@@ -65,7 +65,7 @@ class ALS:
         """Factorise X (users, items) on all cores.
 
         Raises:
-            ConfigError: `implicit` is not installed.
+            ConfigError: if `implicit` is not installed, or if the vectors it learns are not finite.
         """
         binary = training_matrix(X)
         solver = _solver(self)

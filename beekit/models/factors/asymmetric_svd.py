@@ -85,7 +85,7 @@ class AsymmetricSVD:
         """Learn q, b and y from X (users, items).
 
         Raises:
-            ConfigError: it diverged.
+            ConfigError: if training diverges.
         """
         histories = training_matrix(X)
         device = training_device(self.device)

@@ -84,7 +84,7 @@ class PMF:
         """Learn the vectors of users and items from X (users, items).
 
         Raises:
-            ConfigError: it diverged.
+            ConfigError: if training diverges.
         """
         histories = training_matrix(X)
         device = training_device(self.device)

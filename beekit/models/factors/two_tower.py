@@ -98,8 +98,9 @@ class TwoTower:
         """Learn both towers from X (users, items).
 
         Raises:
-            DataError: vectors of other items than X's.
-            ConfigError: it diverged.
+            DataError: if X is not a matrix of finite numbers, has no users or no items, or if
+                `vectors` are given and X does not have an item for each.
+            ConfigError: if training diverges.
         """
         histories = training_matrix(X)
         features = None

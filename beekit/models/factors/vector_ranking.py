@@ -37,7 +37,9 @@ def fitted(
     """A model's item vectors, once it is known to have them and, given histories, to fit those.
 
     Raises:
-        ConfigError, DataError: as `require_fitted`.
+        ConfigError: if the model is not fitted.
+        DataError: if X is not a matrix of numbers, or if it has another number of items than the
+            model.
     """
     items = None if vectors is None else len(vectors)
     require_fitted(model, items, sp.csr_array((0, items or 0)) if X is None else X)
@@ -57,7 +59,7 @@ def similar_items(item_vectors: np.ndarray, item_indices: np.ndarray, k: int) ->
         item indices (queries, k) int64, padded with -1, and their cosines (queries, k) float32.
 
     Raises:
-        DataError: an index outside the catalog.
+        DataError: if one of `item_indices` is not the index of an item.
     """
     lengths = np.linalg.norm(item_vectors, axis=1, keepdims=True)
     directions = item_vectors / np.maximum(lengths, np.finfo(np.float32).tiny)

@@ -65,7 +65,8 @@ class EASE:
         """Solve for B; O(items³) time and 2 items² numbers of memory.
 
         Raises:
-            DataError: the memory it takes is not there; nothing was started.
+            DataError: if there is not enough free memory; then nothing is started.
+            ConfigError: if rounding makes the equations unsolvable.
         """
         X = training_matrix(X)
         need = predicted_bytes(X.shape[1], self.dtype)

@@ -78,7 +78,7 @@ class ELSA:
         """Learn A from X (users, items), any sparse format; what is nonzero counts.
 
         Raises:
-            ConfigError: it diverged.
+            ConfigError: if training diverges, or if rounding makes an equation unsolvable.
         """
         X = training_matrix(X)
         vectors = np.zeros((X.shape[1], self.embedding_dim), dtype=np.float32)

@@ -71,7 +71,7 @@ def check_schedule(model: Descent) -> None:
     """Refuse settings of a schedule outside their range.
 
     Raises:
-        ConfigError: for settings of a schedule outside their range.
+        ConfigError: if a setting of the schedule is outside its range.
     """
     for name in ("epochs", "users_per_step"):
         require(getattr(model, name) >= 1, f"{name}={getattr(model, name)}", "at least 1")
@@ -100,7 +100,7 @@ def train(
         title: of the progress bar.
 
     Raises:
-        ConfigError: it diverged.
+        ConfigError: if training diverges, so that the loss is no longer finite.
     """
     steps = math.ceil(X.shape[0] / schedule.users_per_step)
     total = schedule.epochs * steps

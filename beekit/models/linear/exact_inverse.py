@@ -39,7 +39,8 @@ def exact_ldl(A: sp.sparray) -> LDL:
     there is to know. Its time and memory are those of a factor with all its fill-in.
 
     Raises:
-        DataError: rows were exchanged, so that A is not positive definite in float64.
+        DataError: if A is not positive definite in float64: then rows were exchanged, or a pivot is
+            not above 0.
     """
     items = A.shape[0]
     factors = splu(

@@ -93,7 +93,8 @@ class SANSA:
         """Factorise, invert and scale.
 
         Raises:
-            DataError: an exact factorisation that rounding makes indefinite; raise regularization.
+            DataError: if rounding makes an exact factorisation indefinite; a larger
+                `regularization` helps.
         """
         X = training_matrix(X)
         items = X.shape[1]

@@ -82,7 +82,7 @@ class SLIM:
         """Solve for B, many columns at a time.
 
         Raises:
-            DataError: without `neighbours`, when the Gram matrix does not fit into memory.
+            DataError: if `neighbours` is None and the Gram matrix does not fit into memory.
         """
         X = training_matrix(X)
         net = ElasticNet(self.l1, self.l2, self.tolerance, self.max_sweeps)
