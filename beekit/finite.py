@@ -17,6 +17,8 @@ from beekit.errors import BeekitError, DataError
 # How large an entry of a vector may be. Float32 ends at 2^128: inner products in 2^13 dimensions
 # of a vector with a sum over 2^17 others stay below it.
 LARGEST = 2.0**48
+# And how small the largest may be: below, float32 loses products of two entries, and lengths.
+SMALLEST = 2.0**-48
 _AGAIN = "Embed the items again, in float32 if that was in half precision."
 _FIRST = 3
 
@@ -65,6 +67,12 @@ def finite_vectors(
         array = np.ascontiguousarray(array, dtype=np.float32)
     low, high = float(array.min()), float(array.max())
     if low >= -LARGEST and high <= LARGEST:  # neither holds where there is a NaN
+        if 0 < max(-low, high) < SMALLEST:
+            raise error(
+                f"{what} too small: no entry beyond {max(-low, high):.1e}",
+                expected=f"entries from {SMALLEST:.1e} on, so that products do not vanish",
+                remedy="Scale the vectors to length 1.",
+            )
         return array
     require_finite(array, what, names, row=row, remedy=remedy, error=error)
     large = np.abs(array) > LARGEST
@@ -138,6 +146,10 @@ def finite_csr(
                 expected=f"the same {count:,} {side} as elsewhere",
                 remedy="Build both with the same catalog and users.",
             )
+    if sp.issparse(given) and given.dtype.kind in "iub":
+        given = given.astype(
+            np.float64
+        )  # pairs stored twice are added up, in which a byte overflows
     csr = sp.csr_array(given)
     if csr.dtype.kind == "f" and not _sums_up(csr.data):
         bad = np.flatnonzero(~np.isfinite(csr.data))

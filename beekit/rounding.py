@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-# Of the 10 bits that TF32 keeps of a number's fraction.
-_TF32_EPS = 2.0**-10
+# Of the bits that TF32 and bfloat16 keep of a number's fraction.
+_EPS = {"tf32": 2.0**-10, "bf16": 2.0**-7}
 
 
 def left_by_rounding(own: Tensor) -> Tensor:
@@ -22,13 +24,10 @@ def left_by_rounding(own: Tensor) -> Tensor:
 
 
 def product_eps(dtype: torch.dtype, device: torch.device) -> float:
-    """Unit in the last place of 1 in matrix products; a GPU may be allowed TF32 for float32."""
+    """Unit in the last place of 1 in matrix products; torch may be told to keep fewer bits."""
     eps = torch.finfo(dtype).eps
-    if dtype == torch.float32 and device.type == "cuda" and _tf32_is_allowed():
-        return max(eps, _TF32_EPS)
-    return eps
-
-
-def _tf32_is_allowed() -> bool:
+    if dtype != torch.float32:
+        return eps
     # Whichever of torch's switches was used; the older ones cannot be asked once a newer one was.
-    return str(torch.backends.cuda.matmul.fp32_precision) == "tf32"
+    backend: Any = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
+    return _EPS.get(str(backend.matmul.fp32_precision), eps)

@@ -64,3 +64,18 @@ def test_a_matrix_of_any_format_is_checked_user_by_user():
         with pytest.raises(DataError, match=r"1 of 4 \(NaN; user index 2\)"):
             finite_csr(kind(dense))
     assert finite_csr(sp.lil_array(np.eye(3))).format == "csr"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32])
+def test_pairs_stored_often_do_not_overflow(dtype):
+    often = np.zeros(256, dtype=int)
+    X = sp.coo_array((np.ones(256, dtype), (often, often)), shape=(2, 3))
+    assert finite_csr(X).toarray()[0, 0] == 256
+
+
+def test_vectors_whose_products_vanish_are_refused():
+    vectors = np.full((2, 3), 1e-20, dtype=np.float32)
+    with pytest.raises(DataError, match=r"too small: no entry beyond 1\.0e-20"):
+        finite_vectors(vectors)
+    vectors[0, 0] = 1  # all that is small beside it is as good as zero
+    np.testing.assert_array_equal(finite_vectors(vectors), vectors)

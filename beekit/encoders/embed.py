@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 # Entries of unit vectors that differ by less are the same but for rounding.
 _SAME = 1e-6
+# What torch's `normalize` divides by at least.
+_SHORTEST = 1e-12
 # Characters of a text that tell which it is.
 _BEGINNING = 60
 
@@ -171,10 +173,11 @@ def _require_usable(
             "lower learning_rate.",
             error=EncoderError,
         )
-    zero = np.flatnonzero(norms == 0)
+    zero = np.flatnonzero(norms < _SHORTEST)
     if len(zero):
         logger.warning(
-            "%s of %s items get the zero vector, and score 0 for everybody (first: %s)",
+            "%s of %s items get the zero vector, or one too short to be scaled to length 1, and "
+            "score about 0 for everybody (first: %s)",
             f"{len(zero):,}",
             f"{len(items):,}",
             names[zero[0]],

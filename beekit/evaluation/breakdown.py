@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from beekit.data import Catalog
 from beekit.errors import DataError
+from beekit.evaluation.comparisons import users_of_all
 from beekit.evaluation.intervals import mean_intervals
 from beekit.evaluation.metrics import hits
 from beekit.evaluation.scoring import Evaluation, parse_metric
@@ -43,7 +44,7 @@ def by_history(
         DataError: if there are no evaluations, if they are of different users or one lacks
             `metric`, or if `source` is not a matrix of finite numbers.
     """
-    users = _same_users(evaluations, metric)
+    users = users_of_all(evaluations, metric)
     lengths = np.diff(as_csr(finite_csr(source, "source")).indptr)[users]
     bins = []
     for low, above in zip(_HISTORY, [*_HISTORY[1:], np.inf], strict=True):
@@ -87,7 +88,7 @@ def by_support(
             to be found.
     """
     _, k = parse_metric(metric)
-    users = _same_users(evaluations)
+    users = users_of_all(evaluations)
     target = as_csr(part.target[users])
     support = _support(interactions, part.target.shape[1])
     if not support[target.indices].all():
@@ -132,32 +133,6 @@ def _support(interactions: sp.csr_array, items: int) -> np.ndarray:
     """(items,) users of each item."""
     X = as_csr(finite_csr(interactions, items=items))
     return np.bincount(X.indices, minlength=items)
-
-
-def _same_users(evaluations: Sequence[Evaluation], metric: str | None = None) -> np.ndarray:
-    """The users that all evaluations scored.
-
-    Raises:
-        DataError: if there are no evaluations, if they are of different users, or if one has no
-            `metric` for each user.
-    """
-    if not evaluations:
-        raise DataError("no evaluations", expected="at least one", remedy="Evaluate a model first.")
-    users = evaluations[0].users
-    for evaluation in evaluations:
-        if not np.array_equal(evaluation.users, users):
-            raise DataError(
-                f"{evaluations[0].model} and {evaluation.model} scored on different users",
-                expected="the same part for all",
-                remedy="Evaluate both on one part.",
-            )
-        if metric is not None and metric not in evaluation.per_user:
-            raise DataError(
-                f"no values of {metric} for each user of {evaluation.model}",
-                expected=f"one of {', '.join(evaluation.per_user) or 'none'}",
-                remedy="Evaluate with that metric; coverage has none for a user alone.",
-            )
-    return users
 
 
 def _by_model(evaluations: Sequence[Evaluation], values: np.ndarray) -> dict[str, Any]:

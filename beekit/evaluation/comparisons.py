@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from beekit.errors import DataError
 from beekit.evaluation.intervals import Paired, compare, paired_p_value
 from beekit.evaluation.item_intervals import paired_item_interval
 from beekit.evaluation.scoring import Evaluation, parse_metric
@@ -21,7 +22,11 @@ def compare_models(first: Evaluation, second: Evaluation, metric: str, seed: int
         first, second: evaluated on the same held-out part.
         metric: a per-user metric of both.
         seed: of the bootstrap over users.
+
+    Raises:
+        DataError: if they are of different users, targets or candidates, or one has no such metric.
     """
+    users_of_all([first, second], metric)
     values = first.per_user[metric], second.per_user[metric]
     name, k = parse_metric(metric)
     wider = paired_item_interval(first.lists, second.lists, name, k, values)
@@ -65,7 +70,12 @@ def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[
     Returns:
         `comparisons` of results.json: metric, first, second, difference, ci95, ci95_items,
         p_value, p_holm, family (the number of tests corrected for) and users.
+
+    Raises:
+        DataError: if there is no evaluation, they are of different users, targets or candidates, or
+            one has no such metric.
     """
+    users_of_all(evaluations, metric)
     ordered = sorted(evaluations, key=lambda e: -e.metrics[metric]["value"])
     best = ordered[0]
     # The winner's pairs come first, in the order of the others.
@@ -79,16 +89,55 @@ def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[
 def compare_metrics(first: Evaluation, second: Evaluation) -> list[dict[str, Any]]:
     """Two models chosen beforehand by every metric both have; these are the family of Holm's
     correction. As `best_against_others` otherwise."""
+    users_of_all([first, second])
+    both = [metric for metric in first.per_user if metric in second.per_user]
     corrected = holm(
-        [
-            paired_p_value(values - second.per_user[metric])
-            for metric, values in first.per_user.items()
-        ]
+        [paired_p_value(first.per_user[metric] - second.per_user[metric]) for metric in both]
     )
     return [
         _described(metric, first, second, float(p_holm), len(corrected))
-        for metric, p_holm in zip(first.per_user, corrected, strict=True)
+        for metric, p_holm in zip(both, corrected, strict=True)
     ]
+
+
+def users_of_all(evaluations: Sequence[Evaluation], metric: str | None = None) -> np.ndarray:
+    """The users that all evaluations scored, for the same targets among the same candidates.
+
+    Raises:
+        DataError: if there are no evaluations, if they are of different users, targets or
+            candidates, or if one has no `metric` for each user.
+    """
+    if not evaluations:
+        raise DataError("no evaluations", expected="at least one", remedy="Evaluate a model first.")
+    users = evaluations[0].users
+    for evaluation in evaluations:
+        same = np.array_equal(evaluation.users, users) and _same_task(evaluation, evaluations[0])
+        if not same:
+            raise DataError(
+                f"{evaluations[0].model} and {evaluation.model} scored on different users, "
+                "targets or candidates",
+                expected="the same part for all",
+                remedy="Evaluate both on one part.",
+            )
+        if metric is not None and metric not in evaluation.per_user:
+            raise DataError(
+                f"no values of {metric} for each user of {evaluation.model}",
+                expected=f"one of {', '.join(evaluation.per_user) or 'none'}",
+                remedy="Evaluate with that metric; coverage has none for a user alone.",
+            )
+    return users
+
+
+def _same_task(one: Evaluation, other: Evaluation) -> bool:
+    """Whether both had the same to find among the same candidates."""
+    if one.lists is other.lists:
+        return True
+    targets = (one.lists.target, other.lists.target)
+    return (
+        np.array_equal(one.lists.candidates, other.lists.candidates)
+        and targets[0].shape == targets[1].shape
+        and (targets[0] != targets[1]).nnz == 0
+    )
 
 
 def _described(

@@ -12,6 +12,8 @@ from scipy import special
 from beekit.evaluation.answers import require_paired
 
 RESAMPLES = 1000
+# What is left of the difference of two equal metrics, which are sums of up to 1.
+_ROUNDING = 8 * np.finfo(np.float64).eps
 # Bytes of resampling weights held at once.
 _BLOCK_BYTES = 2**27
 
@@ -128,11 +130,21 @@ def compare(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Paired:
 
 
 def paired_p_value(gap: np.ndarray) -> float:
-    """Two-sided p-value of a t test of differences (users,) against zero.
+    """Two-sided p-value of a t test of differences (users,) of metrics against zero.
 
-    Without any spread it is 1 where they are zero, and 0 where they are not.
+    Differences that are all the same have no spread to test by. Then it is that of the sign test,
+    2 · 2^-users: how often so many coins all fall on one side. It is 1 where they are zero.
     """
-    if len(gap) < 2 or bool(np.all(gap == gap[0])):
-        return 1.0 if not len(gap) or gap[0] == 0 else 0.0
-    t = gap.mean() / (gap.std(ddof=1) / np.sqrt(len(gap)))
-    return float(2 * special.stdtr(len(gap) - 1, -abs(t)))
+    count = len(gap)
+    if alike(gap):
+        nothing = count == 0 or abs(float(gap[0])) <= _ROUNDING
+        return 1.0 if nothing else 2.0 ** (1 - min(count, 1000))
+    t = gap.mean() / (gap.std(ddof=1) / np.sqrt(count))
+    return float(2 * special.stdtr(count - 1, -abs(t)))
+
+
+def alike(values: np.ndarray) -> bool:
+    """Whether numbers differ by no more than rounding; there is then no spread to divide by."""
+    if len(values) < 2:
+        return True
+    return bool(np.ptp(values) <= _ROUNDING * max(1.0, float(np.abs(values).max())))

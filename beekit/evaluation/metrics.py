@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from beekit.errors import DataError
 from beekit.finite import finite_csr, require_lists
-from beekit.ranking.top_k import as_csr
+from beekit.ranking.top_k import as_csr, require_length
 
 # Users looked up at once, so that the table of targets stays small.
 _BLOCK = 4096
@@ -141,6 +141,8 @@ def coverage(ranked: np.ndarray, candidates: np.ndarray | int, k: int | None = N
         raise DataError(
             f"{total} candidates", expected="at least 1", remedy="Pass what could be recommended."
         )
+    if k is not None:
+        require_length(k)
     shown = np.unique(ranked[:, :k])
     return float(np.count_nonzero(shown >= 0) / total)
 
@@ -149,6 +151,8 @@ def _per_user(
     metric: FromHits, ranked: np.ndarray, target: sp.csr_array, k: int | None
 ) -> np.ndarray:
     require_lists(ranked, np.iinfo(np.int64).max)  # before it is cut
+    if k is not None:
+        require_length(k)
     cut = ranked[:, :k]
     if k is not None and cut.shape[1] < k:
         padding = np.full((len(cut), k - cut.shape[1]), -1, dtype=cut.dtype)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from beekit.errors import ConfigError
+from beekit.evaluation.intervals import alike, paired_p_value
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class PairedRepeats:
         difference: mean over repeats of first minus second.
         ci95: t interval of it.
         spread: standard deviation of the differences.
-        p_value: two-sided, paired t test over repeats; None where the differences do not vary,
-            as a test has nothing to go by then.
+        p_value: two-sided, paired t test over repeats; of a sign test where the differences do not
+            vary.
         held: in how many repeats the first is above the second.
         repeats: how many entered.
     """
@@ -51,7 +52,7 @@ class PairedRepeats:
     difference: float
     ci95: tuple[float, float]
     spread: float
-    p_value: float | None
+    p_value: float
     held: int
     repeats: int
 
@@ -118,12 +119,11 @@ def compare_repeats(first: Sequence[float], second: Sequence[float]) -> PairedRe
         )
     gap = above - below
     paired = over_repeats(gap.tolist())
-    p_value = float(stats.ttest_1samp(gap, 0.0).pvalue) if paired.spread > 0 else None
     return PairedRepeats(
         paired.value,
         paired.ci95,
         paired.spread,
-        p_value,
+        paired_p_value(gap),
         int(np.count_nonzero(gap > 0)),
         len(gap),
     )
@@ -160,5 +160,4 @@ def _checked(values: Sequence[float]) -> np.ndarray:
 
 
 def _spread(values: np.ndarray) -> float:
-    # The mean of equal numbers may differ from them in the last digit.
-    return 0.0 if np.ptp(values) == 0 else float(values.std(ddof=1))
+    return 0.0 if alike(values) else float(values.std(ddof=1))

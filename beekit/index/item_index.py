@@ -21,7 +21,7 @@ from beekit.index.exact import ExactSearch
 from beekit.index.factory import trained
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys
-from beekit.ranking.top_k import candidate_indices, ones
+from beekit.ranking.top_k import candidate_indices, ones, require_length
 
 
 class ItemIndex:
@@ -138,6 +138,7 @@ class ItemIndex:
                 index of an item, if there is not one user vector of the index's dimensions for each
                 user, or if a number is not finite.
         """
+        require_length(k)
         allowed = candidate_indices(candidates, len(self))
         X = ones(finite_csr(X, "histories", items=len(self)))
         if user_vectors is not None and X.shape[0]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from tqdm.auto import tqdm
 
-from beekit.errors import ConfigError
+from beekit.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +21,8 @@ Batch = TypeVar("Batch")
 _LOOK_EVERY = 50
 # The losses of batches scatter; an end so many times above the start is more than that.
 _WORSE = 1.5
+# And so many times above it the model is of no use.
+_DIVERGED = 100
 
 
 def train(
@@ -32,8 +34,8 @@ def train(
 ) -> None:
     """Take a step on each batch of each epoch; a bar on stderr shows the loss.
 
-    A warning says when the loss of the last epoch is well above that of the very first step:
-    training has then made the model worse than its start, though no number gave it away.
+    A warning says when the mean loss of the last epoch is well above that of the very first step:
+    training has then made the model worse than its start, although all numbers are finite.
 
     Args:
         name: what is trained.
@@ -43,8 +45,15 @@ def train(
         step: updates parameters in place and returns the loss before that, a scalar.
 
     Raises:
-        ConfigError: if training diverges, so that the loss is no longer finite.
+        DataError: if there is no batch to learn from.
+        ConfigError: if the loss is no longer finite, or ends 100 times above its start.
     """
+    if steps == 0:
+        raise DataError(
+            f"{name} and nothing to learn from",
+            expected="users with at least two interactions",
+            remedy="Hold out less, or gather more interactions.",
+        )
     losses: list[float] = []
     first = math.inf
     with tqdm(total=epochs * steps, desc=name, unit="step", disable=None) as bar:
@@ -68,6 +77,12 @@ def train(
             if epoch == 1 and losses:
                 first = losses[0]
     last = math.fsum(losses) / max(1, len(losses))
+    if last > _DIVERGED * abs(first):
+        raise ConfigError(
+            f"{name} diverged: its loss was {first:.4g} at the start and {last:.4g} at the end",
+            expected="a loss that falls",
+            remedy="Choose a smaller learning_rate.",
+        )
     if last > _WORSE * abs(first):
         logger.warning(
             "%s began with a loss of %.4g and ended with %.4g: it made things worse; try a "

@@ -13,7 +13,7 @@ from beekit.models.checks import require_fitted, training_matrix
 from beekit.models.saved import load_fields, save_fields
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys, scramble
-from beekit.ranking.top_k import as_csr, candidate_indices, seen_mask, top_k
+from beekit.ranking.top_k import as_csr, candidate_indices, require_length, seen_mask, top_k
 
 # Scores drawn at once: 32 MB of keys.
 _BLOCK_ELEMENTS = 2**22
@@ -48,6 +48,7 @@ class Popularity:
         require_fitted(self, None if support is None else len(support), X)
         assert support is not None  # for the type checker
         X = as_csr(X)
+        require_length(k)
         allowed = candidate_indices(candidates, X.shape[1])
         ranked = np.full((X.shape[0], k), -1, dtype=np.int64)
         best = np.full((X.shape[0], k), -np.inf, dtype=np.float32)
@@ -105,6 +106,7 @@ class Random:
     ) -> Recommendations:
         """A draw that depends on seed, interactions and candidates, not on who is in the batch."""
         X = as_csr(X)
+        require_length(k)
         allowed = candidate_indices(candidates, X.shape[1])
         # Scrambled first: with a plain sum, one seed would draw what the next does one item on.
         drawn = scramble(np.array([self.seed % 2**64], dtype=np.uint64))

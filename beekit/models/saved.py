@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.errors import BeekitError, ConfigError, DataError, RunError
+from beekit.errors import BeekitError, DataError, RunError
 from beekit.files import replacing_folder
 from beekit.finite import require_finite
 from beekit.models.sound import require_sound
@@ -96,7 +96,9 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
             if not field.init:
                 setattr(model, field.name, values[field.name])
         require_sound(model)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, ConfigError) as error:
+    except RunError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, BeekitError) as error:
         raise _broken(folder, str(error)) from error
     return model
 

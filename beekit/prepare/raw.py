@@ -186,6 +186,8 @@ def recall(target: Path, url: str, sha256: str | None) -> RawFile | None:
             note = json.loads(_note(target).read_text(encoding="utf-8"))
         except ValueError:
             note = {}
+        if not isinstance(note, dict) or "sha256" not in note:
+            note = {}
         if note.get("url", url) != url:
             return None  # the same name at another address is another file
     same = (note.get("bytes"), note.get("mtime_ns")) == (status.st_size, status.st_mtime_ns)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.errors import DataError
+from beekit.errors import ConfigError, DataError
 from beekit.finite import finite_csr
 from beekit.ranking.protocol import Recommendations
 from beekit.ranking.ties import history_keys, tie_keys
@@ -40,6 +40,18 @@ def candidate_indices(candidates: np.ndarray | None, n_items: int) -> np.ndarray
             remedy="Leave out items that are not in the catalog.",
         )
     return allowed
+
+
+def require_length(k: int) -> None:
+    """Refuse a length of lists that is none.
+
+    Raises:
+        ConfigError: if k is below 1.
+    """
+    if k < 1:
+        raise ConfigError(
+            f"lists of k={k} items", expected="at least 1", remedy="Choose another k."
+        )
 
 
 def as_csr(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
@@ -119,6 +131,7 @@ def recommend_by_scores(
             scores are finite, and a user's do not depend on who else is asked.
         X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
     """
+    require_length(k)
     X = as_csr(X)
     allowed = candidate_indices(candidates, X.shape[1])
     score, histories = scorer(allowed), ones(X)

@@ -96,7 +96,11 @@ def _of_scenario(result: Mapping[str, Any], order: Mapping[str, Any], count: int
             f"{numbers.difference(paired['difference'])}"
             + (f" (95% interval over repeats {limits})" if limits else "")
             + f", and above it in {paired['held']} of {count} repeats"
-            + (f" (p {numbers.p_value(p_holm)} by Holm's correction)." if p_holm else ".")
+            + (
+                f" (p {numbers.p_value(p_holm)} by Holm's correction)."
+                if p_holm is not None
+                else "."
+            )
         )
     yield from _order(order, result)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psutil
 
@@ -22,10 +23,21 @@ class Cost:
     Attributes:
         memory_mb: beyond what was there before; None where it could not be told from what other
             work had left.
+        warnings: what the library warned of meanwhile.
     """
 
     seconds: float = 0.0
     memory_mb: float | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+class _Collector(logging.Handler):
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self.messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
 
 
 @contextmanager
@@ -47,11 +59,14 @@ def measured() -> Iterator[Cost]:
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
+    library, collector = logging.getLogger("beekit"), _Collector(cost.warnings)
+    library.addHandler(collector)
     started = time.perf_counter()
     try:
         yield cost
     finally:
         cost.seconds = time.perf_counter() - started
+        library.removeHandler(collector)
         done.set()
         watcher.join()
         most = max(peak[0], process.memory_info().rss)

@@ -102,6 +102,7 @@ def _compare_all(
             logger.debug("%s", entry.label, exc_info=error)
             left_out.append({"model": entry.label, "reason": reason})
             continue
+        notes += [f"{entry.label}: {warning}" for warning in cost.warnings]
         for part, evaluation in zip(_test_parts(split), evaluations, strict=True):
             if part == "test":
                 tests.append(evaluation)

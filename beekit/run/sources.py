@@ -8,7 +8,6 @@ paths in its configuration are followed.
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from beekit.run.folder import RunFolder
 from beekit.run.parts import joint_hash
 from beekit.run.reading import saved_configuration
 from beekit.run.splitting import make_split
+from beekit.run_files import broken, read_json
 from beekit.split.learnt import Learnt, learnt_from, load_learnt, save_learnt
 
 logger = logging.getLogger(__name__)
@@ -128,10 +128,20 @@ def save_before(folder: Path, before: Iterable[Source]) -> None:
 
 
 def load_before(folder: Path) -> list[Source] | None:
-    """What `save_before` noted; None of a run that was made before it did."""
-    if not (folder / BEFORE).is_file():
+    """What `save_before` noted; None of a run that was made before it did.
+
+    Raises:
+        RunError: if the note is broken.
+    """
+    path = folder / BEFORE
+    if not path.is_file():
         return None
-    described = json.loads((folder / BEFORE).read_text(encoding="utf-8"))["sources"]
+    described = read_json(path, ("sources",))["sources"]
+    keys = ("run", "name", "fingerprint", "split", "together")
+    if not isinstance(described, list) or not all(
+        isinstance(one, dict) and set(keys) <= set(one) for one in described
+    ):
+        raise broken(path, "nothing of use under sources", "JSON as beekit writes it")
     return [
         Source(
             one["run"],

@@ -33,7 +33,7 @@ class HeldOut:
         source: (users, items) known interactions.
         target: (users, items) hidden interactions; all of them, also those of users that cannot
             be evaluated for want of a source.
-        candidates: item indices that may be recommended, ascending.
+        candidates: item indices that may be recommended; kept ascending, each once.
 
     Raises:
         DataError: if the matrices have different shapes or are not finite, or if a candidate is not
@@ -56,6 +56,7 @@ class HeldOut:
                 expected=f"item indices from 0 to {items - 1:,}",
                 remedy="Name items by their index in X.",
             )
+        object.__setattr__(self, "candidates", np.unique(given.astype(np.int64)))
 
     @cached_property
     def users(self) -> np.ndarray:

@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from beekit.encoders import ItemInputs, ItemPairs, ItemTokens
 from beekit.errors import DataError
-from beekit.finite import finite_csr
+from beekit.ranking.top_k import ones
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class TrainingSet:
         users, item_pools, first_user, first_item = [], [], 0, 0
         matrices: list[sp.csr_array] = []
         for given, catalog in zip(interactions, items, strict=True):
-            X = finite_csr(given)
+            X = ones(given)
             if len(catalog) != X.shape[1]:
                 raise DataError(
                     f"{len(catalog):,} items for {X.shape[1]:,} columns of X",

@@ -9,7 +9,7 @@ from contracts.models import MODELS
 from contracts.test_models import same_items
 
 from beekit import ItemIndex
-from beekit.errors import DataError
+from beekit.errors import ConfigError, DataError
 from beekit.index import Effort
 from beekit.models import Popularity, Random
 
@@ -196,3 +196,9 @@ def test_random_gives_every_candidate_its_chance(random_matrix):
     assert np.abs(counts - 400).max() < 5 * np.sqrt(4000 * 0.1 * 0.9)
     other = Random(1).recommend(X, 1, np.arange(10), exclude_seen=False)[0].ravel()
     assert (first != other).mean() > 0.8
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_lists_of_no_items_are_refused(build, X, k):
+    with pytest.raises(ConfigError, match=f"k={k}"):
+        build(X).recommend(X, k)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from beekit import evaluate
+from beekit.errors import DataError
 from beekit.evaluation import best_against_others, compare_metrics, compare_models, holm
 from beekit.evaluation.comparisons import holm_of_all_pairs
 from beekit.evaluation.intervals import paired_p_value
@@ -69,3 +72,26 @@ def test_two_models_are_corrected_over_the_metrics_listed(evaluations):
     found = compare_metrics(*evaluations[:2])
     assert [one["metric"] for one in found] == ["recall@5", "ndcg@10"]
     assert [one["p_holm"] for one in found] == pytest.approx(holm([c["p_value"] for c in found]))
+
+
+def test_evaluations_of_other_tasks_are_not_compared(evaluations):
+    one = evaluations[0]
+    with pytest.raises(DataError, match="at least one"):
+        best_against_others([], "ndcg@10")
+    with pytest.raises(DataError, match="no values of coverage@5 for each user"):
+        compare_models(one, evaluations[1], "coverage@5")
+    fewer = dataclasses.replace(one, users=one.users + 1)
+    target = one.lists.target.copy()
+    target.indices = (target.indices + 1) % target.shape[1]
+    hidden = dataclasses.replace(one, lists=dataclasses.replace(one.lists, target=target))
+    candidates = dataclasses.replace(one.lists, candidates=one.lists.candidates[1:])
+    for other in (fewer, hidden, dataclasses.replace(one, lists=candidates)):
+        with pytest.raises(DataError, match="different users, targets or candidates"):
+            compare_metrics(one, other)
+
+
+def test_metrics_that_one_alone_has_are_left_out(evaluations):
+    one, other = evaluations[:2]
+    fewer = {"ndcg@10": other.per_user["ndcg@10"]}
+    found = compare_metrics(one, dataclasses.replace(other, per_user=fewer))
+    assert [(c["metric"], c["family"]) for c in found] == [("ndcg@10", 1)]

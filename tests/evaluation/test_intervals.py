@@ -11,6 +11,7 @@ from beekit.evaluation.intervals import (
     compare,
     coverage_interval,
     mean_intervals,
+    paired_p_value,
 )
 from beekit.evaluation.metrics import coverage
 
@@ -83,3 +84,15 @@ def test_coverage_interval_holds_the_value_and_narrows_with_users():
         assert low <= value <= high
         widths.append(high - low)
     assert widths[1] < widths[0]
+
+
+def test_differences_without_spread_are_tested_by_their_sign():
+    assert paired_p_value(np.array([1.0, 1.0])) == 0.5
+    assert paired_p_value(np.full(11, -0.5)) == 2.0**-10
+    assert paired_p_value(np.zeros(5)) == 1
+    assert (
+        paired_p_value(np.array([0.3 - 0.2, 0.2 - 0.1, 0.5 - 0.4])) == 0.25
+    )  # alike but for rounding
+    assert paired_p_value(np.array([0.1, 0.2, 0.3])) == pytest.approx(
+        stats.ttest_1samp([0.1, 0.2, 0.3], 0).pvalue
+    )

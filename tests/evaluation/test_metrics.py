@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beekit.errors import ConfigError
 from beekit.evaluation import metrics
 
 
@@ -108,3 +109,13 @@ def test_a_target_stored_twice_is_one_target():
     assert metrics.recall(np.array([[1, 2]]), twice).tolist() == [1.0]
     zero = sp.csr_array((np.array([1.0, 0.0]), np.array([1, 2]), np.array([0, 2])), shape=(1, 4))
     assert metrics.target_counts(zero).tolist() == [1]
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_cut_below_one_is_refused(k):
+    ranked, target = np.array([[1, 0]]), sp.csr_array(np.array([[1.0, 0.0]]))
+    for metric in (metrics.recall, metrics.ndcg):
+        with pytest.raises(ConfigError, match=f"k={k}"):
+            metric(ranked, target, k)
+    with pytest.raises(ConfigError, match=f"k={k}"):
+        metrics.coverage(ranked, 2, k)

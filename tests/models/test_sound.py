@@ -117,3 +117,22 @@ def test_a_fit_that_fails_leaves_the_model_as_it_was(X):
 
 def test_a_side_that_is_learnt_in_float32_range_is_kept(X):
     assert np.isfinite(FixedSideELSA(vectors_of(X), learning_rate=3.0).fit(X).encoder_side).all()
+
+
+def test_an_end_far_above_the_start_is_no_model():
+    losses = iter(np.linspace(1, 500, 12))
+    with pytest.raises(ConfigError, match="its loss was 1 at the start and"):
+        train("Wild", 3, 4, lambda: range(4), lambda _: fitting_module.torch.tensor(next(losses)))
+
+
+@pytest.mark.parametrize("name", LEARNT_BY_STEPS)
+def test_a_first_draw_is_never_taken_for_a_model(name):
+    nothing = sp.csr_array((5, 4), dtype=np.float32)
+    model = MODELS[name](np.eye(4, dtype=np.float32))
+    try:
+        model.fit(nothing)
+    except DataError as error:
+        assert "nothing to learn from" in str(error)  # noqa: PT017
+    else:
+        scores = model.recommend(nothing, 4)[1]
+        assert (scores == scores[0, 0]).all()

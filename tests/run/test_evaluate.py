@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -15,7 +16,7 @@ import yaml
 from beekit import Dataset, cold_start_split, evaluate
 from beekit.cli import main
 from beekit.errors import ConfigError
-from beekit.models import EASE, load_model
+from beekit.models import EASE, fitting, load_model
 from beekit.run.cost import measured
 
 MODELS = {
@@ -287,3 +288,20 @@ def test_a_model_that_knows_items_by_interactions_alone_takes_no_new_ones(
     assert "Add --model NAME" in capsys.readouterr().err
     assert main(["recommend", run, "--history", "1", "--model", "SLIM"]) == 2
     assert "expected one of EASE" in capsys.readouterr().err
+
+
+def test_what_a_fit_warns_of_is_noted_in_the_results(configure, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "_WORSE", 0.0)  # any loss is then worse than the first
+    models = {"ours": {"model": "BPR", "epochs": 2}, "popularity": None}
+    assert main(["evaluate", configure(models=models)]) == 0
+    notes = json.loads((tmp_path / "run" / "results.json").read_text())["notes"]
+    assert len(notes) == 1
+    assert notes[0].startswith("ours: BPR began with a loss of")
+
+
+def test_warnings_of_a_block_are_part_of_its_cost():
+    with measured() as cost:
+        logging.getLogger("beekit.models").warning("%s went wrong", "something")
+        logging.getLogger("beekit.models").info("all is well")
+    logging.getLogger("beekit.models").warning("of another block")
+    assert cost.warnings == ["something went wrong"]

@@ -137,3 +137,16 @@ def test_datasets_are_checked_one_by_one(encoder, shop_dataset):
         TrainingSet.of(encoder, [X, X], [texts, texts[1:]])
     with pytest.raises(DataError, match=r"none of 300 users has two"):
         TrainingSet.of(encoder, [X, sp.csr_array(X.shape)], [texts, texts])
+
+
+def test_stored_zeros_and_repeated_pairs_are_no_interactions(encoder):
+    texts = ["ink", "toner", "paper", "printer"]
+    stored = sp.csr_array(
+        (np.array([1.0, 0, 1, 1]), np.array([0, 1, 2, 3]), np.array([0, 2, 4])), shape=(2, 4)
+    )
+    found = TrainingSet.of(encoder, [stored], [texts])
+    assert found.users.tolist() == [1]
+    assert found.item_pools[0].tolist() == [0, 2, 3]
+    twice = sp.coo_array((np.ones(2), ([0, 0], [1, 1])), shape=(2, 4))
+    with pytest.raises(DataError, match="none of 2 users has two"):
+        TrainingSet.of(encoder, [twice], [texts])

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from beekit.index import ItemIndex
 from beekit.models.checks import require_fitted
+from beekit.models.content_vectors import compared
 from beekit.ranking import Recommendations
 
 
@@ -61,6 +62,5 @@ def similar_items(item_vectors: np.ndarray, item_indices: np.ndarray, k: int) ->
     Raises:
         DataError: if one of `item_indices` is not the index of an item.
     """
-    lengths = np.linalg.norm(item_vectors, axis=1, keepdims=True)
-    directions = item_vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    directions = compared(item_vectors, np.zeros(item_vectors.shape[1]), normalize=True)
     return ItemIndex(directions).similar(item_indices, k)

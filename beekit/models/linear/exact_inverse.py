@@ -43,23 +43,27 @@ def exact_ldl(A: sp.sparray) -> LDL:
             not above 0.
     """
     items = A.shape[0]
-    factors = splu(
-        sp.csc_array(A.astype(np.float64)),
-        permc_spec="NATURAL",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
+    indefinite = DataError(
+        "a Gram matrix that is not positive definite in double precision",
+        expected="a regularization well above rounding, 1e-9 of the most used item's users",
+        remedy="Raise regularization.",
     )
+    try:
+        factors = splu(
+            sp.csc_array(A.astype(np.float64)),
+            permc_spec="NATURAL",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+    except RuntimeError as singular:  # how SuperLU speaks of a pivot that is 0
+        raise indefinite from singular
     lower = sp.csc_array(factors.L)
     lower.sort_indices()
     pivots = np.asarray(factors.U.diagonal())
     in_place = np.arange(items)
     unmoved = np.array_equal(factors.perm_r, in_place) and np.array_equal(factors.perm_c, in_place)
     if not (unmoved and (pivots > 0).all()):
-        raise DataError(
-            "a Gram matrix that is not positive definite in double precision",
-            expected="a regularization well above rounding, 1e-9 of the most used item's users",
-            remedy="Raise regularization.",
-        )
+        raise indefinite
     return LDL(lower, pivots)
 
 

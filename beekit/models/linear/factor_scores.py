@@ -8,7 +8,14 @@ import scipy.sparse as sp
 from beekit.models.linear.blocks import row_blocks
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys
-from beekit.ranking.top_k import as_csr, candidate_indices, ones, sparse_top_k, top_k
+from beekit.ranking.top_k import (
+    as_csr,
+    candidate_indices,
+    ones,
+    require_length,
+    sparse_top_k,
+    top_k,
+)
 
 # Past this share of nonzeros, a dense product takes less time than a sparse one.
 _DENSE_SHARE = 1 / 32
@@ -41,6 +48,7 @@ def recommend_by_factors(
     users, n_items = histories.shape
     ranked = np.full((users, k), -1, dtype=np.int64)
     best = np.full((users, k), -np.inf, dtype=np.float32)
+    require_length(k)
     allowed = candidate_indices(candidates, n_items)
     if not len(allowed):
         return ranked, best

@@ -9,7 +9,14 @@ from beekit.models.linear.blocks import row_blocks
 from beekit.models.linear.strongest import strongest
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys, tie_keys
-from beekit.ranking.top_k import as_csr, candidate_indices, ones, sparse_top_k, top_k
+from beekit.ranking.top_k import (
+    as_csr,
+    candidate_indices,
+    ones,
+    require_length,
+    sparse_top_k,
+    top_k,
+)
 
 # Scores stored at once; where they are dense, ranking them takes ten times their 16 MB.
 _BLOCK_STORED = 2**21
@@ -36,6 +43,7 @@ def recommend_sparse(
     """
     histories = ones(X)
     users, n_items = histories.shape
+    require_length(k)
     allowed = candidate_indices(candidates, n_items)
     everything = len(allowed) == n_items
     side = as_csr(item_item if everything else item_item[:, allowed])
