@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from tqdm.auto import tqdm
 
-from beekit.errors import ConfigError, DataError
+from beekit.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ def train(
     """Take a step on each batch of each epoch; a bar on stderr shows the loss.
 
     A warning says when the mean loss of the last epoch is well above that of the very first step:
-    training has then made the model worse than its start, although all numbers are finite.
+    training has then made the model worse than its start, although all numbers are finite. Another
+    one says when there is no batch at all.
 
     Args:
         name: what is trained.
@@ -45,15 +46,15 @@ def train(
         step: updates parameters in place and returns the loss before that, a scalar.
 
     Raises:
-        DataError: if there is no batch to learn from.
         ConfigError: if the loss is no longer finite, or ends 100 times above its start.
     """
     if steps == 0:
-        raise DataError(
-            f"{name} and nothing to learn from",
-            expected="users with at least two interactions",
-            remedy="Hold out less, or gather more interactions.",
+        logger.warning(
+            "%s has nothing to learn from, such as users with two interactions: it stays as it was "
+            "drawn, and knows nothing of any item",
+            name,
         )
+        return
     losses: list[float] = []
     first = math.inf
     with tqdm(total=epochs * steps, desc=name, unit="step", disable=None) as bar:

@@ -126,13 +126,8 @@ def test_an_end_far_above_the_start_is_no_model():
 
 
 @pytest.mark.parametrize("name", LEARNT_BY_STEPS)
-def test_a_first_draw_is_never_taken_for_a_model(name):
+def test_a_first_draw_is_never_taken_for_a_model(name, caplog):
     nothing = sp.csr_array((5, 4), dtype=np.float32)
-    model = MODELS[name](np.eye(4, dtype=np.float32))
-    try:
-        model.fit(nothing)
-    except DataError as error:
-        assert "nothing to learn from" in str(error)  # noqa: PT017
-    else:
-        scores = model.recommend(nothing, 4)[1]
-        assert (scores == scores[0, 0]).all()
+    model = MODELS[name](np.eye(4, dtype=np.float32)).fit(nothing)
+    scores = model.recommend(nothing, 4)[1]
+    assert "nothing to learn from" in caplog.text or (scores == scores[0, 0]).all()

@@ -11,9 +11,10 @@ from beekit.ranking.ties import history_keys
 
 # Numbers held at once while solving: 32 MB in float64.
 _BLOCK_ELEMENTS = 2**22
-# Of users of models that learn a vector a training user; see `recall_users`.
+# Of users of models that learn a vector a training user; see `recall_users`. Chosen for PMF and BPR
+# by ndcg@100 on validation users of MovieLens 1M and goodbooks-10k.
 _CONFIDENCE = 10.0
-_SHARE = 0.1
+_SHARE = 1.0
 _RIDGE = 0.1
 # Training users the map is learnt from at least, where there are so many.
 _LEARN_FROM = 10_000

@@ -44,11 +44,11 @@ def recommend_by_factors(
         decoder: Z (inner, items) float32 CSR, finite.
         X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
     """
+    require_length(k)
     histories = ones(X)
     users, n_items = histories.shape
     ranked = np.full((users, k), -1, dtype=np.int64)
     best = np.full((users, k), -np.inf, dtype=np.float32)
-    require_length(k)
     allowed = candidate_indices(candidates, n_items)
     if not len(allowed):
         return ranked, best
