@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from beekit.errors import ConfigError
@@ -120,6 +121,17 @@ def checked(kind: type, section: Mapping[str, Any], prefix: str) -> Any:
         if not dataclasses.is_dataclass(value):
             require_type(f"{prefix}{key}", value, hints[key])
     return kind(**section)
+
+
+def plain(value: Any) -> Any:
+    """A value as YAML has it: numpy's numbers as Python's, tuples as lists, also inside."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: plain(inside) for key, inside in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inside) for inside in value]
+    return value
 
 
 def require_known(key: str, known: Sequence[str], prefix: str) -> None:

@@ -219,7 +219,7 @@ def _recommend(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from beekit.alone import alone_in
     from beekit.hub import write_card
-    from beekit.report import write_report
+    from beekit.report import write_report, write_tables
     from beekit.run.folder import RunFolder
     from beekit.run.made_by import require_own_place
 
@@ -232,7 +232,10 @@ def _report(options: argparse.Namespace) -> None:
             held.enter_context(alone_in(run.whole.path, make=False))
         write_report(options.paths, path)
         for run in options.paths:
-            if not RunFolder(Path(run)).repeats.is_dir():  # each repeat has its own model and card
+            folder = RunFolder(Path(run))
+            if folder.kind == "comparison":
+                write_tables(folder.read_results(), folder.path)
+            elif not folder.repeats.is_dir():  # each repeat has its own model and card
                 write_card(run)
     print(f"report written to {path}")
 

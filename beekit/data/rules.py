@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -49,8 +50,9 @@ def strong_enough(values: np.ndarray, min_value: float | None, remedy: str = "")
         remedy: other than naming `min_value`.
 
     Raises:
-        DataError: if a value is not a finite number; without `min_value` also if a value is a
-            boolean or is 0 or below, which mostly says that somebody did not like or use an item.
+        DataError: if a value or `min_value` is not a finite number; without `min_value` also if a
+            value is a boolean or is 0 or below, which mostly says that somebody did not like or use
+            an item.
     """
     if values.dtype.kind not in "biuf":
         raise DataError(
@@ -58,7 +60,13 @@ def strong_enough(values: np.ndarray, min_value: float | None, remedy: str = "")
         )
     require_finite(values, "values", row="row", remedy="Remove or repair those rows.")
     if min_value is not None:
-        strong: np.ndarray = values >= min_value
+        number = isinstance(min_value, Real) and not isinstance(min_value, (bool, np.bool_))
+        if not (number and np.isfinite(min_value)):
+            raise DataError(
+                f"min_value={min_value!r}", expected="a finite number", remedy="Correct the value."
+            )
+        # A numpy number would bring its type: 4.1 in float32 is below 4.1 in float64.
+        strong: np.ndarray = values >= float(min_value)
         return strong
     weak = np.ones(len(values), dtype=bool) if values.dtype.kind == "b" else values <= 0
     count = int(np.count_nonzero(weak))

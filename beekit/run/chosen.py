@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from beekit.checked import plain
 from beekit.errors import ConfigError
 from beekit.report.settings import (
     CHOSEN_ON,
@@ -92,7 +93,9 @@ def settings_chosen(
 
 def _differs(name: str, value: Any, choices: Mapping[str, Any]) -> bool:
     # A field that is made anew for each object has no default to compare with.
-    return not name.startswith(_NEUTRAL) and (name not in choices or choices[name] != value)
+    return not name.startswith(_NEUTRAL) and (
+        name not in choices or plain(choices[name]) != plain(value)
+    )
 
 
 def settings_of_run(results: Mapping[str, Any], split: Split) -> str:

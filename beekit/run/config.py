@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from beekit.checked import checked, mapping, read_content, require_known, require_type
+from beekit.checked import checked, mapping, plain, read_content, require_known, require_type
 from beekit.errors import ConfigError
 from beekit.run.chosen import check_chosen_on
 
@@ -244,7 +244,7 @@ def with_sections(content: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: if a key does not belong there, or if a value has the wrong type or is outside
             its range.
     """
-    values = dict(content)
+    values: dict[str, Any] = plain(content)
     for name, kind in (("split", SplitConfig), ("evaluation", EvaluationConfig)):
         values[name] = checked(kind, mapping(values.get(name) or {}, name), f"{name}.")
     split, evaluation = values["split"], values["evaluation"]

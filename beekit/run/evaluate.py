@@ -195,7 +195,7 @@ class Embeddings:
             if encoder is not None and encoder.supports("image"):
                 # The same pictures are usable for all encoders: the first that reads any tells.
                 self.dataset, inputs = item_inputs(config, dataset, encoder)
-                self.inputs[str(entry.encoder)] = inputs
+                self.inputs[self._name(entry)] = inputs
                 return
 
     def encoder(self, entry: Entry) -> SentenceTransformer | None:
@@ -210,7 +210,16 @@ class Embeddings:
         return self._encoder(entry)
 
     def _key(self, entry: Entry) -> tuple[str, str]:
-        return self.dataset.fingerprint, str(entry.encoder)
+        return self.dataset.fingerprint, self._name(entry)
+
+    def _name(self, entry: Entry) -> str:
+        """An encoder and where it cuts texts, which one embedding may share with another."""
+        limit = self._limit(entry)
+        return f"{entry.encoder}" if limit is None else f"{entry.encoder}, {limit} tokens"
+
+    def _limit(self, entry: Entry) -> int | None:
+        # A run's encoder knows how long its texts are.
+        return None if entry.run else self.config.max_seq_length
 
     def of(self, entry: Entry, encoder: SentenceTransformer | None = None) -> np.ndarray:
         """(items, dims) in the order of the dataset.
@@ -219,8 +228,7 @@ class Embeddings:
             entry: of the table.
             encoder: its encoder, if it is loaded already.
         """
-        name = str(entry.encoder)
-        key = self._key(entry)
+        name, key = self._name(entry), self._key(entry)
         encoder = encoder or self.encoder(entry)
         if encoder is not None:
             if name not in self.inputs:
@@ -234,7 +242,7 @@ class Embeddings:
 
     def _note_reading(self, entry: Entry, encoder: SentenceTransformer | None) -> None:
         """Note how a run's encoder reads other than it was trained to."""
-        run, name = _run(entry), str(entry.encoder)
+        run, name = _run(entry), self._name(entry)
         if run is None:
             return
         if name not in self.differing:
@@ -243,8 +251,7 @@ class Embeddings:
         self.notes += say(entry.label, self.differing[name])
 
     def _encoder(self, entry: Entry) -> SentenceTransformer:
-        # A run's encoder knows how long its texts are.
-        config = dataclasses.replace(self.config, max_seq_length=None) if entry.run else self.config
+        config = dataclasses.replace(self.config, max_seq_length=self._limit(entry))
         return encoder_to_compare(config, str(entry.encoder), self.dataset)
 
 
@@ -271,8 +278,7 @@ def _tried(
         for part in _test_parts(split)
     ]
     if config.save_models:
-        model.save(folder.model_folder(entry.label))
-        known.save(folder.model_folder(entry.label))
+        known.save_with(model, folder.model_folder(entry.label))
     return evaluations, cost
 
 

@@ -17,6 +17,9 @@ from beekit.run.evaluate import Embeddings
 from beekit.run.folder import RunFolder
 from beekit.run.known_items import KnownItems
 
+# Median cosine of embeddings by one encoder, whatever the precision.
+_SAME_ENCODER = 0.99
+
 
 @runtime_checkable
 class Extendable(Protocol):
@@ -69,7 +72,43 @@ def _add_new_items(folder: RunFolder, label: str) -> int:
     catalog = vectors.dataset.catalog
     new = known.new_in(catalog)
     if len(new):
-        model.add_items(vectors.of(entry)[new])
-        model.save(place)
-        known.with_cold(catalog, new).save(place)
+        embedded = vectors.of(entry)
+        _require_same_encoder(label, model, known.places_in(catalog), embedded, entry.encoder)
+        model.add_items(embedded[new])
+        known.with_cold(catalog, new).save_with(model, place)
     return len(new)
+
+
+def _require_same_encoder(
+    label: str, model: Model, places: np.ndarray, embedded: np.ndarray, encoder: str | None
+) -> None:
+    """Refuse an encoder that is no longer the one the model's items were embedded with.
+
+    Texts may have been edited since, so that most of the known items decide.
+
+    Args:
+        label: of the model.
+        model: as it was kept, with its item vectors if it keeps them.
+        places: (known items,) item indices in the catalog, -1 of items that are gone.
+        embedded: (items, dims) of the catalog.
+        encoder: its name, for the message.
+
+    Raises:
+        RunError: if most of the known items are embedded otherwise than when the model was fitted.
+    """
+    kept = getattr(model, "vectors", None)
+    there = np.flatnonzero(places >= 0)
+    if kept is None or len(kept) != len(places) or not len(there):
+        return
+    before, now = kept[there], embedded[places[there]]
+    if before.shape != now.shape:
+        return  # `add_items` says so
+    lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(now, axis=1)
+    alike = float(np.median((before * now).sum(axis=1) / np.maximum(lengths, 1e-12)))
+    if alike < _SAME_ENCODER:
+        raise RunError(
+            f"{encoder} embeds the items that {label} knows otherwise than when it was fitted "
+            f"(median cosine {alike:.3f})",
+            expected="the same encoder",
+            remedy="Put that encoder back, or evaluate again.",
+        )

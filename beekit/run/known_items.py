@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 
 from beekit.data import Catalog, ids
 from beekit.errors import RunError
+from beekit.files import replacing_folder
+from beekit.ranking import Model
 from beekit.run_files import read_parquet
 
 _FILE = "items.parquet"
@@ -60,6 +62,22 @@ class KnownItems:
         if given.type != known.type:
             given, known = (one.cast(pa.large_string()) for one in (given, known))
         return np.flatnonzero(ids.positions(given, known) < 0)
+
+    def places_in(self, catalog: Catalog) -> np.ndarray:
+        """(items,) where a catalog has these items, -1 where it does not."""
+        given, known = ids.as_ids(catalog.item_ids), ids.as_ids(self.item_ids)
+        if given.type != known.type:
+            given, known = (one.cast(pa.large_string()) for one in (given, known))
+        return ids.positions(known, given)
+
+    def save_with(self, model: Model, folder: Path) -> None:
+        """Write a model and these items as one folder, whole or not at all."""
+        with replacing_folder(folder) as staging:
+            model.save(staging / "model")
+            for path in (staging / "model").iterdir():
+                path.rename(staging / path.name)
+            (staging / "model").rmdir()
+            self.save(staging)
 
     def save(self, folder: Path) -> None:
         """Write `items.parquet`, whole or not at all."""

@@ -97,6 +97,12 @@ class Server:
                 expected="the same items in both",
                 remedy=_INDEX_AGAIN,
             )
+        if not np.array_equal(index.item_ids.astype(str), items.item_ids.astype(str)):
+            raise RunError(
+                f"items.parquet and the index in {folder.index} differ in their items or the order",
+                expected="the same items in both",
+                remedy=_INDEX_AGAIN,
+            )
         return cls(index, items, _load_text_part(folder.index / _TEXT_PART, index))
 
     def candidates(self, which: str) -> np.ndarray | None:

@@ -216,3 +216,16 @@ def test_matrix_ids_and_timestamps_must_fit_together():
         Interactions(matrix, two, np.array([1, 2, 3]))
     with pytest.raises(DataError, match="3 timestamps for 2 interactions"):
         Interactions(matrix, two, two, np.ones(3))
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.float64])
+def test_a_limit_counts_the_same_whatever_number_it_is(kind):
+    values = np.array([4.1, 4.1, 3, 5], dtype=np.float32)
+    found = Interactions.from_arrays([1, 2, 3, 4], [1, 2, 3, 4], values, min_value=kind(4.1))
+    assert found.matrix.nnz == 3
+
+
+@pytest.mark.parametrize("wrong", ["4", True, np.nan, [4]])
+def test_a_limit_that_is_no_number_is_refused(wrong):
+    with pytest.raises(DataError, match="min_value"):
+        Interactions.from_arrays([1, 2], [1, 2], np.array([4.0, 5.0]), min_value=wrong)

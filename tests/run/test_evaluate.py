@@ -11,13 +11,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
+from sentence_transformers import SentenceTransformer
 
 from beekit import Dataset, cold_start_split, evaluate
 from beekit.cli import main
 from beekit.errors import ConfigError
-from beekit.models import EASE, fitting, load_model
+from beekit.models import EASE, DropoutNet, fitting, load_model
+from beekit.run.chosen import settings_chosen
+from beekit.run.comparison import make_comparison
 from beekit.run.cost import measured
+from beekit.run.known_items import KnownItems
 
 MODELS = {
     "random": None,
@@ -305,3 +310,81 @@ def test_warnings_of_a_block_are_part_of_its_cost():
         logging.getLogger("beekit.models").info("all is well")
     logging.getLogger("beekit.models").warning("of another block")
     assert cost.warnings == ["something went wrong"]
+
+
+def test_an_encoder_that_was_replaced_adds_no_items(
+    configure, tmp_path, shop, encoder_folder, capsys
+):
+    own = tmp_path / "encoder"
+    shutil.copytree(encoder_folder, own)
+    run = keep(configure, tmp_path, shop, own, {"content": {"model": "ContentBased"}})
+    add_item_like_the_first(tmp_path / "shop")
+    encoder = SentenceTransformer(str(own))
+    torch.manual_seed(1)
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter)
+    encoder.save(str(own))
+    before = (tmp_path / "run" / "models" / "content" / "arrays.npz").read_bytes()
+    assert main(["index", run, "--model", "content"]) == 2
+    assert "otherwise than when it was fitted" in capsys.readouterr().err
+    assert (tmp_path / "run" / "models" / "content" / "arrays.npz").read_bytes() == before
+
+
+def test_a_kept_model_and_its_items_change_together(
+    configure, tmp_path, shop, encoder_folder, monkeypatch
+):
+    run = keep(configure, tmp_path, shop, encoder_folder, {"content": {"model": "ContentBased"}})
+    add_item_like_the_first(tmp_path / "shop")
+    place = tmp_path / "run" / "models" / "content"
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(KnownItems, "save", full)
+    assert main(["index", run, "--model", "content"]) == 2
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+
+
+def test_one_encoder_cut_in_two_ways_is_two_rows(configure, tmp_path, shop_folder, encoder_folder):
+    train = {
+        "data": str(shop_folder),
+        "out": str(tmp_path / "trained"),
+        "encoder": str(encoder_folder),
+        "text": "{text}",
+        "split": {"kind": "cold_start", "items": 40},
+        "training": {"max_steps": 1, "users_per_step": 16, "items_per_step": 16},
+    }
+    path = tmp_path / "train.yaml"
+    path.write_text(yaml.safe_dump(train))
+    assert main(["train", str(path)]) == 0
+    whole = {"model": "ContentBased", "run": str(tmp_path / "trained")}
+    cut = {"model": "ContentBased", "encoder": str(tmp_path / "trained" / "model")}
+    values = {}
+    for name, models in (("both", {"whole": whole, "cut": cut}), ("alone", {"cut": cut})):
+        common = {"split": train["split"], "text": "{text}", "max_seq_length": 4}
+        out = str(tmp_path / name)
+        assert main(["evaluate", configure(models=models, out=out, **common)]) == 0
+        results = json.loads((tmp_path / name / "results.json").read_text())
+        values[name] = {row["model"]: row["metrics"] for row in results["rows"]}
+    assert values["both"]["cut"] == values["alone"]["cut"]
+    assert values["both"]["whole"] != values["both"]["cut"]
+
+
+def test_a_report_of_a_comparison_makes_tables_and_no_model_card(configure, tmp_path):
+    assert main(["evaluate", configure()]) == 0
+    run = tmp_path / "run"
+    table = (run / "table.md").read_text()
+    (run / "table.md").unlink()
+    assert main(["report", str(run)]) == 0
+    assert (run / "table.md").read_text() == table
+    assert not (run / "README.md").exists()
+
+
+def test_settings_of_numpy_are_plain_numbers(encoder_folder):
+    settings = {"model": "DropoutNet", "dropout": np.float64(0.5), "hidden_dims": (np.int64(8),)}
+    given = {"data": "shop", "out": "run", "encoder": str(encoder_folder), "text": "{text}"}
+    comparison = make_comparison({**given, "models": {"net": settings}})
+    entry = comparison.entries()[0]
+    assert json.loads(json.dumps(dict(entry.settings))) == {"dropout": 0.5, "hidden_dims": [8]}
+    assert settings_chosen({"hidden_dims": []}, DropoutNet, None) == "defaults"

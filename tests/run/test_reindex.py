@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -68,3 +69,12 @@ def test_a_factory_that_will_not_do_exits_with_2(run, capsys, factory, message):
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert message in error
     assert not run.index.exists()
+
+
+def test_items_in_another_order_than_the_vectors_are_refused(run, capsys):
+    assert main(["index", str(run.path)]) == 0
+    path = run.index / "items.parquet"
+    items = pq.read_table(path)
+    pq.write_table(items.take(list(reversed(range(len(items))))), path)
+    assert main(["recommend", str(run.path), "--history", "1,2"]) == 2
+    assert "differ in their items or the order" in capsys.readouterr().err
