@@ -15,6 +15,7 @@ from beekit.export.items import export_items
 from beekit.files import replacing_folder
 from beekit.run.folder import RunFolder
 from beekit.run.made_by import require_own_place
+from beekit.run.model_files import require_as_trained
 
 FORMATS = (*RUNTIMES, "faiss")
 
@@ -85,6 +86,7 @@ def _export(folder: RunFolder, format: str, target: Path, factory: str | None) -
             expected="a folder to make",
             remedy="Choose another --out, or remove it.",
         )
+    require_as_trained(folder)
     if format == "faiss":
         with replacing_folder(target) as staging:
             return Exported(target, (_items_line(export_items(folder, staging, factory)),))

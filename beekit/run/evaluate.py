@@ -34,6 +34,7 @@ from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
 from beekit.run.known_items import KnownItems
 from beekit.run.leaks import require_unseen
+from beekit.run.model_files import require_as_trained
 from beekit.run.reading import differing_reading, say
 from beekit.run.sources import run_of, sources
 from beekit.run.splitting import make_split
@@ -158,6 +159,7 @@ def _learnt_elsewhere(entries: Sequence[Entry], dataset: Dataset, split: Split) 
         run = _run(entry)
         if run is not None:
             RunFolder(run).require_not_repeated()
+            require_as_trained(RunFolder(run))
             notes += require_unseen(entry.label, sources(run), dataset, split)
     return notes
 

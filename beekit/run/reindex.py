@@ -15,6 +15,8 @@ from beekit.index.factory import untrained
 from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
+from beekit.run.model_files import require_as_trained
+from beekit.run.reading import differing_reading, say
 from beekit.run.serve import save_index
 from beekit.split import load_training_item_ids
 
@@ -56,8 +58,11 @@ def _reindex(folder: RunFolder, factory: str) -> IndexQuality | None:
             expected="a finished training",
             remedy="Finish the run with `beekit train`.",
         )
+    require_as_trained(folder)
     dataset = load_dataset(config)
     encoder = load_encoder(folder.model, trust_remote_code=config.trust_remote_code)
+    if folder.results.is_file():
+        say(str(folder.path), differing_reading(folder.path, config, dataset, encoder))
     dims = encoder.get_embedding_dimension()
     if factory != "Flat" and dims:  # a mistake shows before the catalog is embedded
         untrained(factory, dims)

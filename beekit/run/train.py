@@ -39,6 +39,7 @@ from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
 from beekit.run.leaks import require_unseen
+from beekit.run.model_files import model_digests, require_as_trained
 from beekit.run.parts import Part, joint_hash, load_parts, make_parts
 from beekit.run.reading import content_of, differing_reading, say
 from beekit.run.serve import save_index
@@ -107,7 +108,8 @@ def _train(config: Config, folder: RunFolder) -> RunFolder:
     seconds = time.perf_counter() - started
     with replacing_folder(folder.model) as staging:
         encoder.save(str(staging), create_model_card=False)  # the run's own says more
-    training = describe_training(config, trainer, seconds)
+    files = model_digests(folder.model)
+    training = {**describe_training(config, trainer, seconds), "model_files": files}
     for part, (embedded, evaluations), notes in zip(parts, before, noted, strict=True):
         _finish(part, encoder, training, embedded, evaluations, metrics, notes, list(begun))
     if parts[1:]:
@@ -118,7 +120,10 @@ def _train(config: Config, folder: RunFolder) -> RunFolder:
 def _begun(config: Config) -> dict[Path, list[Source]]:
     """The runs that the encoder to train comes from, and what they learnt from."""
     runs = map(run_of, (config.encoder, config.image_encoder))
-    return {run: sources(run) for run in runs if run is not None}
+    begun = {run: sources(run) for run in runs if run is not None}
+    for run in begun:
+        require_as_trained(RunFolder(run))
+    return begun
 
 
 def _notes(

@@ -17,6 +17,7 @@ from beekit.run.config import Config
 from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
+from beekit.run.model_files import require_as_trained
 from beekit.run.splitting import make_split
 
 _MODEL = "fine-tuned"
@@ -93,6 +94,7 @@ def verify(run: str | Path) -> list[Repeated]:
             expected=f"the same within {first.tolerance:.4f}",
             remedy="Model and results do not belong together: train or pull the run again.",
         )
+    require_as_trained(folder)  # what differs and shows in no metric
     return repeated
 
 
