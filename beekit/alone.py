@@ -19,7 +19,7 @@ from beekit.files import take_lock
 
 logger = logging.getLogger(__name__)
 
-# The file whose lock is taken; it is there while somebody has the folder, or was killed at it.
+# The file whose lock is taken: there while a process uses the folder, or after it was killed.
 LOCK_FILE = ".beekit.lock"
 # Which thread has which folder, and the descriptors that hold the locks.
 _owners: dict[Path, int] = {}
@@ -28,14 +28,14 @@ _descriptors: set[int] = set()
 
 @contextmanager
 def alone_in(folder: str | Path, *, make: bool = True) -> Iterator[None]:
-    """Have a folder to oneself, or be told at once who has it.
+    """Lock a folder for this process; an error names the process that holds it already.
 
     The lock belongs to the process: the system frees it when that ends, however it ends. Blocks of
     one thread may stand in one another. A folder made here that is empty at the end is removed.
 
     Args:
-        folder: to be had.
-        make: make it where it is not there; without, a folder that is not there is let be.
+        folder: to lock.
+        make: create it if it does not exist; if False, a missing folder is not locked.
 
     Raises:
         RunError: if another process or thread has the folder, or if it is a file and `make` is set.
@@ -66,7 +66,7 @@ def alone_in(folder: str | Path, *, make: bool = True) -> Iterator[None]:
 
 
 def holds_nothing(folder: Path) -> bool:
-    """Whether a folder has nothing in it but the lock of somebody, who may have been killed."""
+    """Whether a folder is empty, or holds only the lock file that a killed process left."""
     return folder.is_dir() and {entry.name for entry in folder.iterdir()} == {LOCK_FILE}
 
 

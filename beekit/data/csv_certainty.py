@@ -65,10 +65,9 @@ class CsvText:
     def require_nothing_swallowed(self, table: pa.Table, id_columns: tuple[str, ...]) -> None:
         """Refuse a quoted field that holds rows: a quote was left open, and another closed it.
 
-        A text may have lines with commas, numbers first, so one such line says nothing. Refused is
-        a field in which each line, of two or more, is a row to the letter: as many fields, none
-        with a space before it, and in the place of each id one that is written like the others and
-        as long; where a table has one id, it is one that no row has yet, nor another of the lines.
+        A text may contain one line that looks like a row. Refused is a field of at least two lines
+        that all look like rows: as many fields, none after a space, ids of the usual form and
+        length; in a table with one id column also ids that no row has and that differ.
 
         Raises:
             DataError: if a quoted field holds rows, because one quote was left open and another

@@ -26,7 +26,8 @@ def read_table(folder: str | Path, stem: str, *, id_columns: tuple[str, ...]) ->
     """Read `<folder>/<stem>.parquet` or, where there is none, `<folder>/<stem>.csv`.
 
     A CSV file is read as the text it holds, so that "007" stays "007"; only the columns `value` and
-    `timestamp` become numbers or dates, and an id column with nothing but plain integers integers.
+    `timestamp` become numbers or dates, and an id column becomes integers if all its values are
+    plain integers.
 
     Raises:
         DataError: if there is no such folder, if it holds neither file, or if `read_file` refuses

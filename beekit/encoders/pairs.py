@@ -21,7 +21,7 @@ _CHANNELS = 3
 
 
 class ItemPairs:
-    """Tokens and pixels of every item; an item without a text or without a picture goes without.
+    """Tokens and pixels of every item; an item may lack its text or its picture.
 
     Attributes and methods are those of `ItemInputs`.
 

@@ -40,7 +40,7 @@ def family_pooling(encoder: SentenceTransformer) -> str | None:
 
 
 def set_pooling(encoder: SentenceTransformer, pooling: str) -> None:
-    """Pool as told from now on; a saved encoder keeps it.
+    """Set the pooling of an encoder; a saved encoder keeps it.
 
     Args:
         encoder: changed in place.

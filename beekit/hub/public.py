@@ -1,7 +1,7 @@
-"""Of a run's results and configuration, what is told to strangers.
+"""Of a run's results and configuration, what is published.
 
 Interactions, texts and pictures of items stay behind, and so do paths, tokens and names of this
-machine: what is told is listed here, key by key.
+machine: what is published is listed here, key by key.
 """
 
 from __future__ import annotations

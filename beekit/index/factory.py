@@ -88,7 +88,7 @@ def trained(factory: str, vectors: np.ndarray) -> Any:
 
 @contextmanager
 def _prepared(index: Any, items: int) -> Iterator[None]:
-    """Training as wanted here: no advice on stderr, since quality is measured, and no extras."""
+    """Settings for training: no warnings, since quality is measured, and no extras."""
     inner = searched(index)
     bits = max(1, min(8, int(math.log2(max(1, items)))))
     if isinstance(inner, faiss.IndexIVF):

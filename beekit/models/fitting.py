@@ -95,7 +95,7 @@ def train(
 
 
 def _lots(batches: Iterable[Batch], size: int) -> Iterator[Iterator[Batch]]:
-    """Batches by so many; each lot is to be used up before the next is asked for."""
+    """Groups of `size` batches; use one up before asking for the next."""
     every = iter(batches)
     for batch in every:
         yield chain([batch], islice(every, size - 1))

@@ -1,4 +1,4 @@
-"""Floors every recommender must beat: popularity and chance."""
+"""Baselines that every recommender must beat: popularity and chance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fitting a model in a process of its own: its memory is its own, and so is its death."""
+"""Fitting a model in a process of its own: so that its memory and a crash are its own."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _work(folder: Path) -> None:
 
 
 def _warm_up(kind: type, settings: dict[str, Any], content: dict[str, np.ndarray]) -> None:
-    """Load what a fit loads and start what it starts, so that neither is in its cost."""
+    """Import libraries and start threads before the measurement, so that neither counts as cost."""
     few = sp.csr_array(np.array([[1, 1], [1, 0], [0, 1]], dtype=np.float32))
     with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
         logging.disable()

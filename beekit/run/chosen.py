@@ -29,7 +29,7 @@ _NEUTRAL = (
 
 
 def check_chosen_on(key: str, value: str | None) -> None:
-    """Refuse what says neither of the known words nor a sentence.
+    """Refuse a value that is neither a known word nor a sentence.
 
     Raises:
         ConfigError: if the value is neither one of the known words nor a sentence in one line.

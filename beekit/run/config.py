@@ -181,7 +181,7 @@ def make_config(content: Mapping[str, Any]) -> Config:
 
 
 def check_repeats(repeats: int, unvaried: str | None) -> None:
-    """Refuse a number of repeats that is none, and several that could not differ.
+    """Refuse a number of repeats below 1, and several that could not differ.
 
     Args:
         repeats: as configured.

@@ -41,7 +41,7 @@ _SIGNS = (
 def kind_of(path: Path) -> str | None:
     """What made a folder: "training", "comparison" or "quickstart"; None if none of these.
 
-    A finished run as well as one that was interrupted anywhere tells by what it holds: its
+    Both finished and interrupted runs are recognised by their files: its
     configuration has a key `models` or has not, and what is written before that is of one kind.
     """
     if (path / QUICKSTART / "shop").is_dir():

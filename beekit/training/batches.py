@@ -22,7 +22,8 @@ class UserBatchSampler(DefaultBatchSampler):  # type: ignore[misc]
         mixed         any user in any batch, each exactly once an epoch
         proportional  a batch holds users of one dataset; each user exactly once an epoch, so that
                       datasets get steps in proportion to their users
-        round_robin   likewise, the datasets in turn, until the first of them has no batch left
+        round_robin   as proportional, but the datasets take turns, until the first of them has no
+                      batch left
 
     The order is a function of seed and epoch alone, so a run resumed in any epoch continues with
     the batches it would have had.

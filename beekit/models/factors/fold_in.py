@@ -86,7 +86,7 @@ def remember(
     keys, first = np.unique(history_keys(histories), return_index=True)
     kept = np.diff(histories.indptr)[first] > 0
     keys, first = keys[kept], first[kept]
-    # Enough to tell dims² numbers, whoever they are.
+    # Enough users to estimate dims² numbers; which ones does not matter.
     some = first[:: max(1, len(first) // _LEARN_FROM)]
     folded = _folded(sp.csr_array(histories[some]), item_vectors)
     return KnownUsers(keys, user_vectors[first], _turn(folded, user_vectors[some]))

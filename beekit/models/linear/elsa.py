@@ -36,7 +36,8 @@ class ELSA:
         mean over users of ‖ S_u/‖S_u‖ − X_u/‖X_u‖ ‖²
 
     A batch comes straight from CSR; memory is a few (items, dims) matrices and one
-    (users_per_step, items) matrix. Items without interactions get A = 0 and score 0.
+    (users_per_step, items) matrix. Items that no user with two or more interactions has get A = 0
+    and score 0.
 
     Where we depart from the paper: A starts from the leading eigenvectors of normalised
     co-occurrence instead of at random, which replaces most of the epochs; A is put back on the
