@@ -36,7 +36,8 @@ class Samples:
 
     The papers draw single pairs: an interaction, and a few items the user does not have. Between
     so many users and items there are far more pairs, and an item's vector, the expensive part,
-    serves all of its pairs; `pair_weights` gives pairs of both kinds the weight they have when drawn.
+    serves all of its pairs; `pair_weights` gives pairs of both kinds the weight they have when
+    drawn.
 
     Every user with two interactions or more comes once an epoch: one interaction is all that is
     known of a user without it. The items of a step are as in beeFormer: those its users have,

@@ -33,8 +33,8 @@ class MRF:
     all pairs, with P = (s + λI)⁻¹, the solution would be b_ij = −P_ij / P_jj: EASE on centred and
     rescaled data. Two approximations make it sparse:
 
-    - *Pattern* (section 3.1): b_ij may differ from zero where |s_ij| is at least a threshold, for at
-      most so many i a column j, those with the largest |s_ij|.
+    - *Pattern* (section 3.1): b_ij may differ from zero where |s_ij| is at least a threshold, for
+      at most so many i a column j, those with the largest |s_ij|.
     - *Values* (section 3.2): items are taken by their number of neighbours, most first. For item i
       with neighbours N, the submatrix of s + λI of {i} ∪ N is inverted, and gives the columns of i
       and of the share r of N nearest to it, which then need no inversion of their own. What several
