@@ -34,34 +34,72 @@ def read_results(folder: str | Path) -> dict[str, Any]:
     schema = results.get("schema")
     if schema != _SCHEMA:
         raise broken(path, f"schema {schema!r}", f"results of schema {_SCHEMA}")
-    several = "datasets" in results
-    kinds = {"rows": list, **({"datasets": list} if several else {"dataset": dict, "split": dict})}
-    wrong = [key for key, kind in kinds.items() if not isinstance(results.get(key), kind)]
-    about = results["datasets"] if several and not wrong else [results]
-    if not wrong:
-        wrong += [f"rows.{key}" for key in _missing(results["rows"], _OF_ROW)]
-        wrong += (
-            [f"dataset.{key}" for key in _missing(results["datasets"], ("name", "split"))]
-            if (several)
-            else []
-        )
-        wrong += [
-            f"split.{key}" for key in _missing([one.get("split") for one in about], _OF_SPLIT)
-        ]
+    shape = _RESULTS | (_OF_SEVERAL if "datasets" in results else _OF_ONE)
+    if "repeats" in results:
+        shape |= _OF_REPEATS
+    wrong = misfit(results, shape)
     if wrong:
-        raise broken(path, f"nothing of use under {', '.join(wrong)}", "what a finished run writes")
+        raise broken(path, f"nothing of use under {wrong}", "what a finished run writes")
     return results
 
 
-_OF_ROW = ("model", "scenario", "metrics")
-_OF_SPLIT = ("kind", "hash")
+_NUMBER = (int, float, type(None))
+_SPLIT = {
+    **{"kind": str, "hash": str, "settings?": dict},
+    **{f"{part}?": dict for part in ("train", "validation", "test", "warm", "overall")},
+}
+_DATASET = {
+    **{"name": str, "fingerprint?": str},
+    **{f"{count}?": _NUMBER for count in ("users", "items", "interactions", "catalog_items")},
+}
+_METRIC = {"value": _NUMBER, "ci95?": [_NUMBER], "ci95_items?": [_NUMBER]}
+_ROW = {"model": str, "scenario": str, "users?": _NUMBER, "metrics": {"*": _METRIC}}
+_RESULTS: dict[str, Any] = {
+    **{"rows": [_ROW], "environment?": dict, "training?": dict, "notes?": [str], "note?": str},
+    "comparisons?": [{"first": str, "second": str, "metric": str, "difference": _NUMBER}],
+    "left_out?": [{"model": str, "reason": str}],
+}
+_OF_ONE: dict[str, Any] = {"dataset": _DATASET, "split": _SPLIT}
+_OF_SEVERAL: dict[str, Any] = {
+    **{"dataset?": dict, "split?": dict},
+    "datasets": [{**_DATASET, "split": _SPLIT}],
+}
+_OF_REPEATS: dict[str, Any] = {
+    "repeats": {"count": int, "folders": [str]},
+    "order": [{"models": [str], "same": bool, "swaps": list}],
+}
 
 
-def _missing(sections: list[Any], names: tuple[str, ...]) -> list[str]:
-    """Names that some of the sections lack."""
-    return [
-        name for name in names if not all(isinstance(one, dict) and name in one for one in sections)
-    ]
+def misfit(content: Any, shape: Any, place: str = "") -> str | None:
+    """Where content first differs from a shape, such as "rows.metrics"; None if it fits.
+
+    Args:
+        content: of a JSON or YAML file.
+        shape: a type or several; a list of one shape, for lists of any length; or a mapping of keys
+            to shapes, in which a key with "?" may be missing or null, and "*" is any key. Keys that
+            it does not name may hold anything.
+        place: what the content is, for the answer.
+    """
+    if isinstance(shape, list):
+        if not isinstance(content, list):
+            return place
+        return next((m for one in content if (m := misfit(one, shape[0], place))), None)
+    if not isinstance(shape, dict):
+        kinds = shape if isinstance(shape, tuple) else (shape,)
+        fits = isinstance(content, kinds) and (bool in kinds or not isinstance(content, bool))
+        return None if fits else place
+    if not isinstance(content, dict):
+        return place
+    for key, inside in shape.items():
+        name, optional = key.removesuffix("?"), key.endswith("?")
+        for named in content if name == "*" else [name]:
+            if optional and content.get(named) is None:
+                continue
+            here = f"{place}.{named}".lstrip(".")
+            wrong = misfit(content[named], inside, here) if named in content else here
+            if wrong:
+                return wrong
+    return None
 
 
 def read_json(path: str | Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
