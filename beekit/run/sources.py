@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beekit.errors import BeekitError
+from beekit.errors import BeekitError, RunError
 from beekit.files import write_json
 from beekit.hub.manifest import MANIFEST
 from beekit.run.dataset import load_dataset
@@ -32,6 +32,8 @@ BEFORE = "before.json"
 _EACH = "before"
 # Where a run keeps encoders.
 _ENCODERS = ("model", "checkpoints")
+# What lies beside them, each from its own time of the training on.
+_BESIDE = ("config.yaml", "results.json", "split/split.json", "checkpoints/made_of.json")
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,17 @@ def shown(run: str | Path) -> str:
 
 
 def run_of(encoder: str | None) -> Path | None:
-    """The run on this machine that an encoder's path leads into, by links too, if there is one."""
+    """The run on this machine that an encoder's path leads into, by links too, if there is one.
+
+    A run is a folder with an encoder and with any of the files that runs keep beside it, whole or
+    broken: one that has lost the others is still the place of a training.
+    """
     if encoder is None or not Path(encoder).exists():
         return None
     place = Path(encoder).resolve()
     for above in place.parents:
-        folder = RunFolder(above)
-        if place.relative_to(above).parts[0] not in _ENCODERS or folder.kind is None:
-            continue
-        if folder.results.is_file() or folder.made_of.is_file():
+        inside = place.relative_to(above).parts[0] in _ENCODERS
+        if inside and any((above / name).is_file() for name in _BESIDE):
             return above
     return None
 
@@ -81,7 +85,8 @@ def sources(run: Path) -> list[Source]:
     """What a run's encoder learnt from: its datasets, and those of the runs it started from.
 
     Raises:
-        RunError: if one of these runs is not a finished training.
+        RunError: if one of these runs is not a finished training, or if what says what it learnt
+            from is missing or broken.
     """
     found: list[Source] = []
     waiting, seen = [run], set()
@@ -89,6 +94,7 @@ def sources(run: Path) -> list[Source]:
         folder = RunFolder(waiting.pop())
         folder.require_kind("training", "quickstart")
         folder = folder.whole
+        _require(folder.results)
         if folder.path.resolve() in seen:
             continue
         seen.add(folder.path.resolve())
@@ -96,9 +102,25 @@ def sources(run: Path) -> list[Source]:
         found += _own(folder, results, config)
         before = load_before(folder.parts()[0].split)
         if before is None:
+            _require(folder.config)
             waiting += _started_from(folder, results, config)
         found += before or []
     return distinct(found)
+
+
+def _require(path: Path) -> None:
+    """Refuse a run without a file that says what its encoder learnt from.
+
+    Raises:
+        RunError: if the file is missing.
+    """
+    if not path.is_file():
+        raise RunError(
+            f"no {path.name} in {path.parent}, so that nobody knows what the encoder learnt from",
+            expected="all files of a finished run beside its model",
+            remedy="Restore the file from a copy or train again; move the model out of that folder "
+            "if no run of beekit made it.",
+        )
 
 
 def distinct(found: Iterable[Source]) -> list[Source]:
