@@ -41,7 +41,7 @@ from beekit.data.content import content_digests
 from beekit.errors import RunError
 from beekit.run.sources import Source, shown
 from beekit.split import Split
-from beekit.split.learnt import Learnt, pair_hashes
+from beekit.split.learnt import PAIRS, Learnt, pair_hashes
 
 logger = logging.getLogger(__name__)
 
@@ -104,15 +104,14 @@ class _Check:
     ) -> None:
         self.label, self.source, self.dataset, self.split = label, source, dataset, split
         self.refused, self.noted = refused, shown(source.run)  # what the run is called
-        self.named_alike = source.name == dataset.name or source.fingerprint == dataset.fingerprint
+        self.own = source.fingerprint == dataset.fingerprint  # the very dataset
+        self.named_alike = source.name == dataset.name or self.own
 
     def run(self) -> list[str]:
         learnt = self.source.learnt
-        if learnt is None:
-            if self.named_alike:
-                self.doubt = True
-                self._refuse("this dataset")
-            return []
+        if learnt is None:  # whatever the datasets are called
+            self.doubt = True
+            self._refuse("this dataset")
         same, renamed = self._items(learnt)
         notes = []
         if self.split.kind == "cold_start":
@@ -146,7 +145,7 @@ class _Check:
         self.doubt = bool(unknown.any() and not same.any() and not self.people)
         if other.sum() <= same.sum():
             same |= unknown
-        if self.people:
+        if self.people or self.own:
             same |= place >= 0
         elif other.any():
             logger.info(
@@ -176,6 +175,9 @@ class _Check:
         names = self._names(learnt, place)
         known, asked = _known(learnt, pair_hashes(X, X.matrix, item_ids=names)[matched])
         self.compared = asked >= _FEWEST
+        if self.own and learnt.pairs is not None:
+            self._require_own_pairs(learnt.pairs)
+            return True
         if not known:
             return False
         rows = np.repeat(np.arange(X.n_users), np.diff(X.matrix.indptr))
@@ -191,6 +193,18 @@ class _Check:
         more = known - chance
         clearly = known >= _TIMES * chance or more >= _SHARE * (asked - chance)
         return clearly and more > _DEVIATIONS * (chance + 1) ** 0.5
+
+    def _require_own_pairs(self, pairs: np.ndarray) -> None:
+        """Refuse pairs that the dataset has not: they are not of the training they are noted of."""
+        X = self.split.interactions
+        missing = np.count_nonzero(~np.isin(pairs, pair_hashes(X, X.matrix)))
+        if missing:
+            raise RunError(
+                f"{self.label}: {missing:,} of the {len(pairs):,} interactions that "
+                f"{self.refused} notes of its training are not in the dataset it was trained on",
+                expected=f"{PAIRS} beside its split as beekit wrote it",
+                remedy="Restore that file from a copy, or train it again.",
+            )
 
     def _names(self, learnt: Learnt, place: np.ndarray) -> np.ndarray:
         """(items,) ids as the training has them."""
@@ -295,5 +309,5 @@ def _known(learnt: Learnt, hashes: np.ndarray) -> tuple[int, int]:
 
 def _telling(digests: Sequence[Sequence[str]]) -> list[set[str]]:
     """Digests that one item has alone: a remark such as "no description" tells nothing."""
-    counts = Counter(digest for own in digests for digest in own)
+    counts = Counter(digest for own in digests for digest in set(own))
     return [{digest for digest in own if counts[digest] == 1} for own in digests]

@@ -144,6 +144,7 @@ def save_before(folder: Path, before: Iterable[Source]) -> None:
                 "fingerprint": source.fingerprint,
                 "split": source.split_hash,
                 "together": source.together,
+                "noted": source.learnt is not None,
             }
         )
     write_json(folder / BEFORE, {"schema": 1, "sources": described})
@@ -153,7 +154,7 @@ def load_before(folder: Path) -> list[Source] | None:
     """What `save_before` noted; None of a run that was made before it did.
 
     Raises:
-        RunError: if the note is broken.
+        RunError: if the note is broken, or if what it says was noted is missing or broken.
     """
     path = folder / BEFORE
     if not path.is_file():
@@ -161,7 +162,10 @@ def load_before(folder: Path) -> list[Source] | None:
     described = read_json(path, ("sources",))["sources"]
     keys = ("run", "name", "fingerprint", "split", "together")
     if not isinstance(described, list) or not all(
-        isinstance(one, dict) and set(keys) <= set(one) for one in described
+        isinstance(one, dict)
+        and all(isinstance(one.get(key), str) for key in keys)
+        and isinstance(one.get("noted", True), bool)
+        for one in described
     ):
         raise broken(path, "nothing of use under sources", "JSON as beekit writes it")
     return [
@@ -170,7 +174,8 @@ def load_before(folder: Path) -> list[Source] | None:
             one["name"],
             one["fingerprint"],
             one["split"],
-            load_learnt(folder / _EACH / str(number)),
+            # Where it is not said whether anything was noted, something was: of every run is.
+            load_learnt(folder / _EACH / str(number)) if one.get("noted", True) else None,
             one["together"],
         )
         for number, one in enumerate(described, start=1)
@@ -186,7 +191,7 @@ def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any
     for number, part in enumerate(parts):
         own = folder.dataset(part["name"]) if several else folder
         learnt = load_learnt(own.split)
-        if learnt is None or learnt.contents is None or learnt.pairs is None:
+        if learnt.contents is None or learnt.pairs is None:
             learnt = _learnt_again(folder, config, number, part) or learnt
         described = (part["name"], part["fingerprint"], part["split"]["hash"])
         found.append(Source(str(folder.path), *described, learnt, together))

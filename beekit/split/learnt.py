@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from beekit.data import Catalog, Interactions, ids
 from beekit.data.content import content_digests, id_hashes
-from beekit.run_files import read_parquet
+from beekit.run_files import broken, read_parquet
 from beekit.split.split import Split
 
 ITEMS = "training_items.parquet"
@@ -72,25 +72,68 @@ def save_learnt(folder: Path, learnt: Learnt) -> None:
     """Add to the folder of a split what tells its training items and pairs from others.
 
     Items get a column `content` beside their ids; pairs have a file of their own, which stays
-    behind when a run is pushed, as all that is said of users does.
+    behind when a run is pushed, as all that is said of users does. What is None is left out.
     """
-    contents = pa.array(learnt.contents, pa.list_(pa.string()))
-    pq.write_table(pa.table({"item_id": learnt.item_ids, "content": contents}), folder / ITEMS)
-    pq.write_table(pa.table({"pair": learnt.pairs}), folder / PAIRS)
+    columns = {"item_id": learnt.item_ids}
+    if learnt.contents is not None:
+        columns["content"] = pa.array(learnt.contents, pa.list_(pa.string()))
+    pq.write_table(pa.table(columns), folder / ITEMS)
+    if learnt.pairs is not None:
+        pq.write_table(pa.table({"pair": learnt.pairs}), folder / PAIRS)
 
 
-def load_learnt(folder: str | Path) -> Learnt | None:
-    """What a split saved in `folder` says of the training; None where it says nothing."""
-    folder = Path(folder)
-    if not (folder / ITEMS).is_file():
-        return None
-    items = read_parquet(folder / ITEMS, ("item_id",))
-    contents = items["content"].to_pylist() if "content" in items.column_names else None
+def load_learnt(folder: str | Path) -> Learnt:
+    """What a split saved in `folder` says of the training.
+
+    Raises:
+        RunError: if `training_items.parquet` is missing, which every version writes, or if it or
+            `training_pairs.parquet` holds other than what was written.
+    """
+    path = Path(folder) / ITEMS
+    if not path.is_file():
+        raise broken(path, "no such file", "the items that were trained on, as beekit writes them")
+    items = read_parquet(path, ("item_id",))
+    kind = items["item_id"].type
+    known = pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if not known or items["item_id"].null_count:
+        raise broken(path, f"item_id: {_described(items['item_id'])}", "an id for every item")
+    contents = None
+    if "content" in items.column_names:
+        contents = _contents(items["content"], path)
     pairs, below = None, _ALL
-    if (folder / PAIRS).is_file():
-        pairs = read_parquet(folder / PAIRS, ("pair",))["pair"].to_numpy()
+    if (Path(folder) / PAIRS).is_file():
+        pairs = _pairs(Path(folder) / PAIRS, len(items))
         below = int(pairs[-1]) if len(pairs) == _NOTED else _ALL
     return Learnt(ids.as_ids(items["item_id"]), contents, pairs, below)
+
+
+def _contents(column: pa.ChunkedArray, path: Path) -> list[list[str]]:
+    expected = "a list of digests for every item"
+    kind = column.type
+    if not (pa.types.is_list(kind) and pa.types.is_string(kind.value_type)):
+        raise broken(path, f"content: {_described(column)}", expected)
+    if column.null_count or any(chunk.flatten().null_count for chunk in column.chunks):
+        raise broken(path, "content: some are missing", expected)
+    contents: list[list[str]] = column.to_pylist()
+    return contents
+
+
+def _pairs(path: Path, n_items: int) -> np.ndarray:
+    """Each item was trained on with some user, so that no pairs at all are noted of no items."""
+    column = read_parquet(path, ("pair",))["pair"]
+    expected = "hashes of pairs, ascending, as beekit writes them"
+    if column.type != pa.uint64() or column.null_count:
+        raise broken(path, f"pair: {_described(column)}", expected)
+    pairs: np.ndarray = column.to_numpy()
+    if len(pairs) < min(n_items, _NOTED):
+        raise broken(path, f"{len(pairs):,} pairs of {n_items:,} items", expected)
+    if np.any(pairs[1:] < pairs[:-1]):
+        raise broken(path, "pairs in another order", expected)
+    return pairs
+
+
+def _described(column: pa.ChunkedArray) -> str:
+    return f"{column.type} with {column.null_count:,} of {len(column):,} missing"
 
 
 def pair_hashes(
