@@ -191,7 +191,7 @@ def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any
     for number, part in enumerate(parts):
         own = folder.dataset(part["name"]) if several else folder
         learnt = load_learnt(own.split)
-        if learnt.contents is None or learnt.pairs is None:
+        if learnt.contents is None or learnt.pairs is None or learnt.numbers:
             learnt = _learnt_again(folder, config, number, part) or learnt
         described = (part["name"], part["fingerprint"], part["split"]["hash"])
         found.append(Source(str(folder.path), *described, learnt, together))

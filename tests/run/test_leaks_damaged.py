@@ -214,6 +214,16 @@ def test_pairs_of_another_run_do_not_make_the_own_people_others(films, tmp_path)
         assert "are not in the dataset it was trained on" in refused([wrong], films, split)
 
 
+def test_pairs_of_another_run_beside_the_items_are_refused(films, tmp_path):
+    people = write(tmp_path / "people", who=1)
+    for name, dataset in (("mine", films), ("other", people)):
+        untouched(dataset).save(tmp_path / name)
+        save_learnt(tmp_path / name, learnt_from(untouched(dataset), dataset.catalog))
+    shutil.copy(tmp_path / "other" / PAIRS, tmp_path / "mine" / PAIRS)
+    with pytest.raises(RunError, match="other pairs than were written with the items"):
+        load_learnt(tmp_path / "mine")
+
+
 def test_texts_said_twice_of_an_item_tell_it_still(films, tmp_path):
     twice = write(tmp_path / "a", extra={"description": TITLES})
     ids = [f"tt{i}" for i in range(ITEMS)]
