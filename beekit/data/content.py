@@ -16,14 +16,24 @@ from beekit.data.catalog import Catalog
 _TELLING = 8
 # Names of files are made of ids, which coincide where items do not.
 _FILE = re.compile(r"\S+\.(jpe?g|png|webp|gif|bmp|tiff?)", re.IGNORECASE)
+# Numbers, dates and times, as they are written after `_plain`.
+_NUMBER = re.compile(
+    r"[-+]?[\d.,' ]+(e[-+]?\d+)?|nan|[-+]?inf"
+    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([t ][\d:.]+ ?(z|utc|[-+][\d:]+)?)?"
+)
 
 
-def content_digests(catalog: Catalog) -> list[list[str]]:
+def content_digests(catalog: Catalog, *, numbers: bool = False) -> list[list[str]]:
     """Digests of an item's texts and picture, whatever the template makes of them.
 
     Of the columns of text those count whose values mostly differ from item to item, such as title
     and description, not a genre. Case, spaces and forms of the same letter make no difference; nor
-    does the name of the column.
+    does the name of the column. Columns of nothing but numbers or dates, and columns without a
+    name, do not count: rows are numbered alike in any two tables.
+
+    Args:
+        catalog: the items.
+        numbers: count such columns too, as notes of earlier versions do.
 
     Returns:
         (items,) lists of 16 hexadecimal digits, followed by "+" where the text is long enough to
@@ -33,7 +43,9 @@ def content_digests(catalog: Catalog) -> list[list[str]]:
     for name in catalog.fields.column_names:
         if catalog.images is not None and name == catalog.images.name:
             continue
-        for item, value in _telling_values(catalog.fields.column(name)):
+        if not numbers and not name.strip():
+            continue
+        for item, value in _telling_values(catalog.fields.column(name), numbers):
             digests[item].append(_digest(value))
     if catalog.images is not None:
         for own, picture in zip(digests, catalog.images.digests, strict=True):
@@ -42,19 +54,26 @@ def content_digests(catalog: Catalog) -> list[list[str]]:
     return digests
 
 
-def _telling_values(column: pa.ChunkedArray) -> list[tuple[int, str]]:
-    """Items and their texts; nothing of a column whose values are not text or repeat themselves."""
+def _telling_values(column: pa.ChunkedArray, numbers: bool) -> list[tuple[int, str]]:
+    """Items and their texts; nothing of a column whose values are not text or repeat themselves,
+    nor, without `numbers`, of one whose values are all numbers or dates."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return []
     plain = [
-        (item, " ".join(unicodedata.normalize("NFKC", value).casefold().split()))
+        (item, _plain(value))
         for item, value in enumerate(column.to_pylist())
         if value and not _FILE.fullmatch(value.strip())
     ]
     values = [(item, value) for item, value in plain if value]
+    if not numbers and all(_NUMBER.fullmatch(value) for _, value in values):
+        return []
     return values if 2 * len({value for _, value in values}) > len(values) else []
+
+
+def _plain(value: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
 
 
 def _digest(value: str) -> str:

@@ -4,8 +4,9 @@ An encoder from a run knows the items that the run trained on, and whatever its 
 that came from a run. The same item is one of the same id whose text or picture is the same too,
 whatever the folder is called and whichever filters were used: ids alone coincide between books 1 to
 n and films 1 to n. People are the same where more pairs of user and item were trained on than
-chance explains: than for users of like activity who are taken for one another. Items that the same
-people used are the same whatever is written of them, and so are the same texts under other ids.
+chance explains: than for users of like activity, or of neighbouring ids, who are taken for one
+another. Items that the same people used are the same whatever is written of them, and so are the
+same texts under other ids.
 
 What is a leak depends on what is held out:
 
@@ -41,7 +42,7 @@ from beekit.data.content import content_digests
 from beekit.errors import RunError
 from beekit.run.sources import Source, shown
 from beekit.split import Split
-from beekit.split.learnt import Learnt, pair_hashes
+from beekit.split.learnt import PAIRS, Learnt, pair_hashes
 
 logger = logging.getLogger(__name__)
 
@@ -104,15 +105,14 @@ class _Check:
     ) -> None:
         self.label, self.source, self.dataset, self.split = label, source, dataset, split
         self.refused, self.noted = refused, shown(source.run)  # what the run is called
-        self.named_alike = source.name == dataset.name or source.fingerprint == dataset.fingerprint
+        self.own = source.fingerprint == dataset.fingerprint  # the very dataset
+        self.named_alike = source.name == dataset.name or self.own
 
     def run(self) -> list[str]:
         learnt = self.source.learnt
-        if learnt is None:
-            if self.named_alike:
-                self.doubt = True
-                self._refuse("this dataset")
-            return []
+        if learnt is None:  # whatever the datasets are called
+            self.doubt = True
+            self._refuse("this dataset")
         same, renamed = self._items(learnt)
         notes = []
         if self.split.kind == "cold_start":
@@ -128,7 +128,7 @@ class _Check:
         """(items,) bool each: trained on under the same id, and under another by the content."""
         here = ids.as_ids(self.dataset.catalog.item_ids).cast(pa.large_string())
         place = ids.positions(here, learnt.item_ids.cast(pa.large_string()))
-        mine = _telling(content_digests(self.dataset.catalog))
+        mine = _telling(content_digests(self.dataset.catalog, numbers=learnt.numbers))
         theirs = _telling(learnt.contents or [[] for _ in range(len(learnt.item_ids))])
         anywhere = {
             digest: number
@@ -146,7 +146,7 @@ class _Check:
         self.doubt = bool(unknown.any() and not same.any() and not self.people)
         if other.sum() <= same.sum():
             same |= unknown
-        if self.people:
+        if self.people or self.own:
             same |= place >= 0
         elif other.any():
             logger.info(
@@ -170,27 +170,48 @@ class _Check:
         Args:
             learnt: of the training.
             place: (items,) of each item among those of the training; -1 for none.
+
+        Raises:
+            RunError: if the training was of this very dataset and notes pairs that it has not.
         """
         X = self.split.interactions
         matched = place[X.matrix.indices] >= 0
         names = self._names(learnt, place)
         known, asked = _known(learnt, pair_hashes(X, X.matrix, item_ids=names)[matched])
         self.compared = asked >= _FEWEST
+        if self.own and learnt.pairs is not None:
+            self._require_own_pairs(learnt.pairs)
+            return True
         if not known:
             return False
         rows = np.repeat(np.arange(X.n_users), np.diff(X.matrix.indptr))
         used = np.bincount(rows[matched], minlength=X.n_users)
-        order = np.argsort(used, kind="stable")[np.count_nonzero(used == 0) :]
-        by_chance = []
-        for step in range(1, min(_DRAWS, len(order) - 1) + 1):
-            users = X.user_ids.copy()
-            users[order] = X.user_ids[np.roll(order, step)]
-            hashes = pair_hashes(X, X.matrix, user_ids=users, item_ids=names)
-            by_chance.append(_known(learnt, hashes[matched])[0])
-        chance = float(np.mean(by_chance)) if by_chance else 0.0
+        active = np.flatnonzero(used)
+        orders = (np.argsort(used[active], kind="stable"), _by_id(X.user_ids[active]))
+        chance = 0.0
+        for order in (active[each] for each in orders):
+            by_chance = []
+            for step in range(1, min(_DRAWS, len(order) - 1) + 1):
+                users = X.user_ids.copy()
+                users[order] = X.user_ids[np.roll(order, step)]
+                hashes = pair_hashes(X, X.matrix, user_ids=users, item_ids=names)
+                by_chance.append(_known(learnt, hashes[matched])[0])
+            chance = max(chance, float(np.mean(by_chance or [0])))
         more = known - chance
         clearly = known >= _TIMES * chance or more >= _SHARE * (asked - chance)
         return clearly and more > _DEVIATIONS * (chance + 1) ** 0.5
+
+    def _require_own_pairs(self, pairs: np.ndarray) -> None:
+        """Refuse pairs that the dataset has not: they are not of the training they are noted of."""
+        X = self.split.interactions
+        missing = np.count_nonzero(~np.isin(pairs, pair_hashes(X, X.matrix)))
+        if missing:
+            raise RunError(
+                f"{self.label}: {missing:,} of the {len(pairs):,} interactions that "
+                f"{self.refused} notes of its training are not in the dataset it was trained on",
+                expected=f"{PAIRS} beside its split as beekit wrote it",
+                remedy="Restore that file from a copy, or train it again.",
+            )
 
     def _names(self, learnt: Learnt, place: np.ndarray) -> np.ndarray:
         """(items,) ids as the training has them."""
@@ -293,7 +314,12 @@ def _known(learnt: Learnt, hashes: np.ndarray) -> tuple[int, int]:
     return int(known.sum()), int((hashes <= np.uint64(learnt.below)).sum())
 
 
+def _by_id(user_ids: np.ndarray) -> np.ndarray:
+    """Order of users by their ids: "9" before "10"."""
+    return np.argsort(ids.to_numpy(ids.plain_integers(ids.as_ids(user_ids))), kind="stable")
+
+
 def _telling(digests: Sequence[Sequence[str]]) -> list[set[str]]:
     """Digests that one item has alone: a remark such as "no description" tells nothing."""
-    counts = Counter(digest for own in digests for digest in own)
+    counts = Counter(digest for own in digests for digest in set(own))
     return [{digest for digest in own if counts[digest] == 1} for own in digests]

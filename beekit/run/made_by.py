@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from beekit.alone import LOCK_FILE
 from beekit.errors import RunError
+from beekit.run_files import read_yaml
 
 # Where the quickstart keeps its shop and encoder, in the run folder itself.
 QUICKSTART = "quickstart"
@@ -43,19 +42,18 @@ def kind_of(path: Path) -> str | None:
 
     Both finished and interrupted runs are recognised by their files: its
     configuration has a key `models` or has not, and what is written before that is of one kind.
+    Where the configuration is broken, the other files tell.
     """
     if (path / QUICKSTART / "shop").is_dir():
         return "quickstart"
     config = path / "config.yaml"
-    if config.is_file() and any(any(path.glob(sign)) for sign in _SIGNS):
+    signed = config.is_file() and any(any(path.glob(sign)) for sign in _SIGNS)
+    if signed:
         try:
-            content = yaml.safe_load(config.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError):
-            return None
-        if not isinstance(content, dict):
-            return None
-        return "comparison" if "models" in content else "training"
-    if (path / "checkpoints" / "made_of.json").is_file():
+            return "comparison" if "models" in read_yaml(config) else "training"
+        except RunError:
+            pass
+    if (path / "checkpoints" / "made_of.json").is_file() or (signed and (path / "model").is_dir()):
         return "training"
     return "comparison" if (path / "split" / "split.json").is_file() else None
 

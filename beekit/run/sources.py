@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beekit.errors import BeekitError
+from beekit.errors import BeekitError, RunError
 from beekit.files import write_json
 from beekit.hub.manifest import MANIFEST
 from beekit.run.dataset import load_dataset
@@ -32,6 +32,8 @@ BEFORE = "before.json"
 _EACH = "before"
 # Where a run keeps encoders.
 _ENCODERS = ("model", "checkpoints")
+# What lies beside them, each from its own time of the training on.
+_BESIDE = ("config.yaml", "results.json", "split/split.json", "checkpoints/made_of.json")
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,17 @@ def shown(run: str | Path) -> str:
 
 
 def run_of(encoder: str | None) -> Path | None:
-    """The run on this machine that an encoder's path leads into, by links too, if there is one."""
+    """The run on this machine that an encoder's path leads into, by links too, if there is one.
+
+    A run is a folder with an encoder and with any of the files that runs keep beside it, whole or
+    broken: one that has lost the others is still the place of a training.
+    """
     if encoder is None or not Path(encoder).exists():
         return None
     place = Path(encoder).resolve()
     for above in place.parents:
-        folder = RunFolder(above)
-        if place.relative_to(above).parts[0] not in _ENCODERS or folder.kind is None:
-            continue
-        if folder.results.is_file() or folder.made_of.is_file():
+        inside = place.relative_to(above).parts[0] in _ENCODERS
+        if inside and any((above / name).is_file() for name in _BESIDE):
             return above
     return None
 
@@ -81,7 +85,8 @@ def sources(run: Path) -> list[Source]:
     """What a run's encoder learnt from: its datasets, and those of the runs it started from.
 
     Raises:
-        RunError: if one of these runs is not a finished training.
+        RunError: if one of these runs is not a finished training, or if what says what it learnt
+            from is missing or broken.
     """
     found: list[Source] = []
     waiting, seen = [run], set()
@@ -89,6 +94,7 @@ def sources(run: Path) -> list[Source]:
         folder = RunFolder(waiting.pop())
         folder.require_kind("training", "quickstart")
         folder = folder.whole
+        _require(folder.results)
         if folder.path.resolve() in seen:
             continue
         seen.add(folder.path.resolve())
@@ -96,9 +102,25 @@ def sources(run: Path) -> list[Source]:
         found += _own(folder, results, config)
         before = load_before(folder.parts()[0].split)
         if before is None:
+            _require(folder.config)
             waiting += _started_from(folder, results, config)
         found += before or []
     return distinct(found)
+
+
+def _require(path: Path) -> None:
+    """Refuse a run without a file that says what its encoder learnt from.
+
+    Raises:
+        RunError: if the file is missing.
+    """
+    if not path.is_file():
+        raise RunError(
+            f"no {path.name} in {path.parent}, so that nobody knows what the encoder learnt from",
+            expected="all files of a finished run beside its model",
+            remedy="Restore the file from a copy or train again; move the model out of that folder "
+            "if no run of beekit made it.",
+        )
 
 
 def distinct(found: Iterable[Source]) -> list[Source]:
@@ -122,6 +144,7 @@ def save_before(folder: Path, before: Iterable[Source]) -> None:
                 "fingerprint": source.fingerprint,
                 "split": source.split_hash,
                 "together": source.together,
+                "noted": source.learnt is not None,
             }
         )
     write_json(folder / BEFORE, {"schema": 1, "sources": described})
@@ -131,7 +154,7 @@ def load_before(folder: Path) -> list[Source] | None:
     """What `save_before` noted; None of a run that was made before it did.
 
     Raises:
-        RunError: if the note is broken.
+        RunError: if the note is broken, or if what it says was noted is missing or broken.
     """
     path = folder / BEFORE
     if not path.is_file():
@@ -139,7 +162,10 @@ def load_before(folder: Path) -> list[Source] | None:
     described = read_json(path, ("sources",))["sources"]
     keys = ("run", "name", "fingerprint", "split", "together")
     if not isinstance(described, list) or not all(
-        isinstance(one, dict) and set(keys) <= set(one) for one in described
+        isinstance(one, dict)
+        and all(isinstance(one.get(key), str) for key in keys)
+        and isinstance(one.get("noted", True), bool)
+        for one in described
     ):
         raise broken(path, "nothing of use under sources", "JSON as beekit writes it")
     return [
@@ -148,7 +174,8 @@ def load_before(folder: Path) -> list[Source] | None:
             one["name"],
             one["fingerprint"],
             one["split"],
-            load_learnt(folder / _EACH / str(number)),
+            # Where it is not said whether anything was noted, something was: of every run is.
+            load_learnt(folder / _EACH / str(number)) if one.get("noted", True) else None,
             one["together"],
         )
         for number, one in enumerate(described, start=1)
@@ -164,7 +191,7 @@ def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any
     for number, part in enumerate(parts):
         own = folder.dataset(part["name"]) if several else folder
         learnt = load_learnt(own.split)
-        if learnt is None or learnt.contents is None or learnt.pairs is None:
+        if learnt.contents is None or learnt.pairs is None or learnt.numbers:
             learnt = _learnt_again(folder, config, number, part) or learnt
         described = (part["name"], part["fingerprint"], part["split"]["hash"])
         found.append(Source(str(folder.path), *described, learnt, together))

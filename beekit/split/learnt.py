@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from beekit.data import Catalog, Interactions, ids
 from beekit.data.content import content_digests, id_hashes
-from beekit.run_files import read_parquet
+from beekit.run_files import broken, read_parquet
 from beekit.split.split import Split
 
 ITEMS = "training_items.parquet"
@@ -20,6 +20,8 @@ PAIRS = "training_pairs.parquet"
 # Pairs noted of a training: all of most datasets, and of larger ones a sample that says enough.
 _NOTED = 2**17
 _ALL = 2**64 - 1
+# In the metadata of the items: that `content` leaves numbers out, and a digest of the pairs.
+_TEXTS, _OF_PAIRS = b"beekit.texts", b"beekit.pairs"
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,14 @@ class Learnt:
         contents: (items,) `content_digests` of each; None where none were noted.
         pairs: hashes of its (user, item) pairs, ascending; None where none were noted.
         below: pairs with a hash up to this are all noted, others are not.
+        numbers: whether `contents` count numbers as texts, as notes of earlier versions do.
     """
 
     item_ids: pa.Array
     contents: list[list[str]] | None
     pairs: np.ndarray | None
     below: int
+    numbers: bool = False
 
     def knows(self, hashes: np.ndarray) -> tuple[np.ndarray, float]:
         """Which of some pairs were trained on, as far as noted, and their share by estimate.
@@ -72,25 +76,75 @@ def save_learnt(folder: Path, learnt: Learnt) -> None:
     """Add to the folder of a split what tells its training items and pairs from others.
 
     Items get a column `content` beside their ids; pairs have a file of their own, which stays
-    behind when a run is pushed, as all that is said of users does.
+    behind when a run is pushed, as all that is said of users does. What is None is left out.
     """
-    contents = pa.array(learnt.contents, pa.list_(pa.string()))
-    pq.write_table(pa.table({"item_id": learnt.item_ids, "content": contents}), folder / ITEMS)
-    pq.write_table(pa.table({"pair": learnt.pairs}), folder / PAIRS)
+    columns, said = {"item_id": learnt.item_ids}, {}
+    if learnt.contents is not None:
+        columns["content"] = pa.array(learnt.contents, pa.list_(pa.string()))
+        if not learnt.numbers:
+            said[_TEXTS] = b"1"
+    if learnt.pairs is not None:
+        said[_OF_PAIRS] = ids.digest(learnt.pairs).encode()
+        pq.write_table(pa.table({"pair": learnt.pairs}), folder / PAIRS)
+    pq.write_table(pa.table(columns).replace_schema_metadata(said), folder / ITEMS)
 
 
-def load_learnt(folder: str | Path) -> Learnt | None:
-    """What a split saved in `folder` says of the training; None where it says nothing."""
-    folder = Path(folder)
-    if not (folder / ITEMS).is_file():
-        return None
-    items = read_parquet(folder / ITEMS, ("item_id",))
-    contents = items["content"].to_pylist() if "content" in items.column_names else None
+def load_learnt(folder: str | Path) -> Learnt:
+    """What a split saved in `folder` says of the training.
+
+    Raises:
+        RunError: if `training_items.parquet` is missing, which every version writes, if it or
+            `training_pairs.parquet` holds other than what was written, or if the pairs are not
+            those of the items.
+    """
+    path = Path(folder) / ITEMS
+    if not path.is_file():
+        raise broken(path, "no such file", "the items that were trained on, as beekit writes them")
+    items = read_parquet(path, ("item_id",))
+    kind = items["item_id"].type
+    known = pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if not known or items["item_id"].null_count:
+        raise broken(path, f"item_id: {_described(items['item_id'])}", "an id for every item")
+    contents, said = None, items.schema.metadata or {}
+    if "content" in items.column_names:
+        contents = _contents(items["content"], path)
     pairs, below = None, _ALL
-    if (folder / PAIRS).is_file():
-        pairs = read_parquet(folder / PAIRS, ("pair",))["pair"].to_numpy()
+    if (Path(folder) / PAIRS).is_file():
+        pairs = _pairs(Path(folder) / PAIRS, len(items), said.get(_OF_PAIRS))
         below = int(pairs[-1]) if len(pairs) == _NOTED else _ALL
-    return Learnt(ids.as_ids(items["item_id"]), contents, pairs, below)
+    numbers = contents is not None and _TEXTS not in said
+    return Learnt(ids.as_ids(items["item_id"]), contents, pairs, below, numbers)
+
+
+def _contents(column: pa.ChunkedArray, path: Path) -> list[list[str]]:
+    expected = "a list of digests for every item"
+    kind = column.type
+    if not (pa.types.is_list(kind) and pa.types.is_string(kind.value_type)):
+        raise broken(path, f"content: {_described(column)}", expected)
+    if column.null_count or any(chunk.flatten().null_count for chunk in column.chunks):
+        raise broken(path, "content: some are missing", expected)
+    contents: list[list[str]] = column.to_pylist()
+    return contents
+
+
+def _pairs(path: Path, n_items: int, digest: bytes | None) -> np.ndarray:
+    """The pairs in a file: those of the digest, where one was noted, and one an item at least."""
+    column = read_parquet(path, ("pair",))["pair"]
+    expected = "hashes of pairs, ascending, as beekit writes them"
+    if column.type != pa.uint64() or column.null_count:
+        raise broken(path, f"pair: {_described(column)}", expected)
+    pairs: np.ndarray = column.to_numpy()
+    if len(pairs) < min(n_items, _NOTED):
+        raise broken(path, f"{len(pairs):,} pairs of {n_items:,} items", expected)
+    if np.any(pairs[1:] < pairs[:-1]):
+        raise broken(path, "pairs in another order", expected)
+    if digest is not None and ids.digest(pairs).encode() != digest:
+        raise broken(path, "other pairs than were written with the items", expected)
+    return pairs
+
+
+def _described(column: pa.ChunkedArray) -> str:
+    return f"{column.type} with {column.null_count:,} of {len(column):,} missing"
 
 
 def pair_hashes(

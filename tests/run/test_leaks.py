@@ -196,7 +196,8 @@ def test_what_is_noted_is_read_back(films, tmp_path):
     assert read.item_ids.equals(noted.item_ids)
     assert read.contents == noted.contents
     np.testing.assert_array_equal(read.pairs, noted.pairs)
-    assert load_learnt(tmp_path) is None
+    with pytest.raises(RunError, match="no such file"):
+        load_learnt(tmp_path)
     assert all(len(own) == 1 and own[0].endswith("+") for own in content_digests(films.catalog))
 
 
@@ -212,10 +213,9 @@ def test_runs_that_note_less_are_taken_to_know_what_they_may(films, tmp_path, ki
     assert "items held out here" in refused(source, films, cold(films, 1))
     said = refused(source, films, user_split(films.interactions, users=20, seed=1))
     assert "may have been trained" in said
-    nothing = [Source("runs/a", "films", "another", split.hash, None)]
-    assert "under another split" in refused(nothing, films, cold(films, 1))
-    nothing = [Source("runs/a", "elsewhere", "another", split.hash, None)]
-    assert require_unseen("tuned", nothing, films, cold(films, 1)) == []
+    for name in ("films", "elsewhere"):
+        nothing = [Source("runs/a", name, "another", split.hash, None)]
+        assert "may have been trained under another split" in refused(nothing, films, cold(films))
 
 
 def untouched(dataset) -> Split:
@@ -315,6 +315,94 @@ def test_notes_name_a_run_by_its_folder_and_stay_whole(films, tmp_path, monkeypa
     (note,) = require_unseen("v1.0", [source], films, split, refuse=False)
     assert note.startswith("v1.0: parent/repeats/1 was trained under another split")
     assert shown("runs/a") == "a"
+
+
+def csv_of(folder, titles, who=0, **columns) -> Dataset:
+    """A dataset in CSV with further columns of items; `index` is one without a name."""
+    folder.mkdir()
+    users, items = np.nonzero(TASTES[who])
+    rows = [f"{user},{item + 1}" for user, item in zip(users, items, strict=True)]
+    (folder / "interactions.csv").write_text("\n".join(["user_id,item_id", *rows]) + "\n")
+    names = ["" if name == "index" else name for name in columns]
+    lines = [",".join([*names, "item_id", "title"])]
+    for i, title in enumerate(titles):
+        lines.append(",".join([*(str(make(i)) for make in columns.values()), str(i + 1), title]))
+    (folder / "items.csv").write_text("\n".join(lines) + "\n")
+    return Dataset.load(folder, text="{title}")
+
+
+NUMBERS = {
+    "index": lambda i: i,
+    "row": lambda i: f"{i}",
+    "price": lambda i: f"{i}.50",
+    "rank": lambda i: f"1e{i}",
+    "released": lambda i: f"2001-{1 + i // 28:02d}-{1 + i % 28:02d}",
+    "seen": lambda i: f"2001-01-01T00:{i:02d}:00Z",
+}
+BOOKS = [f"book {item:03d} by somebody" for item in range(ITEMS)]
+
+
+@pytest.mark.parametrize("column", NUMBERS)
+def test_numbers_and_dates_tell_no_item_from_others(tmp_path, column):
+    films = csv_of(tmp_path / "films", TITLES, **{column: NUMBERS[column]})
+    books = csv_of(tmp_path / "books", BOOKS, who=1, **{column: NUMBERS[column]})
+    assert require_unseen("tuned", learnt(books, cold(books, 2)), films, cold(films)) == []
+    again = csv_of(tmp_path / "again", TITLES, who=1, **{column: NUMBERS[column]})
+    assert "items held out here" in refused(learnt(again, cold(again, 2)), films, cold(films))
+
+
+def test_a_column_without_a_name_tells_no_item_from_others(tmp_path):
+    films = csv_of(tmp_path / "films", TITLES, index=lambda i: f"row {i} of it")
+    books = csv_of(tmp_path / "books", BOOKS, who=1, index=lambda i: f"row {i} of it")
+    assert require_unseen("tuned", learnt(books, cold(books, 2)), films, cold(films)) == []
+
+
+def test_notes_that_count_numbers_are_held_against_numbers(tmp_path):
+    code = {"code": lambda i: f"97801{i:08d}"}
+    films = csv_of(tmp_path / "films", TITLES, **code)
+    other = csv_of(tmp_path / "b", [f"Spielfilm {i}" for i in range(ITEMS)], who=1, **code)
+    (source,) = learnt(other, cold(other, 2))
+    assert require_unseen("tuned", [source], films, cold(films)) == []
+    # As an earlier version noted them, whose runs are taken to know what they may.
+    digests = dict(
+        zip(other.catalog.item_ids, content_digests(other.catalog, numbers=True), strict=True)
+    )
+    contents = [digests[one] for one in source.learnt.item_ids.to_pylist()]
+    old = dataclasses.replace(source.learnt, contents=contents, numbers=True)
+    cold(other, 2).save(tmp_path / "split")
+    save_learnt(tmp_path / "split", old)
+    read = load_learnt(tmp_path / "split")
+    assert read.numbers
+    refused([dataclasses.replace(source, learnt=read)], films, cold(films))
+    save_learnt(tmp_path / "split", source.learnt)
+    assert not load_learnt(tmp_path / "split").numbers
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize("width", [5, 15])
+def test_people_numbered_in_the_order_of_their_items_are_other_people(tmp_path, width, as_text):
+    # Each user near their own place in the catalog, here and there; other titles.
+    draw = np.random.default_rng(3)
+    found = []
+    for name, titles in (("a", TITLES), ("b", BOOKS)):
+        centre = np.linspace(0, ITEMS - 1, 200)[:, None]
+        near = np.exp(-(((np.arange(ITEMS) - centre) / width) ** 2))
+        rows, columns = np.nonzero(draw.random(near.shape) < 0.5 * near)
+        folder = tmp_path / name
+        folder.mkdir()
+        users = pa.array(rows).cast(pa.string() if as_text else pa.int64())
+        table = pa.table({"user_id": users, "item_id": columns + 1})
+        pq.write_table(table, folder / "interactions.parquet")
+        items = {"item_id": np.arange(1, ITEMS + 1), "title": titles}
+        pq.write_table(pa.table(items), folder / "items.parquet")
+        found.append(Dataset.load(folder, text="{title}"))
+    films, books = found
+    assert require_unseen("tuned", learnt(books, cold(books, 2)), films, cold(films)) == []
+    # The same people are still found.
+    source = learnt(films, untouched(films))
+    again = user_split(films.interactions, users=20, seed=1)
+    source = [dataclasses.replace(source[0], fingerprint="another", name="another")]
+    assert "interactions held out here" in refused(source, films, again)
 
 
 # Through the command line, with models that are not trained.
