@@ -101,11 +101,10 @@ def _write_approximate(run: RunFolder, index: ItemIndex, factory: str, path: Pat
     """The run's own trained index, or another one, looking as far as beekit does by itself; and
     how many times more items it should propose than are wanted, since codes rank them badly."""
     own = factory == index.factory
-    if own:
-        approximate = faiss.read_index(str(run.index / "approximate.faiss"))
-    else:
-        approximate = trained(factory, index.item_vectors)
     effort = index.effort if own else Effort()
+    if not own:
+        index = ItemIndex(index.item_vectors, factory=factory, gpu=False)
+    approximate, copies = index.approximate_index()
     inner = searched(approximate)
     if isinstance(inner, faiss.IndexIVF):
         inner.nprobe = min(effort.nprobe, inner.nlist)

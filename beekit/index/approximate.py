@@ -136,7 +136,7 @@ class ApproximateSearch:
         n_items = len(self.vectors)
         is_candidate = np.zeros(n_items, dtype=bool)
         is_candidate[allowed] = True
-        searched_in = np.unique(self.copies.groups[allowed])
+        within = self.copies.groups_of(allowed)
         n_seen = _seen_candidates(X, allowed, n_items) if exclude_seen else np.zeros(X.shape[0])
         refine = 1 if keeps_vectors(self.index) else effort.refine
         fetch = np.exp2(np.ceil(np.log2(refine * k + n_seen + 1))).astype(np.int64)
@@ -144,7 +144,7 @@ class ApproximateSearch:
         scores = np.full((X.shape[0], k), -np.inf, dtype=np.float32)
         left = np.ones(X.shape[0], dtype=bool)
         for size in np.unique(fetch):
-            lookup = self._lookup(int(size), searched_in, effort)
+            lookup = self._lookup(int(size), within, effort)
             if lookup is None:
                 continue
             group = np.flatnonzero(fetch == size)

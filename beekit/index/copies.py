@@ -41,6 +41,14 @@ class Copies:
         """(distinct,) item indices, one of each vector."""
         return self.members[self.starts]
 
+    def groups_of(self, items: np.ndarray) -> np.ndarray:
+        """The numbers of the vectors of distinct items, ascending, each once."""
+        if len(items) == len(self.groups):
+            return np.arange(len(self.counts))
+        among = np.zeros(len(self.counts), dtype=bool)
+        among[self.groups[items]] = True
+        return np.flatnonzero(among)
+
     def items_of(self, found: np.ndarray, most: int) -> np.ndarray:
         """The items of FAISS's vectors.
 

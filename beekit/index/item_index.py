@@ -101,6 +101,11 @@ class ItemIndex:
     def __len__(self) -> int:
         return len(self.item_vectors)
 
+    @property
+    def nested_lists(self) -> bool:
+        """Whether longer lists begin as shorter ones do: not where k says how far to look."""
+        return self._approximate is None
+
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
         """X E: (users, dims) float32, summed row by row, so alike in any batch.
 
