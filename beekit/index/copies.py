@@ -39,7 +39,7 @@ class Copies:
     @cached_property
     def first(self) -> np.ndarray:
         """(distinct,) item indices, one of each vector."""
-        return self.members[self.starts]
+        return np.asarray(self.members[self.starts])
 
     def groups_of(self, items: np.ndarray) -> np.ndarray:
         """The numbers of the vectors of distinct items, ascending, each once."""
@@ -96,10 +96,12 @@ def read_numbered(path: str, vectors: np.ndarray) -> tuple[Any, Copies]:
         ValueError: it is of other vectors.
     """
     index = faiss.read_index(path)
+    every_row = np.arange(len(vectors))
     if not isinstance(index, faiss.IndexIDMap):
-        return index, Copies(np.arange(len(vectors)))
-    copies = Copies.among(vectors)
-    if not np.array_equal(faiss.vector_to_array(index.id_map), copies.first):
+        return index, Copies(every_row)
+    items = faiss.vector_to_array(index.id_map)
+    copies = Copies(every_row) if np.array_equal(items, every_row) else Copies.among(vectors)
+    if not np.array_equal(items, copies.first):
         raise ValueError(f"{path} is not of these vectors")
     inner = faiss.downcast_index(index.index)
     index.own_fields = False

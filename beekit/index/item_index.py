@@ -250,6 +250,20 @@ class ItemIndex:
         """Item indices of the caller's ids; -1 for an id the index does not have."""
         return lookup(item_ids, self.item_ids)
 
+    def proposing_index(self) -> Any:
+        """What FAISS proposes items from, over one of each vector, answering with item indices.
+
+        Raises:
+            ConfigError: if the index is flat.
+        """
+        if self._approximate is None:
+            raise ConfigError(
+                "a flat index",
+                expected="an index with a factory such as IVF256,Flat",
+                remedy="Make the index with a factory.",
+            )
+        return numbered(self._approximate.index, self._approximate.copies.first)
+
     def save(self, folder: str | Path) -> None:
         """Write the index, whole or not at all.
 
@@ -264,8 +278,7 @@ class ItemIndex:
                 "factory": self.factory,
             }
             if self._approximate is not None:
-                approximate = numbered(self._approximate.index, self._approximate.copies.first)
-                faiss.write_index(approximate, str(staging / "approximate.faiss"))
+                faiss.write_index(self.proposing_index(), str(staging / "approximate.faiss"))
                 described["approximate"] = file_digest(staging / "approximate.faiss")
                 described["effort"] = dataclasses.asdict(self.effort)
             (staging / "index.json").write_text(json.dumps(described))
