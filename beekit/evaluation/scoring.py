@@ -17,6 +17,7 @@ from beekit.evaluation.intervals import coverage_interval, mean_intervals
 from beekit.evaluation.item_intervals import Lists, item_interval
 from beekit.evaluation.metrics import FROM_HITS, coverage
 from beekit.ranking import Recommender
+from beekit.ranking.protocol import nested_lists
 from beekit.split import HeldOut
 
 DEFAULT_METRICS = (
@@ -82,6 +83,11 @@ def evaluate(
 ) -> Evaluation:
     """Recommend to every held-out user from what is known of them, and score against the rest.
 
+    Metrics are those of lists of `top_k`, as `recommend` serves them. An interval over items at
+    that cut needs one place more. Where longer lists begin as shorter ones do, one request of
+    `top_k + 1` gives both; of a recommender whose lists do not (`nested_lists`, an approximate
+    index), a second request is made for that place alone.
+
     Averages are over users with a source and a target. Items are ranked among the part's
     candidates; what a user's source holds is never recommended again.
 
@@ -108,23 +114,31 @@ def evaluate(
     _require_somebody(held_out, scenario)
     users = held_out.users
     source, target = held_out.source[users], held_out.target[users]
+
+    def asked_for(k: int) -> np.ndarray:
+        """(users, k) item indices recommended."""
+        parts = [slice(begin, begin + batch_size) for begin in range(0, len(users), batch_size)]
+        return np.concatenate(
+            [
+                require_answer(
+                    recommender.recommend(source[part], k, held_out.candidates, exclude_seen),
+                    k=k,
+                    n_items=source.shape[1],
+                    candidates=held_out.candidates,
+                    users=users[part],
+                    model=model or type(recommender).__name__,
+                )
+                for part in parts
+            ]
+        )
+
     # One more than the cut, for intervals: what would come in without one of the others.
-    width = top_k + 1
-    ranked = np.concatenate(
-        [
-            require_answer(
-                recommender.recommend(
-                    source[begin : begin + batch_size], width, held_out.candidates, exclude_seen
-                ),
-                k=width,
-                n_items=source.shape[1],
-                candidates=held_out.candidates,
-                users=users[begin : begin + batch_size],
-                model=model or type(recommender).__name__,
-            )
-            for begin in range(0, len(users), batch_size)
-        ]
-    )
+    if nested_lists(recommender):
+        ranked = asked_for(top_k + 1)
+    else:
+        ranked = asked_for(top_k)
+        if intervals and any(k == top_k and metric != "coverage" for metric, k in cuts):
+            ranked = _with_next(ranked, asked_for(top_k + 1))
     # Targets outside the candidates stay: removing them would inflate recall.
     lists = Lists(ranked, target, held_out.candidates)
     ranked = ranked[:, :top_k]
@@ -209,6 +223,20 @@ def _cuts(metrics: Sequence[str], top_k: int, batch_size: int) -> list[tuple[str
             remedy='Write for example metrics=["recall@20"].',
         )
     return [parse_metric(name, top_k) for name in metrics]
+
+
+def _with_next(ranked: np.ndarray, longer: np.ndarray) -> np.ndarray:
+    """Lists (users, k) and after them the first item of longer lists that they do not hold.
+
+    A list that ends early has no such place.
+    """
+    span = int(max(ranked.max(initial=0), longer.max(initial=0))) + 1
+    of_user = np.arange(len(ranked))[:, None] * span
+    new = (longer >= 0) & ~np.isin(of_user + longer, (of_user + ranked)[ranked >= 0])
+    at = new.argmax(axis=1)
+    there = new.any(axis=1) & (ranked[:, -1] >= 0)
+    next_item = np.where(there, longer[np.arange(len(longer)), at], -1)
+    return np.concatenate([ranked, next_item[:, None]], axis=1)
 
 
 def _require_somebody(held_out: HeldOut, scenario: str) -> None:

@@ -16,8 +16,8 @@ from beekit.export.agreement import shared
 from beekit.export.readme import versions, write_readme
 from beekit.export.server import recommend
 from beekit.files import write_json
-from beekit.index import Effort, ItemIndex
-from beekit.index.factory import keeps_vectors, searched, trained
+from beekit.index import ItemIndex
+from beekit.index.factory import keeps_vectors, searched
 from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
 from beekit.run.serve import Server
@@ -70,7 +70,7 @@ def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> di
     factory = factory or index.factory
     refine = 1
     if factory != "Flat":
-        refine = _write_approximate(run, index, factory, folder / "approximate.faiss")
+        refine = _write_approximate(index, factory, folder / "approximate.faiss")
     known = server.items
     columns = {
         "item_id": [ids.plain(item) for item in known.item_ids],
@@ -98,22 +98,20 @@ def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> di
     return agreement
 
 
-def _write_approximate(run: RunFolder, index: ItemIndex, factory: str, path: Path) -> int:
+def _write_approximate(index: ItemIndex, factory: str, path: Path) -> int:
     """The run's own trained index, or another one, looking as far as beekit does by itself; and
     how many times more items it should propose than are wanted, since codes rank them badly."""
-    own = factory == index.factory
-    if own:
-        approximate = faiss.read_index(str(run.index / "approximate.faiss"))
-    else:
-        approximate = trained(factory, index.item_vectors)
-    effort = index.effort if own else Effort()
-    inner = searched(approximate)
+    if factory != index.factory:
+        index = ItemIndex(index.item_vectors, factory=factory, gpu=False)
+    approximate, effort = index.proposing_index(), index.effort
+    within = faiss.downcast_index(approximate.index)
+    inner = searched(within)
     if isinstance(inner, faiss.IndexIVF):
         inner.nprobe = min(effort.nprobe, inner.nlist)
     elif isinstance(inner, faiss.IndexHNSW):
         inner.hnsw.efSearch = effort.ef_search
     faiss.write_index(approximate, str(path))
-    return 1 if keeps_vectors(approximate) else effort.refine
+    return 1 if keeps_vectors(within) else effort.refine
 
 
 def _histories(run: RunFolder, server: Server) -> tuple[str, list[list[int | str]]]:

@@ -14,6 +14,8 @@ import scipy.sparse as sp
 
 from beekit.data.ids import digest
 from beekit.errors import ConfigError
+from beekit.index import pairs
+from beekit.index.copies import Copies
 from beekit.index.factory import keeps_vectors, searched
 from beekit.ranking.ties import tie_keys
 
@@ -22,17 +24,16 @@ faiss: Any = faiss_module  # its stubs know few of the search parameters
 _LOOKED_AT = 2
 # A product in a cell takes about so many times that of one in exact search, which goes in blocks.
 _CELL_COST = 3
-# Pairs scored in float64 at once: a few MB, so that they stay in the cache.
-_PAIRS = 2**11
-# Items fetched at once, over all users of a batch: 32 MB of indices.
-_FETCHED = 2**22
+# Items that the vectors fetched for a user may stand for, for each one fetched.
+_STAND_FOR = 8
 # FAISS on a GPU finds at most so many neighbours, in at most so many cells.
 _GPU_LIMIT = 2048
 
 logger = logging.getLogger(__name__)
 
-Lookup = Callable[[np.ndarray], np.ndarray]
-"""From user vectors (users, dims) to item indices (users, fetched), -1 where FAISS found none."""
+Lookup = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""From user vectors (users, dims) to FAISS's scores (users, fetched), best first, and numbers
+of its vectors (users, fetched), -1 where it found none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,17 +69,26 @@ class Effort:
 class ApproximateSearch:
     """Lists from a trained FAISS index: fetched items, less seen ones, by exact inner product.
 
+    FAISS breaks ties by the order of its vectors, and has ties where some share a code. So of the
+    vectors that score the same for it, all are looked at or none: those that score like the last
+    one fetched, since more of them may lie behind it, are left out.
+
     Args:
-        index: FAISS index over the vectors, in their order.
+        index: FAISS index over one of each of the vectors.
         vectors: (items, dims) float32.
+        copies: which items share a vector, and so what stands where in the index.
         gpu: search on the first GPU, where the index has a form for it: IVF with vectors, PQ or
             SQ codes. HNSW and PQ without IVF have none, and searches among some candidates only
             stay on the CPU too.
     """
 
-    def __init__(self, index: Any, vectors: np.ndarray, *, gpu: bool = False) -> None:
+    def __init__(
+        self, index: Any, vectors: np.ndarray, copies: Copies, *, gpu: bool = False
+    ) -> None:
         self.index = index
         self.vectors = vectors
+        self.copies = copies
+        self._longest = float(np.sqrt(np.einsum("id,id->i", vectors, vectors, dtype=float).max()))
         self._inner = searched(index)
         self._part: tuple[str, Any] = ("", None)
         self._gpu: tuple[Any, Any] | None = None
@@ -103,7 +113,7 @@ class ApproximateSearch:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lists of those users whom the index can serve.
 
-        As many items are fetched for a user as k and their own history ask for, rounded up to a
+        More vectors are fetched for a user than k and their own history ask for, up to the next
         power of two; users with the same number search together.
 
         Args:
@@ -119,44 +129,51 @@ class ApproximateSearch:
         Returns:
             item indices (users, k) int64 padded with -1; exact scores (users, k) float32; and
             (users,) bool, who is left to exact search: because it costs no more than looking at
-            the candidates one by one, because too few items came back to fill the list, or because
-            their vector is zero, so that all items are equal.
+            the candidates one by one, because too few items came back to fill the list without
+            those that tie with the last one, because what came back stands for very many copies,
+            or because their vector is zero, so that all items are equal.
         """
         n_items = len(self.vectors)
+        is_candidate = np.zeros(n_items, dtype=bool)
+        is_candidate[allowed] = True
+        within = self.copies.groups_of(allowed)
         n_seen = _seen_candidates(X, allowed, n_items) if exclude_seen else np.zeros(X.shape[0])
         refine = 1 if keeps_vectors(self.index) else effort.refine
-        fetch = np.exp2(np.ceil(np.log2(np.maximum(refine * k + n_seen, 1)))).astype(np.int64)
+        fetch = np.exp2(np.ceil(np.log2(refine * k + n_seen + 1))).astype(np.int64)
         ranked = np.full((X.shape[0], k), -1, dtype=np.int64)
         scores = np.full((X.shape[0], k), -np.inf, dtype=np.float32)
         left = np.ones(X.shape[0], dtype=bool)
         for size in np.unique(fetch):
-            lookup = self._lookup(int(size), allowed, effort)
+            lookup = self._lookup(int(size), within, effort)
             if lookup is None:
                 continue
             group = np.flatnonzero(fetch == size)
-            step = max(1, min(batch_size, _FETCHED // int(size)))
+            most = int(size) * (1 if len(self.copies.first) == n_items else _STAND_FOR)
+            step = max(1, min(batch_size, pairs.FETCHED // most))
             for begin in range(0, len(group), step):
                 members = group[begin : begin + step]
                 users = user_vectors(members)
-                found = lookup(users)
-                listed = found >= 0
+                scored, found = lookup(users)
+                found = np.where(self._above_the_last(users, scored, found), found, -1)
+                items = self.copies.items_of(found, most)
+                listed = (items >= 0) & is_candidate[items]
                 if exclude_seen:
-                    listed &= ~_pairs_in(found, X[members])
+                    listed &= ~_pairs_in(items, X[members])
                 ranked[members], scores[members] = self._best(
-                    users, keys[members], found, listed, k
+                    users, keys[members], items, listed, k
                 )
                 # More candidates are unseen than k, or all would have been left to exact search.
                 left[members] = (listed.sum(axis=1) < k) | ~users.any(axis=1)
         return ranked, scores, left
 
     def _lookup(self, size: int, allowed: np.ndarray, effort: Effort) -> Lookup | None:
-        """A search for `size` candidates of each user; None where exact search costs no more."""
-        n_items, n_allowed = len(self.vectors), len(allowed)
+        """A search for `size` of the vectors allowed; None where exact search costs no more."""
+        n_items, n_allowed = len(self.copies.first), len(allowed)
         if size >= n_allowed:
             return None
         if isinstance(self._inner, faiss.IndexFlatCodes):
             codes = self._codes_of(allowed)
-            return lambda users: _rows_to(allowed, codes.search(users, size)[1])
+            return lambda users: _rows_to(allowed, *codes.search(users, size))
         selector = None if n_allowed == n_items else _selector(allowed, n_items)
         index = self.index
         if isinstance(self._inner, faiss.IndexIVF):
@@ -175,16 +192,27 @@ class ApproximateSearch:
         if isinstance(faiss.downcast_index(self.index), faiss.IndexPreTransform):
             inside = parameters
             parameters = faiss.SearchParametersPreTransform(index_params=inside)
-        return lambda users: np.asarray(index.search(users, size, params=parameters)[1])
+        return lambda users: index.search(users, size, params=parameters)
+
+    def _above_the_last(
+        self, users: np.ndarray, scored: np.ndarray, found: np.ndarray
+    ) -> np.ndarray:
+        """(users, fetched) bool: what does not tie with the last vector fetched, as far as FAISS's
+        float32 tells; where FAISS had no more to return, nothing was cut off."""
+        lengths = np.linalg.norm(users.astype(np.float64), axis=1)
+        # As in exact search: products of equal vectors may differ by their place in a block.
+        error = 4 * np.sqrt(users.shape[1]) * np.finfo(np.float32).eps * lengths * self._longest
+        cut = np.where(found[:, -1] < 0, -np.inf, scored[:, -1] + error)
+        return np.asarray(scored > cut[:, None])
 
     def _codes_of(self, allowed: np.ndarray) -> Any:
-        """The codes of the candidates alone, since FAISS takes no selection of them; last kept."""
-        if len(allowed) == len(self.vectors):
+        """The codes of what is allowed alone, since FAISS takes no selection of them; last kept."""
+        if len(allowed) == len(self.copies.first):
             return self.index
         key = digest(allowed)
         if self._part[0] != key:
             part = faiss.clone_index(self.index)
-            part.remove_ids(faiss.IDSelectorNot(_selector(allowed, len(self.vectors))))
+            part.remove_ids(faiss.IDSelectorNot(_selector(allowed, len(self.copies.first))))
             self._part = (key, part)
         return self._part[1]
 
@@ -192,16 +220,11 @@ class ApproximateSearch:
         self, users: np.ndarray, keys: np.ndarray, found: np.ndarray, listed: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """The k best of what is listed, by inner products in float64, ties by `tie_keys`."""
-        exact = np.full(found.shape, -np.inf)
         user, place = np.nonzero(listed)
-        values = np.empty(len(user))
-        for begin in range(0, len(user), _PAIRS):
-            part = slice(begin, begin + _PAIRS)
-            left = users[user[part]].astype(np.float64)
-            right = self.vectors[found[user[part], place[part]]]
-            values[part] = np.multiply(left, right, out=left).sum(axis=1)
-        exact[user, place] = values
-        items = np.where(listed, found, -1)
+        exact = np.full((len(found), max(k, found.shape[1])), -np.inf)
+        exact[user, place] = pairs.pair_products(users, self.vectors, user, found[user, place])
+        items = np.full(exact.shape, -1, dtype=np.int64)
+        items[user, place] = found[user, place]
         order = np.lexsort((tie_keys(keys[:, None], items), -exact), axis=1)[:, :k]
         items, exact = np.take_along_axis(items, order, 1), np.take_along_axis(exact, order, 1)
         return items, exact.astype(np.float32)
@@ -225,8 +248,10 @@ def _selector(allowed: np.ndarray, n_items: int) -> Any:
     return faiss.IDSelectorBitmap(np.packbits(chosen, bitorder="little"))
 
 
-def _rows_to(allowed: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return np.where(rows < 0, -1, allowed[rows])
+def _rows_to(
+    allowed: np.ndarray, scores: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    return scores, np.where(rows < 0, -1, allowed[rows])
 
 
 def _seen_candidates(X: sp.csr_array, allowed: np.ndarray, n_items: int) -> np.ndarray:

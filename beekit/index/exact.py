@@ -7,15 +7,12 @@ from typing import Any
 import faiss
 import numpy as np
 
+from beekit.index import pairs
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import tie_keys
 
 # Entries fetched beyond those asked for, so that ties at the cut are seen whole.
 _MARGIN = 8
-# Entries fetched or drawn at once, over all users: 32 MB of indices.
-_FETCHED = 2**22
-# Pairs scored in float64 at once: a few MB, so that they stay in the cache.
-_PAIRS = 2**11
 # FAISS on a GPU finds at most so many neighbours.
 _GPU_LIMIT = 2048
 
@@ -29,7 +26,8 @@ class ExactSearch:
     and item: the ranking is the same for any batch size and any order of the vectors.
 
     FAISS holds the vectors less their mean, which changes no ranking, and keeps the error small
-    for encoders whose embeddings all point one way.
+    for encoders whose embeddings all point one way. It sees them, and users, multiplied by powers
+    of two that bring their lengths near 1, so that no product of very short vectors becomes zero.
 
     Args:
         vectors: (items, dims) float32.
@@ -40,11 +38,14 @@ class ExactSearch:
     def __init__(self, vectors: np.ndarray, items: np.ndarray, *, gpu: bool = False) -> None:
         self.items = items
         self.exact = vectors.astype(np.float64)
-        self.centre = self.exact.mean(axis=0)
-        centred = (self.exact - self.centre).astype(np.float32)
-        self.largest = float(np.linalg.norm(centred, axis=1).max(initial=0))
+        # The mean of equal vectors is off by its rounding, which would be left as their direction.
+        alike = bool((vectors == vectors[0]).all())
+        self.centre = self.exact[0] if alike else self.exact.mean(axis=0)
+        centred = self.exact - self.centre
+        self.largest = float(np.sqrt(np.einsum("id,id->i", centred, centred).max()))
+        self.exponent = int(_exponents(np.array(self.largest)))
         self.index: Any = faiss.IndexFlatIP(vectors.shape[1])
-        self.index.add(centred)
+        self.index.add(np.ldexp(centred, -self.exponent, out=centred).astype(np.float32))
         self.gpu_index: Any = None
         if gpu:
             resources = faiss.StandardGpuResources()
@@ -52,6 +53,10 @@ class ExactSearch:
 
     def search(self, users: np.ndarray, keys: np.ndarray, k: int) -> Recommendations:
         """The k best rows for each user vector.
+
+        Memory grows with users times k, and no further where all rows tie: what is fetched to see
+        ties whole goes in blocks of users, and where every row scores the same, because the user's
+        vector is zero or all rows are equal, the k are drawn without a search.
 
         Args:
             users: (users, dims) float32.
@@ -62,16 +67,38 @@ class ExactSearch:
             rows (users, k) int64 and scores (users, k) float32, best first.
         """
         rows = np.empty((len(users), k), dtype=np.int64)
-        scores = np.empty((len(users), k))
-        open_users, fetch = np.arange(len(users)), k + _MARGIN
+        scores = np.zeros((len(users), k))
+        directed = users.any(axis=1) & (self.largest > 0)
+        rows[~directed] = self._drawn(keys[~directed], k)
+        open_users, fetch = np.flatnonzero(directed), k + _MARGIN
         while len(open_users):
             fetch = min(fetch, len(self.exact))
-            found, values, runs_on = self._settled(users[open_users], keys[open_users], k, fetch)
-            rows[open_users], scores[open_users] = found[:, :k], values[:, :k]
+            runs_on = np.empty(len(open_users), dtype=bool)
+            step = max(1, pairs.FETCHED // fetch)
+            for begin in range(0, len(open_users), step):
+                part = slice(begin, begin + step)
+                members = open_users[part]
+                found, values, runs_on[part] = self._settled(
+                    users[members], keys[members], k, fetch
+                )
+                rows[members], scores[members] = found[:, :k], values[:, :k]
             # A run of near ties that reaches the end of what was fetched may go on behind it.
-            open_users, fetch = open_users[runs_on], 2 * fetch
+            open_users, fetch = open_users[runs_on], 4 * fetch
         scores += self._shift(users)[:, None]
         return rows, scores.astype(np.float32)
+
+    def _drawn(self, keys: np.ndarray, k: int) -> np.ndarray:
+        """(users, k) the first rows of those who score all rows the same."""
+        histories, which = np.unique(keys, return_inverse=True)
+        rows = np.empty((len(histories), k), dtype=np.int64)
+        step = max(1, pairs.FETCHED // len(self.items))
+        for begin in range(0, len(histories), step):
+            part = slice(begin, begin + step)
+            ties = tie_keys(histories[part, None], self.items)
+            first = np.argpartition(ties, k - 1, axis=1)[:, :k]
+            order = np.argsort(np.take_along_axis(ties, first, 1), axis=1)
+            rows[part] = np.take_along_axis(first, order, 1)
+        return rows[which]
 
     def _settled(
         self, users: np.ndarray, keys: np.ndarray, k: int, fetch: int
@@ -79,12 +106,13 @@ class ExactSearch:
         """`fetch` rows in exact order, their centred scores, and whom that is not enough for."""
         on_gpu = self.gpu_index is not None and fetch <= _GPU_LIMIT
         index = self.gpu_index if on_gpu else self.index
-        found, rows = index.search(users, fetch)
-        scores = found.astype(np.float64)
+        lengths = np.linalg.norm(users.astype(np.float64), axis=1)
+        exponents = _exponents(lengths)[:, None]
+        found, rows = index.search(np.ldexp(users, -exponents), fetch)
+        scores = np.ldexp(found.astype(np.float64), exponents + self.exponent)
         # The error of a float32 dot product grows like a random walk, eps/2 · √dims · |u| |v| at
         # most; seven standard deviations of it on both sides of a gap.
-        norms = np.linalg.norm(users, axis=1) * self.largest
-        tolerance = 4 * np.sqrt(users.shape[1]) * np.finfo(np.float32).eps * norms
+        tolerance = 4 * np.sqrt(users.shape[1]) * np.finfo(np.float32).eps * lengths * self.largest
         close = np.zeros((len(users), fetch + 1), dtype=bool)
         close[:, 1:-1] = scores[:, :-1] - scores[:, 1:] <= tolerance[:, None]
         unsettled = close[:, :-1] | close[:, 1:]
@@ -92,7 +120,7 @@ class ExactSearch:
         if len(touched):
             user, place = np.nonzero(unsettled[touched])
             user = touched[user]
-            exact = self._dots(users, user, rows[user, place])
+            exact = pairs.pair_products(users, self.exact, user, rows[user, place])
             scores[user, place] = exact - self._shift(users)[user]
             ties = tie_keys(keys[touched, None], self.items[rows[touched]])
             order = np.lexsort((ties, -scores[touched]), axis=1)
@@ -106,12 +134,7 @@ class ExactSearch:
         """What centring takes from all scores of a user."""
         return np.asarray((users * self.centre).sum(axis=1))
 
-    def _dots(self, users: np.ndarray, user: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Inner products of pairs in float64, each computed alike whoever else is computed."""
-        out = np.empty(len(user))
-        exact_users = users.astype(np.float64)
-        for begin in range(0, len(user), _PAIRS):
-            part = slice(begin, begin + _PAIRS)
-            left = exact_users[user[part]]
-            out[part] = np.multiply(left, self.exact[row[part]], out=left).sum(axis=1)
-        return out
+
+def _exponents(lengths: np.ndarray) -> np.ndarray:
+    """The powers of two just above each length."""
+    return np.asarray(np.frexp(lengths)[1])

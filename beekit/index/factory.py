@@ -57,8 +57,8 @@ def untrained(factory: str, dims: int) -> Any:
     return index
 
 
-def trained(factory: str, vectors: np.ndarray) -> Any:
-    """A FAISS index that holds the vectors, trained on them.
+def trained(factory: str, vectors: np.ndarray, held: np.ndarray | None = None) -> Any:
+    """A FAISS index trained on vectors, that holds them or others.
 
     k-means starts from FAISS's fixed seeds. An HNSW graph is built by several threads at once, and
     FAISS does not promise the same one twice; a saved index keeps the one it has.
@@ -66,6 +66,7 @@ def trained(factory: str, vectors: np.ndarray) -> Any:
     Args:
         factory: as `faiss.index_factory` reads it.
         vectors: (items, dims) float32.
+        held: (held, dims) what the index is to hold; the vectors without it.
 
     Raises:
         ConfigError: if `untrained` refuses the factory, or if there are too few items to train it.
@@ -74,7 +75,7 @@ def trained(factory: str, vectors: np.ndarray) -> Any:
     try:
         with _prepared(index, len(vectors)):
             index.train(vectors)
-        index.add(vectors)
+        index.add(vectors if held is None else held)
     except RuntimeError as error:
         smaller = smaller_factory(factory, len(vectors))
         raise ConfigError(

@@ -17,6 +17,7 @@ from beekit.errors import ConfigError, DataError, RunError
 from beekit.files import file_digest, replacing_folder
 from beekit.finite import finite_csr, finite_vectors, require_finite
 from beekit.index.approximate import ApproximateSearch, Effort
+from beekit.index.copies import Copies, numbered, read_numbered
 from beekit.index.exact import ExactSearch
 from beekit.index.factory import trained
 from beekit.ranking import Recommendations
@@ -33,7 +34,8 @@ class ItemIndex:
     broken by a hash of user and item (`beekit.ranking.ties`).
 
     With another factory FAISS proposes items, from a part of the catalog or from compressed
-    vectors, and the proposed are ranked by their exact inner products. What holds then: no seen
+    vectors, and the proposed are ranked by their exact inner products. It holds one of each vector,
+    in an order that rows have no say in, and copies are proposed together. What holds then: no seen
     item, no item but candidates, lists as long as candidates allow (exact search answers where
     the index comes back short, and where it costs no more, such as for few candidates; its first
     use takes three times the memory of the vectors), and scores that are exact. Which items are
@@ -91,11 +93,18 @@ class ItemIndex:
         self._searches: dict[str, ExactSearch] = {}
         self._approximate: ApproximateSearch | None = None
         if factory != "Flat":
-            index = trained(factory, self.item_vectors)
-            self._approximate = ApproximateSearch(index, self.item_vectors, gpu=self.gpu)
+            copies = Copies.among(self.item_vectors)
+            in_order, held = (self.item_vectors[i] for i in (copies.members, copies.first))
+            index = trained(factory, in_order, held)
+            self._approximate = ApproximateSearch(index, self.item_vectors, copies, gpu=self.gpu)
 
     def __len__(self) -> int:
         return len(self.item_vectors)
+
+    @property
+    def nested_lists(self) -> bool:
+        """Whether longer lists begin as shorter ones do: not where k says how far to look."""
+        return self._approximate is None
 
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
         """X E: (users, dims) float32, summed row by row, so alike in any batch.
@@ -244,6 +253,20 @@ class ItemIndex:
         """Item indices of the caller's ids; -1 for an id the index does not have."""
         return lookup(item_ids, self.item_ids)
 
+    def proposing_index(self) -> Any:
+        """What FAISS proposes items from, over one of each vector, answering with item indices.
+
+        Raises:
+            ConfigError: if the index is flat.
+        """
+        if self._approximate is None:
+            raise ConfigError(
+                "a flat index",
+                expected="an index with a factory such as IVF256,Flat",
+                remedy="Make the index with a factory.",
+            )
+        return numbered(self._approximate.index, self._approximate.copies.first)
+
     def save(self, folder: str | Path) -> None:
         """Write the index, whole or not at all.
 
@@ -258,7 +281,7 @@ class ItemIndex:
                 "factory": self.factory,
             }
             if self._approximate is not None:
-                faiss.write_index(self._approximate.index, str(staging / "approximate.faiss"))
+                faiss.write_index(self.proposing_index(), str(staging / "approximate.faiss"))
                 described["approximate"] = file_digest(staging / "approximate.faiss")
                 described["effort"] = dataclasses.asdict(self.effort)
             (staging / "index.json").write_text(json.dumps(described))
@@ -312,9 +335,9 @@ class ItemIndex:
             # Before FAISS reads it: a broken file can ask for any amount of memory.
             if file_digest(folder / "approximate.faiss") != described["approximate"]:
                 raise ValueError("approximate.faiss is not the one index.json was written with")
-            approximate = faiss.read_index(str(folder / "approximate.faiss"))
+            approximate, copies = read_numbered(str(folder / "approximate.faiss"), vectors)
             index.effort = Effort(**described["effort"])
-            index._approximate = ApproximateSearch(approximate, vectors, gpu=index.gpu)
+            index._approximate = ApproximateSearch(approximate, vectors, copies, gpu=index.gpu)
         return index
 
     def _search(self, allowed: np.ndarray) -> ExactSearch:

@@ -48,6 +48,15 @@ class Recommender(Protocol):
         ...
 
 
+def nested_lists(recommender: Recommender) -> bool:
+    """Whether the list of k items is the beginning of the list of k + 1, for any k.
+
+    So it is where all candidates are scored. What looks at some of them only, as an approximate
+    index does, and at more of them for longer lists, says so by an attribute `nested_lists`, False.
+    """
+    return bool(getattr(recommender, "nested_lists", True))
+
+
 class Model(Recommender, Protocol):
     """A recommender that learns from interactions, and can be kept in a folder."""
 

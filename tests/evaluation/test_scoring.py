@@ -233,3 +233,57 @@ def test_recall_by_support_is_that_of_plain_loops(part):
             assert one["users"] == len(values)
             value = one["models"][evaluation.model]["value"]
             assert value == pytest.approx(np.mean(values), abs=1e-12)
+
+
+@pytest.mark.parametrize("intervals", [True, False])
+def test_an_approximate_index_is_scored_by_the_lists_it_serves(intervals):
+    generator = np.random.default_rng(3)
+    items, top_k = 2000, 28
+    vectors = generator.normal(size=(items, 16)).astype(np.float32)
+    X = generator.random((200, items)) < 0.0135
+    hidden = X & (generator.random(X.shape) < 0.5)
+    hidden[:, 0] = X[:, 0] = True
+    X[:, 1] = True
+    part = HeldOut(sp.csr_array(X & ~hidden), sp.csr_array(hidden), np.arange(items))
+    # With 12 to 15 items in the history, 128 are fetched for lists of 28, and 256 for lists of 29.
+    index = ItemIndex(vectors, factory="PQ4x4", gpu=False)
+    assert not index.nested_lists
+    served = index.recommend(part.source, top_k, part.candidates)[0]
+    longer = index.recommend(part.source, top_k + 1, part.candidates)[0]
+    assert (served != longer[:, :top_k]).any()
+    metrics = [f"recall@{top_k}", "ndcg@5", f"coverage@{top_k}"]
+    found = evaluate(index, part, metrics=metrics, top_k=top_k, intervals=intervals, batch_size=64)
+    np.testing.assert_array_equal(found.ranked, served)
+    recall = [
+        len({*row} & {*np.flatnonzero(wanted)}) / wanted.sum()
+        for row, wanted in zip(served, hidden, strict=True)
+    ]
+    np.testing.assert_allclose(found.per_user[metrics[0]], recall, rtol=1e-12)
+    if intervals:
+        place = found.lists.ranked[:, top_k]
+        for row, after, item in zip(served, longer, place, strict=True):
+            assert item == next(one for one in after if one not in row)
+    else:
+        assert found.lists.ranked.shape[1] == top_k
+
+
+class Counted:
+    """An index that counts its requests."""
+
+    scores_cold_items = True
+
+    def __init__(self, index: ItemIndex) -> None:
+        self.index, self.asked = index, []
+
+    def recommend(self, X, k, candidates=None, exclude_seen=True):
+        self.asked.append(k)
+        return self.index.recommend(X, k, candidates, exclude_seen)
+
+
+def test_lists_that_begin_alike_are_asked_for_once(part, index):
+    model = Counted(index)
+    found = evaluate(model, part, metrics=["recall@10"], top_k=10)
+    assert model.asked == [11]
+    assert index.nested_lists
+    served = index.recommend(part.source[found.users], 10, part.candidates)[0]
+    np.testing.assert_array_equal(found.ranked, served)

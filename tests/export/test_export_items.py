@@ -156,6 +156,7 @@ def test_an_approximate_run_brings_its_own_index(run, tmp_path):
     assert done.folder == own.path / "faiss"
     assert json.loads((done.folder / "export.json").read_text())["factory"] == "IVF8,Flat"
     trained = faiss.read_index(str(done.folder / "approximate.faiss"))
+    trained = faiss.downcast_index(trained.index)
     assert trained.nlist == 8
     assert trained.nprobe == min(index.effort.nprobe, 8)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from beekit import ItemIndex
 from beekit.errors import DataError, RunError
-from beekit.index import exact as exact_module
+from beekit.index import pairs
 from beekit.ranking.ties import history_keys, tie_keys
 from beekit.ranking.top_k import ones
 
@@ -176,16 +178,52 @@ def test_similar_to_what_is_no_item_is_refused(asked):
         ItemIndex(np.eye(3)).similar(np.array(asked), 1)
 
 
-def test_users_without_a_direction_get_a_draw_and_no_more_memory_than_others(monkeypatch):
-    monkeypatch.setattr(exact_module, "_FETCHED", 64)
+@pytest.mark.parametrize("value", [0, 0.1])
+def test_users_without_a_direction_and_items_all_alike_get_a_draw(value, monkeypatch):
+    monkeypatch.setattr(pairs, "FETCHED", 64)
     D = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     X = sp.csr_array(np.eye(12, 50, dtype=np.float32))
-    for E, vectors in ((np.zeros_like(D), D), (D, np.zeros_like(D))):
+    alike = np.full_like(D, value)  # whose mean in float64 is not quite 0.1
+    for E, vectors in ((np.zeros_like(D), D), (D, alike)):
         found, scores = ItemIndex(vectors, user_side=E).recommend(X, 7)
-        np.testing.assert_array_equal(
-            found, brute_force(np.zeros_like(D), np.zeros_like(D), X, 7, range(50), True)
+        np.testing.assert_array_equal(found, brute_force(alike * 0, D, X, 7, range(50), True))
+        exact = np.take_along_axis(
+            (X @ E).astype(np.float64) @ vectors.T.astype(np.float64), found, 1
         )
-        assert not scores.any()
+        # The same sum of four products in float64, rounded once to float32.
+        np.testing.assert_allclose(scores, exact, rtol=2 * np.finfo(np.float32).eps, atol=1e-12)
+
+
+@pytest.mark.parametrize("who", ["nothing is known of", "with half of all items equal"])
+def test_ties_of_many_users_take_no_more_memory_than_those_of_some(who, monkeypatch):
+    monkeypatch.setattr(pairs, "FETCHED", 2**16)
+    items, k = 4000, 10
+    D = np.random.default_rng(0).normal(size=(items, 4)).astype(np.float32)
+    D[::2] = 10 * D[0]  # far ahead of all others
+    index = ItemIndex(D)
+    users = np.zeros((300, items), dtype=np.float32)
+    if who.startswith("with"):
+        users[np.arange(300), 2 * np.arange(300)] = 1
+    X = sp.csr_array(users)
+    few = index.recommend(X[:3], k)[0]  # so that what is built once is built
+    tracemalloc.start()
+    found = index.recommend(X, k)[0]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found[:3], few)
+    # 128 bytes a pair fetched and a byte to say what is seen, where ties of all users at once take
+    # more than 90 bytes times users times items.
+    assert peak <= 128 * 2**16 + 300 * items + 2**20
+
+
+@pytest.mark.parametrize("exponent", [-120, -73, 40])
+def test_the_length_of_vectors_changes_no_list(exponent):
+    """Lengths at which float32 products become zero are as good as others."""
+    D = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    D[100:140] = D[60:100]
+    X = sp.csr_array((np.random.default_rng(1).random((40, 300)) < 0.05).astype(np.float32))
+    scaled, _ = ItemIndex(np.ldexp(D, exponent)).recommend(X, 20)
+    np.testing.assert_array_equal(scaled, ItemIndex(D).recommend(X, 20)[0])
 
 
 def test_a_weight_is_no_more_than_a_one():

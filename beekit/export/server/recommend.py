@@ -9,7 +9,7 @@ items.recommend([[1, 48, 260]], k=10)  # a list of (item id, score) for each his
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ faiss: Any = faiss_module  # its stubs take C++ vectors for lists
 _BLOCK = 65536
 # Items fetched beyond those asked for, so that ties at the cut are seen whole.
 _MARGIN = 32
+# Items fetched at once, over all users.
+_FETCHED = 2**20
 
 
 class Items:
@@ -29,7 +31,8 @@ class Items:
     Args:
         folder: of the export; the one this file lies in without it.
         approximate: let `approximate.faiss`, where there is one, propose items, and rank those by
-            their exact inner products; without it, every item is looked at.
+            their exact inner products; without it, and for users for whom it proposes too few,
+            every item is looked at.
 
     Attributes:
         item_ids, labels: (items,) the caller's ids, and names for people.
@@ -54,6 +57,7 @@ class Items:
             about = json.loads((folder / "export.json").read_text(encoding="utf-8"))
             self.approximate = faiss.read_index(str(folder / "approximate.faiss"))
             self._refine = int(about["refine"])
+            self._find_copies()
         self._row = {item_id: row for row, item_id in enumerate(self.item_ids)}
 
     def _require_vectors(self, path: Path) -> None:
@@ -101,44 +105,95 @@ class Items:
         seen = [set(self.rows(history)) for history in histories]
         users = self.user_vectors(histories)
         keys = self._history_keys(seen)
-        more = max(map(len, seen), default=0)
-        if cold or self.approximate is None:
-            scores, rows = self._searched(users, k + more, cold)
-        else:
-            scores, rows = self._proposed(users, min(self._refine * k + more, self.flat.ntotal))
-        order = np.lexsort((_tie_keys(keys[:, None], rows), -scores), axis=1)
-        scores, rows = (np.take_along_axis(found, order, 1) for found in (scores, rows))
-        lists = []
-        for user, own in enumerate(seen):
-            ranked = zip(rows[user].tolist(), scores[user].tolist(), strict=True)
-            unseen = [pair for pair in ranked if pair[0] >= 0 and pair[0] not in own]
-            lists.append([(self.item_ids[row], score) for row, score in unseen[:k]])
+        everything = np.flatnonzero(self.cold) if cold else np.arange(self.flat.ntotal)
+        lists: list[list[tuple[Any, float]]] = [[] for _ in seen]
+
+        def settle(user: int, rows: np.ndarray) -> int:
+            """Rank what was found for a user; how many of it the user does not have."""
+            unseen = rows[~np.isin(rows, sorted(seen[user]))]
+            scores = self._scores(users[user], unseen)
+            best = np.lexsort((_tie_keys(keys[user], unseen), -scores))[:k]
+            lists[user] = [(self.item_ids[unseen[i]], float(scores[i])) for i in best]
+            return len(unseen)
+
+        left = np.flatnonzero(users.any(axis=1))
+        for user in np.flatnonzero(~users.any(axis=1)).tolist():  # all items score the same
+            first = np.argsort(_tie_keys(keys[user], everything))[: k + len(seen[user])]
+            settle(user, everything[first])
+        if not cold and self.approximate is not None:
+            fetch = self._refine * k + max(map(len, seen), default=0) + 1
+            proposed = self._proposed(users[left], min(fetch, self.flat.ntotal))
+            few = [
+                settle(user, rows) < min(k, self.flat.ntotal - len(seen[user]))
+                for user, rows in zip(left.tolist(), proposed, strict=True)
+            ]
+            left = left[np.array(few, dtype=bool)]
+        more = max((len(seen[user]) for user in left.tolist()), default=0)
+        wanted = min(k + more, len(everything))
+        for user, rows in self._searched(users, left, wanted, everything):
+            settle(user, rows)
         return lists
 
     def _searched(
-        self, users: np.ndarray, wanted: int, cold: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(users, fetched) scores, best first, and rows: those wanted, with all their ties."""
-        total = int(self.cold.sum()) if cold else self.flat.ntotal
-        wanted = min(wanted, total)
+        self, users: np.ndarray, asked: np.ndarray, wanted: int, within: np.ndarray
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Of each user asked for, the best rows: those wanted, with all their ties."""
+        sel = None if len(within) == self.flat.ntotal else faiss.IDSelectorBatch(within)
+        params = faiss.SearchParameters(sel=sel) if sel is not None else None
         fetch = wanted + _MARGIN
-        while True:
-            fetch = min(fetch, total)
-            scores, rows = self.flat.search(
-                users, max(fetch, 1), params=self._only_cold() if cold else None
-            )
-            if fetch == total or (scores[:, -1] < scores[:, wanted - 1]).all():
-                return scores, rows
-            fetch *= 2
+        while len(asked) and wanted:
+            fetch = min(fetch, len(within))
+            longer: list[int] = []
+            step = max(1, _FETCHED // fetch)
+            for begin in range(0, len(asked), step):
+                members = asked[begin : begin + step]
+                scores, rows = self.flat.search(users[members], fetch, params=params)
+                error = self._error(users[members])
+                cut = (scores[:, -1] >= scores[:, wanted - 1] - error) & (fetch < len(within))
+                longer += members[cut].tolist()
+                yield from zip(members[~cut].tolist(), rows[~cut], strict=True)
+            asked, fetch = np.array(longer, dtype=np.int64), 4 * fetch
 
-    def _proposed(self, users: np.ndarray, fetch: int) -> tuple[np.ndarray, np.ndarray]:
-        """(users, fetch) exact scores and rows of what the approximate index finds."""
-        rows = self.approximate.search(users, fetch)[1]
-        scores = np.full(rows.shape, -np.inf, dtype=np.float32)
-        for user, proposed in enumerate(rows):
-            there = proposed >= 0
-            scores[user, there] = self.flat.reconstruct_batch(proposed[there]) @ users[user]
-        return scores, rows
+    def _proposed(self, users: np.ndarray, fetch: int) -> Iterator[np.ndarray]:
+        """Of each user, the rows that the approximate index finds, and the copies of them.
+
+        It breaks ties by its own order, so what scores like the last row found is left out where
+        more like it may follow.
+        """
+        step = max(1, _FETCHED // fetch)
+        for begin in range(0, len(users), step):
+            part = users[begin : begin + step]
+            found, rows = self.approximate.search(part, fetch)
+            last = np.where(rows[:, -1] < 0, -np.inf, found[:, -1] + self._error(part))
+            if fetch == self.flat.ntotal:
+                last[:] = -np.inf
+            for proposed, scores, lowest in zip(rows, found, last, strict=True):
+                groups = np.unique(self._groups[proposed[(proposed >= 0) & (scores > lowest)]])
+                copies = [self._members[self._starts[g] : self._starts[g + 1]] for g in groups]
+                yield np.concatenate([np.empty(0, dtype=np.int64), *copies])
+
+    def _find_copies(self) -> None:
+        """Which rows hold the same vector: the approximate index holds one of each."""
+        vectors = self.flat.reconstruct_n(0, self.flat.ntotal)
+        whole = vectors.view(np.dtype((np.void, vectors.itemsize * self.flat.d))).ravel()
+        self._groups = np.unique(whole, return_inverse=True)[1]
+        self._members = np.argsort(self._groups, kind="stable")
+        self._starts = np.concatenate([[0], np.cumsum(np.bincount(self._groups))])
+
+    def _scores(self, user: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Inner products in float64, so that items of one vector score the same."""
+        scores = np.empty(len(rows))
+        for begin in range(0, len(rows), _BLOCK):
+            part = slice(begin, begin + _BLOCK)
+            vectors = self.flat.reconstruct_batch(rows[part]).astype(np.float64)
+            scores[part] = (vectors * user).sum(axis=1)
+        return scores
+
+    def _error(self, users: np.ndarray) -> np.ndarray:
+        """(users,) by how much float32 products of vectors of length 1 may differ where exact ones
+        are equal: seven standard deviations of their rounding."""
+        lengths = np.linalg.norm(users.astype(np.float64), axis=1)
+        return np.asarray(4 * np.sqrt(self.flat.d) * np.finfo(np.float32).eps * lengths)
 
     def _history_keys(self, seen: Sequence[set[int]]) -> np.ndarray:
         """(users,) uint64: what stands for a history in a tie."""
@@ -147,9 +202,6 @@ class Items:
         )
         sums = [item_keys[sorted(own)].sum(dtype=np.uint64) for own in seen]
         return np.array(sums, dtype=np.uint64)
-
-    def _only_cold(self) -> Any:
-        return faiss.SearchParameters(sel=faiss.IDSelectorBatch(np.flatnonzero(self.cold)))
 
 
 def _tie_keys(histories: np.ndarray, rows: np.ndarray) -> np.ndarray:

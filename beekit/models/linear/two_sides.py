@@ -6,12 +6,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.index import ItemIndex
+from beekit.index.pairs import FETCHED, pair_products
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys, tie_keys
 from beekit.ranking.top_k import candidate_indices, ones
-
-# Elements of (pairs, dims) multiplied at once: 32 MB in float64.
-_BLOCK_ELEMENTS = 2**22
 
 
 def recommend_by_sides(
@@ -37,7 +35,7 @@ def recommend_by_sides(
     allowed = np.zeros(histories.shape[1], dtype=bool)
     allowed[candidate_indices(candidates, histories.shape[1])] = True
     longest = int(np.diff(histories.indptr).max(initial=0))
-    block = max(1, _BLOCK_ELEMENTS // (k + longest + 1))
+    block = max(1, FETCHED // (k + longest + 1))
     for begin in range(0, len(ranked), block):
         part = slice(begin, begin + block)
         ranked[part], best[part] = _with_seen(index, histories[part], ranked[part], allowed)
@@ -59,12 +57,10 @@ def _with_seen(
     vectors, scores = index.user_vectors(histories), np.full(items.shape, -np.inf)
     user, place = np.nonzero(items >= 0)
     item = items[user, place]
-    pairs = max(1, _BLOCK_ELEMENTS // vectors.shape[1])
-    for begin in range(0, len(user), pairs):
-        part = slice(begin, begin + pairs)
-        known, decoded = vectors[user[part]].astype(np.float64), index.item_vectors[item[part]]
-        known -= np.where(place[part] >= k, 1, 0)[:, None] * encoder[item[part]]
-        scores[user[part], place[part]] = (known * decoded).sum(axis=1)
+    about_items = pair_products(vectors, index.item_vectors, user, item)
+    own = place >= k
+    about_items[own] -= pair_products(encoder, index.item_vectors, item[own], item[own])
+    scores[user, place] = about_items
     keys = tie_keys(history_keys(histories)[:, None], items)
     order = np.lexsort((keys, -scores), axis=1)[:, :k]
     best = np.take_along_axis(scores, order, 1).astype(np.float32)

@@ -1,0 +1,109 @@
+"""Items whose vectors are the same: FAISS holds one of each, and all are found with it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import faiss as faiss_module
+import numpy as np
+
+faiss: Any = faiss_module  # its stubs take C++ vectors for lists
+
+
+class Copies:
+    """Which items share a vector, and in what order FAISS gets the vectors.
+
+    FAISS would fetch of many copies those in the first rows, and the graph of an HNSW index, which
+    links copies to each other, would lead to some and not to the rest. So it holds one of each
+    vector, in the order of their bytes: rows in another order make the same index.
+
+    Args:
+        groups: (items,) which of FAISS's vectors is an item's, from 0 on.
+    """
+
+    def __init__(self, groups: np.ndarray) -> None:
+        self.groups = groups
+        self.counts = np.bincount(groups)
+        self.starts = np.cumsum(self.counts) - self.counts
+        self.members = np.argsort(groups, kind="stable")
+        """(items,) item indices, copies side by side, in FAISS's order."""
+
+    @classmethod
+    def among(cls, vectors: np.ndarray) -> Copies:
+        """Those among vectors (items, dims), by their bytes."""
+        rows = np.ascontiguousarray(vectors)
+        whole = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+        return cls(np.unique(whole, return_inverse=True)[1])
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """(distinct,) item indices, one of each vector."""
+        return np.asarray(self.members[self.starts])
+
+    def groups_of(self, items: np.ndarray) -> np.ndarray:
+        """The numbers of the vectors of distinct items, ascending, each once."""
+        if len(items) == len(self.groups):
+            return np.arange(len(self.counts))
+        among = np.zeros(len(self.counts), dtype=bool)
+        among[self.groups[items]] = True
+        return np.flatnonzero(among)
+
+    def items_of(self, found: np.ndarray, most: int) -> np.ndarray:
+        """The items of FAISS's vectors.
+
+        Args:
+            found: (users, fetched) numbers of vectors, -1 for none.
+            most: a user whose vectors stand for more items than this gets none.
+
+        Returns:
+            (users, most of a user's) item indices, padded with -1.
+        """
+        counts = np.where(found < 0, 0, self.counts[found])
+        totals = counts.sum(axis=1)
+        if counts.max(initial=0) <= 1:
+            return np.where(found < 0, -1, self.first[found])
+        counts[totals > most] = 0
+        totals[totals > most] = 0
+        items = np.full((len(found), int(totals.max())), -1, dtype=np.int64)
+        counts, users = counts.ravel(), np.repeat(np.arange(len(found)), totals)
+        pairs = np.arange(len(users))
+        places = pairs - np.repeat(np.cumsum(totals) - totals, totals)
+        within = pairs - np.repeat(np.cumsum(counts) - counts, counts)
+        items[users, places] = self.members[np.repeat(self.starts[found.ravel()], counts) + within]
+        return items
+
+
+def numbered(index: Any, items: np.ndarray) -> Any:
+    """A FAISS index that answers with item indices, for a file.
+
+    Args:
+        index: what it searches, and keeps no hold of.
+        items: (vectors,) item indices of its vectors.
+    """
+    outer = faiss.IndexIDMap(faiss.IndexFlatIP(index.d))  # FAISS numbers only what is empty
+    outer.index, outer.ntotal = index, index.ntotal
+    faiss.copy_array_to_vector(items.astype(np.int64), outer.id_map)
+    return outer
+
+
+def read_numbered(path: str, vectors: np.ndarray) -> tuple[Any, Copies]:
+    """The index that `numbered` wrote, and the copies among the vectors it is of.
+
+    Indexes of before hold every vector, one a row.
+
+    Raises:
+        ValueError: it is of other vectors.
+    """
+    index = faiss.read_index(path)
+    every_row = np.arange(len(vectors))
+    if not isinstance(index, faiss.IndexIDMap):
+        return index, Copies(every_row)
+    items = faiss.vector_to_array(index.id_map)
+    copies = Copies(every_row) if np.array_equal(items, every_row) else Copies.among(vectors)
+    if not np.array_equal(items, copies.first):
+        raise ValueError(f"{path} is not of these vectors")
+    inner = faiss.downcast_index(index.index)
+    index.own_fields = False
+    inner.this.own(True)
+    return inner, copies
