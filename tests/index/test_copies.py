@@ -75,7 +75,6 @@ def test_vectors_that_share_a_code_are_proposed_together_or_not_at_all():
 def test_an_index_of_before_that_holds_every_row_still_answers(factory, tmp_path):
     vectors, X = world(0)
     index = ItemIndex(vectors, factory=factory, effort=EFFORT, gpu=False)
-    index.save(tmp_path / "index")
     path = str(tmp_path / "before.faiss")
     faiss.write_index(trained(factory, vectors), path)
     before, copies = read_numbered(path, vectors)
@@ -84,6 +83,8 @@ def test_an_index_of_before_that_holds_every_row_still_answers(factory, tmp_path
     items, _ = index.recommend(X, 10)
     exact, _ = ItemIndex(vectors).recommend(X, 10)
     assert np.mean([len({*a} & {*b}) / 10 for a, b in zip(items, exact, strict=True)]) > 0.2
+    index.save(tmp_path / "again")
+    np.testing.assert_array_equal(ItemIndex.load(tmp_path / "again").recommend(X, 10)[0], items)
 
 
 def test_a_file_of_other_vectors_is_refused(tmp_path):
