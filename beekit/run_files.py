@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +13,20 @@ import pyarrow.parquet as pq
 import yaml
 
 from beekit.errors import RunError
+from beekit.results_shape import misfits
 
 _SCHEMA = 1
+# Of what is wrong in a file, how many places a line names.
+_SHOWN = 3
 _AGAIN = "Make the run again with this version of beekit, or restore the file from a copy."
 
 
 def read_results(folder: str | Path) -> dict[str, Any]:
-    """What a finished run measured: `results.json`, with the keys that every reader needs.
+    """What a finished run measured: `results.json`, of the shape that every reader relies on.
 
     Raises:
-        RunError: if the run is not finished, or if the file is broken, of another schema, or lacks
-            a key.
+        RunError: if the run is not finished, or if the file is broken, of another schema, lacks a
+            key, or holds under one what no run writes there.
     """
     path = Path(folder) / "results.json"
     if not path.is_file():
@@ -34,34 +39,47 @@ def read_results(folder: str | Path) -> dict[str, Any]:
     schema = results.get("schema")
     if schema != _SCHEMA:
         raise broken(path, f"schema {schema!r}", f"results of schema {_SCHEMA}")
-    several = "datasets" in results
-    kinds = {"rows": list, **({"datasets": list} if several else {"dataset": dict, "split": dict})}
-    wrong = [key for key, kind in kinds.items() if not isinstance(results.get(key), kind)]
-    about = results["datasets"] if several and not wrong else [results]
-    if not wrong:
-        wrong += [f"rows.{key}" for key in _missing(results["rows"], _OF_ROW)]
-        wrong += (
-            [f"dataset.{key}" for key in _missing(results["datasets"], ("name", "split"))]
-            if (several)
-            else []
-        )
-        wrong += [
-            f"split.{key}" for key in _missing([one.get("split") for one in about], _OF_SPLIT)
-        ]
+    wrong = list(islice(misfits(results), _SHOWN))
     if wrong:
         raise broken(path, f"nothing of use under {', '.join(wrong)}", "what a finished run writes")
     return results
 
 
-_OF_ROW = ("model", "scenario", "metrics")
-_OF_SPLIT = ("kind", "hash")
+def require_same_datasets(
+    config: Mapping[str, Any], results: Mapping[str, Any], folder: str | Path
+) -> None:
+    """Refuse a configuration and results of different runs.
 
+    Args:
+        config: the content of `config.yaml`, and `results` that of `results.json`.
+        folder: where both lie.
 
-def _missing(sections: list[Any], names: tuple[str, ...]) -> list[str]:
-    """Names that some of the sections lack."""
-    return [
-        name for name in names if not all(isinstance(one, dict) and name in one for one in sections)
+    Raises:
+        RunError: if one is of a training and the other of a comparison, or if they do not name as
+            many datasets, in the same order. A single dataset may lie in a folder of any name.
+    """
+    stated = [dataset["name"] for dataset in results.get("datasets", [results["dataset"]])]
+    data = config.get("data")
+    entries = data if isinstance(data, list) else [data]
+    named = [entry.get("data") if isinstance(entry, dict) else entry for entry in entries]
+    kinds = [
+        "comparison" if "models" in config else "training",
+        "training" if "training" in results else "comparison",
     ]
+    places = [Path(one) for one in named if isinstance(one, str)]
+    alike = len(stated) == len(places) == len(named) and kinds[0] == kinds[1]
+    if alike and (
+        len(stated) == 1
+        or all(name in (p.name, p.resolve().name) for name, p in zip(stated, places, strict=True))
+    ):
+        return
+    raise RunError(
+        f"config.yaml in {folder} is of a {kinds[0]} on "
+        f"{', '.join(place.name for place in places) or 'no dataset'}, results.json of a "
+        f"{kinds[1]} on {', '.join(stated) or 'no dataset'}",
+        expected="both of one run, with the same datasets in the same order",
+        remedy="Restore config.yaml from a copy.",
+    )
 
 
 def read_json(path: str | Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -73,6 +91,7 @@ def read_json(path: str | Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False).encode()  # half a character cannot be written again
     except (ValueError, OSError, RecursionError) as problem:
         raise broken(path, _one_line(problem), "JSON as beekit writes it") from problem
     if not isinstance(content, dict):

@@ -25,7 +25,7 @@ from beekit.hub.chart import results_chart
 from beekit.hub.facts import Facts
 from beekit.hub.manifest import MANIFEST, make_manifest, read_manifest
 from beekit.hub.public import public_config, public_results
-from beekit.run_files import read_parquet, read_results, read_yaml
+from beekit.run_files import read_parquet, read_results, read_yaml, require_same_datasets
 
 CARD = "README.md"
 _CHART = "results.png"
@@ -83,8 +83,8 @@ def outgoing(run: str | Path, facts: Facts, *, index: bool = False) -> Outgoing:
         index: the FAISS index too, items known by their ids alone.
 
     Raises:
-        RunError: if the run is not finished, holds repeats or lacks a file, or if it has no index
-            and `index` is set.
+        RunError: if the run is not finished, holds repeats or lacks a file, if its configuration
+            and results are of different runs, or if it has no index and `index` is set.
         ConfigError: if the facts name a dataset that the run does not have.
         HubError: if the card cannot be read back, if a file in the model folder does not belong to
             a model, or if a file names a path of this machine.
@@ -183,14 +183,16 @@ def _require(path: Path, folder: Path) -> Path:
 
 
 def _read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Results and configuration of a finished run."""
+    """Results and configuration of a finished run, which are of the same run."""
     if not (folder / "results.json").is_file() or not (folder / "config.yaml").is_file():
         raise RunError(
             f"no results.json or no config.yaml in {folder}",
             expected="a finished run folder",
             remedy="Check the path, or finish the run with `beekit train`.",
         )
-    return read_results(folder), read_yaml(folder / "config.yaml")
+    results, config = read_results(folder), read_yaml(folder / "config.yaml")
+    require_same_datasets(config, results, folder)
+    return results, config
 
 
 def _require_no_paths(files: Mapping[str, Path | bytes], config: Mapping[str, Any]) -> None:
