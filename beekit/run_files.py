@@ -13,9 +13,12 @@ import pyarrow.parquet as pq
 import yaml
 
 from beekit.errors import RunError
+from beekit.files import file_digest
 from beekit.results_shape import misfits
 
 _SCHEMA = 1
+# Says what a model is, not what it does.
+_CARD = "README.md"
 # Of what is wrong in a file, how many places a line names.
 _SHOWN = 3
 _AGAIN = "Make the run again with this version of beekit, or restore the file from a copy."
@@ -89,16 +92,26 @@ def read_json(path: str | Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
         RunError: if the file cannot be read, if it does not hold an object, or if it lacks one of
             `keys`.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        json.dumps(content, ensure_ascii=False).encode()  # half a character cannot be written again
-    except (ValueError, OSError, RecursionError) as problem:
-        raise broken(path, _one_line(problem), "JSON as beekit writes it") from problem
+    content = parse_json(path)
     if not isinstance(content, dict):
         raise broken(path, f"a {type(content).__name__}", "a JSON object as beekit writes it")
     missing = [key for key in keys if key not in content]
     if missing:
         raise broken(path, f"no {', '.join(missing)}", "JSON as beekit writes it")
+    return content
+
+
+def parse_json(path: str | Path) -> Any:
+    """What a JSON file of a run holds.
+
+    Raises:
+        RunError: if the file cannot be read.
+    """
+    try:
+        content: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False).encode()  # half a character cannot be written again
+    except (ValueError, OSError, RecursionError) as problem:
+        raise broken(path, _one_line(problem), "JSON as beekit writes it") from problem
     return content
 
 
@@ -131,6 +144,32 @@ def read_parquet(path: str | Path, columns: tuple[str, ...]) -> pa.Table:
     if missing:
         raise broken(path, f"no column {', '.join(missing)}", "Parquet as beekit writes it")
     return table
+
+
+def model_digests(model: Path) -> dict[str, str]:
+    """SHA-256 of each file of a saved model, by its path inside; of its card not."""
+    files = (path for path in sorted(model.rglob("*")) if path.is_file() and path.name != _CARD)
+    return {path.relative_to(model).as_posix(): file_digest(path) for path in files}
+
+
+def require_noted(model: Path, noted: Mapping[str, str] | None) -> None:
+    """Refuse a saved model whose files are not those that training noted; None refuses none.
+
+    Raises:
+        RunError: if a file of the model is missing, new or changed.
+    """
+    if noted is None:
+        return
+    found = model_digests(model)
+    for name in sorted({*noted, *found}):
+        if noted.get(name) != found.get(name):
+            state = "missing" if name not in found else "new" if name not in noted else "changed"
+            raise RunError(
+                f"{model / name} is {state} since the model was trained and measured",
+                expected="the model's files as training wrote them",
+                remedy="Restore the file from a copy, or train again; use a changed model from a "
+                "folder outside of the run.",
+            )
 
 
 def broken(path: str | Path, found: str, expected: str) -> RunError:

@@ -8,16 +8,20 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from beekit.cli import main
-from beekit.errors import RunError
+from beekit.encoders import load_encoder
+from beekit.errors import ConfigError, EncoderError, RunError
 from beekit.hub import render_card
+from beekit.index import ItemIndex
 from beekit.run.config import make_config
 from beekit.run.folder import RunFolder
 from beekit.run.made_by import kind_of, require_own_place
 from beekit.run.repeats import _claim, _of_repeat
+from beekit.run.serve import least_value
 from beekit.run_files import read_parquet, read_results, read_yaml, require_same_datasets
 
 CARDS = Path(__file__).parents[2] / "hub_cards"
@@ -253,3 +257,78 @@ def test_push_and_verify_refuse_a_configuration_of_another_run(tmp_path, capsys,
     assert main([command, str(tmp_path), *more]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "training on shop, other, results.json of a training on shop" in line
+
+
+@pytest.mark.parametrize("value", ["'4'", "x", "[1]", "true", ".nan", "{}"])
+def test_a_least_value_that_is_no_number_is_refused(tmp_path, value):
+    (tmp_path / "config.yaml").write_text(f"min_value: {value}\n")
+    with pytest.raises(ConfigError, match="min_value="):
+        least_value(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "value"), [("4", 4), ("3.5", 3.5), ("null", None)])
+def test_a_least_value_is_read_as_it_is(tmp_path, text, value):
+    (tmp_path / "config.yaml").write_text(f"min_value: {text}\n")
+    assert least_value(tmp_path) == value
+
+
+@pytest.mark.parametrize("name", ["config_sentence_transformers.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", ["[]", "null", "5"])
+def test_a_file_of_an_encoder_with_another_kind_of_value_is_an_encoder_error(
+    tmp_path, encoder_folder, name, content
+):
+    folder = shutil.copytree(encoder_folder, tmp_path / "encoder")
+    (folder / name).write_text(content)
+    with pytest.raises(EncoderError, match="cannot load the encoder"):
+        load_encoder(folder, device="cpu")
+
+
+def test_vectors_that_faiss_reads_as_nothing_are_a_run_error(tmp_path):
+    ItemIndex(np.eye(3, dtype=np.float32), np.arange(3)).save(tmp_path / "index")
+    (tmp_path / "index" / "items.faiss").write_bytes(b"null")
+    with pytest.raises(RunError, match="are broken or differ"):
+        ItemIndex.load(tmp_path / "index")
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory, shop_folder, encoder_folder):
+    """A training that was stopped after the first of two steps, and its configuration."""
+    folder = tmp_path_factory.mktemp("unfinished")
+    content = {
+        **{"data": str(shop_folder), "out": str(folder / "run"), "encoder": str(encoder_folder)},
+        **{"text": "{text}", "split": {"fraction": 0.2, "seed": 3}},
+        "training": {
+            **{"users_per_step": 50, "items_per_step": 50, "max_steps": 2, "disable_tqdm": True},
+            **{"save_strategy": "steps", "save_steps": 1, "eval_strategy": "no"},
+        },
+        "evaluation": {"metrics": ["recall@5"], "top_k": 10},
+    }
+    (folder / "c.yaml").write_text(yaml.safe_dump(content))
+    assert main(["train", str(folder / "c.yaml")]) == 0
+    for name in ("results.json", "report.html", "README.md"):
+        (folder / "run" / name).unlink()
+    shutil.rmtree(folder / "run" / "checkpoints" / "checkpoint-2")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *[("trainer_state.json", content) for content in (b"", b"{", b"[]", b"{}", b"null")],
+        *[("trainer_state.json", b'{"global_step": "x", "max_steps": 2}')],
+        *[("model.safetensors", content) for content in (b"", b"null")],
+        *[("optimizer.pt", b""), ("scheduler.pt", b"null"), ("rng_state.pth", b"x")],
+    ],
+)
+def test_a_broken_checkpoint_ends_in_one_line(unfinished, tmp_path, capsys, name, content):
+    run = shutil.copytree(unfinished / "run", tmp_path / "run")
+    config = (unfinished / "c.yaml").read_text().replace(str(unfinished / "run"), str(run))
+    (tmp_path / "c.yaml").write_text(config)
+    config = (run / "config.yaml").read_text().replace(str(unfinished / "run"), str(run))
+    (run / "config.yaml").write_text(config)
+    (run / "checkpoints" / "checkpoint-1" / name).write_bytes(content)
+    assert main(["train", str(tmp_path / "c.yaml")]) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("beekit: ")
+    assert "checkpoint-1 cannot be read" in line
+    assert "Remove that folder" in line
