@@ -66,10 +66,11 @@ def require_whole_split(files: Mapping[str, Path], results: Mapping[str, Any]) -
                 raise broken(path, f"a column {min(foreign)}", "a table of the split")
         else:
             read_json(path)
-    described, path = read_json(files["split/split.json"], ("kind", "hash")), "split/split.json"
+    place = files["split/split.json"]
+    described = read_json(place, ("kind", "hash"))
     for key in ("kind", "hash"):
         if described[key] != results["split"][key]:
-            raise broken(files[path], f"another {key}", "the split that results.json speaks of")
+            raise broken(place, f"another {key}", "the split that results.json speaks of")
 
 
 def require_whole_index(folder: Path) -> None:

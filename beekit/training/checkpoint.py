@@ -49,7 +49,9 @@ def read_state(checkpoint: str | Path) -> TrainerState:
         RunError: if the file is broken, or if it does not say so.
     """
     with reading(checkpoint, TRAINER_STATE_NAME):
-        state = TrainerState.load_from_json(str(Path(checkpoint) / TRAINER_STATE_NAME))
+        state: TrainerState = TrainerState.load_from_json(
+            str(Path(checkpoint) / TRAINER_STATE_NAME)
+        )
         for name in ("global_step", "max_steps"):
             steps = getattr(state, name)
             if not isinstance(steps, int) or steps < 1:
