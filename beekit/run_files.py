@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +13,23 @@ import pyarrow.parquet as pq
 import yaml
 
 from beekit.errors import RunError
+from beekit.files import file_digest
+from beekit.results_shape import misfits
 
 _SCHEMA = 1
+# Says what a model is, not what it does.
+_CARD = "README.md"
+# Of what is wrong in a file, how many places a line names.
+_SHOWN = 3
 _AGAIN = "Make the run again with this version of beekit, or restore the file from a copy."
 
 
 def read_results(folder: str | Path) -> dict[str, Any]:
-    """What a finished run measured: `results.json`, with the keys that every reader needs.
+    """What a finished run measured: `results.json`, of the shape that every reader relies on.
 
     Raises:
-        RunError: if the run is not finished, or if the file is broken, of another schema, or lacks
-            a key.
+        RunError: if the run is not finished, or if the file is broken, of another schema, lacks a
+            key, or holds under one what no run writes there.
     """
     path = Path(folder) / "results.json"
     if not path.is_file():
@@ -34,72 +42,47 @@ def read_results(folder: str | Path) -> dict[str, Any]:
     schema = results.get("schema")
     if schema != _SCHEMA:
         raise broken(path, f"schema {schema!r}", f"results of schema {_SCHEMA}")
-    shape = _RESULTS | (_OF_SEVERAL if "datasets" in results else _OF_ONE)
-    if "repeats" in results:
-        shape |= _OF_REPEATS
-    wrong = misfit(results, shape)
+    wrong = list(islice(misfits(results), _SHOWN))
     if wrong:
-        raise broken(path, f"nothing of use under {wrong}", "what a finished run writes")
+        raise broken(path, f"nothing of use under {', '.join(wrong)}", "what a finished run writes")
     return results
 
 
-_NUMBER = (int, float, type(None))
-_SPLIT = {
-    **{"kind": str, "hash": str, "settings?": dict},
-    **{f"{part}?": dict for part in ("train", "validation", "test", "warm", "overall")},
-}
-_DATASET = {
-    **{"name": str, "fingerprint?": str},
-    **{f"{count}?": _NUMBER for count in ("users", "items", "interactions", "catalog_items")},
-}
-_METRIC = {"value": _NUMBER, "ci95?": [_NUMBER], "ci95_items?": [_NUMBER]}
-_ROW = {"model": str, "scenario": str, "users?": _NUMBER, "metrics": {"*": _METRIC}}
-_RESULTS: dict[str, Any] = {
-    **{"rows": [_ROW], "environment?": dict, "training?": dict, "notes?": [str], "note?": str},
-    "comparisons?": [{"first": str, "second": str, "metric": str, "difference": _NUMBER}],
-    "left_out?": [{"model": str, "reason": str}],
-}
-_OF_ONE: dict[str, Any] = {"dataset": _DATASET, "split": _SPLIT}
-_OF_SEVERAL: dict[str, Any] = {
-    **{"dataset?": dict, "split?": dict},
-    "datasets": [{**_DATASET, "split": _SPLIT}],
-}
-_OF_REPEATS: dict[str, Any] = {
-    "repeats": {"count": int, "folders": [str]},
-    "order": [{"models": [str], "same": bool, "swaps": list}],
-}
-
-
-def misfit(content: Any, shape: Any, place: str = "") -> str | None:
-    """Where content first differs from a shape, such as "rows.metrics"; None if it fits.
+def require_same_datasets(
+    config: Mapping[str, Any], results: Mapping[str, Any], folder: str | Path
+) -> None:
+    """Refuse a configuration and results of different runs.
 
     Args:
-        content: of a JSON or YAML file.
-        shape: a type or several; a list of one shape, for lists of any length; or a mapping of keys
-            to shapes, in which a key with "?" may be missing or null, and "*" is any key. Keys that
-            it does not name may hold anything.
-        place: what the content is, for the answer.
+        config: the content of `config.yaml`, and `results` that of `results.json`.
+        folder: where both lie.
+
+    Raises:
+        RunError: if one is of a training and the other of a comparison, or if they do not name as
+            many datasets, in the same order. A single dataset may lie in a folder of any name.
     """
-    if isinstance(shape, list):
-        if not isinstance(content, list):
-            return place
-        return next((m for one in content if (m := misfit(one, shape[0], place))), None)
-    if not isinstance(shape, dict):
-        kinds = shape if isinstance(shape, tuple) else (shape,)
-        fits = isinstance(content, kinds) and (bool in kinds or not isinstance(content, bool))
-        return None if fits else place
-    if not isinstance(content, dict):
-        return place
-    for key, inside in shape.items():
-        name, optional = key.removesuffix("?"), key.endswith("?")
-        for named in content if name == "*" else [name]:
-            if optional and content.get(named) is None:
-                continue
-            here = f"{place}.{named}".lstrip(".")
-            wrong = misfit(content[named], inside, here) if named in content else here
-            if wrong:
-                return wrong
-    return None
+    stated = [dataset["name"] for dataset in results.get("datasets", [results["dataset"]])]
+    data = config.get("data")
+    entries = data if isinstance(data, list) else [data]
+    named = [entry.get("data") if isinstance(entry, dict) else entry for entry in entries]
+    kinds = [
+        "comparison" if "models" in config else "training",
+        "training" if "training" in results else "comparison",
+    ]
+    places = [Path(one) for one in named if isinstance(one, str)]
+    alike = len(stated) == len(places) == len(named) and kinds[0] == kinds[1]
+    if alike and (
+        len(stated) == 1
+        or all(name in (p.name, p.resolve().name) for name, p in zip(stated, places, strict=True))
+    ):
+        return
+    raise RunError(
+        f"config.yaml in {folder} is of a {kinds[0]} on "
+        f"{', '.join(place.name for place in places) or 'no dataset'}, results.json of a "
+        f"{kinds[1]} on {', '.join(stated) or 'no dataset'}",
+        expected="both of one run, with the same datasets in the same order",
+        remedy="Restore config.yaml from a copy.",
+    )
 
 
 def read_json(path: str | Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -109,15 +92,26 @@ def read_json(path: str | Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
         RunError: if the file cannot be read, if it does not hold an object, or if it lacks one of
             `keys`.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as problem:
-        raise broken(path, _one_line(problem), "JSON as beekit writes it") from problem
+    content = parse_json(path)
     if not isinstance(content, dict):
         raise broken(path, f"a {type(content).__name__}", "a JSON object as beekit writes it")
     missing = [key for key in keys if key not in content]
     if missing:
         raise broken(path, f"no {', '.join(missing)}", "JSON as beekit writes it")
+    return content
+
+
+def parse_json(path: str | Path) -> Any:
+    """What a JSON file of a run holds.
+
+    Raises:
+        RunError: if the file cannot be read.
+    """
+    try:
+        content: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False).encode()  # half a character cannot be written again
+    except (ValueError, OSError, RecursionError) as problem:
+        raise broken(path, _one_line(problem), "JSON as beekit writes it") from problem
     return content
 
 
@@ -150,6 +144,32 @@ def read_parquet(path: str | Path, columns: tuple[str, ...]) -> pa.Table:
     if missing:
         raise broken(path, f"no column {', '.join(missing)}", "Parquet as beekit writes it")
     return table
+
+
+def model_digests(model: Path) -> dict[str, str]:
+    """SHA-256 of each file of a saved model, by its path inside; of its card not."""
+    files = (path for path in sorted(model.rglob("*")) if path.is_file() and path.name != _CARD)
+    return {path.relative_to(model).as_posix(): file_digest(path) for path in files}
+
+
+def require_noted(model: Path, noted: Mapping[str, str] | None) -> None:
+    """Refuse a saved model whose files are not those that training noted; None refuses none.
+
+    Raises:
+        RunError: if a file of the model is missing, new or changed.
+    """
+    if noted is None:
+        return
+    found = model_digests(model)
+    for name in sorted({*noted, *found}):
+        if noted.get(name) != found.get(name):
+            state = "missing" if name not in found else "new" if name not in noted else "changed"
+            raise RunError(
+                f"{model / name} is {state} since the model was trained and measured",
+                expected="the model's files as training wrote them",
+                remedy="Restore the file from a copy, or train again; use a changed model from a "
+                "folder outside of the run.",
+            )
 
 
 def broken(path: str | Path, found: str, expected: str) -> RunError:

@@ -45,7 +45,10 @@ def load_encoder(
         try:
             encoder = SentenceTransformer(name, device=device, trust_remote_code=trust_remote_code)
             plain = load_file_path(name, "modules.json") is None
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        except (
+            *(OSError, ValueError, RuntimeError, KeyError, TypeError),
+            *(AttributeError, SafetensorError),  # the first where JSON holds another kind of value
+        ) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise EncoderError(
                 f"cannot load the encoder {name!r} ({reason})",

@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub import ModelCard
 from jinja2 import Environment, StrictUndefined
 
-from beekit.errors import HubError
+from beekit.errors import HubError, RunError
 from beekit.files import write_text
 from beekit.hub.facts import Facts
 from beekit.hub.metadata import card_metadata, card_title, encoder_name
@@ -25,12 +25,22 @@ from beekit.report.numbers import difference, p_value
 from beekit.report.settings import settings_caption
 from beekit.run_files import read_results
 
+# What a card says of a training, and of where it was done; a report does without.
+_SAID = {
+    "training": (
+        *("steps", "users_per_step", "items_per_step", "optimizer", "learning_rate"),
+        *("scheduler", "seed"),
+    ),
+    "environment": ("beekit",),
+}
+
 
 def write_card(run: str | Path) -> None:
     """Write `README.md` of a run folder from its `results.json`.
 
     Raises:
-        RunError: if the folder has no results, or if they are broken.
+        RunError: if the folder has no results, if they are broken, or if `render_card` refuses
+            them.
     """
     run = Path(run)
     write_text(run / "README.md", render_card(read_results(run)))
@@ -46,7 +56,11 @@ def render_card(
         facts: what the run does not know; with a `repo` the card speaks of the model there,
             without of the folder `model` beside it.
         chart: path, from the card, of a picture of the table.
+
+    Raises:
+        RunError: if the results lack something that a card says of every training.
     """
+    _require_said(results)
     facts = facts or Facts()
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
@@ -105,6 +119,21 @@ def check_card(card: str) -> None:
             "a model card without metadata",
             expected="a YAML head",
             remedy="Make the card again with `beekit report RUN`.",
+        )
+
+
+def _require_said(results: Mapping[str, Any]) -> None:
+    lacking = [
+        f"{section}.{key}"
+        for section, keys in _SAID.items()
+        for key in keys
+        if key not in results.get(section, {}) and (results.get(section) or section != "training")
+    ]
+    if lacking:
+        raise RunError(
+            f"results without {', '.join(lacking)}",
+            expected="what a finished training writes to results.json",
+            remedy="Train again with this version of beekit, or restore the file from a copy.",
         )
 
 

@@ -25,7 +25,8 @@ from beekit.hub.chart import results_chart
 from beekit.hub.facts import Facts
 from beekit.hub.manifest import MANIFEST, make_manifest, read_manifest
 from beekit.hub.public import public_config, public_results
-from beekit.run_files import read_parquet, read_results, read_yaml
+from beekit.hub.whole import require_whole_index, require_whole_model, require_whole_split
+from beekit.run_files import read_parquet, read_results, read_yaml, require_same_datasets
 
 CARD = "README.md"
 _CHART = "results.png"
@@ -83,8 +84,10 @@ def outgoing(run: str | Path, facts: Facts, *, index: bool = False) -> Outgoing:
         index: the FAISS index too, items known by their ids alone.
 
     Raises:
-        RunError: if the run is not finished, holds repeats or lacks a file, or if it has no index
-            and `index` is set.
+        RunError: if the run is not finished, holds repeats, lacks a file or has a broken one, if
+            its configuration and results are of different runs, if its model is not as it was
+            trained, or if it has no index and `index` is set.
+        EncoderError: if its model does not load.
         ConfigError: if the facts name a dataset that the run does not have.
         HubError: if the card cannot be read back, if a file in the model folder does not belong to
             a model, or if a file names a path of this machine.
@@ -100,7 +103,10 @@ def outgoing(run: str | Path, facts: Facts, *, index: bool = False) -> Outgoing:
         )
     parts = results.get("datasets", [])
     facts.require_datasets([part["name"] for part in parts] or [results["dataset"]["name"]])
-    files: dict[str, Path | bytes] = dict(_model(run / "model"))
+    model = dict(_model(run / "model"))
+    trust = config.get("trust_remote_code") is True
+    require_whole_model(run / "model", model, results, trust=trust)
+    files: dict[str, Path | bytes] = dict(model)
     files |= _described(run, results, config, Path(), split=not parts, index=index)
     for part in parts:
         below = Path("datasets", part["name"])
@@ -160,13 +166,16 @@ def _described(
     }
     if split:
         names = (*_SPLIT, _CANDIDATES) if results["rows"] else _SPLIT
-        files |= {f"split/{name}": _require(folder / "split" / name, folder) for name in names}
+        of_split = {f"split/{name}": _require(folder / "split" / name, folder) for name in names}
         for path in [path for names in _BEFORE for path in (folder / "split").glob(names)]:
-            files[path.relative_to(folder).as_posix()] = path
+            of_split[path.relative_to(folder).as_posix()] = path
+        require_whole_split(of_split, results)
+        files |= of_split
     if split and index:
         files |= {f"index/{name}": _require(folder / "index" / name, folder) for name in _INDEX}
         more = (folder / "index" / name for name in _INDEX_MORE)
         files |= {f"index/{path.name}": path for path in more if path.is_file()}
+        require_whole_index(folder / "index")
         files["index/items.parquet"] = _without_labels(folder / "index" / "items.parquet")
     return {(below / name).as_posix(): content for name, content in files.items()}
 
@@ -183,14 +192,16 @@ def _require(path: Path, folder: Path) -> Path:
 
 
 def _read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Results and configuration of a finished run."""
+    """Results and configuration of a finished run, which are of the same run."""
     if not (folder / "results.json").is_file() or not (folder / "config.yaml").is_file():
         raise RunError(
             f"no results.json or no config.yaml in {folder}",
             expected="a finished run folder",
             remedy="Check the path, or finish the run with `beekit train`.",
         )
-    return read_results(folder), read_yaml(folder / "config.yaml")
+    results, config = read_results(folder), read_yaml(folder / "config.yaml")
+    require_same_datasets(config, results, folder)
+    return results, config
 
 
 def _require_no_paths(files: Mapping[str, Path | bytes], config: Mapping[str, Any]) -> None:

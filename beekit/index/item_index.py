@@ -307,7 +307,7 @@ class ItemIndex:
             return cls._read(folder, gpu)
         except (
             *(ValueError, KeyError, TypeError, RuntimeError, OSError),
-            *(ConfigError, DataError),
+            *(AttributeError, ConfigError, DataError),  # faiss reads "null" as None
         ) as error:
             raise RunError(
                 f"items.faiss, index.json and what lies beside them in {folder} are broken or "

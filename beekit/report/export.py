@@ -81,7 +81,10 @@ def markdown_table(results: Mapping[str, Any]) -> str:
         for row in group.rows:
             spent = costs[group.scenario, row.model]
             cost = (
-                [numbers.duration(spent.get("fit_seconds")), numbers.memory(spent["fit_memory_mb"])]
+                [
+                    numbers.duration(spent.get("fit_seconds")),
+                    numbers.memory(spent.get("fit_memory_mb")),
+                ]
                 if "fit_seconds" in spent
                 else [""] * (2 * fitted)
             )

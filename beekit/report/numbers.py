@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +11,9 @@ MISSING = "n/a"
 
 
 def is_finite(value: Any) -> bool:
-    """Whether this is a number that can be compared and drawn; JSON may also hold null and NaN."""
-    return isinstance(value, int | float) and math.isfinite(value)
+    """Whether this is a number that can be compared and drawn; JSON may also hold null, NaN
+    and integers of any length."""
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def measure(value: Any) -> str:

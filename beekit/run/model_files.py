@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from beekit.errors import RunError
-from beekit.files import file_digest
 from beekit.run.folder import RunFolder
-
-# Says what a model is, not what it does.
-_CARD = "README.md"
-
-
-def model_digests(model: Path) -> dict[str, str]:
-    """SHA-256 of each file of a saved model, by its path inside; of its card not."""
-    files = (path for path in sorted(model.rglob("*")) if path.is_file() and path.name != _CARD)
-    return {path.relative_to(model).as_posix(): file_digest(path) for path in files}
+from beekit.run_files import require_noted
 
 
 def require_as_trained(folder: RunFolder) -> None:
@@ -30,16 +18,4 @@ def require_as_trained(folder: RunFolder) -> None:
     whole = folder.whole
     if not whole.results.is_file():
         return
-    noted = whole.read_results().get("training", {}).get("model_files")
-    if noted is None:
-        return
-    found = model_digests(whole.model)
-    for name in sorted({*noted, *found}):
-        if noted.get(name) != found.get(name):
-            state = "missing" if name not in found else "new" if name not in noted else "changed"
-            raise RunError(
-                f"{whole.model / name} is {state} since the model was trained and measured",
-                expected="the model's files as training wrote them",
-                remedy="Restore the file from a copy, or train again; use a changed model from a "
-                "folder outside of the run.",
-            )
+    require_noted(whole.model, whole.read_results().get("training", {}).get("model_files"))

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
+from beekit.checked import require_type
 from beekit.data import Catalog, ids
 from beekit.data.rules import keeps, strong_enough
 from beekit.data.tables import id_column, read_file, value_column
@@ -220,8 +221,10 @@ def least_value(run: str | Path) -> float | None:
 
     Raises:
         RunError: if the configuration is missing or broken.
+        ConfigError: if its `min_value` is not a finite number.
     """
     value: float | None = read_yaml(RunFolder(Path(run)).config).get("min_value")
+    require_type("min_value", value, float | None)
     return value
 
 

@@ -39,7 +39,7 @@ from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
 from beekit.run.leaks import require_unseen
-from beekit.run.model_files import model_digests, require_as_trained
+from beekit.run.model_files import require_as_trained
 from beekit.run.parts import Part, joint_hash, load_parts, make_parts
 from beekit.run.reading import content_of, differing_reading, say
 from beekit.run.serve import save_index
@@ -47,6 +47,7 @@ from beekit.run.several import finish_several
 from beekit.run.sources import Source, run_of, save_before, shown, sources
 from beekit.run.thumbnails import write_thumbnails
 from beekit.run.training import describe_training, make_trainer, training_arguments
+from beekit.run_files import model_digests
 from beekit.split import Split
 from beekit.split.learnt import learnt_from, save_learnt
 from beekit.training import BeeFormerTrainingArguments

@@ -19,6 +19,7 @@ from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
 from beekit.run.model_files import require_as_trained
 from beekit.run.splitting import make_split
+from beekit.run_files import read_yaml, require_same_datasets
 
 _MODEL = "fine-tuned"
 
@@ -59,9 +60,10 @@ def verify(run: str | Path) -> list[Repeated]:
     """Evaluate a run's model again, on the dataset its configuration names.
 
     Raises:
-        RunError: if there is no finished run with a model, if it held nothing out, if the dataset
-            or split is not the one that the results speak of, or if a metric is further from the
-            one stated than `Repeated.tolerance`.
+        RunError: if there is no finished run with a model, if it held nothing out, if its
+            configuration and results are of different runs, if the dataset or split is not the one
+            that the results speak of, or if a metric is further from the one stated than
+            `Repeated.tolerance`.
         DataError: if the dataset cannot be read.
     """
     folder = RunFolder(Path(run))
@@ -72,12 +74,14 @@ def verify(run: str | Path) -> list[Repeated]:
             expected="a run with a fine-tuned model",
             remedy="Check the path, or finish the run with `beekit train`.",
         )
-    config = folder.load_config()
+    config, parts = folder.load_config(), folder.parts()
+    require_same_datasets(read_yaml(folder.config), folder.read_results(), folder.path)
+    each = [part.read_results() for part in parts]
     encoder = load_encoder(folder.model, trust_remote_code=config.trust_remote_code)
     repeated = [
         metric
-        for own, part in zip(config.datasets(), folder.parts(), strict=True)
-        for metric in _repeat(own, part.read_results(), encoder)
+        for own, results in zip(config.datasets(), each, strict=True)
+        for metric in _repeat(own, results, encoder)
     ]
     if not repeated:
         raise RunError(

@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from sentence_transformers.base.evaluation import BaseEvaluator
 from torch import nn
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_callback import PrinterCallback, ProgressCallback, TrainerState
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import TrainOutput, get_last_checkpoint, rotate_checkpoints
 
 from beekit.encoders import ItemInputs
@@ -25,6 +25,7 @@ from beekit.errors import ConfigError
 from beekit.training.allocator import keep_freed_memory
 from beekit.training.arguments import BeeFormerTrainingArguments
 from beekit.training.batches import MIXED, UserBatchSampler
+from beekit.training.checkpoint import read_state, reading
 from beekit.training.finite import StaysFinite, diverged
 from beekit.training.loss import ELSALoss
 from beekit.training.progress import TrainingProgress
@@ -125,6 +126,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 gradients or weights are not finite, and the last checkpoint is of a step before.
             EncoderError: if `last_layers` or `lora` is set and the encoder has no transformer
                 blocks, none with a layer to adapt, or adapters already.
+            RunError: if a file of the checkpoint to go on from is broken.
         """
         if self.args.lora is not None and self.optimizer is not None:
             raise ConfigError(
@@ -137,7 +139,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         if resume_from_checkpoint is True:
             resume_from_checkpoint = get_last_checkpoint(self.args.output_dir)
         if resume_from_checkpoint:
-            state = TrainerState.load_from_json(f"{resume_from_checkpoint}/{TRAINER_STATE_NAME}")
+            state = read_state(str(resume_from_checkpoint))
             if state.global_step >= state.max_steps:
                 self.state = state
                 best = f"{self.args.output_dir}/checkpoint-{state.best_global_step}"
@@ -220,10 +222,19 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:
         adapters = self._trained.adapters if self._trained is not None else None
-        if adapters is None:
-            super()._load_from_checkpoint(checkpoint_path)
-        else:
-            adapters.load(checkpoint_path)
+        with reading(checkpoint_path, "the model"):
+            if adapters is None:
+                super()._load_from_checkpoint(checkpoint_path)
+            else:
+                adapters.load(checkpoint_path)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        with reading(str(checkpoint), "optimizer.pt or scheduler.pt"):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with reading(str(checkpoint), "rng_state.pth"):
+            super()._load_rng_state(checkpoint)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """As the Trainer's own, in a folder that gets its final name when it is complete."""

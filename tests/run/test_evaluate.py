@@ -163,9 +163,14 @@ def test_an_encoder_that_may_know_the_held_out_items_is_refused(
     config = configure(split=split, models={"tuned": {"model": "ContentBased", "run": str(run)}})
 
     def trained_on(name, fingerprint):
-        dataset = {"name": name, "fingerprint": fingerprint}
-        split = {"kind": "cold_start", "hash": "another"}
-        described = {"schema": 1, "dataset": dataset, "split": split, "rows": []}
+        counts = {"users": 1, "items": 1, "interactions": 1}
+        described = {
+            "schema": 1,
+            "dataset": {"name": name, "fingerprint": fingerprint, **counts},
+            "split": {"kind": "cold_start", "hash": "another"},
+            "environment": {},
+            "rows": [],
+        }
         (run / "results.json").write_text(json.dumps(described))
 
     # The same data under another name, or with other texts or filters, are still the same data.

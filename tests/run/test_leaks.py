@@ -21,6 +21,7 @@ from beekit.hub.outgoing import read
 from beekit.hub.push import plan
 from beekit.run.comparison import make_comparison
 from beekit.run.config import make_config
+from beekit.run.dataset import describe
 from beekit.run.evaluate import _settings_chosen
 from beekit.run.leaks import require_unseen
 from beekit.run.sources import BEFORE, Source, load_before, run_of, shown, sources
@@ -431,8 +432,9 @@ def as_trained(path, films, folder, encoder_folder, encoder="x", seed=2):
     (path / "config.yaml").write_text(yaml.safe_dump(config))
     results = {
         "schema": 1,
-        "dataset": {"name": films.name, "fingerprint": films.fingerprint},
+        "dataset": describe(films),
         "split": split.summary(),
+        "environment": {},
         "rows": [],
         "training": {"text": "{title}. {genre}", "max_seq_length": 7},
     }

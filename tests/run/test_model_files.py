@@ -9,7 +9,8 @@ import pytest
 from beekit.cli import main
 from beekit.errors import RunError
 from beekit.run.folder import RunFolder
-from beekit.run.model_files import model_digests, require_as_trained
+from beekit.run.model_files import require_as_trained
+from beekit.run_files import model_digests
 
 
 @pytest.fixture

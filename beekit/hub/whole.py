@@ -1,0 +1,85 @@
+"""Whether files of a run are whole and its own, before they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from beekit.encoders import load_encoder
+from beekit.index import ItemIndex
+from beekit.run_files import broken, parse_json, read_json, read_parquet, require_noted
+
+# Columns of the split's tables that are sent: what they must have, and what they may.
+_COLUMNS = {
+    "training_items.parquet": (("item_id",), ("content",)),
+    "candidates.parquet": (("part", "item_id"), ()),
+}
+
+
+def require_whole_model(
+    folder: Path, files: Mapping[str, Path], results: Mapping[str, Any], *, trust: bool
+) -> None:
+    """Refuse a model with a broken file, one that is not as trained, or one that does not load.
+
+    Args:
+        folder: of the model.
+        files: what is sent of it.
+        results: of the run.
+        trust: run code that the model's files name.
+
+    Raises:
+        RunError: if a file is broken, or if one is missing, new or changed since training.
+        EncoderError: if the model does not load.
+    """
+    for path in files.values():
+        if path.suffix == ".json":
+            parse_json(path)
+        elif path.suffix == ".safetensors":
+            try:
+                with safe_open(path, framework="pt"):
+                    pass
+            except (SafetensorError, OSError) as problem:
+                raise broken(path, str(problem)[:120], "weights as beekit writes them") from problem
+    require_noted(folder, results.get("training", {}).get("model_files"))
+    load_encoder(folder, device="cpu", trust_remote_code=trust)
+
+
+def require_whole_split(files: Mapping[str, Path], results: Mapping[str, Any]) -> None:
+    """Refuse files of a split that are broken or of another.
+
+    Args:
+        files: what is sent of it, by their paths in the run.
+        results: of the run.
+
+    Raises:
+        RunError: if a file is broken, if a table has a column that the split's has not, or if
+            `split.json` is of another split than the results.
+    """
+    for path in files.values():
+        if path.suffix == ".parquet":
+            needed, more = _COLUMNS[path.name]
+            foreign = {*read_parquet(path, needed).column_names} - {*needed, *more}
+            if foreign:
+                raise broken(path, f"a column {min(foreign)}", "a table of the split")
+        else:
+            read_json(path)
+    place = files["split/split.json"]
+    described = read_json(place, ("kind", "hash"))
+    for key in ("kind", "hash"):
+        if described[key] != results["split"][key]:
+            raise broken(place, f"another {key}", "the split that results.json speaks of")
+
+
+def require_whole_index(folder: Path) -> None:
+    """Refuse an index with a broken file, or whose items are not those of its vectors.
+
+    Raises:
+        RunError: if a file is broken, or if `items.parquet` holds other items than the index.
+    """
+    item_ids = ItemIndex.load(folder, gpu=False).item_ids
+    path = folder / "items.parquet"
+    if read_parquet(path, ("item_id", "label", "cold"))["item_id"].to_pylist() != item_ids.tolist():
+        raise broken(path, "other items than index.json", "the items of the index, in its order")

@@ -1,0 +1,61 @@
+"""Reading a checkpoint to go on from: whole, or refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from safetensors import SafetensorError
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import TrainerState
+
+from beekit.errors import RunError
+
+
+@contextmanager
+def reading(checkpoint: str | Path, what: str) -> Iterator[None]:
+    """Within it, an error of any reader says which part of a checkpoint is broken.
+
+    Args:
+        checkpoint: its folder.
+        what: the file, or the files, read within.
+
+    Raises:
+        RunError: if the block raises what readers of files raise.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (
+        *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError),
+        *(RuntimeError, SafetensorError, UnpicklingError),
+    ) as problem:
+        reason = " ".join(str(problem).split())[:120] or type(problem).__name__
+        raise RunError(
+            f"{what} in {checkpoint} cannot be read ({reason})",
+            expected="a whole checkpoint of this training",
+            remedy="Remove that folder to go on from the checkpoint before, or to begin anew.",
+        ) from problem
+
+
+def read_state(checkpoint: str | Path) -> TrainerState:
+    """How far the training of a checkpoint had come.
+
+    Raises:
+        RunError: if the file is broken, or if it does not say so.
+    """
+    with reading(checkpoint, TRAINER_STATE_NAME):
+        state: TrainerState = TrainerState.load_from_json(
+            str(Path(checkpoint) / TRAINER_STATE_NAME)
+        )
+        for name in ("global_step", "max_steps"):
+            steps = getattr(state, name)
+            if not isinstance(steps, int) or steps < 1:
+                raise ValueError(f"{name}={steps}")
+        if not isinstance(state.log_history, list):
+            raise ValueError("no list under log_history")
+    return state
