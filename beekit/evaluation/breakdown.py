@@ -16,7 +16,7 @@ from beekit.evaluation.metrics import hits
 from beekit.evaluation.scoring import Evaluation, parse_metric
 from beekit.finite import finite_csr, finite_vectors
 from beekit.index import ItemIndex
-from beekit.ranking.top_k import as_csr, ones
+from beekit.matrices import as_csr, ones
 from beekit.split import HeldOut
 
 # Lower ends of the history lengths, or of the numbers of users of an item, reported together.

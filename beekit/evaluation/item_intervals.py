@@ -30,7 +30,7 @@ import scipy.sparse as sp
 from scipy import stats
 
 from beekit.evaluation.metrics import FROM_HITS, hits, target_counts
-from beekit.ranking.top_k import as_csr
+from beekit.matrices import as_csr
 
 # Users whose pairs with items are held at once.
 _BLOCK = 8192

@@ -16,7 +16,8 @@ import scipy.sparse as sp
 
 from beekit.errors import DataError
 from beekit.finite import finite_csr, require_lists
-from beekit.ranking.top_k import as_csr, require_length
+from beekit.matrices import as_csr
+from beekit.ranking.top_k import require_length
 
 # Users looked up at once, so that the table of targets stays small.
 _BLOCK = 4096

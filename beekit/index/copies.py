@@ -104,6 +104,5 @@ def read_numbered(path: str, vectors: np.ndarray) -> tuple[Any, Copies]:
     if not np.array_equal(items, copies.first):
         raise ValueError(f"{path} is not of these vectors")
     inner = faiss.downcast_index(index.index)
-    index.own_fields = False
-    inner.this.own(True)
+    inner.referenced_objects = [index]  # which owns it
     return inner, copies

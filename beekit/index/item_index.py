@@ -20,9 +20,10 @@ from beekit.index.approximate import ApproximateSearch, Effort
 from beekit.index.copies import Copies, numbered, read_numbered
 from beekit.index.exact import ExactSearch
 from beekit.index.factory import trained
+from beekit.matrices import ones
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys
-from beekit.ranking.top_k import candidate_indices, ones, require_length
+from beekit.ranking.top_k import candidate_indices, require_length
 
 
 class ItemIndex:

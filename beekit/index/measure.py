@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from beekit.errors import ConfigError
 from beekit.finite import finite_csr, require_lists
 from beekit.index.item_index import ItemIndex
-from beekit.ranking.top_k import as_csr
+from beekit.matrices import as_csr
 
 # Users asked one by one to time a single request: the median of so many is steady.
 _SINGLE = 100

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from beekit.errors import ConfigError, DataError
 from beekit.finite import finite_csr, require_matrix
-from beekit.ranking.top_k import ones
+from beekit.matrices import ones
 
 
 def training_matrix(X: sp.sparray | sp.spmatrix) -> sp.csr_array:

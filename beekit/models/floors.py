@@ -9,11 +9,12 @@ from typing import ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.matrices import as_csr
 from beekit.models.checks import require_fitted, training_matrix
 from beekit.models.saved import load_fields, save_fields
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys, scramble
-from beekit.ranking.top_k import as_csr, candidate_indices, require_length, seen_mask, top_k
+from beekit.ranking.top_k import candidate_indices, require_length, seen_mask, top_k
 
 # Scores drawn at once: 32 MB of keys.
 _BLOCK_ELEMENTS = 2**22

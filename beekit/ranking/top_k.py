@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import ConfigError, DataError
-from beekit.finite import finite_csr
+from beekit.matrices import as_csr, ones
 from beekit.ranking.protocol import Recommendations
 from beekit.ranking.ties import history_keys, tie_keys
 
@@ -52,29 +52,6 @@ def require_length(k: int) -> None:
         raise ConfigError(
             f"lists of k={k} items", expected="at least 1", remedy="Choose another k."
         )
-
-
-def as_csr(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
-    """Any sparse matrix as CSR, a pair stored once and no zeros; the caller's stays as it is.
-
-    Raises:
-        DataError: if X is not a matrix of finite numbers.
-    """
-    csr = finite_csr(X)
-    if not csr.has_canonical_format:
-        csr = csr.copy()
-        csr.sum_duplicates()
-    if csr.nnz and not csr.data.all():
-        csr = csr.copy()
-        csr.eliminate_zeros()
-    return csr
-
-
-def ones(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
-    """X as float32 CSR with ones where it is nonzero, column indices sorted."""
-    csr = as_csr(X)
-    binary = sp.csr_array((np.ones(csr.nnz, np.float32), csr.indices, csr.indptr), shape=csr.shape)
-    return binary if binary.has_sorted_indices else binary.sorted_indices()
 
 
 def seen_mask(X: sp.csr_array, candidates: np.ndarray) -> np.ndarray:

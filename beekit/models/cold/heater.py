@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from beekit.index import ItemIndex
+from beekit.matrices import ones
 from beekit.models.checks import training_matrix
 from beekit.models.cold.descent import descend
 from beekit.models.cold.linear_factors import linear_factors, unit_scale
@@ -26,7 +27,6 @@ from beekit.models.fitting import training_device
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.sound import sound
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import ones
 
 
 @dataclass(eq=False)

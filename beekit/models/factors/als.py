@@ -11,13 +11,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import ConfigError
+from beekit.matrices import ones
 from beekit.models.checks import require, training_matrix
 from beekit.models.factors.fold_in import fold_in
 from beekit.models.factors.vector_ranking import fitted, recommend_by_vectors, similar_items
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.sound import solvable, sound
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import ones
 
 
 @dataclass(eq=False)

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import torch
 from torch.nn import functional
 
+from beekit.matrices import ones
 from beekit.models.checks import require, training_matrix
 from beekit.models.factors.fold_in import KnownUsers, recall_users, remember
 from beekit.models.factors.negatives import SharedNegatives, interactions
@@ -19,7 +20,6 @@ from beekit.models.fitting import normal_vectors, shuffled, train, training_devi
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.sound import sound
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import ones
 
 
 @dataclass(eq=False)

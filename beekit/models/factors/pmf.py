@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from beekit.matrices import ones
 from beekit.models.checks import require, training_matrix
 from beekit.models.factors.fold_in import KnownUsers, recall_users, remember
 from beekit.models.factors.negatives import Triples
@@ -18,7 +19,6 @@ from beekit.models.fitting import normal_vectors, train, training_device
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.sound import sound
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import ones
 
 
 @dataclass(eq=False)

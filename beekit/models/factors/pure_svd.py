@@ -11,12 +11,12 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import svds
 
 from beekit.index import ItemIndex
+from beekit.matrices import ones
 from beekit.models.checks import require, training_matrix
 from beekit.models.factors.vector_ranking import fitted, similar_items
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.sound import sound
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import ones
 
 
 @dataclass(eq=False)

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from beekit.matrices import ones
 from beekit.models.checks import require, training_matrix
 from beekit.models.content_vectors import content_vectors, require_vectors_of
 from beekit.models.factors.towers import Towers, batch_histories, in_batch_softmax, tower
@@ -18,7 +19,6 @@ from beekit.models.fitting import shuffled, train, training_device
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.sound import sound
 from beekit.ranking import Recommendations
-from beekit.ranking.top_k import ones
 
 
 @dataclass(eq=False)

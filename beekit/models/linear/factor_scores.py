@@ -5,17 +5,11 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.matrices import as_csr, ones
 from beekit.models.linear.blocks import row_blocks
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys
-from beekit.ranking.top_k import (
-    as_csr,
-    candidate_indices,
-    ones,
-    require_length,
-    sparse_top_k,
-    top_k,
-)
+from beekit.ranking.top_k import candidate_indices, require_length, sparse_top_k, top_k
 
 # Past this share of nonzeros, a dense product takes less time than a sparse one.
 _DENSE_SHARE = 1 / 32

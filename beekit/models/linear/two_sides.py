@@ -7,9 +7,10 @@ import scipy.sparse as sp
 
 from beekit.index import ItemIndex
 from beekit.index.pairs import FETCHED, pair_products
+from beekit.matrices import ones
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys, tie_keys
-from beekit.ranking.top_k import candidate_indices, ones
+from beekit.ranking.top_k import candidate_indices
 
 
 def recommend_by_sides(
