@@ -43,8 +43,8 @@ class PairedRepeats:
         difference: mean over repeats of first minus second.
         ci95: t interval of it.
         spread: standard deviation of the differences.
-        p_value: two-sided, paired t test over repeats; of a sign test where the differences do not
-            vary.
+        p_value: two-sided, paired t test over repeats; None where the differences do not vary but
+            for rounding, as a test has nothing to go by then.
         held: in how many repeats the first is above the second.
         repeats: how many entered.
     """
@@ -52,7 +52,7 @@ class PairedRepeats:
     difference: float
     ci95: tuple[float, float]
     spread: float
-    p_value: float
+    p_value: float | None
     held: int
     repeats: int
 
@@ -123,7 +123,7 @@ def compare_repeats(first: Sequence[float], second: Sequence[float]) -> PairedRe
         paired.value,
         paired.ci95,
         paired.spread,
-        paired_p_value(gap),
+        paired_p_value(gap) if paired.spread > 0 else None,
         int(np.count_nonzero(gap > 0)),
         len(gap),
     )

@@ -31,8 +31,8 @@ def require_whole_model(
         trust: run code that the model's files name.
 
     Raises:
-        RunError: if a file is broken, or if one is missing, new or changed since training.
-        EncoderError: if the model does not load.
+        RunError: if a file is broken, or if one is missing or changed since training.
+        EncoderError: if a model without notes of its training does not load.
     """
     for path in files.values():
         if path.suffix == ".json":
@@ -43,8 +43,10 @@ def require_whole_model(
                     pass
             except (SafetensorError, OSError) as problem:
                 raise broken(path, str(problem)[:120], "weights as beekit writes them") from problem
-    require_noted(folder, results.get("training", {}).get("model_files"))
-    load_encoder(folder, device="cpu", trust_remote_code=trust)
+    noted = results.get("training", {}).get("model_files")
+    require_noted(folder, noted)
+    if noted is None:
+        load_encoder(folder, device="cpu", trust_remote_code=trust)
 
 
 def require_whole_split(files: Mapping[str, Path], results: Mapping[str, Any]) -> None:

@@ -12,8 +12,7 @@ def require_as_trained(folder: RunFolder) -> None:
     A run of a version that noted no digests passes.
 
     Raises:
-        RunError: if a file of the model is missing, new or changed, or if the results cannot be
-            read.
+        RunError: if a file of the model is missing or changed, or if the results cannot be read.
     """
     whole = folder.whole
     if not whole.results.is_file():

@@ -186,14 +186,14 @@ def _findings(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         pairs = list(combinations(order.models, 2))
         compared = [compare_repeats(values[one], values[other]) for one, other in pairs]
         # The best is chosen from the values it is tested on, so all pairs count.
-        corrected = holm([one.p_value for one in compared])
+        corrected = holm([1.0 if one.p_value is None else one.p_value for one in compared])
         comparisons += [
             {
                 **about,
                 "first": pair[0],
                 "second": pair[1],
                 **dataclasses.asdict(paired),
-                "p_holm": float(p_holm),
+                "p_holm": None if paired.p_value is None else float(p_holm),
                 "family": len(pairs),
                 "interval": "repeats",
             }

@@ -162,7 +162,10 @@ def test_an_encoder_that_may_know_the_held_out_items_is_refused(
     split = {"kind": "cold_start", "items": 40}
     config = configure(split=split, models={"tuned": {"model": "ContentBased", "run": str(run)}})
 
-    def trained_on(name, fingerprint):
+    def trained_on(name, fingerprint, item_ids):
+        (run / "split").mkdir(exist_ok=True)
+        items = pa.table({"item_id": item_ids})
+        pq.write_table(items, run / "split" / "training_items.parquet")
         counts = {"users": 1, "items": 1, "interactions": 1}
         described = {
             "schema": 1,
@@ -175,10 +178,10 @@ def test_an_encoder_that_may_know_the_held_out_items_is_refused(
 
     # The same data under another name, or with other texts or filters, are still the same data.
     for name, known in (("renamed", fingerprint), (shop_folder.name, "other texts")):
-        trained_on(name, known)
+        trained_on(name, known, Dataset.load(shop_folder).catalog.item_ids)
         assert main(["evaluate", config]) == 2
         assert "under another split" in capsys.readouterr().err
-    trained_on("another dataset", "another")
+    trained_on("another dataset", "another", ["of", "others"])
     assert main(["evaluate", config]) == 0
 
 

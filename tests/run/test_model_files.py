@@ -39,16 +39,14 @@ def test_the_model_as_it_was_trained_passes_whatever_its_card_says(folder):
     require_as_trained(folder)
 
 
-@pytest.mark.parametrize("state", ["missing", "new", "changed"])
+@pytest.mark.parametrize("state", ["missing", "changed"])
 def test_any_other_is_refused_with_the_file(folder, state):
-    weights, new = folder.model / "model.safetensors", folder.model / "modules.json"
+    weights = folder.model / "model.safetensors"
     if state == "missing":
         weights.unlink()
-    elif state == "changed":
-        weights.write_bytes(b"others")
     else:
-        new.write_text("[]")
-    with pytest.raises(RunError, match=f"{(new if state == 'new' else weights).name} is {state}"):
+        weights.write_bytes(b"others")
+    with pytest.raises(RunError, match=f"{weights.name} is {state}"):
         require_as_trained(folder)
 
 
