@@ -164,6 +164,7 @@ def test_an_encoder_that_may_know_the_held_out_items_is_refused(
 
     def trained_on(name, fingerprint, item_ids):
         (run / "split").mkdir(exist_ok=True)
+        (run / "config.yaml").write_text("data: gone\nencoder: gone\n")
         items = pa.table({"item_id": item_ids})
         pq.write_table(items, run / "split" / "training_items.parquet")
         counts = {"users": 1, "items": 1, "interactions": 1}
