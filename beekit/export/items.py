@@ -17,6 +17,7 @@ from beekit.export.readme import versions, write_readme
 from beekit.export.server import recommend
 from beekit.files import write_json
 from beekit.index import ItemIndex
+from beekit.index.copies import within
 from beekit.index.factory import keeps_vectors, searched
 from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
@@ -104,14 +105,13 @@ def _write_approximate(index: ItemIndex, factory: str, path: Path) -> int:
     if factory != index.factory:
         index = ItemIndex(index.item_vectors, factory=factory, gpu=False)
     approximate, effort = index.proposing_index(), index.effort
-    within = faiss.downcast_index(approximate.index)
-    inner = searched(within)
+    inner = searched(within(approximate))
     if isinstance(inner, faiss.IndexIVF):
         inner.nprobe = min(effort.nprobe, inner.nlist)
     elif isinstance(inner, faiss.IndexHNSW):
         inner.hnsw.efSearch = effort.ef_search
     faiss.write_index(approximate, str(path))
-    return 1 if keeps_vectors(within) else effort.refine
+    return 1 if keeps_vectors(within(approximate)) else effort.refine
 
 
 def _histories(run: RunFolder, server: Server) -> tuple[str, list[list[int | str]]]:

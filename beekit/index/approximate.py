@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from beekit.data.ids import digest
 from beekit.errors import ConfigError
 from beekit.index import pairs
-from beekit.index.copies import Copies
+from beekit.index.copies import Copies, within
 from beekit.index.factory import keeps_vectors, searched
 from beekit.ranking.ties import tie_keys
 
@@ -74,7 +74,8 @@ class ApproximateSearch:
     one fetched, since more of them may lie behind it, are left out.
 
     Args:
-        index: FAISS index over one of each of the vectors.
+        index: FAISS index over one of each of the vectors, that answers with items; or an index
+            of before, over every vector in its row.
         vectors: (items, dims) float32.
         copies: which items share a vector, and so what stands where in the index.
         gpu: search on the first GPU, where the index has a form for it: IVF with vectors, PQ or
@@ -85,17 +86,18 @@ class ApproximateSearch:
     def __init__(
         self, index: Any, vectors: np.ndarray, copies: Copies, *, gpu: bool = False
     ) -> None:
-        self.index = index
+        self.numbered = index
+        self.index = within(index)
         self.vectors = vectors
         self.copies = copies
         self._longest = float(np.sqrt(np.einsum("id,id->i", vectors, vectors, dtype=float).max()))
-        self._inner = searched(index)
+        self._inner = searched(self.index)
         self._part: tuple[str, Any] = ("", None)
         self._gpu: tuple[Any, Any] | None = None
         if gpu and isinstance(self._inner, faiss.IndexIVF):
             resources = faiss.StandardGpuResources()
             try:
-                self._gpu = (resources, faiss.index_cpu_to_gpu(resources, 0, index))
+                self._gpu = (resources, faiss.index_cpu_to_gpu(resources, 0, self.index))
             except RuntimeError as error:
                 logger.warning("the index stays on the CPU: %s", str(error).splitlines()[0])
 
@@ -136,7 +138,7 @@ class ApproximateSearch:
         n_items = len(self.vectors)
         is_candidate = np.zeros(n_items, dtype=bool)
         is_candidate[allowed] = True
-        within = self.copies.groups_of(allowed)
+        groups = self.copies.groups_of(allowed)
         n_seen = _seen_candidates(X, allowed, n_items) if exclude_seen else np.zeros(X.shape[0])
         refine = 1 if keeps_vectors(self.index) else effort.refine
         fetch = np.exp2(np.ceil(np.log2(refine * k + n_seen + 1))).astype(np.int64)
@@ -144,7 +146,7 @@ class ApproximateSearch:
         scores = np.full((X.shape[0], k), -np.inf, dtype=np.float32)
         left = np.ones(X.shape[0], dtype=bool)
         for size in np.unique(fetch):
-            lookup = self._lookup(int(size), within, effort)
+            lookup = self._lookup(int(size), groups, effort)
             if lookup is None:
                 continue
             group = np.flatnonzero(fetch == size)

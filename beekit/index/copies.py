@@ -74,35 +74,26 @@ class Copies:
         return items
 
 
-def numbered(index: Any, items: np.ndarray) -> Any:
-    """A FAISS index that answers with item indices, for a file.
+def within(index: Any) -> Any:
+    """What an index searches, whose numbers are those of its vectors; it lives no longer."""
+    outer = faiss.downcast_index(index)
+    return faiss.downcast_index(outer.index) if isinstance(outer, faiss.IndexIDMap) else outer
+
+
+def copies_in(index: Any, vectors: np.ndarray) -> Copies:
+    """Which of the vectors (items, dims) each vector in an index stands for.
 
     Args:
-        index: what it searches, and keeps no hold of.
-        items: (vectors,) item indices of its vectors.
-    """
-    outer = faiss.IndexIDMap(faiss.IndexFlatIP(index.d))  # FAISS numbers only what is empty
-    outer.index, outer.ntotal = index, index.ntotal
-    faiss.copy_array_to_vector(items.astype(np.int64), outer.id_map)
-    return outer
-
-
-def read_numbered(path: str, vectors: np.ndarray) -> tuple[Any, Copies]:
-    """The index that `numbered` wrote, and the copies among the vectors it is of.
-
-    Indexes of before hold every vector, one a row.
+        index: one that answers with items, and holds one of each vector; or an index of before,
+            which holds every vector, one a row.
+        vectors: (items, dims) what it was made of.
 
     Raises:
-        ValueError: it is of other vectors.
+        ValueError: if it is of other vectors.
     """
-    index = faiss.read_index(path)
-    every_row = np.arange(len(vectors))
     if not isinstance(index, faiss.IndexIDMap):
-        return index, Copies(every_row)
-    items = faiss.vector_to_array(index.id_map)
-    copies = Copies(every_row) if np.array_equal(items, every_row) else Copies.among(vectors)
-    if not np.array_equal(items, copies.first):
-        raise ValueError(f"{path} is not of these vectors")
-    inner = faiss.downcast_index(index.index)
-    inner.referenced_objects = [index]  # which owns it
-    return inner, copies
+        return Copies(np.arange(len(vectors)))
+    copies = Copies.among(vectors)
+    if not np.array_equal(faiss.vector_to_array(index.id_map), copies.first):
+        raise ValueError("the index is not of these vectors")
+    return copies

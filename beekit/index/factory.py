@@ -17,6 +17,7 @@ import faiss as faiss_module
 import numpy as np
 
 from beekit.errors import ConfigError
+from beekit.index.copies import Copies
 
 faiss: Any = faiss_module  # its stubs take C++ vectors for lists
 _EXAMPLES = "Flat, IVF256,Flat, HNSW32, PQ48x8, IVF256,PQ48x8 or OPQ48,IVF256,PQ48x8"
@@ -57,8 +58,8 @@ def untrained(factory: str, dims: int) -> Any:
     return index
 
 
-def trained(factory: str, vectors: np.ndarray, held: np.ndarray | None = None) -> Any:
-    """A FAISS index trained on vectors, that holds them or others.
+def trained(factory: str, vectors: np.ndarray, copies: Copies | None = None) -> Any:
+    """A FAISS index trained on vectors, that holds them all, or one of each and answers with items.
 
     k-means starts from FAISS's fixed seeds. An HNSW graph is built by several threads at once, and
     FAISS does not promise the same one twice; a saved index keeps the one it has.
@@ -66,7 +67,8 @@ def trained(factory: str, vectors: np.ndarray, held: np.ndarray | None = None) -
     Args:
         factory: as `faiss.index_factory` reads it.
         vectors: (items, dims) float32.
-        held: (held, dims) what the index is to hold; the vectors without it.
+        copies: which items share a vector; the index is made of the vectors in its order, so that
+            rows in another order make the same one. Without it every vector is held, row by row.
 
     Raises:
         ConfigError: if `untrained` refuses the factory, or if there are too few items to train it.
@@ -74,8 +76,12 @@ def trained(factory: str, vectors: np.ndarray, held: np.ndarray | None = None) -
     index = untrained(factory, vectors.shape[1])
     try:
         with _prepared(index, len(vectors)):
-            index.train(vectors)
-        index.add(vectors if held is None else held)
+            index.train(vectors if copies is None else vectors[copies.members])
+        if copies is None:
+            index.add(vectors)
+        else:
+            index = faiss.IndexIDMap(index)
+            index.add_with_ids(vectors[copies.first], copies.first)
     except RuntimeError as error:
         smaller = smaller_factory(factory, len(vectors))
         raise ConfigError(

@@ -17,7 +17,7 @@ from beekit.errors import ConfigError, DataError, RunError
 from beekit.files import file_digest, replacing_folder
 from beekit.finite import finite_csr, finite_vectors, require_finite
 from beekit.index.approximate import ApproximateSearch, Effort
-from beekit.index.copies import Copies, numbered, read_numbered
+from beekit.index.copies import Copies, copies_in
 from beekit.index.exact import ExactSearch
 from beekit.index.factory import trained
 from beekit.matrices import ones
@@ -95,8 +95,7 @@ class ItemIndex:
         self._approximate: ApproximateSearch | None = None
         if factory != "Flat":
             copies = Copies.among(self.item_vectors)
-            in_order, held = (self.item_vectors[i] for i in (copies.members, copies.first))
-            index = trained(factory, in_order, held)
+            index = trained(factory, self.item_vectors, copies)
             self._approximate = ApproximateSearch(index, self.item_vectors, copies, gpu=self.gpu)
 
     def __len__(self) -> int:
@@ -255,7 +254,7 @@ class ItemIndex:
         return lookup(item_ids, self.item_ids)
 
     def proposing_index(self) -> Any:
-        """What FAISS proposes items from, over one of each vector, answering with item indices.
+        """What FAISS proposes items from: it holds one of each vector, and answers with items.
 
         Raises:
             ConfigError: if the index is flat.
@@ -266,7 +265,7 @@ class ItemIndex:
                 expected="an index with a factory such as IVF256,Flat",
                 remedy="Make the index with a factory.",
             )
-        return numbered(self._approximate.index, self._approximate.copies.first)
+        return self._approximate.numbered
 
     def save(self, folder: str | Path) -> None:
         """Write the index, whole or not at all.
@@ -336,7 +335,8 @@ class ItemIndex:
             # Before FAISS reads it: a broken file can ask for any amount of memory.
             if file_digest(folder / "approximate.faiss") != described["approximate"]:
                 raise ValueError("approximate.faiss is not the one index.json was written with")
-            approximate, copies = read_numbered(str(folder / "approximate.faiss"), vectors)
+            approximate = faiss.read_index(str(folder / "approximate.faiss"))
+            copies = copies_in(approximate, vectors)
             index.effort = Effort(**described["effort"])
             index._approximate = ApproximateSearch(approximate, vectors, copies, gpu=index.gpu)
         return index

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from beekit import ItemIndex
 from beekit.index import Effort
-from beekit.index.copies import Copies, numbered, read_numbered
+from beekit.index.copies import Copies, copies_in
 from beekit.index.factory import trained
 
 ITEMS, DIMS = 3000, 16
@@ -77,7 +77,8 @@ def test_an_index_of_before_that_holds_every_row_still_answers(factory, tmp_path
     index = ItemIndex(vectors, factory=factory, effort=EFFORT, gpu=False)
     path = str(tmp_path / "before.faiss")
     faiss.write_index(trained(factory, vectors), path)
-    before, copies = read_numbered(path, vectors)
+    before = faiss.read_index(path)
+    copies = copies_in(before, vectors)
     assert before.ntotal == len(copies.first) == ITEMS
     index._approximate = type(index._approximate)(before, vectors, copies)
     items, _ = index.recommend(X, 10)
@@ -87,14 +88,13 @@ def test_an_index_of_before_that_holds_every_row_still_answers(factory, tmp_path
     np.testing.assert_array_equal(ItemIndex.load(tmp_path / "again").recommend(X, 10)[0], items)
 
 
-def test_a_file_of_other_vectors_is_refused(tmp_path):
+def test_an_index_of_other_vectors_is_refused():
     vectors = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     copies = Copies.among(vectors)
-    path = str(tmp_path / "index.faiss")
-    faiss.write_index(numbered(trained("HNSW4", vectors[copies.first]), copies.first), path)
-    np.testing.assert_array_equal(read_numbered(path, vectors)[1].first, copies.first)
+    index = trained("HNSW4", vectors, copies)
+    np.testing.assert_array_equal(copies_in(index, vectors).first, copies.first)
     with pytest.raises(ValueError, match="not of these vectors"):
-        read_numbered(path, vectors[::-1])
+        copies_in(index, vectors[::-1])
 
 
 def test_copies_by_hand():
