@@ -28,7 +28,7 @@ _descriptors: set[int] = set()
 
 @contextmanager
 def alone_in(folder: str | Path, *, make: bool = True) -> Iterator[None]:
-    """Lock a folder for this process; an error names the process that holds it already.
+    """Lock a folder for this thread; an error names the process that holds it already.
 
     The lock belongs to the process: the system frees it when that ends, however it ends. Blocks of
     one thread may stand in one another. A folder made here that is empty at the end is removed.
@@ -66,7 +66,7 @@ def alone_in(folder: str | Path, *, make: bool = True) -> Iterator[None]:
 
 
 def holds_nothing(folder: Path) -> bool:
-    """Whether a folder is empty, or holds only the lock file that a killed process left."""
+    """Whether a folder holds only a lock file, as a killed process leaves it."""
     return folder.is_dir() and {entry.name for entry in folder.iterdir()} == {LOCK_FILE}
 
 

@@ -47,8 +47,9 @@ def finite_vectors(
 
     Raises:
         DataError: if `given` is not a two-dimensional array of numbers, if it is empty, if it has
-            another number of rows or dimensions than asked for, or if an entry is not finite in
-            float32 or is beyond `LARGEST`; where `error` is given, that class instead.
+            another number of rows or dimensions than asked for, if an entry is not finite in
+            float32 or is beyond `LARGEST`, or if the largest is not zero and below `SMALLEST`;
+            where `error` is given, that class instead.
     """
     array = _array(given)
     if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
@@ -147,9 +148,8 @@ def finite_csr(
                 remedy="Build both with the same catalog and users.",
             )
     if sp.issparse(given) and given.dtype.kind in "iub":
-        given = given.astype(
-            np.float64
-        )  # pairs stored twice are added up, in which a byte overflows
+        # Pairs stored twice are added up, in which a byte overflows.
+        given = given.astype(np.float64)
     csr = sp.csr_array(given)
     if csr.dtype.kind == "f" and not _sums_up(csr.data):
         bad = np.flatnonzero(~np.isfinite(csr.data))

@@ -183,9 +183,7 @@ _OF_REPEATS: dict[str, Any] = {
     "rows": [{**_ROW, "metrics": {_EACH: _OVER_REPEATS}}],
     "repeats": {"count": _count, "seeds": [_number], "splits": [_text], "folders": [_text]},
     "comparisons": [
-        {
-            **{**_PAIRED, "scenario": _text, "ci95": _interval, "held": _count, "repeats": _count},
-        }
+        {**_PAIRED, "scenario": _text, "ci95": _interval, "held": _count, "repeats": _count}
     ],
     "order": [
         {

@@ -95,7 +95,7 @@ class Dataset:
         folder = Path(folder)
         items = read_table(folder, "items", id_columns=("item_id",))
         events = read_table(folder, "interactions", id_columns=("user_id", "item_id"))
-        catalog_ids, event_items = _same_kind(
+        catalog_ids, event_items = ids.same_kind(
             id_column(items, "item_id", "items"),
             id_column(events, "item_id", "interactions"),
         )
@@ -179,13 +179,6 @@ class Dataset:
         if self.catalog.images is not None:
             parts += [self.catalog.images.digests[item] for item in order]
         return ids.digest(ordered, pa.array(parts))
-
-
-def _same_kind(catalog_ids: pa.Array, event_items: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Item ids of both tables as one type: integers only if both are."""
-    if catalog_ids.type == event_items.type:
-        return catalog_ids, event_items
-    return catalog_ids.cast(pa.large_string()), event_items.cast(pa.large_string())
 
 
 def _text_template(text: str | None, items: pa.Table) -> str | None:

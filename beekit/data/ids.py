@@ -123,6 +123,13 @@ def positions(ids: pa.Array, among: np.ndarray | pa.Array) -> np.ndarray:
     return np.asarray(found.fill_null(-1).to_numpy(), dtype=np.int64)
 
 
+def same_kind(one: pa.Array, other: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Ids of two tables as one type: integers only if both are."""
+    if one.type == other.type:
+        return one, other
+    return one.cast(pa.large_string()), other.cast(pa.large_string())
+
+
 def lookup(given: Sequence[object], among: np.ndarray | pa.Array) -> np.ndarray:
     """Where ids as a person writes them stand in `among`: "12" finds 12; -1 for an unknown one."""
     known = as_ids(among)

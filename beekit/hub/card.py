@@ -123,11 +123,13 @@ def check_card(card: str) -> None:
 
 
 def _require_said(results: Mapping[str, Any]) -> None:
+    """Refuse results whose sections lack what a card says of them."""
     lacking = [
         f"{section}.{key}"
         for section, keys in _SAID.items()
+        if section in results
         for key in keys
-        if key not in results.get(section, {}) and (results.get(section) or section != "training")
+        if key not in results[section]
     ]
     if lacking:
         raise RunError(

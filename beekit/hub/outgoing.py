@@ -23,9 +23,9 @@ from beekit.errors import HubError, RunError
 from beekit.hub.card import check_card, render_card
 from beekit.hub.chart import results_chart
 from beekit.hub.facts import Facts
+from beekit.hub.file_checks import require_whole_index, require_whole_model, require_whole_split
 from beekit.hub.manifest import MANIFEST, make_manifest, read_manifest
 from beekit.hub.public import public_config, public_results
-from beekit.hub.whole import require_whole_index, require_whole_model, require_whole_split
 from beekit.run_files import read_parquet, read_results, read_yaml, require_same_datasets
 
 CARD = "README.md"

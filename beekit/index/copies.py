@@ -89,7 +89,7 @@ def copies_in(index: Any, vectors: np.ndarray) -> Copies:
         vectors: (items, dims) what it was made of.
 
     Raises:
-        ValueError: if it is of other vectors.
+        ValueError: if the index is of other vectors.
     """
     if not isinstance(index, faiss.IndexIDMap):
         return Copies(np.arange(len(vectors)))

@@ -60,14 +60,14 @@ def train(
     with tqdm(total=epochs * steps, desc=name, unit="step", disable=None) as bar:
         for epoch in range(1, epochs + 1):
             losses = []
-            for some in _lots(batches(), _LOOK_EVERY):
+            for group in _groups(batches(), _LOOK_EVERY):
                 pending = []
-                for batch in some:
+                for batch in group:
                     pending.append(step(batch).detach())
                     bar.update()
-                told = torch.stack(pending).tolist()
-                losses += told
-                wrong = [loss for loss in told if not math.isfinite(loss)]
+                values = torch.stack(pending).tolist()
+                losses += values
+                wrong = [loss for loss in values if not math.isfinite(loss)]
                 if wrong:
                     raise ConfigError(
                         f"{name} diverged in epoch {epoch}: loss {wrong[0]}",
@@ -94,7 +94,7 @@ def train(
         )
 
 
-def _lots(batches: Iterable[Batch], size: int) -> Iterator[Iterator[Batch]]:
+def _groups(batches: Iterable[Batch], size: int) -> Iterator[Iterator[Batch]]:
     """Groups of `size` batches; use one up before asking for the next."""
     every = iter(batches)
     for batch in every:

@@ -43,7 +43,7 @@ def candidate_indices(candidates: np.ndarray | None, n_items: int) -> np.ndarray
 
 
 def require_length(k: int) -> None:
-    """Refuse a length of lists that is none.
+    """Refuse lists of fewer than one item.
 
     Raises:
         ConfigError: if k is below 1.

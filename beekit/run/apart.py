@@ -1,4 +1,4 @@
-"""Fitting a model in a process of its own: so that its memory and a crash are its own."""
+"""Fitting a model in a process of its own, so that its memory and a crash are its own."""
 
 from __future__ import annotations
 

@@ -38,18 +38,14 @@ class KnownItems:
     @classmethod
     def of(cls, catalog: Catalog, trained: np.ndarray) -> KnownItems:
         """A catalog's items; cold are all but those with the ids `trained`."""
-        item_ids, trained_ids = ids.as_ids(catalog.item_ids), ids.as_ids(trained)
-        if item_ids.type != trained_ids.type:  # one new text id among integers makes all ids text
-            item_ids, trained_ids = (one.cast(pa.large_string()) for one in (item_ids, trained_ids))
+        # One new text id among integers makes all ids text.
+        item_ids, trained_ids = ids.same_kind(ids.as_ids(catalog.item_ids), ids.as_ids(trained))
         cold = ids.positions(item_ids, trained_ids) < 0
         return cls(ids.to_numpy(item_ids), catalog.labels(np.arange(len(catalog))), cold)
 
     def with_cold(self, catalog: Catalog, new: np.ndarray) -> KnownItems:
         """These items, followed by items `new` (indices) of a catalog that training never saw."""
-        added = ids.as_ids(catalog.item_ids[new])
-        known = ids.as_ids(self.item_ids)
-        if added.type != known.type:
-            added, known = (one.cast(pa.large_string()) for one in (added, known))
+        added, known = ids.same_kind(ids.as_ids(catalog.item_ids[new]), ids.as_ids(self.item_ids))
         return KnownItems(
             ids.to_numpy(pa.concat_arrays([known, added])),
             [*self.labels, *catalog.labels(new)],
@@ -58,16 +54,12 @@ class KnownItems:
 
     def new_in(self, catalog: Catalog) -> np.ndarray:
         """Item indices of a catalog whose ids are not among these."""
-        given, known = ids.as_ids(catalog.item_ids), ids.as_ids(self.item_ids)
-        if given.type != known.type:
-            given, known = (one.cast(pa.large_string()) for one in (given, known))
+        given, known = ids.same_kind(ids.as_ids(catalog.item_ids), ids.as_ids(self.item_ids))
         return np.flatnonzero(ids.positions(given, known) < 0)
 
     def places_in(self, catalog: Catalog) -> np.ndarray:
         """(items,) where a catalog has these items, -1 where it does not."""
-        given, known = ids.as_ids(catalog.item_ids), ids.as_ids(self.item_ids)
-        if given.type != known.type:
-            given, known = (one.cast(pa.large_string()) for one in (given, known))
+        given, known = ids.same_kind(ids.as_ids(catalog.item_ids), ids.as_ids(self.item_ids))
         return ids.positions(known, given)
 
     def save_with(self, model: Model, folder: Path) -> None:

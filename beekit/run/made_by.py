@@ -40,9 +40,9 @@ _SIGNS = (
 def kind_of(path: Path) -> str | None:
     """What made a folder: "training", "comparison" or "quickstart"; None if none of these.
 
-    Both finished and interrupted runs are recognised by their files: its
-    configuration has a key `models` or has not, and what is written before that is of one kind.
-    Where the configuration is broken, the other files tell.
+    Finished and interrupted runs are recognised by their files: the configuration of a comparison
+    has a key `models`, and what is written before it is of one kind. If the configuration is
+    broken, the other files decide.
     """
     if (path / QUICKSTART / "shop").is_dir():
         return "quickstart"

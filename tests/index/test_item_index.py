@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from beekit import ItemIndex
 from beekit.errors import DataError, RunError
 from beekit.index import pairs
+from beekit.index.exact import ExactSearch
 from beekit.matrices import ones
 from beekit.ranking.ties import history_keys, tie_keys
 
@@ -224,6 +225,18 @@ def test_the_length_of_vectors_changes_no_list(exponent):
     X = sp.csr_array((np.random.default_rng(1).random((40, 300)) < 0.05).astype(np.float32))
     scaled, _ = ItemIndex(np.ldexp(D, exponent)).recommend(X, 20)
     np.testing.assert_array_equal(scaled, ItemIndex(D).recommend(X, 20)[0])
+
+
+@pytest.mark.parametrize("exponent", [-120, -73, 40])
+def test_lengths_at_which_float32_products_vanish_are_as_good_as_others(exponent):
+    D = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    D[100:140] = D[60:100]
+    X = sp.csr_array((np.random.default_rng(1).random((40, 300)) < 0.05).astype(np.float32))
+    users, keys = (X @ D).astype(np.float32), history_keys(X)
+    rows, _ = ExactSearch(D, np.arange(300)).search(users, keys, 20)
+    scaled = ExactSearch(np.ldexp(D, exponent), np.arange(300))
+    found, _ = scaled.search(np.ldexp(users, exponent), keys, 20)
+    np.testing.assert_array_equal(found, rows)
 
 
 def test_a_weight_is_no_more_than_a_one():

@@ -455,6 +455,20 @@ def comparison(tmp_path, name, **model) -> list[str]:
     return ["evaluate", str(tmp_path / "c.yaml")]
 
 
+def training_from(run, tmp_path) -> list[str]:
+    """The command that trains on the films, into `new`, from the encoder of a run."""
+    config = {
+        "data": str(tmp_path / "films"),
+        "out": str(tmp_path / "new"),
+        "encoder": str(run / "model"),
+        "text": "{title}",
+        "split": {"items": 10, "seed": 1},
+        "training": {"max_steps": 1},
+    }
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(config))
+    return ["train", str(tmp_path / "t.yaml")]
+
+
 def test_a_model_of_a_run_is_guarded_however_it_is_named(run, films, tmp_path, capsys):
     later = tmp_path / "runs" / "b"
     apart = write(tmp_path / "books", ids=range(900, 900 + ITEMS), titles=["x"] * ITEMS, who=1)
@@ -468,16 +482,7 @@ def test_a_model_of_a_run_is_guarded_however_it_is_named(run, films, tmp_path, c
         assert main(comparison(tmp_path, "table", **model)) == 2
         assert "items held out here" in capsys.readouterr().err
         assert not (tmp_path / "table").exists()
-    config = {
-        "data": str(tmp_path / "films"),
-        "out": str(tmp_path / "new"),
-        "encoder": str(run / "model"),
-        "text": "{title}",
-        "split": {"items": 10, "seed": 1},
-        "training": {"max_steps": 1},
-    }
-    (tmp_path / "t.yaml").write_text(yaml.safe_dump(config))
-    assert main(["train", str(tmp_path / "t.yaml")]) == 2
+    assert main(training_from(run, tmp_path)) == 2
     assert "items held out here" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 

@@ -18,6 +18,7 @@ from test_leaks import (
     comparison,
     learnt,
     refused,
+    training_from,
     untouched,
     write,
 )
@@ -66,16 +67,7 @@ def test_a_run_with_a_broken_configuration_is_refused(run, tmp_path, capsys, con
     assert run_of(str(run / "model")) == run
     assert kind_of(run) == "training"
     assert "config.yaml" in evaluates(tmp_path, capsys, encoder=str(run / "model"))
-    training = {
-        "data": str(tmp_path / "films"),
-        "out": str(tmp_path / "new"),
-        "encoder": str(run / "model"),
-        "text": "{title}",
-        "split": {"items": 10, "seed": 1},
-        "training": {"max_steps": 1},
-    }
-    (tmp_path / "t.yaml").write_text(yaml.safe_dump(training))
-    assert main(["train", str(tmp_path / "t.yaml")]) == 2
+    assert main(training_from(run, tmp_path)) == 2
     assert not (tmp_path / "new").exists()
 
 

@@ -35,9 +35,9 @@ def recommend_sparse(
         item_item: B (items, items) float32 CSR, finite.
         X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
     """
+    require_length(k)
     histories = ones(X)
     users, n_items = histories.shape
-    require_length(k)
     allowed = candidate_indices(candidates, n_items)
     everything = len(allowed) == n_items
     side = as_csr(item_item if everything else item_item[:, allowed])
