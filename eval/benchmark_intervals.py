@@ -11,8 +11,12 @@ users (`ci95`), over users and items (`ci95_items`), and by Owen's pigeonhole bo
 only, lists as they stand).
 
 recall@20 and 400 draws of 400 users, share held by users / users and items / pigeonhole:
-    ranked, 50 items 50% 95% 98%    found, 50 items 58% 95% 93%
-    ranked, 200      61% 94% 99%    found, 200      82% 96% 97%
+    ranked, 50 items 52% 94% 97%     found, 50 items 58% 95% 94%
+    ranked, 200      61% 95% 100%    found, 200      80% 96% 98%
+
+Intervals over users and items of recall, calibrated recall, ndcg and mrr, and of differences by
+these, hold 93.5 to 97.2% in all worlds. Those of hit_rate@20 do not where nearly every user is hit:
+41% at .9987, 89% at .9917.
 """
 
 from __future__ import annotations

@@ -15,8 +15,10 @@ fitted again, so what its training would have made of other items is not in the 
 Why not resample (Owen's pigeonhole bootstrap)? It counts the pairs three times, and weights upon
 lists that stay as they are overstate what an item matters, since another one would have taken its
 place. `eval/benchmark_intervals.py` measures both: where lists are real rankings resampled
-intervals are up to half again too wide, and these hold the truth as often as they say. Coverage
-(the metric) has no such interval, since adding an item adds to what could be covered.
+intervals are up to half again too wide, and these hold the truth as often as they say. They do not
+for means within a hundredth of 1, where there is next to nothing to tell the variance by: for hit
+rates of .999 and .992 they held it in 41% and 89% of draws. Coverage (the metric) has no such
+interval, since adding an item adds to what could be covered.
 """
 
 from __future__ import annotations
