@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 
 from beekit.errors import ConfigError
@@ -50,6 +51,16 @@ def test_what_users_have_is_predicted_higher(random_matrix):
     predicted = 1 / (1 + np.exp(-model.user_vectors(X) @ model.item_vectors.T))
     has = X.toarray() > 0
     assert predicted[has].mean() > predicted[~has].mean() + 0.5
+
+
+def test_one_item_more_moves_a_training_user_a_little(random_matrix):
+    X = random_matrix(300, 40, 0.25, seed=3)
+    grown = X.toarray()
+    grown[np.arange(300), grown.argmin(axis=1)] = 1
+    model = PMF(embedding_dim=8, epochs=10).fit(X)
+    before, after = model.user_vectors(X), model.user_vectors(sp.csr_array(grown))
+    lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    assert np.median((before * after).sum(axis=1) / lengths) > 0.8
 
 
 def test_negatives_and_seeds_matter(random_matrix):
