@@ -1,4 +1,11 @@
-"""A chat model behind an endpoint that speaks OpenAI's protocol: vLLM and the like."""
+"""A chat model behind an endpoint that speaks OpenAI's protocol: vLLM and the like.
+
+The package `openai` would send a request, but not run a job: it counts attempts and not seconds, so
+that 120 s of silence in each make hours, waits at most 8 s between them, ends at a `Retry-After`
+above 120 s without saying when to come back, and does not check that an answer is a chat completion
+at all. What would be left to it is one POST, for 30 MB, an import of seconds, and headers that tell
+the endpoint the machine and, from `OPENAI_ORG_ID`, the account.
+"""
 
 from __future__ import annotations
 
@@ -83,14 +90,8 @@ class EndpointChat:
     @property
     def identity(self) -> dict[str, Any]:
         """Model and sampling; not the address, so that a moved server goes on where it stopped."""
-        return {
-            "model": self.model,
-            "served": "endpoint",
-            "max_tokens": self.sampling.max_tokens,
-            "temperature": self.sampling.temperature,
-            "seed": self.sampling.seed,
-            "extra": self.sampling.extra,
-        }
+        sampling = {**self.sampling.identity, "extra": self.sampling.extra}
+        return {"model": self.model, "served": "endpoint", **sampling}
 
     @property
     def address(self) -> str:
@@ -217,9 +218,7 @@ class _Round:
         body = {
             "model": chosen.model,
             "messages": [{"role": "user", "content": question}],
-            "max_tokens": chosen.sampling.max_tokens,
-            "temperature": chosen.sampling.temperature,
-            "seed": chosen.sampling.seed,
+            **chosen.sampling.identity,
             **chosen.sampling.extra,
         }
         body = {name: value for name, value in body.items() if value is not None}

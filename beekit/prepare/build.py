@@ -17,12 +17,12 @@ from beekit import __version__
 from beekit.errors import ConfigError
 from beekit.files import file_digest, replacing_folder, write_json
 from beekit.prepare.catalog import ItemStore, read_item_list
+from beekit.prepare.external_sort import ROWS
 from beekit.prepare.fingerprint import folder_fingerprint
-from beekit.prepare.interactions import Counts, Filters, write_interactions
+from beekit.prepare.interactions import Filters, write_interactions
 from beekit.prepare.lines import Malformed
+from beekit.prepare.published import PublicDataset
 from beekit.prepare.raw import RawFile
-from beekit.prepare.runs import ROWS
-from beekit.prepare.source import Source
 
 MANIFEST = "manifest.json"
 _INTERACTIONS = "interactions.parquet"
@@ -68,7 +68,7 @@ class Prepared:
 
 def build(
     out: Path,
-    source: Source,
+    public: PublicDataset,
     raw: Sequence[RawFile],
     *,
     items: Tables,
@@ -88,7 +88,7 @@ def build(
 
     Args:
         out: made, or replaced if it was made so before.
-        source: what is known of the dataset.
+        public: what is known of the dataset.
         raw: the files it is made from.
         items: tables of item_id, title and further columns.
         interactions: tables of user_id, item_id and, where there are any, value and timestamp.
@@ -116,18 +116,22 @@ def build(
                 interactions, target, store.item_ids, filters, work, rows=rows
             )
             store.write(folder / _ITEMS, used, finish)
-        malformed = {
-            part.malformed.name: part.malformed.describe()
-            for part in (items, interactions, *also_read)
+        read = [part.malformed for part in (items, interactions, *also_read)]
+        ours = {
+            "rows": interactions.malformed.rows + interactions.malformed.count,
+            "users": counts.users,
+            "items": counts.items,
+            "interactions": counts.interactions,
         }
+        held = {"min_value": filters.min_value, "user_min_support": filters.user_min_support}
         manifest = {
             "schema": 1,
-            "name": source.name,
-            "homepage": source.homepage,
-            "licence": source.licence,
-            "citation": source.citation,
+            "name": public.name,
+            "homepage": public.homepage,
+            "licence": public.licence,
+            "citation": public.citation,
             "raw": [file.describe() for file in raw],
-            "malformed": malformed,
+            "malformed": {malformed.name: malformed.describe() for malformed in read},
             "filters": {
                 **asdict(filters),
                 "items": None
@@ -139,7 +143,7 @@ def build(
                     "in_catalog": len(store.item_ids),
                 },
             },
-            "counts": counts.describe(),
+            "counts": asdict(counts),
             "catalog": {
                 "listed": store.listed,
                 "without_title": store.without_title,
@@ -148,9 +152,10 @@ def build(
                 "used": int(np.count_nonzero(used)),
             },
             "pictures": None if pictures is None else pictures.describe(),
-            "expected": _compared(
-                source, counts, interactions.malformed, filters, listed=item_list is not None
-            ),
+            "expected": [
+                published.compare(ours, **held, listed=item_list is not None)
+                for published in public.published
+            ],
             "fingerprint": folder_fingerprint(folder),
             "items_sha256": file_digest(folder / _ITEMS),
             "beekit": __version__,
@@ -235,43 +240,6 @@ def summary(prepared: Prepared) -> str:
     lines += [_said(expected) for expected in manifest["expected"]]
     lines.append(f"in {prepared.folder}; manifest.json says from what and how")
     return "\n".join(lines)
-
-
-def _compared(
-    source: Source, counts: Counts, malformed: Malformed, filters: Filters, *, listed: bool
-) -> list[dict[str, Any]]:
-    """Every published count beside ours.
-
-    `equal` is None where they do not speak of the same, and `other` says what is another. Which row
-    of a repeated pair stays changes no count.
-    """
-    ours = {
-        "rows": malformed.rows + malformed.count,
-        "users": counts.users,
-        "items": counts.items,
-        "interactions": counts.interactions,
-    }
-    compared = []
-    for published in source.published:
-        stated = {name: getattr(published, name) for name in ours}
-        stated = {name: count for name, count in stated.items() if count is not None}
-        other: list[str] = []
-        if set(stated) != {"rows"}:
-            held = (published.min_value, published.user_min_support)
-            other += ["filters"] * (held != (filters.min_value, filters.user_min_support))
-            other += ["items"] * (published.listed != listed)
-        found = {name: ours[name] for name in stated}
-        compared.append(
-            {
-                "source": published.source,
-                "published": stated,
-                "here": found,
-                "equal": None if other else stated == found,
-                "other": other,
-                "note": published.note,
-            }
-        )
-    return compared
 
 
 def _said(expected: dict[str, Any]) -> str:

@@ -1,4 +1,9 @@
-"""Fetching a publisher's file over HTTP: whole, resumable, and checked."""
+"""Fetching a publisher's file over HTTP: whole, resumable, and checked.
+
+pooch and fsspec check what they fetched but begin anew after a break. huggingface_hub's `http_get`
+goes on by `Range` alone, so that a file the publisher has changed meanwhile is joined to the old
+half; here `If-Range` and the size see to it.
+"""
 
 from __future__ import annotations
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 from beekit.data.interactions import require_policy
 from beekit.data.rules import strong_enough
 from beekit.errors import DataError
-from beekit.prepare.runs import ROWS, grouped_by_user, lengths
+from beekit.prepare.external_sort import ROWS, grouped_by_user, lengths
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,6 @@ class Counts:
     interactions: int = 0
     users: int = 0
     items: int = 0
-
-    def describe(self) -> dict[str, Any]:
-        """For the manifest."""
-        return asdict(self)
 
 
 def write_interactions(

@@ -16,8 +16,8 @@ from beekit.errors import ConfigError, DataError
 from beekit.prepare.build import build, summary
 from beekit.prepare.interactions import Filters
 from beekit.prepare.lines import Malformed
+from beekit.prepare.published import PublicDataset, Published
 from beekit.prepare.raw import RawFile
-from beekit.prepare.source import Published, Source
 
 
 class Given:
@@ -34,7 +34,7 @@ class Given:
 
 
 def source(*published):
-    return Source("Toys", "https://toys.example", "free", "A. Nobody. 2020.", published)
+    return PublicDataset("Toys", "https://toys.example", "free", "A. Nobody. 2020.", published)
 
 
 def make(out, *published, text=False, rows=1 << 21, seed=0, **options):
