@@ -20,14 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from beekit.describe.chat import Reply, Sampling
-from beekit.describe.request import (
-    Accepted,
-    Outcome,
-    Permanent,
-    Refused,
-    Temporary,
-    post,
-)
+from beekit.describe.request import Outcome, Permanent, Refused, Temporary, post
 from beekit.errors import ConfigError, DescribeError
 
 _LONGEST_WAIT = 60.0  # seconds between two attempts, unless the endpoint asks for more
@@ -185,8 +178,8 @@ class _Round:
         while not self.over.is_set():
             outcome = self._post(question)
             attempts += 1
-            if isinstance(outcome, Accepted):
-                return outcome.reply
+            if isinstance(outcome, Reply):
+                return outcome
             if isinstance(outcome, Refused):
                 if not outcome.certain:
                     self._require_accepted_settings(outcome)
@@ -223,7 +216,7 @@ class _Round:
         }
         body = {name: value for name, value in body.items() if value is not None}
         outcome = post(chosen.address, body, chosen.key, chosen.timeout)
-        if isinstance(outcome, Accepted):
+        if isinstance(outcome, Reply):
             self.last_answer = time.monotonic()
         elif isinstance(outcome, Temporary) and outcome.strange and self.last_answer < 0:
             return Permanent(

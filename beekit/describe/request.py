@@ -1,4 +1,4 @@
-"""One request to a chat endpoint, and which of four kinds its outcome is."""
+"""One request to a chat endpoint, and its outcome: a reply, or one of three kinds of failure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,6 @@ from beekit.describe.chat import Reply
 
 _AGAIN = frozenset({408, 409, 425, 429})
 _THIS_QUESTION = frozenset({400, 413, 422})
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """An answer, of whatever kind."""
-
-    reply: Reply
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class Permanent:
     remedy: str
 
 
-Outcome = Accepted | Refused | Temporary | Permanent
+Outcome = Reply | Refused | Temporary | Permanent
 
 
 def post(address: str, body: dict[str, Any], key: str | None, timeout: float) -> Outcome:
@@ -101,7 +94,7 @@ def _reply(content: bytes) -> Outcome:
         problem = "content filter"
     elif refusal and not text:
         text, problem = str(refusal), "refusal"
-    return Accepted(Reply(text, finish == "length", problem, False, *tokens))
+    return Reply(text, finish == "length", problem, False, *tokens)
 
 
 def _status(error: HTTPError, key: str | None) -> Outcome:

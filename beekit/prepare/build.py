@@ -33,6 +33,9 @@ class Tables(Protocol):
     """Rows of a raw file as tables, and what of it was malformed."""
 
     @property
+    def raw(self) -> RawFile: ...
+
+    @property
     def malformed(self) -> Malformed: ...
 
     def __iter__(self) -> Iterator[pa.Table]: ...
@@ -54,6 +57,31 @@ class Pictures(Protocol):
 
 
 @dataclass(frozen=True)
+class RawDataset:
+    """A dataset as the files of its publisher have it.
+
+    Attributes:
+        public: what is known of it.
+        items: tables of item_id, title and further columns.
+        interactions: tables of user_id, item_id and, where there are any, value and timestamp.
+        item_names: what the column of item ids may be called in a list of them.
+        pictures: where the items' pictures come from.
+        also_read: further tables behind the items, whose malformed lines are to be told.
+    """
+
+    public: PublicDataset
+    items: Tables
+    interactions: Tables
+    item_names: tuple[str, ...] = ("item_id",)
+    pictures: Pictures | None = None
+    also_read: Sequence[Tables] = ()
+
+    @property
+    def tables(self) -> tuple[Tables, ...]:
+        return (self.items, self.interactions, *self.also_read)
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A dataset folder that has been made.
 
@@ -68,16 +96,10 @@ class Prepared:
 
 def build(
     out: Path,
-    public: PublicDataset,
-    raw: Sequence[RawFile],
-    *,
-    items: Tables,
-    interactions: Tables,
+    dataset: RawDataset,
     filters: Filters,
+    *,
     item_list: Path | None = None,
-    item_names: tuple[str, ...] = ("item_id",),
-    pictures: Pictures | None = None,
-    also_read: Sequence[Tables] = (),
     rows: int = ROWS,
 ) -> Prepared:
     """Make the dataset folder `out`: interactions.parquet, items.parquet and manifest.json.
@@ -88,15 +110,9 @@ def build(
 
     Args:
         out: made, or replaced if it was made so before.
-        public: what is known of the dataset.
-        raw: the files it is made from.
-        items: tables of item_id, title and further columns.
-        interactions: tables of user_id, item_id and, where there are any, value and timestamp.
+        dataset: what it is made from.
         filters: what of the rows becomes an interaction.
         item_list: file that names the items to keep.
-        item_names: what the column in that file may be called.
-        pictures: where the items' pictures come from.
-        also_read: further tables behind the items, whose malformed lines are to be told.
         rows: rows in memory at a time.
 
     Raises:
@@ -104,21 +120,22 @@ def build(
         DataError: if a raw file or the item list cannot be read, or if the filters leave no item or
             no user.
     """
+    public, pictures = dataset.public, dataset.pictures
     require_free(out)
-    allowed = None if item_list is None else read_item_list(item_list, item_names)
+    allowed = None if item_list is None else read_item_list(item_list, dataset.item_names)
     with replacing_folder(out) as folder, ExitStack() as stack:
         finish = None if pictures is None else stack.enter_context(pictures.placing(folder))
         with TemporaryDirectory(prefix=".work-", dir=folder) as name:
             work = Path(name)
-            store = ItemStore(items, work / "items.parquet", allowed)
+            store = ItemStore(dataset.items, work / "items.parquet", allowed)
             target = folder / _INTERACTIONS
             counts, used = write_interactions(
-                interactions, target, store.item_ids, filters, work, rows=rows
+                dataset.interactions, target, store.item_ids, filters, work, rows=rows
             )
             store.write(folder / _ITEMS, used, finish)
-        read = [part.malformed for part in (items, interactions, *also_read)]
+        lines = dataset.interactions.malformed
         ours = {
-            "rows": interactions.malformed.rows + interactions.malformed.count,
+            "rows": lines.rows + lines.count,
             "users": counts.users,
             "items": counts.items,
             "interactions": counts.interactions,
@@ -130,8 +147,10 @@ def build(
             "homepage": public.homepage,
             "licence": public.licence,
             "citation": public.citation,
-            "raw": [file.describe() for file in raw],
-            "malformed": {malformed.name: malformed.describe() for malformed in read},
+            "raw": [file.describe() for file in dict.fromkeys(part.raw for part in dataset.tables)],
+            "malformed": {
+                part.malformed.name: part.malformed.describe() for part in dataset.tables
+            },
             "filters": {
                 **asdict(filters),
                 "items": None

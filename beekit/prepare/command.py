@@ -15,7 +15,7 @@ from pathlib import Path
 from beekit.errors import ConfigError
 from beekit.one_line import exit_code
 from beekit.prepare import datasets
-from beekit.prepare.build import Prepared, require_free, summary
+from beekit.prepare.build import RawDataset, build, require_free, summary
 from beekit.prepare.download import fetch
 from beekit.prepare.interactions import Filters
 from beekit.prepare.raw import RawFile
@@ -31,7 +31,7 @@ class Options(argparse.Namespace):
         items: file of item ids to restrict to.
         sha256: expected checksums, by file name.
         max_malformed: share of malformed lines that is skipped.
-        filters: what of the rows becomes an interaction.
+        min_value, user_min_support, duplicates: see `Filters`.
     """
 
     out: Path
@@ -43,10 +43,6 @@ class Options(argparse.Namespace):
     min_value: float | None
     user_min_support: int
     duplicates: str
-
-    @property
-    def filters(self) -> Filters:
-        return Filters(self.min_value, self.user_min_support, self.duplicates)
 
     def fetch(self, path: str, *, md5_beside: bool = False) -> RawFile:
         """The raw file at `url`/`path`, in the cache."""
@@ -65,7 +61,7 @@ class Recipe:
     """How a public dataset is prepared, and what its arguments are without being given.
 
     Attributes:
-        prepare: makes the dataset folder.
+        prepare: fetches the raw files, and says how they are read.
         url: where the raw files are fetched from; None for a dataset the user has to bring.
         min_value: None for a dataset without values, which has no such argument.
         user_min_support: items a user needs.
@@ -73,7 +69,7 @@ class Recipe:
         add_arguments: adds what this dataset alone has.
     """
 
-    prepare: Callable[[Options], Prepared]
+    prepare: Callable[[Options], RawDataset]
     url: str | None
     min_value: float | None = None
     user_min_support: int = 5
@@ -124,7 +120,9 @@ def main(name: str, argv: Sequence[str] | None = None, prog: str | None = None) 
             options.cache = given.resolve()
         _require_outside(options)
         require_free(options.out)
-        print(summary(recipe.prepare(options)))
+        filters = Filters(options.min_value, options.user_min_support, options.duplicates)
+        dataset = recipe.prepare(options)
+        print(summary(build(options.out, dataset, filters, item_list=options.items)))
         print(f"{time.monotonic() - started:.1f} s")
 
     return exit_code(

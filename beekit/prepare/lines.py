@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from beekit.errors import DataError
+from beekit.prepare.raw import RawFile
 
 BLOCK = 16 << 20
 # A line longer than this is none: the file is not what its name says.
@@ -67,6 +68,26 @@ class Malformed:
     def describe(self) -> dict[str, Any]:
         """For the manifest."""
         return {"rows": self.rows, "malformed": self.count, "first_malformed": self.examples}
+
+
+@dataclass
+class RawTable:
+    """A raw file whose lines become tables, which can be read once.
+
+    Attributes:
+        raw: the file.
+        member: the path inside, where the file is a zip archive.
+        limit: share of malformed lines that is skipped.
+        malformed: what was skipped, once all has been read.
+    """
+
+    raw: RawFile
+    member: str | None = field(default=None, kw_only=True)
+    limit: float = field(default=0.01, kw_only=True)
+    malformed: Malformed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.malformed = Malformed(self.member or self.raw.path.name, self.limit)
 
 
 def blocks(stream: IO[bytes], name: str, size: int = BLOCK) -> Iterator[bytes]:

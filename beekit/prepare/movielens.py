@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from beekit.prepare.build import Prepared, build
+from beekit.prepare.build import RawDataset
 from beekit.prepare.command import Options
 from beekit.prepare.published import PublicDataset
 from beekit.prepare.ratings import Layout, RatingLines
@@ -29,20 +29,16 @@ FILMS = pa.schema(
 )
 
 
-def prepare_movielens(
+def read_movielens(
     options: Options, public: PublicDataset, name: str, suffix: str, films: Form, ratings: Layout
-) -> Prepared:
-    """Make a dataset folder from `movies` and `ratings` in the archive `name`.zip."""
+) -> RawDataset:
+    """The tables `movies` and `ratings` in the archive `name`.zip."""
     archive = options.fetch(f"{name}.zip", md5_beside=True)
     movies, limit = f"{name}/movies{suffix}", options.max_malformed
-    return build(
-        options.out,
+    return RawDataset(
         public,
-        [archive],
         items=Records(archive, films, film, FILMS, member=movies, limit=limit),
         interactions=RatingLines(archive, ratings, member=f"{name}/ratings{suffix}", limit=limit),
-        filters=options.filters,
-        item_list=options.items,
         item_names=("item_id", "movieId"),
     )
 

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from beekit.prepare.amazon import LICENCE, as_text, main_picture
-from beekit.prepare.build import Prepared, build
+from beekit.prepare.build import RawDataset
 from beekit.prepare.command import Options, Recipe
 from beekit.prepare.pictures import LinkedPictures
 from beekit.prepare.published import PublicDataset
@@ -57,19 +57,15 @@ def product(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def prepare(options: Options) -> Prepared:
+def prepare(options: Options) -> RawDataset:
     category = options.category
     meta = options.fetch(f"raw/meta_categories/meta_{category}.jsonl.gz")
     ratings = options.fetch(f"benchmark/0core/rating_only/{category}.csv.gz")
     limit = options.max_malformed
-    return build(
-        options.out,
+    return RawDataset(
         PUBLIC,
-        [meta, ratings],
         items=Records(meta, json_lines, product, PRODUCTS, limit=limit),
         interactions=RatingLines(ratings, RATINGS, limit=limit),
-        filters=options.filters,
-        item_list=options.items,
         item_names=("item_id", "parent_asin", "asin"),
         pictures=LinkedPictures(options.cache / f"{category}-images") if options.images else None,
     )

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from beekit.prepare.amazon import LICENCE, as_text, first_link
-from beekit.prepare.build import Prepared, build
+from beekit.prepare.build import RawDataset
 from beekit.prepare.command import Options, Recipe
 from beekit.prepare.pictures import LinkedPictures
 from beekit.prepare.published import PublicDataset, Published
@@ -84,7 +84,7 @@ def book(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def prepare(options: Options) -> Prepared:
+def prepare(options: Options) -> RawDataset:
     year, limit = options.year, options.max_malformed
     options.url = options.url or BASE[year]
     options.cache = options.cache / str(year)
@@ -96,14 +96,10 @@ def prepare(options: Options) -> Prepared:
         ratings = options.fetch("ratings_Books.csv")
     layout = Layout("user", "item", "rating", "time", integer_ids=False, columns=ORDER[year])
     form = json_lines if year == 2018 else python_lines
-    return build(
-        options.out,
+    return RawDataset(
         PUBLIC[year],
-        [meta, ratings],
         items=Records(meta, form, book, BOOKS, limit=limit),
         interactions=RatingLines(ratings, layout, limit=limit),
-        filters=options.filters,
-        item_list=options.items,
         item_names=("item_id", "asin"),
         pictures=LinkedPictures(options.cache / "images") if options.images else None,
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from beekit.prepare.build import Prepared, build
+from beekit.prepare.build import RawDataset
 from beekit.prepare.command import Options, Recipe
 from beekit.prepare.published import PublicDataset, Published
 from beekit.prepare.records import Records, csv_rows
@@ -55,17 +55,13 @@ def article(record: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def prepare(options: Options) -> Prepared:
+def prepare(options: Options) -> RawDataset:
     articles, users = options.fetch("raw-data.csv"), options.fetch("users.dat")
     limit = options.max_malformed
-    return build(
-        options.out,
+    return RawDataset(
         PUBLIC,
-        [articles, users],
         items=Records(articles, csv_rows("latin-1"), article, ARTICLES, limit=limit),
         interactions=UserLines(users, limit=limit),
-        filters=options.filters,
-        item_list=options.items,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from beekit.prepare.build import Prepared, build
+from beekit.prepare.build import RawDataset
 from beekit.prepare.command import Options, Recipe
 from beekit.prepare.published import PublicDataset, Published
 from beekit.prepare.ratings import Layout, RatingLines
@@ -76,7 +76,7 @@ def shelf(record: Mapping[str, str]) -> dict[str, Any]:
     return {**record, "count": int(record["count"])}
 
 
-def prepare(options: Options) -> Prepared:
+def prepare(options: Options) -> RawDataset:
     books, ratings, tags, book_tags = (
         options.fetch(f"{name}.csv") for name in ("books", "ratings", "tags", "book_tags")
     )
@@ -98,14 +98,10 @@ def prepare(options: Options) -> Prepared:
             "image_url": record["image_url"],
         }
 
-    return build(
-        options.out,
+    return RawDataset(
         PUBLIC,
-        [books, ratings, tags, book_tags],
         items=Records(books, csv_rows(), book, BOOKS, limit=limit),
         interactions=RatingLines(ratings, RATINGS, limit=limit),
-        filters=options.filters,
-        item_list=options.items,
         item_names=("item_id", "book_id"),
         also_read=shelving,
     )

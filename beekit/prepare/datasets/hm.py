@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from beekit.prepare.build import Prepared, build
+from beekit.prepare.build import RawDataset
 from beekit.prepare.command import Options, Recipe
 from beekit.prepare.pictures import HeldPictures
 from beekit.prepare.published import PublicDataset, Published
@@ -59,24 +59,19 @@ def photo(article_id: str) -> str:
     return f"{article_id[:3]}/{article_id}.jpg"
 
 
-def prepare(options: Options) -> Prepared:
+def prepare(options: Options) -> RawDataset:
     given, limit = options.raw, options.max_malformed
+    names: tuple[str, str] = ("articles.csv", "transactions_train.csv")
     if given.is_dir():
-        articles, purchases = (
-            RawFile.local(given / name) for name in ("articles.csv", "transactions_train.csv")
-        )
-        raw, members = [articles, purchases], (None, None)
+        articles, purchases = (RawFile.local(given / name) for name in names)
+        members: tuple[str | None, ...] = (None, None)
     else:
         articles = purchases = RawFile.local(given)
-        raw, members = [articles], ("articles.csv", "transactions_train.csv")
-    return build(
-        options.out,
+        members = names
+    return RawDataset(
         PUBLIC,
-        raw,
         items=Records(articles, csv_rows(), article, ARTICLES, member=members[0], limit=limit),
         interactions=RatingLines(purchases, PURCHASES, member=members[1], limit=limit),
-        filters=options.filters,
-        item_list=options.items,
         item_names=("item_id", "article_id"),
         pictures=HeldPictures(given, photo) if options.images else None,
     )

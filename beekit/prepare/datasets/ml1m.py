@@ -7,9 +7,9 @@ The rows are compared with the README of the dataset, which counts 1,000,209 rat
 
 from __future__ import annotations
 
-from beekit.prepare.build import Prepared
+from beekit.prepare.build import RawDataset
 from beekit.prepare.command import Options, Recipe
-from beekit.prepare.movielens import CITATION, LICENCE, URL, prepare_movielens
+from beekit.prepare.movielens import CITATION, LICENCE, URL, read_movielens
 from beekit.prepare.published import PublicDataset, Published
 from beekit.prepare.ratings import Layout
 from beekit.prepare.records import separated
@@ -32,8 +32,8 @@ RATINGS = Layout(
 FILMS = separated("movieId", "title", "genres", separator="::", encoding="latin-1")
 
 
-def prepare(options: Options) -> Prepared:
-    return prepare_movielens(options, PUBLIC, "ml-1m", ".dat", FILMS, RATINGS)
+def prepare(options: Options) -> RawDataset:
+    return read_movielens(options, PUBLIC, "ml-1m", ".dat", FILMS, RATINGS)
 
 
 RECIPE = Recipe(prepare, url=URL, min_value=4.0)

@@ -10,9 +10,9 @@ the list, for which the file of descriptions published with the paper will do.
 
 from __future__ import annotations
 
-from beekit.prepare.build import Prepared
+from beekit.prepare.build import RawDataset
 from beekit.prepare.command import Options, Recipe
-from beekit.prepare.movielens import CITATION, LICENCE, URL, prepare_movielens
+from beekit.prepare.movielens import CITATION, LICENCE, URL, read_movielens
 from beekit.prepare.published import PublicDataset, Published
 from beekit.prepare.ratings import Layout
 from beekit.prepare.records import csv_rows
@@ -48,8 +48,8 @@ PUBLIC = PublicDataset(
 RATINGS = Layout(user="userId", item="movieId", value="rating", timestamp="timestamp")
 
 
-def prepare(options: Options) -> Prepared:
-    return prepare_movielens(options, PUBLIC, "ml-20m", ".csv", csv_rows(), RATINGS)
+def prepare(options: Options) -> RawDataset:
+    return read_movielens(options, PUBLIC, "ml-20m", ".csv", csv_rows(), RATINGS)
 
 
 RECIPE = Recipe(prepare, url=URL, min_value=4.0)
