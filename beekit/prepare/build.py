@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,25 +20,12 @@ from beekit.prepare.catalog import ItemStore, read_item_list
 from beekit.prepare.external_sort import ROWS
 from beekit.prepare.fingerprint import folder_fingerprint
 from beekit.prepare.interactions import Filters, write_interactions
-from beekit.prepare.lines import Malformed
+from beekit.prepare.lines import RawTable
 from beekit.prepare.published import PublicDataset
-from beekit.prepare.raw import RawFile
 
 MANIFEST = "manifest.json"
 _INTERACTIONS = "interactions.parquet"
 _ITEMS = "items.parquet"
-
-
-class Tables(Protocol):
-    """Rows of a raw file as tables, and what of it was malformed."""
-
-    @property
-    def raw(self) -> RawFile: ...
-
-    @property
-    def malformed(self) -> Malformed: ...
-
-    def __iter__(self) -> Iterator[pa.Table]: ...
 
 
 class Pictures(Protocol):
@@ -70,14 +57,14 @@ class RawDataset:
     """
 
     public: PublicDataset
-    items: Tables
-    interactions: Tables
+    items: RawTable
+    interactions: RawTable
     item_names: tuple[str, ...] = ("item_id",)
     pictures: Pictures | None = None
-    also_read: Sequence[Tables] = ()
+    also_read: Sequence[RawTable] = ()
 
     @property
-    def tables(self) -> tuple[Tables, ...]:
+    def tables(self) -> tuple[RawTable, ...]:
         return (self.items, self.interactions, *self.also_read)
 
 
@@ -140,7 +127,7 @@ def build(
             "items": counts.items,
             "interactions": counts.interactions,
         }
-        held = {"min_value": filters.min_value, "user_min_support": filters.user_min_support}
+        held = (filters.min_value, filters.user_min_support)
         manifest = {
             "schema": 1,
             "name": public.name,
@@ -172,7 +159,7 @@ def build(
             },
             "pictures": None if pictures is None else pictures.describe(),
             "expected": [
-                published.compare(ours, **held, listed=item_list is not None)
+                published.compare(ours, *held, listed=item_list is not None)
                 for published in public.published
             ],
             "fingerprint": folder_fingerprint(folder),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import pkgutil
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ class Options(argparse.Namespace):
         cache: folder of the raw files.
         url: where these are fetched from.
         items: file of item ids to restrict to.
-        sha256: expected checksums, by file name.
+        sha256: names of raw files, and the checksums they must have.
         max_malformed: share of malformed lines that is skipped.
         min_value, user_min_support, duplicates: see `Filters`.
     """
@@ -38,7 +39,7 @@ class Options(argparse.Namespace):
     cache: Path
     url: str
     items: Path | None
-    sha256: dict[str, str]
+    sha256: list[tuple[str, str]]
     max_malformed: float
     min_value: float | None
     user_min_support: int
@@ -51,7 +52,7 @@ class Options(argparse.Namespace):
             f"{self.url.rstrip('/')}/{path}",
             self.cache,
             md5_beside=md5_beside,
-            sha256=self.sha256.get(name),
+            sha256=dict(self.sha256).get(name),
             name=name,
         )
 
@@ -148,8 +149,9 @@ def _parser(recipe: Recipe, doc: str | None, prog: str | None) -> argparse.Argum
         add("--url", default=recipe.url, help=f"another base address of these than {recipe.url}")
         add(
             "--sha256",
-            action=_Checksum,
-            default={},
+            type=_checksum,
+            action="append",
+            default=[],
             metavar="FILE=HEX",
             help="checksum a raw file must have; may be repeated",
         )
@@ -197,17 +199,8 @@ def _require_outside(options: Options) -> None:
             )
 
 
-class _Checksum(argparse.Action):
-    """Collects FILE=HEX into a dict."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        name, _, digest = str(values).partition("=")
-        if len(digest) != 64 or not all(c in "0123456789abcdefABCDEF" for c in digest):
-            parser.error(f"{option_string} {values}: expected FILE= and 64 hexadecimal digits")
-        setattr(namespace, self.dest, {**getattr(namespace, self.dest), name: digest.lower()})
+def _checksum(text: str) -> tuple[str, str]:
+    name, _, digest = text.partition("=")
+    if not re.fullmatch("[0-9a-fA-F]{64}", digest):
+        raise argparse.ArgumentTypeError(f"{text}: expected FILE= and 64 hexadecimal digits")
+    return name, digest.lower()

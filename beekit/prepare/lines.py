@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
+
+import pyarrow as pa
 
 from beekit.errors import DataError
 from beekit.prepare.raw import RawFile
@@ -71,8 +74,8 @@ class Malformed:
 
 
 @dataclass
-class RawTable:
-    """A raw file whose lines become tables, which can be read once.
+class RawTable(ABC):
+    """A raw file whose lines become tables, in the file's order, which can be read once.
 
     Attributes:
         raw: the file.
@@ -88,6 +91,9 @@ class RawTable:
 
     def __post_init__(self) -> None:
         self.malformed = Malformed(self.member or self.raw.path.name, self.limit)
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[pa.Table]: ...
 
 
 def blocks(stream: IO[bytes], name: str, size: int = BLOCK) -> Iterator[bytes]:

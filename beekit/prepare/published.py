@@ -31,14 +31,9 @@ class Published:
     note: str = ""
 
     def compare(
-        self,
-        ours: Mapping[str, int],
-        *,
-        min_value: float | None,
-        user_min_support: int,
-        listed: bool,
+        self, ours: Mapping[str, int], min_value: float | None, support: int, *, listed: bool
     ) -> dict[str, Any]:
-        """For the manifest: these counts beside ours, which were made with the filters given.
+        """For the manifest: these counts beside ours, which were made with these filters.
 
         `equal` is None where the two do not speak of the same, and `other` says what differs. Which
         row of a repeated pair stays changes no count.
@@ -48,7 +43,7 @@ class Published:
         other: list[str] = []
         if set(stated) != {"rows"}:
             held = (self.min_value, self.user_min_support)
-            other += ["filters"] * (held != (min_value, user_min_support))
+            other += ["filters"] * (held != (min_value, support))
             other += ["items"] * (self.listed != listed)
         found = {name: ours[name] for name in stated}
         return {
