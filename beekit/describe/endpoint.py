@@ -1,10 +1,10 @@
 """A chat model behind an endpoint that speaks OpenAI's protocol: vLLM and the like.
 
 The package `openai` would send a request, but not run a job: it counts attempts and not seconds, so
-that 120 s of silence in each make hours, waits at most 8 s between them, ends at a `Retry-After`
-above 120 s without saying when to come back, and does not check that an answer is a chat completion
-at all. What would be left to it is one POST, for 30 MB, an import of seconds, and headers that tell
-the endpoint the machine and, from `OPENAI_ORG_ID`, the account.
+that 120 s of silence in each make hours, waits at most 8 s between two, gives up at a `Retry-After`
+above 120 s, and does not check that an answer is a chat completion. One POST would be left to it,
+for 30 MB, a second or two of import, and headers that tell the endpoint what machine this is and,
+from `OPENAI_ORG_ID`, whose account.
 """
 
 from __future__ import annotations

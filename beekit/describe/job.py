@@ -14,7 +14,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,12 +112,7 @@ def describe(
     journal_path = task.beside(folder, "descriptions", ".jsonl")
     if task.column in items.column_names and not journal_path.is_file():
         raise _foreign(task.column, f"no {journal_path.name} it could be from")
-    header = {
-        "column": task.column,
-        "fields": task.fields,
-        "prompt": task.prompt,
-        **model.identity,
-    }
+    header = {**asdict(task), **model.identity}
     with Journal(journal_path, header) as journal:
         _require_own_column(items, task.column, catalog, journal)
         work = _Work(catalog, texts, task, journal)
