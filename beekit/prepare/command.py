@@ -23,17 +23,7 @@ from beekit.prepare.raw import RawFile
 
 
 class Options(argparse.Namespace):
-    """The arguments every dataset has; those one adds are attributes beside them.
-
-    Attributes:
-        out: dataset folder to make.
-        cache: folder of the raw files.
-        url: where these are fetched from.
-        items: file of item ids to restrict to.
-        sha256: names of raw files, and the checksums they must have.
-        max_malformed: share of malformed lines that is skipped.
-        min_value, user_min_support, duplicates: see `Filters`.
-    """
+    """The arguments of every dataset, as `_parser` has them; those of one are attributes too."""
 
     out: Path
     cache: Path
