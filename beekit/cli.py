@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted.
     """
     options = _parser().parse_args(arguments)
-    _quiet_libraries(options.verbose, transfers=options.run in (_push, _pull))
+    _quiet_libraries(options.verbose, transfers=options.run in (_push, _pull, _describe))
     try:
         options.run(options)
     except BeekitError as error:
@@ -75,6 +75,21 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("config", help="YAML file; eval/recipes holds examples")
     evaluate.add_argument("overrides", nargs="*", metavar="key=value", help="models.EASE.dtype=...")
     evaluate.set_defaults(run=_evaluate)
+
+    prepare = commands.add_parser("prepare", help="a public dataset as a dataset folder")
+    prepare.add_argument("--list", action="store_true", help="the datasets there are")
+    prepare.add_argument("dataset", nargs="?", metavar="DATASET", help="one of --list")
+    prepare.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="DATASET --help")
+    prepare.set_defaults(run=_prepare)
+
+    describe = commands.add_parser(
+        "describe",
+        help="a paragraph about each item by a chat model, as a column",
+        add_help=False,
+        prefix_chars="\0",  # what follows, options too, is read by beekit.describe.command
+    )
+    describe.add_argument("rest", nargs=argparse.REMAINDER)
+    describe.set_defaults(run=_describe)
 
     index = commands.add_parser("index", help="embed a run's catalog again and index it")
     index.add_argument("path", metavar="RUN")
@@ -164,6 +179,21 @@ def _evaluate(options: argparse.Namespace) -> None:
     from beekit.run.summary import print_summary
 
     print_summary(compare_repeatedly(config))
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    from beekit.prepare.command import listing, main
+
+    if options.list or options.dataset is None:
+        print(listing())
+    else:
+        raise SystemExit(main(options.dataset, options.rest, f"beekit prepare {options.dataset}"))
+
+
+def _describe(options: argparse.Namespace) -> None:
+    from beekit.describe.command import main
+
+    raise SystemExit(main(options.rest, "beekit describe"))
 
 
 def _index(options: argparse.Namespace) -> None:

@@ -2,76 +2,10 @@
 
     python data_prep/amazon2023.py OUT --category Video_Games [--images]
 
-Ratings come from the benchmark files with ratings alone (0core: nothing filtered), items from the
-metadata; a category is named as in their addresses: All_Beauty, Books, Video_Games, ... An
-interaction is a rating of 4 or more of a product with a title, and users have at least 5. Items
-have title, features, description, categories, store and `image_url`, a link to the main picture;
-with --images the pictures are fetched, and `image` names them. Timestamps are in seconds, with
-three decimals.
+The same as `beekit prepare amazon2023`: beekit/prepare/datasets/amazon2023.py.
 """
 
-import pyarrow as pa
-
-from beekit.prepare.amazon import LICENCE, as_text, main_picture
-from beekit.prepare.build import build
-from beekit.prepare.pictures import LinkedPictures
-from beekit.prepare.ratings import Layout, RatingLines
-from beekit.prepare.records import Records, json_lines
-from beekit.prepare.script import arguments, main
-from beekit.prepare.source import Source
-
-SOURCE = Source(
-    name="Amazon Reviews 2023",
-    homepage="https://amazon-reviews-2023.github.io/",
-    licence=LICENCE,
-    citation="Yupeng Hou, Jiacheng Li, Zhankui He, An Yan, Xiusi Chen, and Julian McAuley. 2024. "
-    "Bridging Language and Items for Retrieval and Recommendation. arXiv:2403.03952.",
-)
-RATINGS = Layout(
-    user="user_id",
-    item="parent_asin",
-    value="rating",
-    timestamp="timestamp",
-    time="milliseconds",
-    integer_ids=False,
-)
-COLUMNS = ("item_id", "title", "features", "description", "categories", "store", "image_url")
-PRODUCTS = pa.schema([(name, pa.string()) for name in COLUMNS])
-
-
-def product(record):
-    return {
-        "item_id": record["parent_asin"],
-        "title": as_text(record.get("title")),
-        "features": as_text(record.get("features")),
-        "description": as_text(record.get("description")),
-        "categories": as_text(record.get("categories"), ", "),
-        "store": as_text(record.get("store")),
-        "image_url": main_picture(record.get("images")),
-    }
-
-
-def prepare(options):
-    category = options.category
-    meta = options.fetch(f"raw/meta_categories/meta_{category}.jsonl.gz")
-    ratings = options.fetch(f"benchmark/0core/rating_only/{category}.csv.gz")
-    limit = options.max_malformed
-    return build(
-        options.out,
-        SOURCE,
-        [meta, ratings],
-        items=Records(meta, json_lines, product, PRODUCTS, limit=limit),
-        interactions=RatingLines(ratings, RATINGS, limit=limit),
-        filters=options.filters,
-        item_list=options.items,
-        item_names=("item_id", "parent_asin", "asin"),
-        pictures=LinkedPictures(options.cache / f"{category}-images") if options.images else None,
-    )
-
+from beekit.prepare.command import main
 
 if __name__ == "__main__":
-    base = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023"
-    parser = arguments(__doc__, url=base, min_value=4.0)
-    parser.add_argument("--category", required=True, help="as in the addresses: Video_Games")
-    parser.add_argument("--images", action="store_true", help="fetch the main pictures")
-    raise SystemExit(main(prepare, parser))
+    raise SystemExit(main("amazon2023"))

@@ -5,7 +5,8 @@
 
 from beekit.describe.chat import ChatModel, Reply, Sampling
 from beekit.describe.endpoint import EndpointChat
-from beekit.describe.job import PROMPT, Described, Task, describe
+from beekit.describe.job import Described, describe
+from beekit.describe.task import PROMPT, Task
 
 __all__ = [
     "PROMPT",

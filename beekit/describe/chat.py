@@ -44,6 +44,11 @@ class Sampling:
                 remedy="Leave it out for 0, the likeliest answer.",
             )
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What every model is told, as a request and the journal have it."""
+        return {"max_tokens": self.max_tokens, "temperature": self.temperature, "seed": self.seed}
+
 
 @dataclass(frozen=True)
 class Reply:

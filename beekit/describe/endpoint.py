@@ -1,4 +1,11 @@
-"""A chat model behind an endpoint that speaks OpenAI's protocol: vLLM and the like."""
+"""A chat model behind an endpoint that speaks OpenAI's protocol: vLLM and the like.
+
+The package `openai` would send a request, but not run a job: it counts attempts and not seconds, so
+that 120 s of silence in each make hours, waits at most 8 s between two, gives up at a `Retry-After`
+above 120 s, and does not check that an answer is a chat completion. One POST would be left to it,
+for 30 MB, a second or two of import, and headers that tell the endpoint what machine this is and,
+from `OPENAI_ORG_ID`, whose account.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from beekit.describe.chat import Reply, Sampling
-from beekit.describe.request import (
-    Accepted,
-    Outcome,
-    Permanent,
-    Refused,
-    Temporary,
-    post,
-)
+from beekit.describe.request import Outcome, Permanent, Refused, Temporary, post
 from beekit.errors import ConfigError, DescribeError
 
 _LONGEST_WAIT = 60.0  # seconds between two attempts, unless the endpoint asks for more
@@ -83,14 +83,8 @@ class EndpointChat:
     @property
     def identity(self) -> dict[str, Any]:
         """Model and sampling; not the address, so that a moved server goes on where it stopped."""
-        return {
-            "model": self.model,
-            "served": "endpoint",
-            "max_tokens": self.sampling.max_tokens,
-            "temperature": self.sampling.temperature,
-            "seed": self.sampling.seed,
-            "extra": self.sampling.extra,
-        }
+        sampling = {**self.sampling.identity, "extra": self.sampling.extra}
+        return {"model": self.model, "served": "endpoint", **sampling}
 
     @property
     def address(self) -> str:
@@ -184,8 +178,8 @@ class _Round:
         while not self.over.is_set():
             outcome = self._post(question)
             attempts += 1
-            if isinstance(outcome, Accepted):
-                return outcome.reply
+            if isinstance(outcome, Reply):
+                return outcome
             if isinstance(outcome, Refused):
                 if not outcome.certain:
                     self._require_accepted_settings(outcome)
@@ -217,14 +211,12 @@ class _Round:
         body = {
             "model": chosen.model,
             "messages": [{"role": "user", "content": question}],
-            "max_tokens": chosen.sampling.max_tokens,
-            "temperature": chosen.sampling.temperature,
-            "seed": chosen.sampling.seed,
+            **chosen.sampling.identity,
             **chosen.sampling.extra,
         }
         body = {name: value for name, value in body.items() if value is not None}
         outcome = post(chosen.address, body, chosen.key, chosen.timeout)
-        if isinstance(outcome, Accepted):
+        if isinstance(outcome, Reply):
             self.last_answer = time.monotonic()
         elif isinstance(outcome, Temporary) and outcome.strange and self.last_answer < 0:
             return Permanent(

@@ -14,7 +14,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,72 +27,17 @@ from tqdm.auto import tqdm
 from beekit.data import ids
 from beekit.data.catalog import Catalog
 from beekit.data.tables import id_column, read_table
-from beekit.data.template import template_columns
-from beekit.describe.answers import judge
 from beekit.describe.chat import ChatModel, Reply
 from beekit.describe.journal import Entry, Journal
+from beekit.describe.judge import judge
 from beekit.describe.table import items_file, write_column
-from beekit.errors import ConfigError, DataError, DescribeError
+from beekit.describe.task import Task
+from beekit.errors import DataError, DescribeError
 from beekit.files import write_json, write_text
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_COLUMN = "description"
 NO_FIELDS = "no text in its fields"
-PROMPT = """\
-This is what is known about one item of a catalogue:
-
-{item}
-
-Write one paragraph of four to six sentences about it: what it is, what sets it apart, what kind \
-of people choose it, and what they use it for. Keep to what is stated above and to what you know \
-for certain; where you know little, stay general. Name no other item, title, product or series, \
-and compare it with none. Write plain sentences: no list, no heading, no greeting, and nothing \
-before or after the paragraph."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """What the model is asked about each item, and where its answers go.
-
-    Attributes:
-        fields: template over the items' columns, such as `"{title}. {authors}. {tags}"`.
-        prompt: the question, with `{item}` where the text of the fields goes.
-        column: new column of the items table.
-
-    Raises:
-        ConfigError: if `prompt` does not hold `{item}`, or if `column` is not an identifier, is
-            `item_id`, or is one of the fields.
-        DataError: if `template_columns` refuses `fields`.
-    """
-
-    fields: str
-    prompt: str = PROMPT
-    column: str = DEFAULT_COLUMN
-
-    def __post_init__(self) -> None:
-        if "{item}" not in self.prompt:
-            raise ConfigError(
-                f"a prompt without {{item}} ({self.prompt[:40]!r})",
-                expected="{item} where the item's fields go",
-                remedy="Add it to the prompt.",
-            )
-        named = (*template_columns(self.fields), "item_id")
-        if not self.column.isidentifier() or self.column in named:
-            raise ConfigError(
-                f"column {self.column!r} for descriptions made from {self.fields!r}",
-                expected="another name, of letters, digits and _",
-                remedy="Choose one that is not among the fields.",
-            )
-
-    def question(self, text: str) -> str:
-        """What is asked about an item whose fields read so."""
-        return self.prompt.replace("{item}", text)
-
-    def beside(self, folder: Path, stem: str, suffix: str) -> Path:
-        """A file of this task in the dataset folder; columns other than the usual are named."""
-        of = "" if self.column == DEFAULT_COLUMN else f".{self.column}"
-        return folder / f"{stem}{of}{suffix}"
 
 
 @dataclass(frozen=True)
@@ -167,12 +112,7 @@ def describe(
     journal_path = task.beside(folder, "descriptions", ".jsonl")
     if task.column in items.column_names and not journal_path.is_file():
         raise _foreign(task.column, f"no {journal_path.name} it could be from")
-    header = {
-        "column": task.column,
-        "fields": task.fields,
-        "prompt": task.prompt,
-        **model.identity,
-    }
+    header = {**asdict(task), **model.identity}
     with Journal(journal_path, header) as journal:
         _require_own_column(items, task.column, catalog, journal)
         work = _Work(catalog, texts, task, journal)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from beekit.errors import DescribeError
+from beekit.files import take_lock
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ class Journal:
     """An append-only file: what was asked in the first line, then an `Entry` a line.
 
     Each `append` is on the disk when it returns. A last line without its end, left by a kill, is
-    cut away on opening. One process at a time holds a journal.
+    cut away on opening. One process at a time holds a journal, as two would pay for every answer
+    twice. JSON lines and no database: a user reads them with any tool while a run goes on, a copy
+    is whole at any moment, and they hold every answer (SQLite takes no half of a surrogate pair).
 
     Attributes:
         entries: all of them, in the order they came; a later one for the same item replaces the
@@ -55,24 +57,17 @@ class Journal:
     def __init__(self, path: str | Path, header: Mapping[str, Any]) -> None:
         self.path = Path(path)
         self.entries: list[Entry] = []
-        self._file: IO[bytes] = self.path.open("a+b")
-        try:
-            self._lock()
+        with ExitStack() as opened:
+            self._file: IO[bytes] = opened.enter_context(self.path.open("a+b"))
+            self._take()
             self._read({"journal": 1, **header})
-        except BaseException:
-            self._file.close()
-            raise
+            self._open = opened.pop_all()
 
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()  # and with it the lock
+    def __exit__(self, *error: object) -> None:
+        self._open.close()  # and with it the lock
 
     def append(self, entries: Iterable[Entry]) -> None:
         """Write entries, and wait until the disk has them."""
@@ -80,9 +75,9 @@ class Journal:
         self._write([_line(entry) for entry in added])
         self.entries.extend(added)
 
-    def _lock(self) -> None:
+    def _take(self) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take_lock(self._file.fileno())
         except BlockingIOError as error:
             raise DescribeError(
                 f"another process is writing {self.path}",
@@ -97,22 +92,21 @@ class Journal:
         if whole < len(content):  # torn by a kill
             self._file.truncate(whole)
         lines = content[:whole].splitlines()
-        if len(lines) < 2:  # nothing answered yet, so nothing that other settings could spoil
-            if lines:
-                self._require_header(self._parse(lines[0], 1))
+        parsed = [self._parse(line, number) for number, line in enumerate(lines, start=1)]
+        if parsed and parsed[0].get("journal") != 1:
+            raise self._not_ours(1)
+        if len(parsed) < 2:  # nothing answered yet, so nothing that other settings could spoil
             self._file.truncate(0)
             self._write([header])
             return
-        self._compare(self._require_header(self._parse(lines[0], 1)), header)
-        self.entries = [self._entry(line, at) for at, line in enumerate(lines[1:], start=2)]
+        self._compare(parsed[0], json.loads(json.dumps(header)))  # as it would have been read
+        for number, line in enumerate(parsed[1:], start=2):
+            try:
+                self.entries.append(Entry(**{**line, "tokens": tuple(line.get("tokens", (0, 0)))}))
+            except TypeError as error:
+                raise self._not_ours(number) from error
 
-    def _require_header(self, line: Any) -> dict[str, Any]:
-        if not isinstance(line, dict) or line.get("journal") != 1:
-            raise self._no_journal(1)
-        return line
-
-    def _compare(self, begun: dict[str, Any], header: Mapping[str, Any]) -> None:
-        wanted = json.loads(json.dumps(header))  # as it would have been read
+    def _compare(self, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         for name in sorted(begun.keys() | wanted.keys()):
             if begun.get(name) != wanted.get(name):
                 raise DescribeError(
@@ -122,20 +116,16 @@ class Journal:
                     remedy="Give those, or another column for a second set of descriptions.",
                 )
 
-    def _entry(self, line: bytes, number: int) -> Entry:
-        read = self._parse(line, number)
+    def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         try:
-            return Entry(**{**read, "tokens": tuple(read.get("tokens", (0, 0)))})
-        except (AttributeError, TypeError) as error:
-            raise self._no_journal(number) from error
-
-    def _parse(self, line: bytes, number: int) -> Any:
-        try:
-            return json.loads(line)
+            read = json.loads(line)
         except ValueError as error:
-            raise self._no_journal(number) from error
+            raise self._not_ours(number) from error
+        if not isinstance(read, dict):
+            raise self._not_ours(number)
+        return read
 
-    def _no_journal(self, number: int) -> DescribeError:
+    def _not_ours(self, number: int) -> DescribeError:
         return DescribeError(
             f"line {number} of {self.path} is none that beekit wrote",
             expected="a journal of answers",

@@ -19,6 +19,7 @@ from transformers import (
 
 from beekit.describe.chat import Reply, Sampling
 from beekit.errors import ConfigError, DescribeError
+from beekit.out_of_memory import is_out_of_memory
 
 
 @dataclass(frozen=True)
@@ -107,16 +108,14 @@ class LocalChat:
             "model": self.name,
             **({"commit": commit} if commit else {}),
             "served": "local",
-            "max_tokens": self.sampling.max_tokens,
-            "temperature": self.sampling.temperature,
-            "seed": self.sampling.seed,
+            **self.sampling.identity,
         }
 
     def answers(self, questions: Sequence[str]) -> Iterator[list[tuple[int, Reply]]]:
         """Replies batch by batch; see `ChatModel.answers`.
 
         Raises:
-            DescribeError: if the graphics card does not have enough memory for a batch.
+            DescribeError: if the device does not have enough memory for a batch.
         """
         # Questions of like length need the least padding; the longest come first, so that memory
         # runs out at the start or not at all.
@@ -125,7 +124,9 @@ class LocalChat:
             batch = order[start : start + self.batch_size]
             try:
                 replies = self._answer([questions[at] for at in batch])
-            except torch.OutOfMemoryError as error:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 raise DescribeError(
                     f"out of memory with {len(batch)} questions at a time",
                     expected="room for a batch",

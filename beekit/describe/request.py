@@ -1,29 +1,21 @@
-"""One request to a chat endpoint, and which of four kinds its outcome is."""
+"""One request to a chat endpoint, and its outcome: a reply, or one of three kinds of failure."""
 
 from __future__ import annotations
 
 import json
 import socket
 import ssl
-import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from beekit.describe.chat import Reply
+from beekit.retry_after import retry_after_seconds
 
 _AGAIN = frozenset({408, 409, 425, 429})
 _THIS_QUESTION = frozenset({400, 413, 422})
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """An answer, of whatever kind."""
-
-    reply: Reply
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,7 @@ class Permanent:
     remedy: str
 
 
-Outcome = Accepted | Refused | Temporary | Permanent
+Outcome = Reply | Refused | Temporary | Permanent
 
 
 def post(address: str, body: dict[str, Any], key: str | None, timeout: float) -> Outcome:
@@ -101,7 +93,7 @@ def _reply(content: bytes) -> Outcome:
         problem = "content filter"
     elif refusal and not text:
         text, problem = str(refusal), "refusal"
-    return Accepted(Reply(text, finish == "length", problem, False, *tokens))
+    return Reply(text, finish == "length", problem, False, *tokens)
 
 
 def _status(error: HTTPError, key: str | None) -> Outcome:
@@ -117,7 +109,7 @@ def _status(error: HTTPError, key: str | None) -> Outcome:
     if code == 429 and "insufficient_quota" in message:
         return Permanent(why, "a quota left", "Raise it, then give the same command again.")
     if code in _AGAIN or code >= 500:
-        return Temporary(why, _seconds(error.headers.get("Retry-After")))
+        return Temporary(why, retry_after_seconds(error.headers.get("Retry-After")))
     if code in _THIS_QUESTION:
         if "content_filter" in message:
             return Refused("content filter", certain=True)
@@ -159,17 +151,3 @@ def _message(content: str, key: str | None) -> str:
     if key:
         line = line.replace(key, "***")
     return line if len(line) <= 200 else line[:199] + "…"
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Seconds to wait by a Retry-After header: a number, or a date."""
-    if retry_after is None:
-        return None
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
-        return None

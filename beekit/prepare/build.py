@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,25 +17,15 @@ from beekit import __version__
 from beekit.errors import ConfigError
 from beekit.files import file_digest, replacing_folder, write_json
 from beekit.prepare.catalog import ItemStore, read_item_list
+from beekit.prepare.external_sort import ROWS
 from beekit.prepare.fingerprint import folder_fingerprint
-from beekit.prepare.interactions import Counts, Filters, write_interactions
-from beekit.prepare.lines import Malformed
-from beekit.prepare.raw import RawFile
-from beekit.prepare.runs import ROWS
-from beekit.prepare.source import Source
+from beekit.prepare.interactions import Filters, write_interactions
+from beekit.prepare.lines import RawTable
+from beekit.prepare.published import PublicDataset
 
 MANIFEST = "manifest.json"
 _INTERACTIONS = "interactions.parquet"
 _ITEMS = "items.parquet"
-
-
-class Tables(Protocol):
-    """Rows of a raw file as tables, and what of it was malformed."""
-
-    @property
-    def malformed(self) -> Malformed: ...
-
-    def __iter__(self) -> Iterator[pa.Table]: ...
 
 
 class Pictures(Protocol):
@@ -54,6 +44,31 @@ class Pictures(Protocol):
 
 
 @dataclass(frozen=True)
+class RawDataset:
+    """A dataset as the files of its publisher have it.
+
+    Attributes:
+        public: what is known of it.
+        items: tables of item_id, title and further columns.
+        interactions: tables of user_id, item_id and, where there are any, value and timestamp.
+        item_names: what the column of item ids may be called in a list of them.
+        pictures: where the items' pictures come from.
+        also_read: further tables behind the items, whose malformed lines are to be told.
+    """
+
+    public: PublicDataset
+    items: RawTable
+    interactions: RawTable
+    item_names: tuple[str, ...] = ("item_id",)
+    pictures: Pictures | None = None
+    also_read: Sequence[RawTable] = ()
+
+    @property
+    def tables(self) -> tuple[RawTable, ...]:
+        return (self.items, self.interactions, *self.also_read)
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A dataset folder that has been made.
 
@@ -68,16 +83,10 @@ class Prepared:
 
 def build(
     out: Path,
-    source: Source,
-    raw: Sequence[RawFile],
-    *,
-    items: Tables,
-    interactions: Tables,
+    dataset: RawDataset,
     filters: Filters,
+    *,
     item_list: Path | None = None,
-    item_names: tuple[str, ...] = ("item_id",),
-    pictures: Pictures | None = None,
-    also_read: Sequence[Tables] = (),
     rows: int = ROWS,
 ) -> Prepared:
     """Make the dataset folder `out`: interactions.parquet, items.parquet and manifest.json.
@@ -88,15 +97,9 @@ def build(
 
     Args:
         out: made, or replaced if it was made so before.
-        source: what is known of the dataset.
-        raw: the files it is made from.
-        items: tables of item_id, title and further columns.
-        interactions: tables of user_id, item_id and, where there are any, value and timestamp.
+        dataset: what it is made from.
         filters: what of the rows becomes an interaction.
         item_list: file that names the items to keep.
-        item_names: what the column in that file may be called.
-        pictures: where the items' pictures come from.
-        also_read: further tables behind the items, whose malformed lines are to be told.
         rows: rows in memory at a time.
 
     Raises:
@@ -104,30 +107,37 @@ def build(
         DataError: if a raw file or the item list cannot be read, or if the filters leave no item or
             no user.
     """
+    public, pictures = dataset.public, dataset.pictures
     require_free(out)
-    allowed = None if item_list is None else read_item_list(item_list, item_names)
+    allowed = None if item_list is None else read_item_list(item_list, dataset.item_names)
     with replacing_folder(out) as folder, ExitStack() as stack:
         finish = None if pictures is None else stack.enter_context(pictures.placing(folder))
         with TemporaryDirectory(prefix=".work-", dir=folder) as name:
             work = Path(name)
-            store = ItemStore(items, work / "items.parquet", allowed)
+            store = ItemStore(dataset.items, work / "items.parquet", allowed)
             target = folder / _INTERACTIONS
             counts, used = write_interactions(
-                interactions, target, store.item_ids, filters, work, rows=rows
+                dataset.interactions, target, store.item_ids, filters, work, rows=rows
             )
             store.write(folder / _ITEMS, used, finish)
-        malformed = {
-            part.malformed.name: part.malformed.describe()
-            for part in (items, interactions, *also_read)
+        lines = dataset.interactions.malformed
+        ours = {
+            "rows": lines.rows + lines.count,
+            "users": counts.users,
+            "items": counts.items,
+            "interactions": counts.interactions,
         }
+        held = (filters.min_value, filters.user_min_support)
         manifest = {
             "schema": 1,
-            "name": source.name,
-            "homepage": source.homepage,
-            "licence": source.licence,
-            "citation": source.citation,
-            "raw": [file.describe() for file in raw],
-            "malformed": malformed,
+            "name": public.name,
+            "homepage": public.homepage,
+            "licence": public.licence,
+            "citation": public.citation,
+            "raw": [file.describe() for file in dict.fromkeys(part.raw for part in dataset.tables)],
+            "malformed": {
+                part.malformed.name: part.malformed.describe() for part in dataset.tables
+            },
             "filters": {
                 **asdict(filters),
                 "items": None
@@ -139,7 +149,7 @@ def build(
                     "in_catalog": len(store.item_ids),
                 },
             },
-            "counts": counts.describe(),
+            "counts": asdict(counts),
             "catalog": {
                 "listed": store.listed,
                 "without_title": store.without_title,
@@ -148,9 +158,10 @@ def build(
                 "used": int(np.count_nonzero(used)),
             },
             "pictures": None if pictures is None else pictures.describe(),
-            "expected": _compared(
-                source, counts, interactions.malformed, filters, listed=item_list is not None
-            ),
+            "expected": [
+                published.compare(ours, *held, listed=item_list is not None)
+                for published in public.published
+            ],
             "fingerprint": folder_fingerprint(folder),
             "items_sha256": file_digest(folder / _ITEMS),
             "beekit": __version__,
@@ -235,43 +246,6 @@ def summary(prepared: Prepared) -> str:
     lines += [_said(expected) for expected in manifest["expected"]]
     lines.append(f"in {prepared.folder}; manifest.json says from what and how")
     return "\n".join(lines)
-
-
-def _compared(
-    source: Source, counts: Counts, malformed: Malformed, filters: Filters, *, listed: bool
-) -> list[dict[str, Any]]:
-    """Every published count beside ours.
-
-    `equal` is None where they do not speak of the same, and `other` says what is another. Which row
-    of a repeated pair stays changes no count.
-    """
-    ours = {
-        "rows": malformed.rows + malformed.count,
-        "users": counts.users,
-        "items": counts.items,
-        "interactions": counts.interactions,
-    }
-    compared = []
-    for published in source.published:
-        stated = {name: getattr(published, name) for name in ours}
-        stated = {name: count for name, count in stated.items() if count is not None}
-        other: list[str] = []
-        if set(stated) != {"rows"}:
-            held = (published.min_value, published.user_min_support)
-            other += ["filters"] * (held != (filters.min_value, filters.user_min_support))
-            other += ["items"] * (published.listed != listed)
-        found = {name: ours[name] for name in stated}
-        compared.append(
-            {
-                "source": published.source,
-                "published": stated,
-                "here": found,
-                "equal": None if other else stated == found,
-                "other": other,
-                "note": published.note,
-            }
-        )
-    return compared
 
 
 def _said(expected: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from beekit.data.tables import id_column, read_file
 from beekit.errors import DataError
+from beekit.prepare.parquet_writer import parquet_writer
 
 # Written plainly: 12, and not 012.
 _INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
@@ -83,39 +84,25 @@ class ItemStore:
         """
         keep = self._keep.copy()
         keep[keep] = used
-        writer: pq.ParquetWriter | None = None
         begin = 0
-        try:
-            with pq.ParquetFile(self.path) as file:
-                for batch in file.iter_batches():
-                    rows = pa.array(keep[begin : begin + len(batch)])
-                    begin += len(batch)
-                    table = pa.Table.from_batches([batch.filter(rows)])
-                    table = table if finish is None else finish(table)
-                    if writer is None:
-                        writer = pq.ParquetWriter(path, table.schema, compression="zstd")
-                    writer.write_table(table)
-        finally:
-            if writer is not None:
-                writer.close()
+        with pq.ParquetFile(self.path) as file, parquet_writer(path, "zstd") as write_table:
+            for batch in file.iter_batches():
+                rows = pa.array(keep[begin : begin + len(batch)])
+                begin += len(batch)
+                table = pa.Table.from_batches([batch.filter(rows)])
+                write_table(table if finish is None else finish(table))
 
     def _store(self, tables: Iterable[pa.Table]) -> list[pa.Array]:
         """Write rows with a title to the store; their ids."""
         found: list[pa.Array] = []
-        writer: pq.ParquetWriter | None = None
-        try:
+        with parquet_writer(self.path, "lz4") as write_table:
             for table in tables:
                 blank = pc.equal(pc.utf8_trim_whitespace(table["title"]), "")
                 titled = table.filter(pc.invert(pc.fill_null(blank, True)))
                 self.listed += len(table)
                 self.without_title += len(table) - len(titled)
-                if writer is None:
-                    writer = pq.ParquetWriter(self.path, table.schema, compression="lz4")
-                writer.write_table(titled)
+                write_table(titled)
                 found += [chunk for chunk in titled["item_id"].chunks if len(chunk)]
-        finally:
-            if writer is not None:
-                writer.close()
         return found
 
 

@@ -1,8 +1,12 @@
-"""Fetching a publisher's file over HTTP: whole, resumable, and checked."""
+"""Fetching a publisher's file over HTTP: whole, resumable, and checked.
+
+pooch and fsspec check what they fetched but begin anew after a break. huggingface_hub's `http_get`
+goes on by `Range` alone, so that a file the publisher has changed meanwhile is joined to the old
+half; here `If-Range` and the size see to it.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import json
 import logging
@@ -24,8 +28,9 @@ from tqdm import tqdm
 from beekit import __version__
 from beekit.checked import plain_integer
 from beekit.errors import DownloadError
-from beekit.files import write_json
+from beekit.files import take_lock, write_json
 from beekit.prepare.raw import RawFile, accept, recall
+from beekit.retry_after import retry_after_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -124,15 +129,13 @@ def _alone(partial: Path, url: str) -> Iterator[BinaryIO]:
     while True:
         with partial.open("ab") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                take_lock(file.fileno())
             except BlockingIOError as error:
                 raise BusyError(
                     f"another process is fetching {url} into {partial.parent}",
                     expected="one at a time",
                     remedy="Run the same command again when it is done.",
                 ) from error
-            except OSError:  # a file system without locks
-                logger.debug("%s cannot be locked", partial)
             if not _same_file(file, partial):  # it was finished, and renamed, meanwhile
                 continue
             try:
@@ -231,9 +234,8 @@ def _fetch_rest(url: str, partial: Path, file: BinaryIO) -> None:
             file.truncate(0)
             raise _Unfinished("the file has changed at its publisher") from error
         if error.code in _RETRIED:
-            raise _Unfinished(
-                f"HTTP {error.code} {error.reason}", _seconds(error.headers.get("Retry-After"))
-            ) from error
+            wait = retry_after_seconds(error.headers.get("Retry-After")) or 0.0
+            raise _Unfinished(f"HTTP {error.code} {error.reason}", wait) from error
         raise DownloadError(
             f"{url} answers HTTP {error.code} {error.reason}",
             expected="the file",
@@ -309,7 +311,3 @@ def _content_range(value: str) -> tuple[int | None, int | None]:
     if not found:
         return None, None
     return int(found[1]), None if found[2] == "*" else int(found[2])
-
-
-def _seconds(retry_after: str | None) -> float:
-    return float(max(plain_integer(retry_after or "") or 0, 0))

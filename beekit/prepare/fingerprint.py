@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from beekit.data import ids
 from beekit.data.template import render
-from beekit.prepare.runs import lengths
+from beekit.prepare.external_sort import lengths
 
 _END = b"\x1e"
 _BETWEEN = b"\x1f"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from beekit.data.interactions import require_policy
 from beekit.data.rules import strong_enough
 from beekit.errors import DataError
-from beekit.prepare.runs import ROWS, grouped_by_user, lengths
+from beekit.prepare.external_sort import ROWS, grouped_by_user, lengths
+from beekit.prepare.parquet_writer import parquet_writer
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,6 @@ class Counts:
     users: int = 0
     items: int = 0
 
-    def describe(self) -> dict[str, Any]:
-        """For the manifest."""
-        return asdict(self)
-
 
 def write_interactions(
     tables: Iterable[pa.Table],
@@ -106,10 +101,9 @@ def write_interactions(
     """
     counts = Counts()
     support = np.zeros(len(item_ids), dtype=np.int64)
-    writer: pq.ParquetWriter | None = None
-    try:
-        enough = _with_enough_value(tables, filters, counts)
-        known = partial(_known_rows, item_ids=item_ids, counts=counts)
+    enough = _with_enough_value(tables, filters, counts)
+    known = partial(_known_rows, item_ids=item_ids, counts=counts)
+    with parquet_writer(path, "zstd") as write_table:
         for table in grouped_by_user(enough, work, rows, change=known):
             kept = _filtered_users(table, len(item_ids), filters, counts)
             if not len(kept):
@@ -117,13 +111,7 @@ def write_interactions(
             codes = kept["item_id"].to_numpy()
             support += np.bincount(codes, minlength=len(support))
             position = kept.column_names.index("item_id")
-            kept = kept.set_column(position, "item_id", item_ids.take(pa.array(codes)))
-            if writer is None:
-                writer = pq.ParquetWriter(path, kept.schema, compression="zstd")
-            writer.write_table(kept, row_group_size=max(1, len(kept)))
-    finally:
-        if writer is not None:
-            writer.close()
+            write_table(kept.set_column(position, "item_id", item_ids.take(pa.array(codes))))
     counts.items = int(np.count_nonzero(support))
     if counts.users == 0:
         raise DataError(

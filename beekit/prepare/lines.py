@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+import pyarrow as pa
+
 from beekit.errors import DataError
+from beekit.prepare.raw import RawFile
 
 BLOCK = 16 << 20
 # A line longer than this is none: the file is not what its name says.
@@ -67,6 +71,29 @@ class Malformed:
     def describe(self) -> dict[str, Any]:
         """For the manifest."""
         return {"rows": self.rows, "malformed": self.count, "first_malformed": self.examples}
+
+
+@dataclass
+class RawTable(ABC):
+    """A raw file whose lines become tables, in the file's order, which can be read once.
+
+    Attributes:
+        raw: the file.
+        member: the path inside, where the file is a zip archive.
+        limit: share of malformed lines that is skipped.
+        malformed: what was skipped, once all has been read.
+    """
+
+    raw: RawFile
+    member: str | None = field(default=None, kw_only=True)
+    limit: float = field(default=0.01, kw_only=True)
+    malformed: Malformed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.malformed = Malformed(self.member or self.raw.path.name, self.limit)
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[pa.Table]: ...
 
 
 def blocks(stream: IO[bytes], name: str, size: int = BLOCK) -> Iterator[bytes]:

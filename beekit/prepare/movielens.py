@@ -1,4 +1,4 @@
-"""What the MovieLens datasets have in common."""
+"""What the MovieLens datasets have in common: an archive with two tables, and its MD5 beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from beekit.prepare.build import RawDataset
+from beekit.prepare.command import Options
+from beekit.prepare.published import PublicDataset
+from beekit.prepare.ratings import Layout, RatingLines
+from beekit.prepare.records import Form, Records
+
+URL = "https://files.grouplens.org/datasets/movielens"
 LICENCE = (
     "GroupLens terms of use, in the README: research with acknowledgement; no redistribution, and "
     "no commercial use without permission"
@@ -20,6 +27,20 @@ CITATION = (
 FILMS = pa.schema(
     {"item_id": pa.int64(), "title": pa.string(), "year": pa.int32(), "genres": pa.string()}
 )
+
+
+def read_movielens(
+    options: Options, public: PublicDataset, name: str, suffix: str, films: Form, ratings: Layout
+) -> RawDataset:
+    """The tables `movies` and `ratings` in the archive `name`.zip."""
+    archive = options.fetch(f"{name}.zip", md5_beside=True)
+    movies, limit = f"{name}/movies{suffix}", options.max_malformed
+    return RawDataset(
+        public,
+        items=Records(archive, films, film, FILMS, member=movies, limit=limit),
+        interactions=RatingLines(archive, ratings, member=f"{name}/ratings{suffix}", limit=limit),
+        item_names=("item_id", "movieId"),
+    )
 
 
 def film(record: Mapping[str, str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from beekit.errors import DataError, DownloadError
 from beekit.prepare.download import BusyError, fetch
-from beekit.prepare.raw import explained
+from beekit.prepare.raw import unpacking
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp")
 # As many pictures in a row that cannot be had say that none can.
@@ -51,7 +51,7 @@ class HeldPictures:
             (folder / "images").symlink_to(images.resolve(), target_is_directory=True)
             yield lambda items: self._add(items, lambda path: _is_in(images, path))
             return
-        with explained(self.origin, _AGAIN):
+        with unpacking(self.origin, _AGAIN):
             archive = zipfile.ZipFile(self.origin)
         with archive:  # open for all of them: its list of names takes most of a second to read
             if not any(name.startswith("images/") for name in archive.namelist()):
@@ -80,7 +80,7 @@ class HeldPictures:
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
         with (
-            explained(self.origin, _AGAIN),
+            unpacking(self.origin, _AGAIN),
             archive.open(member) as packed,
             target.open("wb") as file,
         ):

@@ -19,7 +19,7 @@ from beekit.files import file_digest, write_json
 
 _CHUNK = 1 << 20
 # What unpacking raises where an archive is cut off or damaged.
-_DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class RawFile:
         )
         with ExitStack() as stack:
             try:
-                with explained(self.path, again):
+                with unpacking(self.path, again):
                     if member is not None:
                         archive = stack.enter_context(zipfile.ZipFile(self.path))
                         inner: Any = stack.enter_context(archive.open(member))
@@ -98,12 +98,12 @@ class RawFile:
                     expected="the publisher's archive",
                     remedy=again,
                 ) from error
-            told = _Explained(inner, self.path, again)
-            yield stack.enter_context(io.BufferedReader(told, _CHUNK))
+            unpacked = _Unpacked(inner, self.path, again)
+            yield stack.enter_context(io.BufferedReader(unpacked, _CHUNK))
 
 
 @contextmanager
-def explained(path: Path, remedy: str) -> Iterator[None]:
+def unpacking(path: Path, remedy: str) -> Iterator[None]:
     """For a block that unpacks a file and does nothing else.
 
     Raises:
@@ -113,6 +113,8 @@ def explained(path: Path, remedy: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's; what gzip and bzip2 say of damaged bytes has no number
         raise DataError(
             f"{path} is cut off or damaged ({error})", expected="a whole archive", remedy=remedy
         ) from error
@@ -125,7 +127,7 @@ def explained(path: Path, remedy: str) -> Iterator[None]:
         ) from error
 
 
-class _Explained(io.RawIOBase):
+class _Unpacked(io.RawIOBase):
     """A stream that says which file is damaged, so that the errors of its readers stay theirs."""
 
     def __init__(self, inner: IO[bytes], path: Path, remedy: str) -> None:
@@ -135,7 +137,7 @@ class _Explained(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with explained(self._path, self._remedy):
+        with unpacking(self._path, self._remedy):
             content = self._inner.read(len(buffer))
         buffer[: len(content)] = content
         return len(content)

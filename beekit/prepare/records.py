@@ -7,15 +7,14 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Any
 
 import pyarrow as pa
 
 from beekit.errors import DataError
-from beekit.prepare.lines import Malformed
-from beekit.prepare.raw import RawFile
+from beekit.prepare.lines import RawTable
 
 # Records that become one table.
 _TOGETHER = 8192
@@ -38,31 +37,19 @@ Form = Callable[[IO[bytes]], Iterator[tuple[int, str, Any]]]
 
 
 @dataclass
-class Records:
+class Records(RawTable):
     """The items, or other records, in a file, as tables.
 
     Attributes:
-        raw: the file.
         form: how it is written: `json_lines`, `python_lines`, `csv_rows()` or `separated(...)`.
         row: makes a row of a record; a ValueError, TypeError, LookupError or AttributeError of it
             says that the record is malformed, and so does a row without the first column.
         schema: of the rows.
-        member: the path inside, where the file is a zip archive.
-        limit: share of malformed records that is skipped.
-        malformed: what was skipped, once all has been read, which can be done once.
     """
 
-    raw: RawFile
     form: Form
     row: Callable[[Any], Mapping[str, Any]]
     schema: pa.Schema
-    member: str | None = None
-    limit: float = 0.01
-    malformed: Malformed = field(init=False)
-
-    def __post_init__(self) -> None:
-        name = self.member or self.raw.path.name
-        self.malformed = Malformed(name, self.limit)
 
     def __iter__(self) -> Iterator[pa.Table]:
         """Tables of the rows in the file's order.

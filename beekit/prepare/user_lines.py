@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
-from beekit.prepare.lines import Malformed
-from beekit.prepare.raw import RawFile
+from beekit.prepare.lines import RawTable
 
 # Interactions that become one table.
 _TOGETHER = 1 << 20
 
 
-@dataclass
-class UserLines:
+class UserLines(RawTable):
     """The interactions in such a file, as tables of user_id, the line's number from 0, and item_id.
 
     A malformed line, one with something that is no number of 64 bits or with another count than it
     says, is a user without interactions.
-
-    Attributes:
-        raw: the file.
-        limit: share of malformed lines that is skipped.
-        malformed: what was skipped, once all has been read.
     """
-
-    raw: RawFile
-    limit: float = 0.01
-    malformed: Malformed = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.malformed = Malformed(self.raw.path.name, self.limit)
 
     def __iter__(self) -> Iterator[pa.Table]:
         """Tables of the interactions in the file's order.

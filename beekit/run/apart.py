@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 
 from beekit.errors import BeekitError
+from beekit.out_of_memory import is_out_of_memory
 from beekit.ranking import Model
 from beekit.run.cost import Cost, measured
 
@@ -33,8 +33,6 @@ logger = logging.getLogger(__name__)
 # Below both, a fit takes less time and memory than starting a process does.
 _INTERACTIONS = 200_000
 _ITEMS = 5_000
-# What torch says on a CPU without memory, in a plain RuntimeError, and C++ libraries elsewhere.
-_NO_MEMORY = ("not enough memory", "DefaultCPUAllocator", "bad_alloc", "Cannot allocate memory")
 
 
 class FitFailed(Exception):
@@ -46,8 +44,7 @@ def reason_of(error: Exception) -> str:
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     if isinstance(error, (BeekitError, FitFailed)):
         return said
-    memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-    if memory or any(mark in str(error) for mark in _NO_MEMORY):
+    if is_out_of_memory(error):
         return f"out of memory ({said})" if said else "out of memory"
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 

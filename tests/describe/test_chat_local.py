@@ -165,15 +165,27 @@ def test_fields_of_a_request_are_refused(loaded):
         replace(loaded, sampling=Sampling(extra={"top_p": 0.5}))
 
 
-def test_a_batch_that_does_not_fit_says_what_to_do(loaded, monkeypatch):
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_a_batch_that_does_not_fit_says_what_to_do(loaded, monkeypatch, device):
     chat = replace(loaded, batch_size=3)
 
     def full(*_, **__):
+        if device == "cpu":
+            torch.empty(1 << 60, dtype=torch.int8)  # as no machine has
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(chat.model, "generate", full)
     with pytest.raises(DescribeError, match="3 questions at a time"):
         next(chat.answers(QUESTIONS))
+
+
+def test_other_errors_of_the_model_are_not_taken_for_a_lack_of_memory(loaded, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr(loaded.model, "generate", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        next(loaded.answers(QUESTIONS))
 
 
 def test_a_batch_has_at_least_one_question(loaded):

@@ -21,7 +21,8 @@ from mock_chat_server import ChatServer, Cut, Fail, Say
 
 from beekit.data.dataset import Dataset
 from beekit.describe.chat import Reply
-from beekit.describe.job import PROMPT, Task, describe
+from beekit.describe.job import describe
+from beekit.describe.task import PROMPT, Task
 from beekit.errors import ConfigError, DataError, DescribeError
 
 SCRIPT = Path(__file__).parents[2] / "data_prep" / "describe.py"

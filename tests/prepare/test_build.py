@@ -13,17 +13,20 @@ import pytest
 
 from beekit import Dataset
 from beekit.errors import ConfigError, DataError
-from beekit.prepare.build import build, summary
+from beekit.prepare.build import RawDataset, build, summary
 from beekit.prepare.interactions import Filters
 from beekit.prepare.lines import Malformed
+from beekit.prepare.published import PublicDataset, Published
 from beekit.prepare.raw import RawFile
-from beekit.prepare.source import Published, Source
+
+FILTERS = Filters(None, 5)
 
 
 class Given:
     """Tables at hand."""
 
-    def __init__(self, name, *tables):
+    def __init__(self, raw, name, *tables):
+        self.raw = RawFile.local(raw)
         self.malformed = Malformed(name)
         self.tables = tables
 
@@ -34,10 +37,20 @@ class Given:
 
 
 def source(*published):
-    return Source("Toys", "https://toys.example", "free", "A. Nobody. 2020.", published)
+    return PublicDataset("Toys", "https://toys.example", "free", "A. Nobody. 2020.", published)
 
 
-def make(out, *published, text=False, rows=1 << 21, seed=0, **options):
+def make(
+    out,
+    *published,
+    filters=FILTERS,
+    text=False,
+    rows=1 << 21,
+    seed=0,
+    pictures=None,
+    shelf=None,
+    **options,
+):
     generator = np.random.default_rng(seed)
     users, items = generator.integers(0, 60, 800), generator.integers(0, 40, 800)
     events = {"user_id": users, "item_id": items, "value": np.ones(800, np.float32)}
@@ -48,16 +61,17 @@ def make(out, *published, text=False, rows=1 << 21, seed=0, **options):
     catalog = pa.table({"item_id": ids, "title": pa.array(titles, pa.string())})
     raw = out.parent / "raw.csv"
     raw.write_text("raw")
-    options.setdefault("filters", Filters(None, 5))
-    return build(
-        out,
+    shelves = [Given(raw, "shelves.csv")] if shelf else []
+    for table in shelves:
+        table.malformed.add(3, shelf)
+    dataset = RawDataset(
         source(*published),
-        [RawFile.local(raw)],
-        items=Given("items.csv", catalog),
-        interactions=Given("ratings.csv", pa.table(events)),
-        rows=rows,
-        **options,
+        items=Given(raw, "items.csv", catalog),
+        interactions=Given(raw, "ratings.csv", pa.table(events)),
+        pictures=pictures,
+        also_read=shelves,
     )
+    return build(out, dataset, filters, rows=rows, **options)
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -90,7 +104,7 @@ def test_the_manifest_says_from_what_and_how(tmp_path):
     assert manifest == json.loads((tmp_path / "toys" / "manifest.json").read_text())
     assert manifest["licence"] == "free"
     assert manifest["citation"] == "A. Nobody. 2020."
-    assert manifest["raw"][0]["name"] == "raw.csv"
+    assert [file["name"] for file in manifest["raw"]] == ["raw.csv"]  # once, of two tables
     assert len(manifest["raw"][0]["sha256"]) == 64
     assert manifest["filters"] == {
         "min_value": None,
@@ -160,9 +174,7 @@ def test_which_row_of_a_repeated_pair_stays_changes_no_count(tmp_path):
 
 
 def test_malformed_lines_of_every_table_are_told(tmp_path):
-    shelves = Given("shelves.csv")
-    shelves.malformed.add(3, "rubbish")
-    made = make(tmp_path / "toys", also_read=[shelves])
+    made = make(tmp_path / "toys", shelf="rubbish")
     assert made.manifest["malformed"]["shelves.csv"]["malformed"] == 1
     assert "malformed lines skipped: 1 (line 3: 'rubbish')" in summary(made)
 

@@ -80,7 +80,7 @@ def test_a_file_fetched_meanwhile_by_another_process_is_taken(published, tmp_pat
             fetch(url, tmp_path)
         lock(file, how)
 
-    monkeypatch.setattr("beekit.prepare.download.fcntl.flock", after_the_other)
+    monkeypatch.setattr("beekit.files.fcntl.flock", after_the_other)
     assert fetch(url, tmp_path).path.read_bytes() == CONTENT
     assert len(published.asked) == 1
     assert {p.name for p in tmp_path.iterdir()} == {"raw.zip", "raw.zip.json"}

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from loop_filters import filtered_by_loops
 
 from beekit.errors import DataError
-from beekit.prepare import runs
+from beekit.prepare import external_sort
+from beekit.prepare.external_sort import grouped_by_user
 from beekit.prepare.interactions import Filters, write_interactions
-from beekit.prepare.runs import grouped_by_user
 
 ROWS = st.lists(
     st.tuples(
@@ -62,7 +62,7 @@ def test_chunks_of_any_size_keep_what_loops_keep(
     filters = Filters(2.0, support, duplicates)
     tables = as_tables(rows, size, text, timestamps)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "_BATCH", batch)
+        patch.setattr(external_sort, "_BATCH", batch)
         arguments = (tables, folder / "out.parquet", pa.array(items), filters, folder)
         if not expected:
             with pytest.raises(DataError, match="no user is left"):
@@ -88,7 +88,7 @@ def test_chunks_of_any_size_keep_what_loops_keep(
 
 
 def test_rows_come_back_by_user_in_their_own_order_and_users_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "_BATCH", 1_000)
+    monkeypatch.setattr(external_sort, "_BATCH", 1_000)
     generator = np.random.default_rng(3)
     users = generator.integers(0, 500, size=100_000)
     table = pa.table({"user_id": users, "position": np.arange(len(users))})
@@ -119,7 +119,7 @@ def test_memory_does_not_grow_with_rows(tmp_path):
         pa.set_memory_pool(pool)
         try:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(runs, "_BATCH", 512)
+                patch.setattr(external_sort, "_BATCH", 512)
                 write_interactions(
                     tables(count),
                     tmp_path / "out.parquet",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import math
 import zipfile
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from beekit.errors import DataError
 from beekit.prepare.ratings import Layout, RatingLines
-from beekit.prepare.raw import RawFile
+from beekit.prepare.raw import RawFile, unpacking
 from beekit.prepare.user_lines import UserLines
 
 MOVIES = Layout(user="userId", item="movieId", value="rating", timestamp="timestamp")
@@ -106,8 +107,14 @@ def test_damaged_archives_are_one_line(tmp_path):
     whole = (tmp_path / "b.zip").read_bytes()
     (tmp_path / "c.zip").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "d.zip").write_bytes(whole.replace(b"1,2,3,4", b"1,2,5,4", 1))
+    with zipfile.ZipFile(tmp_path / "e.zip", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("ratings.csv", content)
+    spoilt = bytearray((tmp_path / "e.zip").read_bytes())
+    spoilt[100:120] = bytes(20)  # bzip2 has no error of its own
+    (tmp_path / "e.zip").write_bytes(spoilt)
     for name, member in (
         ("a.csv.gz", None),
+        ("e.zip", "ratings.csv"),
         ("c.zip", "ratings.csv"),
         ("d.zip", "ratings.csv"),
         ("b.zip", "absent.csv"),
@@ -149,6 +156,15 @@ def test_errors_of_the_reader_are_not_the_archives(tmp_path):
     for error in (KeyError, EOFError, RuntimeError):
         with pytest.raises(error):
             fail(error)
+
+
+def test_what_the_disk_refuses_is_not_the_archives(tmp_path):
+    with (
+        pytest.raises(OSError, match="No space") as caught,
+        unpacking(tmp_path / "a.zip", "Again."),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_only_what_was_fetched_is_to_be_deleted(tmp_path):

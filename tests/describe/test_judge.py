@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beekit.describe.answers import CUT_OFF, ECHO, EMPTY, REFUSAL, clean, judge
 from beekit.describe.chat import Reply
+from beekit.describe.judge import CUT_OFF, ECHO, EMPTY, REFUSAL, clean, judge
 from beekit.describe.refusals import is_refusal
 
 PLAIN = "Dune is a novel about a desert planet. Readers of long sagas choose it."

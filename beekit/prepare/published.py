@@ -1,8 +1,10 @@
-"""What is known of a public dataset before it is prepared."""
+"""What is known of a public dataset before it is prepared, and how our counts compare with it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,34 @@ class Published:
     listed: bool = False
     note: str = ""
 
+    def compare(
+        self, ours: Mapping[str, int], min_value: float | None, support: int, *, listed: bool
+    ) -> dict[str, Any]:
+        """For the manifest: these counts beside ours, which were made with these filters.
+
+        `equal` is None where the two do not speak of the same, and `other` says what differs. Which
+        row of a repeated pair stays changes no count.
+        """
+        stated = {name: getattr(self, name) for name in ours}
+        stated = {name: count for name, count in stated.items() if count is not None}
+        other: list[str] = []
+        if set(stated) != {"rows"}:
+            held = (self.min_value, self.user_min_support)
+            other += ["filters"] * (held != (min_value, support))
+            other += ["items"] * (self.listed != listed)
+        found = {name: ours[name] for name in stated}
+        return {
+            "source": self.source,
+            "published": stated,
+            "here": found,
+            "equal": None if other else stated == found,
+            "other": other,
+            "note": self.note,
+        }
+
 
 @dataclass(frozen=True)
-class Source:
+class PublicDataset:
     """A public dataset.
 
     Attributes:
