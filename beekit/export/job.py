@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beekit.alone import alone_in, holds_nothing
+from beekit.alone import alone_in, require_new
 from beekit.encoders import load_encoder
 from beekit.errors import ConfigError, ExportError, RunError
 from beekit.export.encoder import RUNTIMES, export_encoder
@@ -80,12 +80,7 @@ def export(
 
 
 def _export(folder: RunFolder, format: str, target: Path, factory: str | None) -> Exported:
-    if target.exists() and not holds_nothing(target):
-        raise ExportError(
-            f"{target} is there already",
-            expected="a folder to make",
-            remedy="Choose another --out, or remove it.",
-        )
+    require_new(target, ExportError)
     require_as_trained(folder)
     if format == "faiss":
         with replacing_folder(target) as staging:

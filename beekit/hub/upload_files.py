@@ -10,8 +10,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,7 +22,7 @@ from beekit.hub.card import check_card, render_card
 from beekit.hub.chart import results_chart
 from beekit.hub.facts import Facts
 from beekit.hub.file_checks import require_whole_index, require_whole_model, require_whole_split
-from beekit.hub.manifest import MANIFEST, make_manifest, read_manifest
+from beekit.hub.manifest import MANIFEST, make_manifest
 from beekit.hub.public import public_config, public_results
 from beekit.run_files import read_parquet, read_results, read_yaml, require_same_datasets
 
@@ -48,35 +46,11 @@ _OF_CHECKPOINTS = ("training_args.bin", "optimizer.bin")
 _TEXTS = (".json", ".yaml", ".md", ".txt")
 
 
-@dataclass(frozen=True)
-class Outgoing:
-    """Files by their path in the repository: on disk, or as bytes where they differ from it."""
-
-    files: Mapping[str, Path | bytes]
-
-    @property
-    def card(self) -> str:
-        return read(self.files[CARD]).decode()
-
-    @property
-    def manifest(self) -> bytes:
-        return read(self.files[MANIFEST])
-
-    @cached_property
-    def hashes(self) -> dict[str, str]:
-        """SHA-256 of each file but the manifest."""
-        return read_manifest(self.manifest, "this run")
-
-    def sizes(self) -> dict[str, int]:
-        """Bytes of each file."""
-        return {
-            path: len(content) if isinstance(content, bytes) else content.stat().st_size
-            for path, content in self.files.items()
-        }
-
-
-def outgoing(run: str | Path, facts: Facts, *, index: bool = False) -> Outgoing:
-    """The files of a finished run as they would be pushed.
+def files_to_upload(
+    run: str | Path, facts: Facts, *, index: bool = False
+) -> dict[str, Path | bytes]:
+    """The files of a finished run as they are pushed: by their path in the repository, where they
+    lie on disk, or as bytes where they differ from that.
 
     Args:
         run: its folder.
@@ -120,12 +94,17 @@ def outgoing(run: str | Path, facts: Facts, *, index: bool = False) -> Outgoing:
     files[CARD] = card.encode()
     _require_no_paths(files, config)
     files[MANIFEST] = make_manifest(files)
-    return Outgoing(dict(sorted(files.items())))
+    return dict(sorted(files.items()))
 
 
 def read(content: Path | bytes) -> bytes:
     """The content of a file, or bytes as they are."""
     return content if isinstance(content, bytes) else content.read_bytes()
+
+
+def size(content: Path | bytes) -> int:
+    """Bytes of a file, or of bytes."""
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
 def _model(folder: Path) -> Iterator[tuple[str, Path]]:
