@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -132,25 +132,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def read_parquet(path: str | Path, columns: tuple[str, ...]) -> pa.Table:
-    """A Parquet file of a run, which has at least these columns.
-
-    Raises:
-        RunError: if the file cannot be read, or if it lacks one of `columns`.
-    """
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, ValueError, OSError) as problem:
-        raise broken(path, _one_line(problem), "Parquet as beekit writes it") from problem
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise broken(path, f"no column {', '.join(missing)}", "Parquet as beekit writes it")
-    return table
-
-
-def read_vectors(
-    path: str | Path, like: np.ndarray, item_ids: Sequence[Any] | np.ndarray
-) -> np.ndarray:
+def read_vectors(path: str | Path, like: np.ndarray, item_ids: np.ndarray) -> np.ndarray:
     """Finite vectors in a .npy file of a run's index, of the items and dimensions of `like`.
 
     Raises:
@@ -170,6 +152,22 @@ def read_vectors(
     return finite_vectors(
         found, str(path), item_ids, rows=rows, dims=dims, remedy=again, error=RunError
     )
+
+
+def read_parquet(path: str | Path, columns: tuple[str, ...]) -> pa.Table:
+    """A Parquet file of a run, which has at least these columns.
+
+    Raises:
+        RunError: if the file cannot be read, or if it lacks one of `columns`.
+    """
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, ValueError, OSError) as problem:
+        raise broken(path, _one_line(problem), "Parquet as beekit writes it") from problem
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise broken(path, f"no column {', '.join(missing)}", "Parquet as beekit writes it")
+    return table
 
 
 def model_digests(model: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Items and histories that an export is checked with: the run's own where they are there."""
+"""What an export is checked with: items and histories of the run, or made-up ones without them."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ _USERS = 200
 _HISTORY = 5
 
 
+def run_dataset(config: Config) -> Dataset | None:
+    """The dataset of a run, or the first of several, where it still can be read."""
+    try:
+        return load_dataset(config.datasets()[0])
+    except (DataError, OSError) as error:
+        logger.warning("checking with what is made up, for the dataset cannot be read: %s", error)
+        return None
+
+
+def made_up_histories(users: int, items: int, generator: np.random.Generator) -> list[np.ndarray]:
+    """Item indices of each user, all different."""
+    length = min(_HISTORY, items)
+    return [generator.choice(items, length, replace=False) for _ in range(users)]
+
+
 @dataclass(frozen=True)
 class Sample:
     """Items of one kind.
@@ -55,19 +70,10 @@ def samples(
         encoder: of the run.
         sides: names of its graphs.
     """
-    dataset = _dataset(config)
+    dataset = run_dataset(config)
     if reads_both(encoder):
         return {"item": _sample(dataset, ("text", "image"), encoder[0].text)}
     return {kind: _sample(dataset, (kind,), encoder) for kind in ("text", "image") if kind in sides}
-
-
-def _dataset(config: Config) -> Dataset | None:
-    own = config.datasets()[0]
-    try:
-        return load_dataset(own)
-    except (DataError, OSError) as error:
-        logger.warning("checking with made-up items, for the dataset cannot be read: %s", error)
-        return None
 
 
 def _sample(dataset: Dataset | None, kinds: Sequence[str], encoder: SentenceTransformer) -> Sample:
@@ -151,9 +157,7 @@ def _made_up_texts(
 
 
 def _random_histories(items: int, generator: np.random.Generator) -> sp.csr_array:
-    rows = np.repeat(np.arange(_USERS), _HISTORY)
-    columns = np.concatenate(
-        [generator.choice(items, _HISTORY, replace=False) for _ in range(_USERS)]
-    )
+    columns = np.array(made_up_histories(_USERS, items, generator))
+    rows = np.repeat(np.arange(_USERS), columns.shape[1])
     ones = np.ones(len(rows), dtype=np.float32)
-    return sp.csr_array((ones, (rows, columns)), shape=(_USERS, items))
+    return sp.csr_array((ones, (rows, columns.ravel())), shape=(_USERS, items))
