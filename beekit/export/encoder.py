@@ -128,13 +128,12 @@ def _check(
     """The agreement on each sample; and of pictures that the recipe preprocesses, the largest
     distance of their embeddings from those that the encoder preprocesses, None without any."""
     exported = embed.Encoder(folder, threads=torch.get_num_threads())
-    torchs = {kind: _in_torch(encoder, sample.inputs) for kind, sample in given.items()}
-    by_size = {
-        kind: {size: _exported(exported, encoder, sample.inputs, size) for size in _BATCH_SIZES}
-        for kind, sample in given.items()
-    }
+    agreements, distance = {}, None
     for kind, sample in given.items():
-        made = {"torch": torchs[kind], exported.about["format"]: by_size[kind][_BATCH_SIZES[0]]}
+        inputs = sample.inputs
+        torchs = _in_torch(encoder.float(), inputs)
+        by_size = {size: _exported(exported, encoder, inputs, size) for size in _BATCH_SIZES}
+        made = {"torch": torchs, exported.about["format"]: by_size[_BATCH_SIZES[0]]}
         for runtime, vectors in made.items():
             require_finite(
                 vectors,
@@ -142,22 +141,16 @@ def _check(
                 remedy="Nothing was exported; see that the run's encoder embeds every item.",
                 error=ExportError,
             )
-    distance = None
-    if "image" in exported.about and exported.about["image"]["recipe"] is not None:
-        if "item" in given:
-            kind, items = "item", given["item"].inputs
-            own = exported.items([one["text"] for one in items], [one["image"] for one in items])
-        else:
-            kind, own = "image", exported.pictures(given["image"].inputs)
-        distance = float(np.linalg.norm(own - torchs[kind], axis=1).max())
-    encoder.double()
-    agreements = {}
-    for kind, sample in given.items():
-        step = max(1, len(sample.inputs) // _EXACT)
-        exact = _in_torch(encoder, sample.inputs[::step])
-        agreements[kind] = compare(
-            sample.source, torchs[kind], exact, step, by_size[kind], sample.histories
-        )
+        if kind != "text" and exported.about["image"]["recipe"] is not None:
+            own = (
+                exported.pictures(inputs)
+                if kind == "image"
+                else exported.items([one["text"] for one in inputs], [i["image"] for i in inputs])
+            )
+            distance = float(np.linalg.norm(own - torchs, axis=1).max())
+        step = max(1, len(inputs) // _EXACT)
+        exact = _in_torch(encoder.double(), inputs[::step])
+        agreements[kind] = compare(sample.source, torchs, exact, step, by_size, sample.histories)
     return agreements, distance
 
 
