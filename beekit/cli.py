@@ -242,12 +242,12 @@ def _report(options: argparse.Namespace) -> None:
 
 def _push(options: argparse.Namespace) -> None:
     from beekit.hub.facts import Facts, load_facts
-    from beekit.hub.push import plan, push
-    from beekit.hub.upload_files import size
+    from beekit.hub.push import push
+    from beekit.hub.upload_files import files_to_upload, size
 
     facts = load_facts(options.card) if options.card else Facts()
     if options.dry_run:
-        files = plan(options.path, options.repo, facts=facts, index=options.index)
+        files = files_to_upload(options.path, options.repo, facts, index=options.index)
         sizes = {path: size(content) for path, content in files.items()}
         for path in sizes:
             print(f"{sizes[path]:>14,}  {path}")

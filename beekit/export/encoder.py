@@ -23,7 +23,7 @@ from beekit.export.compare_embeddings import Agreement, compare
 from beekit.export.encoder_graphs import encoder_graphs, has_states
 from beekit.export.graph import OPSET
 from beekit.export.image_preprocessing import describe_pictures
-from beekit.export.libraries import versions
+from beekit.export.libraries import NEEDED, versions
 from beekit.export.readme import write_about
 from beekit.export.server import embed
 from beekit.export.tokenizer import save_tokenizer
@@ -34,7 +34,6 @@ from beekit.run.config import Config
 # Where sentence-transformers' backends look for a graph, and what its others are called there.
 _FILES = {"onnx": "onnx/{}.onnx", "openvino": "openvino/openvino_{}.xml"}
 _NAMES = {"text": "text_model", "image": "vision_model", "fusion": "fusion"}
-RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
 # One alone, a few padded together, and many: sizes other than that of the example.
 _BATCH_SIZES = (1, 7, 32)
 # Items embedded in float64 too, which takes several times longer.
@@ -87,7 +86,7 @@ def export_encoder(
         about["image"]["recipe_distance"] = recipe_distance
     write_about(folder, about)
     for agreement in agreements.values():
-        agreement.require(RUNTIMES[runtime])
+        agreement.require(NEEDED[runtime][-1])
     return tuple(f"{kind}: {one.summary()}" for kind, one in agreements.items())
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from beekit.alone import alone_in, require_new
 from beekit.encoders import load_encoder
 from beekit.errors import ConfigError, ExportError, RunError
-from beekit.export.encoder import RUNTIMES, export_encoder
+from beekit.export.encoder import export_encoder
 from beekit.export.items import export_items
-from beekit.export.libraries import need
+from beekit.export.libraries import NEEDED, need
 from beekit.files import replacing_folder
 from beekit.run.folder import RunFolder
 from beekit.run.made_by import require_own_place
 from beekit.run.model_files import require_as_trained
 
-FORMATS = (*RUNTIMES, "faiss")
+FORMATS = (*NEEDED, "faiss")
 
 
 @dataclass(frozen=True)

@@ -45,16 +45,8 @@ _OVERTAKEN = (
 )
 _BY_CLASS = {
     LocalTokenNotFoundError: ("no token for the Hub", "one with write access", _TOKEN),
-    OfflineModeIsEnabled: (
-        "HF_HUB_OFFLINE is set",
-        "leave to use the network",
-        "Unset it for this command.",
-    ),
-    GatedRepoError: (
-        "{repo} is gated",
-        "a token of somebody who may read it",
-        "Ask for access on its page.",
-    ),
+    OfflineModeIsEnabled: ("HF_HUB_OFFLINE is set", "leave to use the network", "Unset it first."),
+    GatedRepoError: ("{repo} is gated", "a token that may read it", "Ask for access on its page."),
     RevisionNotFoundError: (
         "no such revision of {repo}",
         "a branch, tag or commit that is there",
@@ -200,8 +192,9 @@ def _root(error: BaseException) -> BaseException:
 
 def _status(error: BaseException) -> int | None:
     """The HTTP status of the Hub's answer, where it is one."""
-    answered = isinstance(error, HfHubHTTPError) and error.response is not None
-    return error.response.status_code if answered else None
+    if isinstance(error, HfHubHTTPError) and error.response is not None:
+        return error.response.status_code
+    return None
 
 
 def _of_network(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ import logging
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCard
@@ -19,7 +19,7 @@ from huggingface_hub.errors import RevisionNotFoundError
 from huggingface_hub.hf_api import CommitInfo, ModelInfo
 
 from beekit.errors import HubError
-from beekit.hub.client import ask, check_repo_name, client, is_passing
+from beekit.hub.client import ask, client, is_passing
 from beekit.hub.facts import Facts
 from beekit.hub.manifest import MANIFEST, read_manifest, sha256
 from beekit.hub.upload_files import CARD, files_to_upload, read
@@ -74,11 +74,9 @@ def push(
         token: for the Hub; the saved one without.
 
     Raises:
-        RunError: if the run is not finished, holds repeats or lacks a file.
-        ConfigError: if the facts name a dataset that the run does not have.
-        HubError: if `repo` cannot be a name, if `revision` and `create_pr` are both given, if
-            `files_to_upload` refuses the card or a file, if the token, the right or the network is
-            missing, if the repository holds other files, or if it is public and `private` is set.
+        HubError: if `revision` and `create_pr` are both given, if the token, the right or the
+            network is missing, if the repository holds other files, or if it is public and
+            `private` is set; what `files_to_upload` raises, comes first.
     """
     if create_pr and revision:
         raise HubError(
@@ -86,25 +84,11 @@ def push(
             expected="one of them: a pull request is made to main",
             remedy="Leave out --create-pr or --revision.",
         )
-    files = plan(run, repo, facts=facts, index=index)
+    files = files_to_upload(run, repo, facts, index=index)
     api = client(token)
     before = ask(api, repo, lambda: _target(api, repo, read(files[CARD]), revision, private))
     commit = ask(api, repo, lambda: _commit(api, repo, revision or _MAIN, files, create_pr))
     return Pushed(commit.pr_url or commit.commit_url, changed=commit.oid != before)
-
-
-def plan(
-    run: str | Path, repo: str, *, facts: Facts | None = None, index: bool = False
-) -> dict[str, Path | bytes]:
-    """What `push` would send, by its path in the repository, without a word to the network.
-
-    Raises:
-        RunError: if the run is not finished, holds repeats or lacks a file.
-        ConfigError: if the facts name a dataset that the run does not have.
-        HubError: if `repo` cannot be a name, or if `files_to_upload` refuses the card or a file.
-    """
-    check_repo_name(repo)
-    return files_to_upload(run, replace(facts or Facts(), repo=repo), index=index)
 
 
 def _target(api: HfApi, repo: str, card: bytes, revision: str | None, private: bool) -> str | None:

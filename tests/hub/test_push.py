@@ -23,8 +23,8 @@ from beekit.cli import main
 from beekit.errors import HubError, RunError
 from beekit.hub.facts import Facts
 from beekit.hub.manifest import MANIFEST
-from beekit.hub.push import plan, push
-from beekit.hub.upload_files import CARD, read
+from beekit.hub.push import push
+from beekit.hub.upload_files import CARD, files_to_upload, read
 
 REPO = "bee/shop"
 OF_HUB = {".gitattributes"}
@@ -73,11 +73,11 @@ def require_whole_or_nothing(hub, run, **options):
     if REPO not in hub.repos:
         return
     there = set(hub.files(REPO)) - OF_HUB
-    assert not there or there == set(plan(run, REPO, **options))
+    assert not there or there == set(files_to_upload(run, REPO, **options))
 
 
 def require_whole(hub, run, **options):
-    expected = {path: read(c) for path, c in plan(run, REPO, **options).items()}
+    expected = {path: read(c) for path, c in files_to_upload(run, REPO, **options).items()}
     assert {path: hub.files(REPO)[path] for path in expected} == expected
     assert set(hub.files(REPO)) == set(expected) | OF_HUB
 
@@ -353,7 +353,7 @@ def test_an_incomplete_run_is_refused(copied, missing, word):
     path = copied / missing
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(RunError, match=word):
-        plan(copied, REPO, index=True)
+        files_to_upload(copied, REPO, index=True)
 
 
 @pytest.mark.parametrize("name", ["users.csv", "checkpoint-1/training_args.bin", "old.pt"])
@@ -365,9 +365,9 @@ def test_what_is_no_part_of_a_model_does_not_leave_with_it(copied, name):
     (copied / "model" / ".git" / "config").write_text("token")
     (copied / "index" / "debug_users.parquet").write_bytes(b"mine")
     with pytest.raises(HubError, match=f"a file {name}"):
-        plan(copied, REPO, index=True)
+        files_to_upload(copied, REPO, index=True)
     path.unlink()
-    assert not any("git" in p or "debug" in p for p in plan(copied, REPO, index=True))
+    assert not any("git" in p or "debug" in p for p in files_to_upload(copied, REPO, index=True))
 
 
 def test_settings_that_are_nobodys_business_stay_here(copied):
@@ -375,7 +375,7 @@ def test_settings_that_are_nobodys_business_stay_here(copied):
     config["training"] |= {"run_name": "acme-client", "learning_rate": 0.5}
     config["trust_remote_code"] = True
     (copied / "config.yaml").write_text(yaml.safe_dump(config))
-    told = yaml.safe_load(plan(copied, REPO)["config.yaml"])
+    told = yaml.safe_load(files_to_upload(copied, REPO)["config.yaml"])
     assert told["training"]["learning_rate"] == 0.5
     assert "run_name" not in told["training"]
     assert "trust_remote_code" not in told
@@ -385,18 +385,18 @@ def test_settings_that_are_nobodys_business_stay_here(copied):
 def test_a_path_in_a_file_of_the_model_keeps_the_run_here(copied, encoder_folder):
     (copied / "model" / "notes.json").write_text(f'{{"from": "{encoder_folder}"}}')
     with pytest.raises(HubError, match=r"notes\.json names"):
-        plan(copied, REPO)
+        files_to_upload(copied, REPO)
 
 
 def test_the_hub_takes_the_metadata(hub, text_run, image_run, fused_run, shops_run):
     for run in (text_run, image_run, fused_run, shops_run):
-        assert metadata_errors(read(plan(run, REPO)[CARD]).decode()) == []
+        assert metadata_errors(read(files_to_upload(run, REPO)[CARD]).decode()) == []
 
 
 def test_nothing_of_the_training_data_leaves_but_ids_of_items(text_run, fused_run, shops_run, shop):
     names = [text.partition(".")[0].encode() for text in shop.texts]
     for run in (text_run, fused_run, shops_run):
-        sent = {p: read(c) for p, c in plan(run, REPO, index=run != shops_run).items()}
+        sent = {p: read(c) for p, c in files_to_upload(run, REPO, index=run != shops_run).items()}
         assert {"results.json", "config.yaml", "README.md", MANIFEST} <= set(sent)
         for path, content in sent.items():
             assert not any(name in content for name in names), f"{path} names an item"
