@@ -25,7 +25,7 @@ from beekit.export.graph import OPSET
 from beekit.export.image_preprocessing import describe_pictures
 from beekit.export.libraries import NEEDED, versions
 from beekit.export.readme import write_about
-from beekit.export.server import embed
+from beekit.export.standalone import embed
 from beekit.export.tokenizer import save_tokenizer
 from beekit.files import write_json
 from beekit.finite import require_finite

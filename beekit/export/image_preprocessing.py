@@ -9,7 +9,7 @@ from PIL import Image
 from sentence_transformers import SentenceTransformer
 
 from beekit.encoders.pixel_scale import PixelScale, preprocessed
-from beekit.export.server import embed
+from beekit.export.standalone import embed
 
 # Sizes of the noisy probes: larger and smaller than what encoders take, wide and high, odd.
 _PROBES = ((97, 301, 3), (500, 333, 3), (64, 64, 3))

@@ -15,7 +15,7 @@ from beekit.export.check_items import made_up_histories, run_dataset
 from beekit.export.compare_embeddings import shared
 from beekit.export.libraries import versions
 from beekit.export.readme import write_about
-from beekit.export.server import recommend
+from beekit.export.standalone import recommend
 from beekit.files import write_json
 from beekit.index import ItemIndex
 from beekit.index.copies import within

@@ -26,7 +26,7 @@ from beekit.export import export
 from beekit.export.encoder_graphs import encoder_graphs
 from beekit.export.graph import Graph
 from beekit.export.libraries import NEEDED
-from beekit.export.server import embed
+from beekit.export.standalone import embed
 from beekit.quickstart import build_encoder, build_image_encoder
 
 sys.path.append(str(Path(__file__).parent.parent / "encoders"))

@@ -14,7 +14,7 @@ from beekit import load_encoder
 from beekit.encoders.open_clip import OpenCLIP
 from beekit.errors import ExportError
 from beekit.export.image_preprocessing import describe_pictures
-from beekit.export.server import embed
+from beekit.export.standalone import embed
 from beekit.export.tokenizer import save_tokenizer
 
 sys.path.append(str(Path(__file__).parent.parent / "encoders"))
