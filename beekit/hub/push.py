@@ -74,9 +74,10 @@ def push(
         token: for the Hub; the saved one without.
 
     Raises:
+        BeekitError: as `files_to_upload` does.
         HubError: if `revision` and `create_pr` are both given, if the token, the right or the
-            network is missing, if the repository holds other files, or if it is public and
-            `private` is set; what `files_to_upload` raises, comes first.
+            network is missing, if the repository holds other files or keeps files out, or if it is
+            public and `private` is set.
     """
     if create_pr and revision:
         raise HubError(
@@ -88,6 +89,14 @@ def push(
     api = client(token)
     before = ask(api, repo, lambda: _target(api, repo, read(files[CARD]), revision, private))
     commit = ask(api, repo, lambda: _commit(api, repo, revision or _MAIN, files, create_pr))
+    arrived = ask(api, repo, lambda: _names(api.model_info(repo, revision=commit.oid)))
+    if missing := sorted({*files} - arrived):
+        raise HubError(
+            f"{len(missing)} of {len(files)} files are not in commit {commit.oid[:8]} of {repo} "
+            f"({', '.join(missing[:3])})",
+            expected="all of them",
+            remedy="See whether a .gitignore in the repository keeps them out.",
+        )
     return Pushed(commit.pr_url or commit.commit_url, changed=commit.oid != before)
 
 
@@ -149,12 +158,10 @@ def _commit(
     """
     found = api.model_info(repo, revision=branch)
     names, earlier = _names(found), _earlier(api, repo, found)
-    stays: set[str] = set()
-    if earlier == read_manifest(read(files[MANIFEST]), "this run"):
-        stays = {CARD, MANIFEST} & names  # a card edited on the Hub
-    elif {CARD} <= names & earlier.keys() and sha256(_read(api, repo, CARD, found)) != earlier[
-        CARD
-    ]:
+    same = earlier == read_manifest(read(files[MANIFEST]), "this run")
+    stays = {CARD, MANIFEST} & names if same else set()  # a card may have been edited there
+    card = earlier.get(CARD) if CARD in names - stays else None
+    if card is not None and sha256(_read(api, repo, CARD, found)) != card:
         logger.warning("%s of %s was edited on the Hub, and is replaced", CARD, repo)
     additions = [CommitOperationAdd(p, content) for p, content in files.items() if p not in stays]
     deletions = [CommitOperationDelete(path) for path in sorted(names & {*earlier} - {*files})]

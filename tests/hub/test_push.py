@@ -273,6 +273,13 @@ def test_a_commit_that_arrives_after_its_answer_was_given_up_is_ours(hub, text_r
     assert len(hub.repos[REPO].commits) == 2
 
 
+def test_a_repository_that_keeps_files_out_is_told(hub, text_run, fused_run):
+    push(text_run, REPO)
+    hub.commit(REPO, {".gitignore": b"image/*\n"})
+    with pytest.raises(HubError, match=r"not in commit .*image/.*\.gitignore"):
+        push(fused_run, REPO)
+
+
 def test_a_repository_made_on_the_web_with_a_licence_is_a_new_one(hub, text_run):
     hub.create(REPO)
     hub.commit(REPO, {"README.md": b"---\nlicense: mit\n---\n"})
