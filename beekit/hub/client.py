@@ -147,18 +147,13 @@ def _line(error: BaseException) -> tuple[str, str, str] | None:
     if (status := _status(error)) in _BY_STATUS:
         return _BY_STATUS[status]
     if isinstance(error, HfHubHTTPError):
-        again = "The same command goes on where it stopped."
-        look = "Check what it says about the repository."
-        return (
-            "{endpoint} answers {status} ({said})",
-            "success",
-            again if is_passing(error) else look,
-        )
+        later = "The same command goes on where it stopped."
+        remedy = later if is_passing(error) else "Check what it says about the repository."
+        return "{endpoint} answers {status} ({said})", "success", remedy
     # The storage library tells of refusals as it does of the network, by their text alone.
-    refused = isinstance(error, (RuntimeError, ConnectionError))
-    if refused and re.search(r"\b(401|403)\b", str(error)):
-        return _NO_RIGHT
-    if type(error).__name__ == "XetAuthenticationError":
+    of_storage = isinstance(error, (RuntimeError, ConnectionError))
+    refused = of_storage and re.search(r"\b(401|403)\b", str(error))
+    if refused or type(error).__name__ == "XetAuthenticationError":
         return _NO_RIGHT
     incomplete = (FileMetadataError, LocalEntryNotFoundError, RuntimeError)
     if isinstance(error, incomplete) or _of_network(error):
@@ -183,11 +178,8 @@ def _root(error: BaseException) -> BaseException:
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)
     own = (HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled)
-    for says_more in (lambda e: isinstance(e, own), _of_network):
-        for one in chain:
-            if says_more(one):
-                return one
-    return error
+    found = [one for one in chain if isinstance(one, own)] + [e for e in chain if _of_network(e)]
+    return (found or chain)[0]
 
 
 def _status(error: BaseException) -> int | None:
