@@ -80,12 +80,12 @@ def _of_processor(module: Any) -> dict[str, Any] | None:
         resize = {"shortest_edge": int(size.shortest_edge)}
     else:
         return None
-    crops = getattr(processor, "do_center_crop", False) and cut is not None
+    crop = cut if getattr(processor, "do_center_crop", False) else None
     normalises, channels = processor.do_normalize, 3
     return {
         "resize": resize,
         "resample": int(processor.resample),
-        "crop": [int(cut.height), int(cut.width)] if crops else None,
+        "crop": None if crop is None else [int(crop.height), int(crop.width)],
         "odd_margins": "floor",
         "rescale": float(processor.rescale_factor) if processor.do_rescale else 1.0,
         "mean": list(processor.image_mean) if normalises else [0.0] * channels,
