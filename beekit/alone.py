@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from beekit.errors import RunError
+from beekit.errors import BeekitError, RunError
 from beekit.files import take_lock
 
 logger = logging.getLogger(__name__)
@@ -65,9 +65,20 @@ def alone_in(folder: str | Path, *, make: bool = True) -> Iterator[None]:
         _remove_empty(made)
 
 
-def holds_nothing(folder: Path) -> bool:
-    """Whether a folder holds only a lock file, as a killed process leaves it."""
-    return folder.is_dir() and {entry.name for entry in folder.iterdir()} == {LOCK_FILE}
+def require_new(folder: Path, error: type[BeekitError]) -> None:
+    """Refuse a folder that is there, unless it holds only a lock file, as a killed process leaves.
+
+    Raises:
+        BeekitError: of the class given, if something is there.
+    """
+    if folder.exists() and not (
+        folder.is_dir() and {entry.name for entry in folder.iterdir()} == {LOCK_FILE}
+    ):
+        raise error(
+            f"{folder} is there already",
+            expected="a new folder",
+            remedy="Choose another --out, or remove it.",
+        )
 
 
 def _take(folder: Path) -> int:

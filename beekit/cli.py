@@ -272,13 +272,15 @@ def _report(options: argparse.Namespace) -> None:
 
 def _push(options: argparse.Namespace) -> None:
     from beekit.hub.facts import Facts, load_facts
-    from beekit.hub.push import plan, push
+    from beekit.hub.push import push
+    from beekit.hub.upload_files import files_to_upload, size
 
     facts = load_facts(options.card) if options.card else Facts()
     if options.dry_run:
-        sizes = plan(options.path, options.repo, facts=facts, index=options.index).sizes()
-        for path, size in sizes.items():
-            print(f"{size:>14,}  {path}")
+        files = files_to_upload(options.path, options.repo, facts, index=options.index)
+        sizes = {path: size(content) for path, content in files.items()}
+        for path in sizes:
+            print(f"{sizes[path]:>14,}  {path}")
         print(f"{sum(sizes.values()):>14,}  bytes in {len(sizes)} files; nothing was sent")
     else:
         pushed = push(

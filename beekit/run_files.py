@@ -8,12 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
 from beekit.errors import RunError
 from beekit.files import file_digest
+from beekit.finite import finite_vectors
 from beekit.results_shape import misfits
 
 _SCHEMA = 1
@@ -128,6 +130,28 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise broken(path, f"a {type(content).__name__}", "keys and values as beekit writes them")
     return content
+
+
+def read_vectors(path: str | Path, like: np.ndarray, item_ids: np.ndarray) -> np.ndarray:
+    """Finite vectors in a .npy file of a run's index, of the items and dimensions of `like`.
+
+    Raises:
+        RunError: if the file cannot be read, if it is of another shape, or if it holds numbers
+            that are not finite.
+    """
+    again = "Make the index again with `beekit index RUN`."
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as problem:
+        raise RunError(
+            f"{path} cannot be read ({_one_line(problem)})",
+            expected="the file written with the index",
+            remedy=again,
+        ) from problem
+    rows, dims = like.shape
+    return finite_vectors(
+        found, str(path), item_ids, rows=rows, dims=dims, remedy=again, error=RunError
+    )
 
 
 def read_parquet(path: str | Path, columns: tuple[str, ...]) -> pa.Table:

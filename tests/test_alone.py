@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from beekit import alone
-from beekit.alone import LOCK_FILE, alone_in, holds_nothing
+from beekit.alone import LOCK_FILE, alone_in, require_new
 from beekit.errors import RunError
 from beekit.files import replacing_folder
 
@@ -60,14 +60,15 @@ def test_a_second_process_is_told_who_has_the_folder(hold, tmp_path):
     other.communicate()
     assert not (tmp_path / "run").exists()
     with alone_in(tmp_path / "run"):
-        assert holds_nothing(tmp_path / "run")
+        require_new(tmp_path / "run", RunError)  # holds a lock file alone
 
 
 def test_a_killed_process_frees_the_folder_and_its_file_is_taken_over(hold, tmp_path):
     other = hold(tmp_path / "run")
     other.send_signal(signal.SIGKILL)
     other.wait()
-    assert holds_nothing(tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK_FILE]
+    require_new(tmp_path / "run", RunError)
     with alone_in(tmp_path / "run"), pytest.raises(AssertionError):
         hold(tmp_path / "run")
     assert list((tmp_path / "run").iterdir()) == []

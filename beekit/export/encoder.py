@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from torch.nn import functional
 
 from beekit.encoders.text_image import reads_both
 from beekit.errors import ExportError
-from beekit.export.agreement import Agreement, compare
-from beekit.export.graph import OPSET, Graph
-from beekit.export.pictures import describe_pictures
-from beekit.export.readme import versions, write_readme
-from beekit.export.sample import Sample, samples
-from beekit.export.server import embed
-from beekit.export.sides import graphs, has_states
+from beekit.export.check_items import Sample, samples
+from beekit.export.compare_embeddings import Agreement, compare
+from beekit.export.encoder_graphs import encoder_graphs, has_states
+from beekit.export.graph import OPSET
+from beekit.export.image_preprocessing import describe_pictures
+from beekit.export.libraries import NEEDED, versions
+from beekit.export.readme import write_about
+from beekit.export.standalone import embed
 from beekit.export.tokenizer import save_tokenizer
 from beekit.files import write_json
 from beekit.finite import require_finite
@@ -32,7 +34,6 @@ from beekit.run.config import Config
 # Where sentence-transformers' backends look for a graph, and what its others are called there.
 _FILES = {"onnx": "onnx/{}.onnx", "openvino": "openvino/openvino_{}.xml"}
 _NAMES = {"text": "text_model", "image": "vision_model", "fusion": "fusion"}
-RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
 # One alone, a few padded together, and many: sizes other than that of the example.
 _BATCH_SIZES = (1, 7, 32)
 # Items embedded in float64 too, which takes several times longer.
@@ -41,7 +42,7 @@ _EXACT = 32
 
 def export_encoder(
     encoder: SentenceTransformer, config: Config, folder: Path, runtime: str
-) -> dict[str, Agreement]:
+) -> tuple[str, ...]:
     """Write an encoder into a folder and compare what it answers there with torch.
 
     Args:
@@ -51,7 +52,7 @@ def export_encoder(
         runtime: "onnx" or "openvino".
 
     Returns:
-        the agreement on texts and pictures, or on items of both.
+        one line for people on each thing checked: texts and pictures, or items of both.
 
     Raises:
         ExportError: if a library is missing, if the encoder cannot be written, or if what was
@@ -60,44 +61,33 @@ def export_encoder(
             size.
     """
     encoder = encoder.to("cpu").float().eval()
-    parts = graphs(encoder)
-    single = len(parts) == 1
-    of_both = reads_both(encoder)
+    parts = encoder_graphs(encoder)
+    of_text, of_image = (
+        (encoder[0].text, encoder[0].image) if reads_both(encoder) else (encoder, encoder)
+    )
     about: dict[str, Any] = {"schema": 1, "format": runtime, "opset": OPSET, "graphs": {}}
     if has_states(encoder):
         _save_folder(encoder, folder)
     for name, graph in parts.items():
-        file = _FILES[runtime].format("model" if single else _NAMES[name])
+        file = _FILES[runtime].format("model" if len(parts) == 1 else _NAMES[name])
         graph.write(folder / file, runtime)
-        about["graphs"][name] = _described(graph, file)
+        about["graphs"][name] = {"file": file, **graph.describe()}
     if "text" in parts:
-        reader = encoder[0].text if of_both else encoder
-        about["text"] = save_tokenizer(reader, folder / "tokenizer.json")
+        about["text"] = save_tokenizer(of_text, folder / "tokenizer.json")
     if "image" in parts:
-        seer = encoder[0].image if of_both else encoder
-        about["image"] = describe_pictures(seer)
-        _save_processor(seer, folder)
+        about["image"] = describe_pictures(of_image)
+        _save_processor(of_image, folder)
     about |= {"normalised": True, "versions": versions(runtime)}
     write_json(folder / "export.json", about)
     shutil.copy(str(embed.__file__), folder / "embed.py")
     agreements, recipe_distance = _check(encoder, samples(config, encoder, parts), folder)
-    about["agreement"] = {kind: agreement.as_json() for kind, agreement in agreements.items()}
+    about["agreement"] = {kind: asdict(agreement) for kind, agreement in agreements.items()}
     if recipe_distance is not None:
         about["image"]["recipe_distance"] = recipe_distance
-    write_json(folder / "export.json", about)
-    write_readme(folder, about)
+    write_about(folder, about)
     for agreement in agreements.values():
-        agreement.require(RUNTIMES[runtime])
-    return agreements
-
-
-def _described(graph: Graph, file: str) -> dict[str, Any]:
-    return {
-        "file": file,
-        "inputs": graph.describe(),
-        "outputs": list(graph.outputs),
-        "dims": graph.dims,
-    }
+        agreement.require(NEEDED[runtime][-1])
+    return tuple(f"{kind}: {one.summary()}" for kind, one in agreements.items())
 
 
 def _save_folder(encoder: SentenceTransformer, folder: Path) -> None:
@@ -137,13 +127,12 @@ def _check(
     """The agreement on each sample; and of pictures that the recipe preprocesses, the largest
     distance of their embeddings from those that the encoder preprocesses, None without any."""
     exported = embed.Encoder(folder, threads=torch.get_num_threads())
-    torchs = {kind: _in_torch(encoder, sample.inputs) for kind, sample in given.items()}
-    by_size = {
-        kind: {size: _exported(exported, encoder, sample.inputs, size) for size in _BATCH_SIZES}
-        for kind, sample in given.items()
-    }
+    agreements, distance = {}, None
     for kind, sample in given.items():
-        made = {"torch": torchs[kind], exported.about["format"]: next(iter(by_size[kind].values()))}
+        inputs = sample.inputs
+        torchs = _in_torch(encoder.float(), inputs)
+        by_size = {size: _exported(exported, encoder, inputs, size) for size in _BATCH_SIZES}
+        made = {"torch": torchs, exported.about["format"]: by_size[_BATCH_SIZES[0]]}
         for runtime, vectors in made.items():
             require_finite(
                 vectors,
@@ -151,24 +140,16 @@ def _check(
                 remedy="Nothing was exported; see that the run's encoder embeds every item.",
                 error=ExportError,
             )
-    distance = None
-    if "image" in exported.about and exported.about["image"]["recipe"] is not None:
-        kind = "item" if "item" in given else "image"
-        inputs = given[kind].inputs
-        own = (
-            exported.items([item["text"] for item in inputs], [item["image"] for item in inputs])
-            if kind == "item"
-            else exported.pictures(inputs)
-        )
-        distance = float(np.linalg.norm(own - torchs[kind], axis=1).max())
-    encoder.double()
-    agreements = {}
-    for kind, sample in given.items():
-        step = max(1, len(sample.inputs) // _EXACT)
-        exact = _in_torch(encoder, sample.inputs[::step])
-        agreements[kind] = compare(
-            sample.source, torchs[kind], exact, step, by_size[kind], sample.histories
-        )
+        if kind != "text" and exported.about["image"]["recipe"] is not None:
+            own = (
+                exported.pictures(inputs)
+                if kind == "image"
+                else exported.items([one["text"] for one in inputs], [i["image"] for i in inputs])
+            )
+            distance = float(np.linalg.norm(own - torchs, axis=1).max())
+        step = max(1, len(inputs) // _EXACT)
+        exact = _in_torch(encoder.double(), inputs[::step])
+        agreements[kind] = compare(sample.source, torchs, exact, step, by_size, sample.histories)
     return agreements, distance
 
 
@@ -179,14 +160,11 @@ def _in_torch(encoder: SentenceTransformer, inputs: Sequence[Any]) -> np.ndarray
     with torch.inference_mode():
         for begin in range(0, len(inputs), _BATCH_SIZES[-1]):
             features = encoder.preprocess(list(inputs[begin : begin + _BATCH_SIZES[-1]]))
-            features = {key: _as(value, precision) for key, value in features.items()}
+            for key, value in features.items():
+                if isinstance(value, Tensor) and value.is_floating_point():
+                    features[key] = value.to(precision)
             rows.append(functional.normalize(encoder(features)["sentence_embedding"], dim=-1))
     return torch.cat(rows).numpy()
-
-
-def _as(value: Any, precision: torch.dtype) -> Any:
-    floats = isinstance(value, Tensor) and value.is_floating_point()
-    return value.to(precision) if floats else value
 
 
 def _exported(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from beekit.errors import ExportError
-from beekit.export.extras import need
+from beekit.export.libraries import need
 
 # Everything these encoders do has been in ONNX since opset 18, and runtimes of 2023 read it.
 OPSET = 18
@@ -42,14 +41,15 @@ class Graph:
     longest: int | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Inputs by name: dtype, and shape with the names of free dimensions."""
-        return {
+        """What export.json says of it; in shapes of inputs, free dimensions by name."""
+        inputs = {
             name: {
                 "dtype": str(example.dtype).removeprefix("torch."),
                 "shape": [*self._free, *example.shape[len(self._free) :]],
             }
             for name, example in self.inputs.items()
         }
+        return {"inputs": inputs, "outputs": list(self.outputs), "dims": self.dims}
 
     @property
     def _free(self) -> list[str]:
@@ -88,7 +88,9 @@ class Graph:
         free = {place: sizes[name] for place, name in enumerate(self._free)}
         weights = sum(part.numel() * part.element_size() for part in self.module.parameters())
         try:
-            with _as_exported():
+            with torch.no_grad(), warnings.catch_warnings():
+                # Inputs share their free dimensions, so the names of most are not needed.
+                warnings.filterwarnings("ignore", message="# The axis name")
                 torch.onnx.export(
                     self.module.eval(),
                     tuple(self.inputs.values()),
@@ -106,15 +108,6 @@ class Graph:
         except (RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise _cannot("PyTorch", error) from error
         _require_free(path, self._free)
-
-
-@contextmanager
-def _as_exported() -> Iterator[None]:
-    """No gradients, and none of the exporter's remarks on things that are as they should be."""
-    with torch.no_grad(), warnings.catch_warnings():
-        # Inputs share their free dimensions, so the names of most are not needed.
-        warnings.filterwarnings("ignore", message="# The axis name")
-        yield
 
 
 def _require_free(path: Path, free: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,29 +10,26 @@ import faiss as faiss_module
 import numpy as np
 
 from beekit.data import ids
-from beekit.errors import DataError, ExportError
-from beekit.export.agreement import shared
-from beekit.export.readme import versions, write_readme
-from beekit.export.server import recommend
+from beekit.errors import ExportError
+from beekit.export.check_items import made_up_histories, run_dataset
+from beekit.export.compare_embeddings import shared
+from beekit.export.libraries import versions
+from beekit.export.readme import write_about
+from beekit.export.standalone import recommend
 from beekit.files import write_json
 from beekit.index import ItemIndex
 from beekit.index.copies import within
 from beekit.index.factory import keeps_vectors, searched
-from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
 from beekit.run.serve import Server
 
-logger = logging.getLogger(__name__)
-
 faiss: Any = faiss_module  # its stubs take C++ vectors for lists
 _USERS, _TOP_K = 300, 10
-# Items of a history that is made up.
-_HISTORY = 5
 # Relative error of one float32 operation.
 _ROUNDING = 2.0**-24
 
 
-def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> dict[str, Any]:
+def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> str:
     """Write a run's index into a folder and compare what plain FAISS answers there.
 
     `items.faiss` is a flat index by inner product of the L2-normalised item vectors as they are.
@@ -46,9 +42,7 @@ def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> di
         factory: FAISS factory string; that of the run's own index without it.
 
     Returns:
-        the agreement: source and number of users, largest difference of a score, divided by the
-        items of the history, and its tolerance, share of the ten best items that are the same, and
-        recall of the approximate index where there is one.
+        one line for people on what was checked.
 
     Raises:
         RunError: if the run has no index, or if it holds repeats or several datasets.
@@ -94,9 +88,14 @@ def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> di
     write_json(folder / "export.json", about)
     source, histories = _histories(run, server)
     agreement = {"source": source, **_compare(server, index, histories, folder)}
-    write_json(folder / "export.json", about | {"agreement": agreement})
-    write_readme(folder, about | {"agreement": agreement})
-    return agreement
+    write_about(folder, about | {"agreement": agreement})
+    line = (
+        f"{agreement['users']} {source}, scores an item of the history at most "
+        f"{agreement['score_difference']:.1e} from the run's (allowed {agreement['tolerance']:.1e})"
+        f", {agreement['same_top_10']:.2%} of the ten best the same"
+    )
+    recall = agreement.get("approximate_recall_at_10")
+    return line if recall is None else f"{line}; approximate.faiss finds {recall:.2%} of them"
 
 
 def _write_approximate(index: ItemIndex, factory: str, path: Path) -> int:
@@ -117,11 +116,8 @@ def _write_approximate(index: ItemIndex, factory: str, path: Path) -> int:
 def _histories(run: RunFolder, server: Server) -> tuple[str, list[list[int | str]]]:
     """Histories of the run's users, or made-up ones, as item ids of the index."""
     item_ids = [ids.plain(item) for item in server.items.item_ids]
-    try:
-        dataset = load_dataset(run.load_config())
-    except (DataError, OSError) as error:
-        logger.warning("checking with made-up histories, for the dataset cannot be read: %s", error)
-    else:
+    dataset = run_dataset(run.load_config())
+    if dataset is not None:
         X = dataset.interactions.matrix
         row_of = ids.lookup(dataset.catalog.item_ids.tolist(), server.items.item_ids)
         users = np.sort(np.random.default_rng(0).permutation(X.shape[0])[:_USERS])
@@ -129,16 +125,16 @@ def _histories(run: RunFolder, server: Server) -> tuple[str, list[list[int | str
         known = [[item_ids[row] for row in own if row >= 0] for own in rows]
         if any(known):
             return f"users of {dataset.name}", [history for history in known if history]
-    generator = np.random.default_rng(0)
-    length = min(_HISTORY, len(item_ids))
-    drawn = [generator.choice(len(item_ids), length, replace=False) for _ in range(_USERS)]
+    drawn = made_up_histories(_USERS, len(item_ids), np.random.default_rng(0))
     return "made up", [[item_ids[row] for row in own] for own in drawn]
 
 
 def _compare(
     server: Server, index: ItemIndex, histories: list[list[int | str]], folder: Path
 ) -> dict[str, Any]:
-    """The agreement of the files in a folder with the run.
+    """How the files in a folder agree with the run, over so many users: the largest difference of a
+    score, divided by the items of the history, and its tolerance, the share of the ten best items
+    that are the same, and of them what the approximate index finds, where there is one.
 
     Raises:
         ExportError: if a score differs by more than float32 arithmetic explains, or if a list has

@@ -9,7 +9,7 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from beekit.errors import ExportError
-from beekit.export.sides import reads_padding
+from beekit.export.encoder_graphs import reads_padding
 
 # How open_clip cleans texts before it tokenises them, by the names of its functions.
 _CLEANING = {

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCard
-from jinja2 import Environment, StrictUndefined
 
 from beekit.errors import HubError, RunError
 from beekit.files import write_text
@@ -24,6 +22,7 @@ from beekit.report.meaning import (
 from beekit.report.numbers import difference, p_value
 from beekit.report.settings import settings_caption
 from beekit.run_files import read_results
+from beekit.templates import template
 
 # What a card says of a training, and of where it was done; a report does without.
 _SAID = {
@@ -62,10 +61,6 @@ def render_card(
     """
     _require_said(results)
     facts = facts or Facts()
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
-    template = environment.from_string(files("beekit.hub").joinpath("card.md.j2").read_text())
     training = results.get("training", {})
     if training:
         named = ("text", "image", "max_seq_length", "fusion", "dataset_batches", "needs_beekit")
@@ -77,7 +72,7 @@ def render_card(
     place = "RUN" if facts.repo else "."
     if len(parts) > 1:
         place += f"/datasets/{parts[0]['dataset']['name']}"
-    return template.render(
+    return template("hub", "card.md.j2").render(
         header=card_metadata(results, parts, reads, facts).to_yaml(),
         title=card_title(results, facts),
         encoder=encoder_name(results, facts),

@@ -1,4 +1,4 @@
-"""The Hub's client, its failures told in one line, and tried again where that may help."""
+"""The Hub's client: calls tried again where that may help, and failures told in one line."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from huggingface_hub import HfApi
@@ -30,9 +29,41 @@ from beekit.errors import BeekitError, HubError
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Seconds between tries of what the client does not try again by itself.
+# Seconds between tries.
 WAITS = (1.0, 3.0, 9.0)
 _TOKEN = "Make a token with write access and give it to `hf auth login` or HF_TOKEN."
+# What was found, what was expected, and what to do; of the error's class, else of its status.
+_NO_RIGHT = (
+    "no right to that with {repo} ({said})",
+    "a token with access to that user or organisation",
+    "Choose another --repo, or log in as its owner.",
+)
+_OVERTAKEN = (
+    "{repo} has changed while this was pushed",
+    "nobody else writing to it",
+    "Give the same command again.",
+)
+_BY_CLASS = {
+    LocalTokenNotFoundError: ("no token for the Hub", "one with write access", _TOKEN),
+    OfflineModeIsEnabled: ("HF_HUB_OFFLINE is set", "leave to use the network", "Unset it first."),
+    GatedRepoError: ("{repo} is gated", "a token that may read it", "Ask for access on its page."),
+    RevisionNotFoundError: (
+        "no such revision of {repo}",
+        "a branch, tag or commit that is there",
+        "Check --revision.",
+    ),
+    RepositoryNotFoundError: (
+        "no repository {repo}, or a private one this token may not see",
+        "a model on the Hub",
+        "Check the name and the token.",
+    ),
+}
+_BY_STATUS: Mapping[int | None, tuple[str, str, str]] = {
+    401: ("a token the Hub does not know", "a valid one", _TOKEN),
+    403: _NO_RIGHT,
+    409: _OVERTAKEN,
+    412: _OVERTAKEN,
+}
 
 
 def client(token: str | None) -> HfApi:
@@ -48,33 +79,52 @@ def check_repo_name(repo: str) -> None:
     """
     try:
         validate_repo_id(repo)
-    except HFValidationError as error:
-        raise _bad_name(repo) from error
-    if repo.count("/") != 1:
-        raise _bad_name(repo)
+        fits = repo.count("/") == 1
+    except HFValidationError:
+        fits = False
+    if not fits:
+        raise HubError(
+            f"--repo {repo}",
+            expected="user/name, of letters, digits, '-', '_' and '.'",
+            remedy="Correct the name.",
+        )
 
 
-def retried(call: Callable[[], T], between: Callable[[Exception], T | None] | None = None) -> T:
-    """The result of a call that may fail for a moment.
+def ask(api: HfApi, repo: str, call: Callable[[], T]) -> T:
+    """The result of a call to the Hub, made again where the network or the server failed it.
+
+    The client repeats the requests that move large files, and not those that it cannot know to be
+    harmless: who we are, what a repository holds, a commit.
 
     Args:
-        call: changes nothing by being repeated, unless `between` sees to that.
-        between: called after each failure that may pass; what it returns, if not None, is the
-            result.
+        repo: for messages.
+        call: does the same when it is made again after it failed anywhere.
+
+    Raises:
+        HubError: if the client or the network fails; every RuntimeError and ValueError counts as
+            such a failure, and other errors stay as they are.
     """
-    for wait in (*WAITS, None):
+    for tries, wait in enumerate((*WAITS, None)):
         try:
             return call()
+        except BeekitError:
+            raise
         except Exception as error:
-            if not is_passing(error):
+            root = _root(error)
+            # A commit whose answer was lost may arrive after we looked, and refuse the next.
+            late = tries > 0 and _status(root) in (409, 412)
+            if wait is not None and (late or is_passing(root)):
+                if tries == 0:
+                    said = _said(root)
+                    logger.info("the Hub does not answer as it should (%s); trying again", said)
+                time.sleep(wait)
+                continue
+            if (line := _line(root)) is None:
                 raise
-            if between is not None and (result := between(error)) is not None:
-                return result
-            if wait is None:
-                raise
-            if wait == WAITS[0]:
-                logger.info("the Hub does not answer as it should (%s); trying again", said(error))
-            time.sleep(wait)
+            found, expected, remedy = line
+            known = {"repo": repo, "endpoint": api.endpoint, "status": _status(root)}
+            found = found.format(**known, said=_said(root))
+            raise HubError(found, expected=expected, remedy=remedy) from error
     raise AssertionError("the last try returns or raises")
 
 
@@ -83,109 +133,42 @@ def is_passing(error: BaseException) -> bool:
     error = _root(error)
     if isinstance(error, OfflineModeIsEnabled):
         return False
-    if isinstance(error, HfHubHTTPError) and error.response is not None:
-        return error.response.status_code in (408, 429) or error.response.status_code >= 500
+    if (status := _status(error)) is not None:
+        return status in (408, 429) or status >= 500
     # An error page where JSON belongs is a gateway's.
     return isinstance(error, json.JSONDecodeError) or _of_network(error)
 
 
-@contextmanager
-def one_line(repo: str, api: HfApi) -> Iterator[None]:
-    """Failures inside as errors that say what to do.
-
-    Raises:
-        HubError: if the client or the network fails inside; every RuntimeError and ValueError
-            counts as such a failure, and other errors stay as they are.
-    """
-    try:
-        yield
-    except BeekitError:
-        raise
-    except Exception as error:
-        told = _told(_root(error), repo, api)
-        if told is None:
-            raise
-        raise told from error
-
-
-def _told(error: BaseException, repo: str, api: HfApi) -> HubError | None:
-    if isinstance(error, LocalTokenNotFoundError):
-        return HubError("no token for the Hub", expected="one with write access", remedy=_TOKEN)
-    if isinstance(error, OfflineModeIsEnabled):
-        return HubError(
-            "HF_HUB_OFFLINE is set",
-            expected="leave to use the network",
-            remedy="Unset it for this command.",
-        )
+def _line(error: BaseException) -> tuple[str, str, str] | None:
+    """What to say of a failure; None where it is not of the Hub."""
+    for kind, line in _BY_CLASS.items():
+        if isinstance(error, kind):
+            return line
+    if (status := _status(error)) in _BY_STATUS:
+        return _BY_STATUS[status]
     if isinstance(error, HfHubHTTPError):
-        return _status(error, repo, api)
+        later = "The same command goes on where it stopped."
+        remedy = later if is_passing(error) else "Check what it says about the repository."
+        return "{endpoint} answers {status} ({said})", "success", remedy
     # The storage library tells of refusals as it does of the network, by their text alone.
-    ours = isinstance(error, (RuntimeError, ConnectionError))
-    refused = ours and re.search(r"\b(401|403)\b", str(error))
+    of_storage = isinstance(error, (RuntimeError, ConnectionError))
+    refused = of_storage and re.search(r"\b(401|403)\b", str(error))
     if refused or type(error).__name__ == "XetAuthenticationError":
-        return _no_right(repo, said(error))
+        return _NO_RIGHT
     incomplete = (FileMetadataError, LocalEntryNotFoundError, RuntimeError)
     if isinstance(error, incomplete) or _of_network(error):
-        return HubError(
-            f"no whole answer from {api.endpoint} ({said(error)})",
-            expected="a connection to the Hub",
-            remedy="Check the network, or HF_ENDPOINT; the same command goes on where it stopped.",
+        return (
+            "no whole answer from {endpoint} ({said})",
+            "a connection to the Hub",
+            "Check the network, or HF_ENDPOINT; the same command goes on where it stopped.",
         )
     if isinstance(error, ValueError):  # how the client tells of metadata and LFS refused
-        return HubError(
-            f"the Hub refuses the upload to {repo}: {said(error)}",
-            expected="metadata and files that it takes",
-            remedy="Correct the card's YAML file.",
+        return (
+            "the Hub refuses the upload to {repo}: {said}",
+            "metadata and files that it takes",
+            "Correct the card's YAML file.",
         )
     return None
-
-
-def _status(error: HfHubHTTPError, repo: str, api: HfApi) -> HubError:
-    status = error.response.status_code if error.response is not None else 0
-    if isinstance(error, GatedRepoError):
-        return HubError(
-            f"{repo} is gated",
-            expected="a token of somebody who may read it",
-            remedy="Ask for access on its page.",
-        )
-    if isinstance(error, RevisionNotFoundError):
-        return HubError(
-            f"no such revision of {repo}",
-            expected="a branch, tag or commit that is there",
-            remedy="Check --revision.",
-        )
-    if isinstance(error, RepositoryNotFoundError):
-        return HubError(
-            f"no repository {repo}, or a private one this token may not see",
-            expected="a model on the Hub",
-            remedy="Check the name and the token.",
-        )
-    if status == 401:
-        return HubError("a token the Hub does not know", expected="a valid one", remedy=_TOKEN)
-    if status == 403:
-        return _no_right(repo, said(error))
-    if status in (409, 412):
-        return HubError(
-            f"{repo} has changed while this was pushed",
-            expected="nobody else writing to it",
-            remedy="Give the same command again.",
-        )
-    passing = status in (408, 429) or status >= 500
-    return HubError(
-        f"{api.endpoint} answers {status} ({said(error)})",
-        expected="success",
-        remedy="The same command goes on where it stopped."
-        if passing
-        else "Check what it says about the repository.",
-    )
-
-
-def _no_right(repo: str, why: str) -> HubError:
-    return HubError(
-        f"no right to that with {repo} ({why})",
-        expected="a token with access to that user or organisation",
-        remedy="Choose another --repo, or log in as its owner.",
-    )
 
 
 def _root(error: BaseException) -> BaseException:
@@ -195,11 +178,15 @@ def _root(error: BaseException) -> BaseException:
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)
     own = (HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled)
-    for says_more in (lambda e: isinstance(e, own), _of_network):
-        for one in chain:
-            if says_more(one):
-                return one
-    return error
+    found = [one for one in chain if isinstance(one, own)] + [e for e in chain if _of_network(e)]
+    return (found or chain)[0]
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status of the Hub's answer, where it is one."""
+    if isinstance(error, HfHubHTTPError) and error.response is not None:
+        return error.response.status_code
+    return None
 
 
 def _of_network(error: BaseException) -> bool:
@@ -207,15 +194,7 @@ def _of_network(error: BaseException) -> bool:
     return isinstance(error, ConnectionError) or type(error).__module__.startswith("httpx")
 
 
-def said(error: BaseException) -> str:
+def _said(error: BaseException) -> str:
     said = error.server_message if isinstance(error, HfHubHTTPError) else None
     text = said or " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}…"
-
-
-def _bad_name(repo: str) -> HubError:
-    return HubError(
-        f"--repo {repo}",
-        expected="user/name, of letters, digits, '-', '_' and '.'",
-        remedy="Correct the name.",
-    )

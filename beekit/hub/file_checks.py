@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,16 @@ from safetensors import SafetensorError, safe_open
 
 from beekit.encoders import load_encoder
 from beekit.index import ItemIndex
-from beekit.run_files import broken, parse_json, read_json, read_parquet, require_noted
+from beekit.run_files import (
+    broken,
+    parse_json,
+    read_json,
+    read_parquet,
+    read_vectors,
+    require_noted,
+)
+
+logger = logging.getLogger(__name__)
 
 # Columns of the split's tables that are sent: what they must have, and what they may.
 _COLUMNS = {
@@ -23,6 +33,8 @@ def require_whole_model(
     folder: Path, files: Mapping[str, Path], results: Mapping[str, Any], *, trust: bool
 ) -> None:
     """Refuse a model with a broken file, one that is not as trained, or one that does not load.
+
+    Where no digests were noted, a warning says that the weights cannot be compared.
 
     Args:
         folder: of the model.
@@ -46,6 +58,11 @@ def require_whole_model(
     noted = results.get("training", {}).get("model_files")
     require_noted(folder, noted)
     if noted is None:
+        logger.warning(
+            "%s was trained by a version that noted no digests of it: whether its weights are "
+            "those that were measured cannot be told",
+            folder,
+        )
         load_encoder(folder, device="cpu", trust_remote_code=trust)
 
 
@@ -81,7 +98,10 @@ def require_whole_index(folder: Path) -> None:
     Raises:
         RunError: if a file is broken, or if `items.parquet` holds other items than the index.
     """
-    item_ids = ItemIndex.load(folder, gpu=False).item_ids
+    index = ItemIndex.load(folder, gpu=False)
     path = folder / "items.parquet"
-    if read_parquet(path, ("item_id", "label", "cold"))["item_id"].to_pylist() != item_ids.tolist():
+    known = read_parquet(path, ("item_id", "label", "cold"))["item_id"].to_pylist()
+    if known != index.item_ids.tolist():
         raise broken(path, "other items than index.json", "the items of the index, in its order")
+    if (folder / "text_part.npy").is_file():
+        read_vectors(folder / "text_part.npy", index.item_vectors, index.item_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import shutil
 from collections.abc import Mapping
@@ -9,13 +10,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
+from huggingface_hub import HfApi
 
-from beekit.alone import alone_in, holds_nothing
+from beekit.alone import alone_in, require_new
 from beekit.errors import HubError, RunError
 from beekit.files import replacing_folder
-from beekit.hub.client import check_repo_name, client, one_line, retried
+from beekit.hub.client import ask, check_repo_name, client
 from beekit.hub.manifest import MANIFEST, read_manifest, sha256
-from beekit.hub.outgoing import CARD, RUN_PARTS
+from beekit.hub.upload_files import CARD, RUN_PARTS
 
 logger = logging.getLogger(__name__)
 
@@ -54,53 +56,42 @@ def pull(
     """
     check_repo_name(repo)
     out = Path(out)
-    _require_free(out)
+    require_new(out, RunError)
     with alone_in(out):
-        _require_free(out)  # still
-        return _pull(repo, out, revision, data, token)
-
-
-def _require_free(out: Path) -> None:
-    if out.exists() and not holds_nothing(out):
-        raise RunError(
-            f"{out} is there already", expected="a new folder", remedy="Choose another --out."
-        )
-
-
-def _pull(
-    repo: str, out: Path, revision: str | None, data: str | Path | None, token: str | None
-) -> str:
-    api = client(token)
-    with one_line(repo, api):
-        commit = str(retried(lambda: api.model_info(repo, revision=revision)).sha)
-        if MANIFEST not in retried(lambda: api.list_repo_files(repo, revision=commit)):
-            raise HubError(
-                f"no {MANIFEST} in {repo}",
-                expected="a repository made by `beekit push`",
-                remedy="Load it with SentenceTransformer instead.",
-            )
-        manifest = Path(retried(lambda: api.hf_hub_download(repo, MANIFEST, revision=commit)))
-        hashes = read_manifest(manifest.read_bytes(), repo)
-        wanted = [*hashes, MANIFEST]
-        snapshot = Path(
-            retried(
-                lambda: api.snapshot_download(
-                    repo, revision=commit, allow_patterns=wanted, max_workers=4
-                )
-            )
-        )
-    _require_pushed(snapshot, hashes, repo)
-    with replacing_folder(out) as staging:
-        for path in wanted:
-            place = staging / (path if _of_run(path) else f"model/{path}")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(snapshot / path, place)
-        _settle(staging, out, data, repo)
+        require_new(out, RunError)  # still
+        api = client(token)
+        commit, hashes, snapshot = ask(api, repo, lambda: _download(api, repo, revision))
+        _require_pushed(snapshot, hashes, repo)
+        with replacing_folder(out) as staging:
+            for path in (*hashes, MANIFEST):
+                of_run = PurePosixPath(path).parts[0] in RUN_PARTS
+                place = staging / (path if of_run else f"model/{path}")
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(snapshot / path, place)
+            _settle(staging, out, data, repo)
     return commit
 
 
-def _of_run(path: str) -> bool:
-    return PurePosixPath(path).parts[0] in RUN_PARTS
+def _download(api: HfApi, repo: str, revision: str | None) -> tuple[str, dict[str, str], Path]:
+    """The commit, the hashes that its manifest lists, and where its files are, in the client's
+    cache; those that are there already are not fetched again.
+
+    Raises:
+        HubError: if there is no manifest, or if it is broken.
+    """
+    found = api.model_info(repo, revision=revision)
+    if all(sibling.rfilename != MANIFEST for sibling in found.siblings or []):
+        raise HubError(
+            f"no {MANIFEST} in {repo}",
+            expected="a repository made by `beekit push`",
+            remedy="Load it with SentenceTransformer instead.",
+        )
+    commit = str(found.sha)
+    manifest = Path(api.hf_hub_download(repo, MANIFEST, revision=commit))
+    hashes = read_manifest(manifest.read_bytes(), repo)
+    wanted = [glob.escape(path) for path in (*hashes, MANIFEST)]
+    snapshot = api.snapshot_download(repo, revision=commit, allow_patterns=wanted, max_workers=4)
+    return commit, hashes, Path(snapshot)
 
 
 def _require_pushed(snapshot: Path, hashes: Mapping[str, str], repo: str) -> None:

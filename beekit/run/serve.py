@@ -16,13 +16,12 @@ from beekit.data import Catalog, ids
 from beekit.data.rules import keeps, strong_enough
 from beekit.data.tables import id_column, read_file, value_column
 from beekit.errors import ConfigError, DataError, RunError
-from beekit.finite import finite_vectors
 from beekit.index import ItemIndex
 from beekit.models import load_model
 from beekit.ranking import Recommendations, Recommender
 from beekit.run.folder import RunFolder
 from beekit.run.known_items import KnownItems
-from beekit.run_files import read_yaml
+from beekit.run_files import read_vectors, read_yaml
 
 # Beside an index, of encoders that read text and picture: what of its vectors comes from the text.
 _TEXT_PART = "text_part.npy"
@@ -104,7 +103,10 @@ class Server:
                 expected="the same items in both",
                 remedy=_INDEX_AGAIN,
             )
-        return cls(index, items, _load_text_part(folder.index / _TEXT_PART, index))
+        path = folder.index / _TEXT_PART
+        noted = path.is_file()
+        part = read_vectors(path, index.item_vectors, index.item_ids) if noted else None
+        return cls(index, items, part)
 
     def candidates(self, which: str) -> np.ndarray | None:
         """Item indices for "cold" or "all" (None: no restriction).
@@ -186,34 +188,6 @@ class Server:
                 entry["text"] = round(text, 6)
                 entry["image"] = round(entry["score"] - text, 6)
         return described
-
-
-def _load_text_part(path: Path, index: ItemIndex) -> np.ndarray | None:
-    """What of an index's vectors comes from the text, where a file says so.
-
-    Raises:
-        RunError: if the file is broken, is of other vectors, or holds numbers that are not finite.
-    """
-    if not path.is_file():
-        return None
-    try:
-        part = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        raise RunError(
-            f"{path} cannot be read ({' '.join(str(error).split())[:100]})",
-            expected="the file written with the index",
-            remedy=_INDEX_AGAIN,
-        ) from error
-    rows, dims = index.item_vectors.shape
-    return finite_vectors(
-        part,
-        str(path),
-        index.item_ids,
-        rows=rows,
-        dims=dims,
-        remedy=_INDEX_AGAIN,
-        error=RunError,
-    )
 
 
 def least_value(run: str | Path) -> float | None:

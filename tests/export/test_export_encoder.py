@@ -23,10 +23,10 @@ from beekit import fuse, load_encoder
 from beekit.encoders.open_clip import OpenCLIP
 from beekit.errors import ConfigError, ExportError, RunError
 from beekit.export import export
-from beekit.export.extras import NEEDED
+from beekit.export.encoder_graphs import encoder_graphs
 from beekit.export.graph import Graph
-from beekit.export.server import embed
-from beekit.export.sides import graphs
+from beekit.export.libraries import NEEDED
+from beekit.export.standalone import embed
 from beekit.quickstart import build_encoder, build_image_encoder
 
 sys.path.append(str(Path(__file__).parent.parent / "encoders"))
@@ -348,7 +348,7 @@ def test_nothing_has_no_embeddings(exported_of):
 def test_a_text_tower_that_reads_padding_is_left_out(tmp_path, encoder):
     save_dual("Siglip", tmp_path, encoder.tokenizer)
     dual = load_encoder(tmp_path, device="cpu")
-    assert list(graphs(dual)) == ["image"]
+    assert list(encoder_graphs(dual)) == ["image"]
 
 
 @needs_onnx

@@ -13,8 +13,8 @@ from sentence_transformers import SentenceTransformer
 from beekit import load_encoder
 from beekit.encoders.open_clip import OpenCLIP
 from beekit.errors import ExportError
-from beekit.export.pictures import describe_pictures
-from beekit.export.server import embed
+from beekit.export.image_preprocessing import describe_pictures
+from beekit.export.standalone import embed
 from beekit.export.tokenizer import save_tokenizer
 
 sys.path.append(str(Path(__file__).parent.parent / "encoders"))

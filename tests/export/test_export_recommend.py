@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 from beekit import ItemIndex
-from beekit.export.server import recommend
+from beekit.export.standalone import recommend
 
 ITEMS, DIMS = 3000, 16
 

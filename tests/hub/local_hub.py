@@ -13,6 +13,8 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -291,12 +293,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _preupload(self, name: str, revision: str, body: bytes) -> Any:
         repo = self._repo(name, write="create_pr" not in self.query)
         there = repo.commits[self._head(repo, revision)]
+        ignored = there.get(".gitignore", b"").decode().split()
         return {
             "files": [
                 {
                     "path": file["path"],
                     "uploadMode": "lfs" if is_lfs(file["path"], file["size"]) else "regular",
-                    "shouldIgnore": False,
+                    "shouldIgnore": any(map(partial(fnmatch, file["path"]), ignored)),
                     "oid": _object_id(file["path"], there[file["path"]])
                     if file["path"] in there
                     else None,

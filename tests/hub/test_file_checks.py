@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from beekit.cli import main
+from beekit.index import ItemIndex
 
 WEIGHTS = "model/model.safetensors"
 JSON = [
@@ -41,8 +43,30 @@ def copied(text_run, tmp_path):
     return run
 
 
-def test_the_copy_is_pushed_as_it_is(copied):
+def test_the_copy_is_pushed_as_it_is_with_a_note_on_its_weights(copied, capsys):
     assert main(["push", str(copied), "--repo", "bee/shop", "--dry-run", "--index"]) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "no digests" in line]
+    assert "whether its weights are those that were measured cannot be told" in line
+
+
+def test_a_run_that_noted_its_weights_is_pushed_without_that_note(text_run, capsys):
+    assert main(["push", str(text_run), "--repo", "bee/shop", "--dry-run"]) == 0
+    assert "no digests" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["empty", "half", "null", "narrow", "nan"])
+def test_a_broken_part_of_texts_is_not_sent(copied, capsys, content):
+    vectors = ItemIndex.load(copied / "index", gpu=False).item_vectors
+    path = copied / "index" / "text_part.npy"
+    np.save(path, vectors)
+    assert main(["push", str(copied), "--repo", "bee/shop", "--dry-run", "--index"]) == 0
+    whole = path.read_bytes()
+    broken = {"empty": b"", "half": whole[: len(whole) // 2], "null": b"null"}
+    if content in broken:
+        path.write_bytes(broken[content])
+    else:
+        np.save(path, vectors[:, 1:] if content == "narrow" else vectors * np.nan)
+    assert "text_part.npy" in line_of_push(copied, capsys)
 
 
 @pytest.mark.parametrize("content", ["empty", "half", "null"])

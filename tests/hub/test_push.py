@@ -16,14 +16,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from huggingface_hub import CommitOperationAdd, HfApi
 from local_hub import Fault, metadata_errors
 
-import beekit.hub.push
 from beekit.cli import main
 from beekit.errors import HubError, RunError
+from beekit.hub.facts import Facts
 from beekit.hub.manifest import MANIFEST
-from beekit.hub.outgoing import read
-from beekit.hub.push import plan, push
+from beekit.hub.push import push
+from beekit.hub.upload_files import CARD, files_to_upload, read
 
 REPO = "bee/shop"
 OF_HUB = {".gitattributes"}
@@ -51,8 +52,8 @@ PASSING = [
     ("/commit/", 500),
     ("/commit/", "cut"),
     ("/commit/", "lost"),
-    ("/tree/", 500),
-    ("/tree/", "torn"),
+    ("GET /api/models/bee/shop/revision/main", 500),
+    ("GET /api/models/bee/shop/revision/main", "torn"),
 ]
 # What does not pass, and a word of the line that says so.
 LASTING = [
@@ -72,11 +73,11 @@ def require_whole_or_nothing(hub, run, **options):
     if REPO not in hub.repos:
         return
     there = set(hub.files(REPO)) - OF_HUB
-    assert not there or there == set(plan(run, REPO, **options).files)
+    assert not there or there == set(files_to_upload(run, REPO, **options))
 
 
 def require_whole(hub, run, **options):
-    expected = {path: read(c) for path, c in plan(run, REPO, **options).files.items()}
+    expected = {path: read(c) for path, c in files_to_upload(run, REPO, **options).items()}
     assert {path: hub.files(REPO)[path] for path in expected} == expected
     assert set(hub.files(REPO)) == set(expected) | OF_HUB
 
@@ -105,7 +106,7 @@ def test_a_lasting_fault_ends_in_one_line_and_the_same_command_goes_on(
     require_whole(hub, text_run)
 
 
-@pytest.mark.parametrize("moment", ["PUT /lfs", "/commit/", "/tree/"])
+@pytest.mark.parametrize("moment", ["PUT /lfs", "/commit/"])
 def test_a_killed_push_is_taken_up_by_the_same_command(hub, text_run, moment, tmp_path):
     environment = {
         **os.environ,
@@ -138,7 +139,7 @@ def test_the_same_run_again_sends_nothing(hub, text_run):
     push(text_run, REPO)
     hub.log.clear()
     assert not push(text_run, REPO).changed
-    assert not any("commit" in request or "lfs" in request for request in hub.log)
+    assert not any("/commit/" in request or "PUT" in request for request in hub.log)
 
 
 def test_another_run_takes_the_place_of_the_earlier_with_nothing_left_of_it(
@@ -168,13 +169,13 @@ def test_a_commit_of_somebody_else_meanwhile_is_not_overwritten(
     hub, text_run, fused_run, monkeypatch
 ):
     push(fused_run, REPO)  # so that there is something to push
-    real = beekit.hub.push._commit
+    real = HfApi.create_commit
 
-    def late(*given):
+    def late(*given, **named):
         hub.commit(REPO, {"note.md": b"mine"})
-        return real(*given)
+        return real(*given, **named)
 
-    monkeypatch.setattr(beekit.hub.push, "_commit", late)
+    monkeypatch.setattr(HfApi, "create_commit", late)
     with pytest.raises(HubError, match="has changed while"):
         push(text_run, REPO)
     assert hub.files(REPO)["note.md"] == b"mine"
@@ -243,6 +244,40 @@ def test_a_card_edited_on_the_hub_stays_until_another_run_is_pushed(
     assert b"Thanks to all" in hub.files(REPO)["README.md"]
     push(image_run, REPO)
     assert "was edited on the Hub, and is replaced" in caplog.text
+
+
+def test_a_card_that_says_more_is_pushed_again(hub, text_run):
+    push(text_run, REPO)
+    assert push(text_run, REPO, facts=Facts(license="mit")).changed
+    assert b"license: mit" in hub.files(REPO)["README.md"]
+    assert not push(text_run, REPO, facts=Facts(license="mit")).changed
+
+
+def test_a_commit_that_arrives_after_its_answer_was_given_up_is_ours(hub, text_run, monkeypatch):
+    real = HfApi.create_commit
+
+    def slow(api, repo, operations, **named):
+        """The first answer is lost, and the commit is there when the second is made."""
+        monkeypatch.setattr(HfApi, "create_commit", overtaken)
+        raise ConnectionError
+
+    def overtaken(api, repo, operations, **named):
+        monkeypatch.setattr(HfApi, "create_commit", real)
+        real(api, repo, operations, **named)
+        hub.faults = [Fault("/commit/", 412)]
+        return real(api, repo, [CommitOperationAdd("late", b"late")], **named)
+
+    monkeypatch.setattr(HfApi, "create_commit", slow)
+    assert push(text_run, REPO).changed
+    require_whole(hub, text_run)
+    assert len(hub.repos[REPO].commits) == 2
+
+
+def test_a_repository_that_keeps_files_out_is_told(hub, text_run, fused_run):
+    push(text_run, REPO)
+    hub.commit(REPO, {".gitignore": b"image/*\n"})
+    with pytest.raises(HubError, match=r"not in commit .*image/.*\.gitignore"):
+        push(fused_run, REPO)
 
 
 def test_a_repository_made_on_the_web_with_a_licence_is_a_new_one(hub, text_run):
@@ -325,7 +360,7 @@ def test_an_incomplete_run_is_refused(copied, missing, word):
     path = copied / missing
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(RunError, match=word):
-        plan(copied, REPO, index=True)
+        files_to_upload(copied, REPO, index=True)
 
 
 @pytest.mark.parametrize("name", ["users.csv", "checkpoint-1/training_args.bin", "old.pt"])
@@ -337,9 +372,9 @@ def test_what_is_no_part_of_a_model_does_not_leave_with_it(copied, name):
     (copied / "model" / ".git" / "config").write_text("token")
     (copied / "index" / "debug_users.parquet").write_bytes(b"mine")
     with pytest.raises(HubError, match=f"a file {name}"):
-        plan(copied, REPO, index=True)
+        files_to_upload(copied, REPO, index=True)
     path.unlink()
-    assert not any("git" in p or "debug" in p for p in plan(copied, REPO, index=True).files)
+    assert not any("git" in p or "debug" in p for p in files_to_upload(copied, REPO, index=True))
 
 
 def test_settings_that_are_nobodys_business_stay_here(copied):
@@ -347,7 +382,7 @@ def test_settings_that_are_nobodys_business_stay_here(copied):
     config["training"] |= {"run_name": "acme-client", "learning_rate": 0.5}
     config["trust_remote_code"] = True
     (copied / "config.yaml").write_text(yaml.safe_dump(config))
-    told = yaml.safe_load(dict(plan(copied, REPO).files)["config.yaml"])
+    told = yaml.safe_load(files_to_upload(copied, REPO)["config.yaml"])
     assert told["training"]["learning_rate"] == 0.5
     assert "run_name" not in told["training"]
     assert "trust_remote_code" not in told
@@ -357,18 +392,18 @@ def test_settings_that_are_nobodys_business_stay_here(copied):
 def test_a_path_in_a_file_of_the_model_keeps_the_run_here(copied, encoder_folder):
     (copied / "model" / "notes.json").write_text(f'{{"from": "{encoder_folder}"}}')
     with pytest.raises(HubError, match=r"notes\.json names"):
-        plan(copied, REPO)
+        files_to_upload(copied, REPO)
 
 
 def test_the_hub_takes_the_metadata(hub, text_run, image_run, fused_run, shops_run):
     for run in (text_run, image_run, fused_run, shops_run):
-        assert metadata_errors(plan(run, REPO).card) == []
+        assert metadata_errors(read(files_to_upload(run, REPO)[CARD]).decode()) == []
 
 
 def test_nothing_of_the_training_data_leaves_but_ids_of_items(text_run, fused_run, shops_run, shop):
     names = [text.partition(".")[0].encode() for text in shop.texts]
     for run in (text_run, fused_run, shops_run):
-        sent = {p: read(c) for p, c in plan(run, REPO, index=run != shops_run).files.items()}
+        sent = {p: read(c) for p, c in files_to_upload(run, REPO, index=run != shops_run).items()}
         assert {"results.json", "config.yaml", "README.md", MANIFEST} <= set(sent)
         for path, content in sent.items():
             assert not any(name in content for name in names), f"{path} names an item"

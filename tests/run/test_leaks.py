@@ -17,8 +17,7 @@ from beekit import Dataset, cold_start_split, time_split, user_split
 from beekit.cli import main
 from beekit.data.content import content_digests
 from beekit.errors import RunError
-from beekit.hub.outgoing import read
-from beekit.hub.push import plan
+from beekit.hub.upload_files import files_to_upload, read
 from beekit.run.comparison import make_comparison
 from beekit.run.config import make_config
 from beekit.run.dataset import describe
@@ -554,7 +553,7 @@ def test_what_ancestors_learnt_goes_with_the_run(run, films, tmp_path, capsys):
     (before,) = load_before(later / "split")
     assert (before.run, before.name, before.fingerprint) == ("a", "films", films.fingerprint)
     assert before.learnt.pairs is not None
-    sent = plan(later, "bee/books").files
+    sent = files_to_upload(later, "bee/books")
     assert f"split/{BEFORE}" in sent
     assert not [path for path in sent if path.endswith(PAIRS)]
     pulled = tmp_path / "pulled"

@@ -1,4 +1,4 @@
-"""Which graphs an encoder is written as: one a side, and one that fuses the two."""
+"""The graphs that an encoder is written as: of its texts, of its pictures, and of both."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PICTURES = 3
 _TOKENS = ("input_ids", "attention_mask", "token_type_ids")
 
 
-def graphs(encoder: SentenceTransformer) -> dict[str, Graph]:
+def encoder_graphs(encoder: SentenceTransformer) -> dict[str, Graph]:
     """The graphs of an encoder, whose outputs are L2-normalised embeddings.
 
     "text" takes tokens and "image" pixels; of an encoder that makes one embedding of both,
@@ -45,18 +45,25 @@ def graphs(encoder: SentenceTransformer) -> dict[str, Graph]:
     """
     if reads_both(encoder):
         fused: TextImage = encoder[0]
-        sides = {"text": text_graph(fused.text, states=False), "image": image_graph(fused.image)}
-        return {**sides, "fusion": _fusion_graph(fused, sides["text"], sides["image"])}
+        text, image = _text_graph(fused.text, states=False), _image_graph(fused.image)
+        # Both embeddings to what the text adds to their fusion, too; the rest is the picture's.
+        inputs = {
+            "text_embedding": torch.ones(_PICTURES, text.dims),
+            "image_embedding": torch.ones(_PICTURES, image.dims),
+        }
+        outputs = ("sentence_embedding", "text_part")
+        fusion = Graph(_Fusion(fused), inputs, outputs, fused.dims)
+        return {"text": text, "image": image, "fusion": fusion}
     made = {}
     if encoder.supports("text"):
         try:
-            made["text"] = text_graph(encoder, states=has_states(encoder))
+            made["text"] = _text_graph(encoder, states=has_states(encoder))
         except EncoderError as error:  # of a text tower that no run can have used either
             if not encoder.supports("image"):
                 raise
             logger.warning("only pictures are exported: %s", error)
     if encoder.supports("image"):
-        made["image"] = image_graph(encoder)
+        made["image"] = _image_graph(encoder)
     if not made:
         raise ExportError(
             f"an encoder of {', '.join(map(str, encoder.modalities))}",
@@ -78,7 +85,7 @@ def has_states(encoder: SentenceTransformer) -> bool:
     return texts_alone and getattr(encoder[0], "module_output_name", None) == "token_embeddings"
 
 
-def text_graph(encoder: SentenceTransformer, *, states: bool) -> Graph:
+def _text_graph(encoder: SentenceTransformer, *, states: bool) -> Graph:
     """Token ids, and masks where the encoder takes them, to `sentence_embedding`; with `states`
     also to `last_hidden_state` (items, tokens, width)."""
     if reads_padding(encoder):
@@ -86,7 +93,11 @@ def text_graph(encoder: SentenceTransformer, *, states: bool) -> Graph:
         tower = _OpenClipText(encoder[0].model)
         return Graph(tower, {"input_ids": ids}, ("sentence_embedding",), _dims(encoder))
     features = ItemTokens(encoder, _TEXTS).distinct_features(torch.arange(len(_TEXTS)).numpy())
-    tokens = {key: value for key, value in features.items() if _is_tokens(value)}
+    tokens = {
+        key: value
+        for key, value in features.items()
+        if isinstance(value, Tensor) and value.ndim == 2
+    }
     unknown = sorted(set(tokens) - set(_TOKENS))
     if unknown or "input_ids" not in tokens:
         raise ExportError(
@@ -97,7 +108,7 @@ def text_graph(encoder: SentenceTransformer, *, states: bool) -> Graph:
     inputs = {key: tokens[key] for key in _TOKENS if key in tokens}
     constants = {key: value for key, value in features.items() if key not in tokens}
     return Graph(
-        _Side(encoder, list(inputs), constants, states),
+        _EmbeddingOf(encoder, list(inputs), constants, states),
         inputs,
         ("last_hidden_state", "sentence_embedding") if states else ("sentence_embedding",),
         _dims(encoder),
@@ -105,7 +116,7 @@ def text_graph(encoder: SentenceTransformer, *, states: bool) -> Graph:
     )
 
 
-def image_graph(encoder: SentenceTransformer) -> Graph:
+def _image_graph(encoder: SentenceTransformer) -> Graph:
     """`pixel_values` (items, channels, height, width) to `sentence_embedding`.
 
     Raises:
@@ -113,22 +124,11 @@ def image_graph(encoder: SentenceTransformer) -> Graph:
     """
     shape = PixelScale.of(encoder).shape
     pixels = torch.zeros(_PICTURES, *shape)
-    side = _Side(encoder, ["pixel_values"], {"modality": "image"}, states=False)
+    side = _EmbeddingOf(encoder, ["pixel_values"], {"modality": "image"}, states=False)
     return Graph(side, {"pixel_values": pixels}, ("sentence_embedding",), _dims(encoder))
 
 
-def _fusion_graph(fused: TextImage, text: Graph, image: Graph) -> Graph:
-    """`text_embedding` and `image_embedding` to `sentence_embedding` and `text_part`, what the
-    text adds to it; the rest is the picture's."""
-    inputs = {
-        "text_embedding": torch.ones(_PICTURES, text.dims),
-        "image_embedding": torch.ones(_PICTURES, image.dims),
-    }
-    outputs = ("sentence_embedding", "text_part")
-    return Graph(_Fusion(fused), inputs, outputs, fused.dims)
-
-
-class _Side(nn.Module):
+class _EmbeddingOf(nn.Module):
     """An encoder whose features come one by one, and whose embeddings have length 1."""
 
     def __init__(
@@ -187,10 +187,6 @@ class _Fusion(nn.Module):
             t, i = g * t, (1 - g) * i
         length = (t + i).norm(dim=-1, keepdim=True).clamp(min=1e-12)
         return (t + i) / length, t / length
-
-
-def _is_tokens(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 2
 
 
 def _dims(encoder: SentenceTransformer) -> int:

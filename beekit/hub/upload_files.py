@@ -10,8 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,9 +21,10 @@ import yaml
 from beekit.errors import HubError, RunError
 from beekit.hub.card import check_card, render_card
 from beekit.hub.chart import results_chart
+from beekit.hub.client import check_repo_name
 from beekit.hub.facts import Facts
 from beekit.hub.file_checks import require_whole_index, require_whole_model, require_whole_split
-from beekit.hub.manifest import MANIFEST, make_manifest, read_manifest
+from beekit.hub.manifest import MANIFEST, make_manifest
 from beekit.hub.public import public_config, public_results
 from beekit.run_files import read_parquet, read_results, read_yaml, require_same_datasets
 
@@ -48,39 +48,16 @@ _OF_CHECKPOINTS = ("training_args.bin", "optimizer.bin")
 _TEXTS = (".json", ".yaml", ".md", ".txt")
 
 
-@dataclass(frozen=True)
-class Outgoing:
-    """Files by their path in the repository: on disk, or as bytes where they differ from it."""
-
-    files: Mapping[str, Path | bytes]
-
-    @property
-    def card(self) -> str:
-        return read(self.files[CARD]).decode()
-
-    @property
-    def manifest(self) -> bytes:
-        return read(self.files[MANIFEST])
-
-    @cached_property
-    def hashes(self) -> dict[str, str]:
-        """SHA-256 of each file but the manifest."""
-        return read_manifest(self.manifest, "this run")
-
-    def sizes(self) -> dict[str, int]:
-        """Bytes of each file."""
-        return {
-            path: len(content) if isinstance(content, bytes) else content.stat().st_size
-            for path, content in self.files.items()
-        }
-
-
-def outgoing(run: str | Path, facts: Facts, *, index: bool = False) -> Outgoing:
-    """The files of a finished run as they would be pushed.
+def files_to_upload(
+    run: str | Path, repo: str, facts: Facts | None = None, *, index: bool = False
+) -> dict[str, Path | bytes]:
+    """The files of a finished run as they are pushed: by their path in the repository, where they
+    lie on disk, or as bytes where they differ from that. The network is not asked.
 
     Args:
         run: its folder.
-        facts: what the card says beside the results; its `repo` is where they go.
+        repo: where they go, `user/name`.
+        facts: what the card says beside the results.
         index: the FAISS index too, items known by their ids alone.
 
     Raises:
@@ -89,10 +66,11 @@ def outgoing(run: str | Path, facts: Facts, *, index: bool = False) -> Outgoing:
             trained, or if it has no index and `index` is set.
         EncoderError: if its model does not load.
         ConfigError: if the facts name a dataset that the run does not have.
-        HubError: if the card cannot be read back, if a file in the model folder does not belong to
-            a model, or if a file names a path of this machine.
+        HubError: if `repo` cannot be a name, if the card cannot be read back, if a file in the
+            model folder does not belong to a model, or if a file names a path of this machine.
     """
-    run = Path(run)
+    check_repo_name(repo)
+    run, facts = Path(run), replace(facts or Facts(), repo=repo)
     results, config = _read_run(run)
     if "repeats" in results:
         folders = [str(run / folder) for folder in results["repeats"]["folders"]]
@@ -120,12 +98,17 @@ def outgoing(run: str | Path, facts: Facts, *, index: bool = False) -> Outgoing:
     files[CARD] = card.encode()
     _require_no_paths(files, config)
     files[MANIFEST] = make_manifest(files)
-    return Outgoing(dict(sorted(files.items())))
+    return dict(sorted(files.items()))
 
 
 def read(content: Path | bytes) -> bytes:
     """The content of a file, or bytes as they are."""
     return content if isinstance(content, bytes) else content.read_bytes()
+
+
+def size(content: Path | bytes) -> int:
+    """Bytes of a file, or of bytes."""
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
 def _model(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -160,9 +143,11 @@ def _described(
     index: bool,
 ) -> dict[str, Path | bytes]:
     """Results, configuration and split of a run or of one of its datasets, told to strangers."""
+    told = json.dumps(public_results(results), indent=2, ensure_ascii=False) + "\n"
+    settings = yaml.safe_dump(public_config(config, results), sort_keys=False, allow_unicode=True)
     files: dict[str, Path | bytes] = {
-        "results.json": _json(public_results(results)),
-        "config.yaml": _yaml(public_config(config, results)),
+        "results.json": told.encode(),
+        "config.yaml": settings.encode(),
     }
     if split:
         names = (*_SPLIT, _CANDIDATES) if results["rows"] else _SPLIT
@@ -237,11 +222,3 @@ def _without_labels(path: Path) -> bytes:
     out = io.BytesIO()
     pq.write_table(items.set_column(place, "label", items["item_id"].cast(pa.string())), out)
     return out.getvalue()
-
-
-def _yaml(content: Mapping[str, Any]) -> bytes:
-    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True).encode()
-
-
-def _json(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()

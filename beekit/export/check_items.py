@@ -1,4 +1,4 @@
-"""Items and histories that an export is checked with: the run's own where they are there."""
+"""What an export is checked with: items and histories of the run, or made-up ones without them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from PIL import Image
 from sentence_transformers import SentenceTransformer
 
 from beekit.data import Dataset
+from beekit.data.image_column import ImageColumn
 from beekit.data.images import UnusableImageError, open_image
 from beekit.encoders.text_image import reads_both
 from beekit.errors import DataError
@@ -26,6 +27,21 @@ _TEXTS, _PICTURES = 256, 48
 _USERS = 200
 # Items of a history that is made up.
 _HISTORY = 5
+
+
+def run_dataset(config: Config) -> Dataset | None:
+    """The dataset of a run, or the first of several, where it still can be read."""
+    try:
+        return load_dataset(config.datasets()[0])
+    except (DataError, OSError) as error:
+        logger.warning("checking with what is made up, for the dataset cannot be read: %s", error)
+        return None
+
+
+def made_up_histories(users: int, items: int, generator: np.random.Generator) -> list[np.ndarray]:
+    """Item indices of each user, all different."""
+    length = min(_HISTORY, items)
+    return [generator.choice(items, length, replace=False) for _ in range(users)]
 
 
 @dataclass(frozen=True)
@@ -55,29 +71,20 @@ def samples(
         encoder: of the run.
         sides: names of its graphs.
     """
-    dataset = _dataset(config)
+    dataset = run_dataset(config)
     if reads_both(encoder):
         return {"item": _sample(dataset, ("text", "image"), encoder[0].text)}
     return {kind: _sample(dataset, (kind,), encoder) for kind in ("text", "image") if kind in sides}
 
 
-def _dataset(config: Config) -> Dataset | None:
-    own = config.datasets()[0]
-    try:
-        return load_dataset(own)
-    except (DataError, OSError) as error:
-        logger.warning("checking with made-up items, for the dataset cannot be read: %s", error)
-        return None
-
-
 def _sample(dataset: Dataset | None, kinds: Sequence[str], encoder: SentenceTransformer) -> Sample:
     generator = np.random.default_rng(0)
     count = _PICTURES if "image" in kinds else _TEXTS
-    chosen = None if dataset is None else _of_dataset(dataset, kinds, count)
-    if dataset is None or chosen is None or len(chosen[0]) < _HISTORY:
+    chosen = [] if dataset is None else _of_dataset(dataset, kinds, count)
+    if dataset is None or len(chosen) < _HISTORY:
         inputs = _made_up(kinds, count, encoder, generator)
         return Sample("made up", inputs, _random_histories(len(inputs), generator))
-    items, inputs = chosen
+    items, inputs = (list(column) for column in zip(*chosen, strict=True))
     used = sp.csr_array(dataset.interactions.matrix[:, items])
     users = np.flatnonzero(np.diff(used.indptr))[:_USERS]
     histories = sp.csr_array(used[users])
@@ -87,36 +94,31 @@ def _sample(dataset: Dataset | None, kinds: Sequence[str], encoder: SentenceTran
     return Sample(f"items of {dataset.name}", inputs, histories)
 
 
-def _of_dataset(
-    dataset: Dataset, kinds: Sequence[str], count: int
-) -> tuple[np.ndarray, list[Any]] | None:
-    """Item indices and inputs, shortest text to longest; None without such a column."""
-    catalog = dataset.catalog
-    if ("text" in kinds and catalog.text is None) or ("image" in kinds and catalog.images is None):
-        return None
-    n_items = len(catalog)
-    texts = catalog.texts if "text" in kinds else [""] * n_items
-    order = np.array(sorted(range(n_items), key=lambda item: len(texts[item])), dtype=np.int64)
-    if kinds == ("text",):
-        order = np.array([item for item in order if texts[item]], dtype=np.int64)
+def _of_dataset(dataset: Dataset, kinds: Sequence[str], count: int) -> list[tuple[int, Any]]:
+    """Item indices with inputs, shortest text to longest; none without such a column."""
+    catalog, images = dataset.catalog, dataset.catalog.images
+    if ("text" in kinds and catalog.text is None) or ("image" in kinds and images is None):
+        return []
+    texts = catalog.texts if "text" in kinds else [""] * len(catalog)
+    order = sorted(range(len(texts)), key=lambda item: len(texts[item]))
+    if "image" not in kinds:
+        order = [item for item in order if texts[item]]
     spread = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))
-    items = order[spread]
-    if catalog.images is None or "image" not in kinds:
-        return items, [texts[item] for item in items]
-    kept: list[int] = []
-    inputs: list[Any] = []
-    for item in items.tolist():
-        try:
-            picture = open_image(catalog.images.read(item))[0]
-        except UnusableImageError:
-            picture = None
-        if "text" not in kinds and picture is not None:
-            kept.append(item)
-            inputs.append(picture)
-        elif "text" in kinds and (texts[item] or picture is not None):
-            kept.append(item)
-            inputs.append({"text": texts[item], "image": picture})
-    return np.array(kept, dtype=np.int64), inputs
+    items = [order[place] for place in spread]
+    if images is None or "image" not in kinds:
+        return [(item, texts[item]) for item in items]
+    pictures = {item: _picture(images, item) for item in items}
+    items = [item for item in items if texts[item] or pictures[item] is not None]
+    if "text" in kinds:
+        return [(item, {"text": texts[item], "image": pictures[item]}) for item in items]
+    return [(item, pictures[item]) for item in items]
+
+
+def _picture(images: ImageColumn, item: int) -> Image.Image | None:
+    try:
+        return open_image(images.read(item))[0]
+    except UnusableImageError:
+        return None
 
 
 def _made_up(
@@ -151,9 +153,7 @@ def _made_up_texts(
 
 
 def _random_histories(items: int, generator: np.random.Generator) -> sp.csr_array:
-    rows = np.repeat(np.arange(_USERS), _HISTORY)
-    columns = np.concatenate(
-        [generator.choice(items, _HISTORY, replace=False) for _ in range(_USERS)]
-    )
+    columns = np.array(made_up_histories(_USERS, items, generator))
+    rows = np.repeat(np.arange(_USERS), columns.shape[1])
     ones = np.ones(len(rows), dtype=np.float32)
-    return sp.csr_array((ones, (rows, columns)), shape=(_USERS, items))
+    return sp.csr_array((ones, (rows, columns.ravel())), shape=(_USERS, items))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from beekit.alone import alone_in, holds_nothing
+from beekit.alone import alone_in, require_new
 from beekit.encoders import load_encoder
 from beekit.errors import ConfigError, ExportError, RunError
-from beekit.export.encoder import RUNTIMES, export_encoder
-from beekit.export.extras import need
+from beekit.export.encoder import export_encoder
 from beekit.export.items import export_items
+from beekit.export.libraries import NEEDED, need
 from beekit.files import replacing_folder
 from beekit.run.folder import RunFolder
 from beekit.run.made_by import require_own_place
 from beekit.run.model_files import require_as_trained
 
-FORMATS = (*RUNTIMES, "faiss")
+FORMATS = (*NEEDED, "faiss")
 
 
 @dataclass(frozen=True)
@@ -76,32 +75,17 @@ def export(
     require_own_place(target, [folder.path])
     inside = folder.path.resolve() in target.resolve().parents
     with alone_in(folder.whole.path if inside else target):
-        return _export(folder, format, target, factory)
-
-
-def _export(folder: RunFolder, format: str, target: Path, factory: str | None) -> Exported:
-    if target.exists() and not holds_nothing(target):
-        raise ExportError(
-            f"{target} is there already",
-            expected="a folder to make",
-            remedy="Choose another --out, or remove it.",
-        )
-    require_as_trained(folder)
-    if format == "faiss":
+        require_new(target, ExportError)
+        require_as_trained(folder)
+        if format == "faiss":
+            with replacing_folder(target) as staging:
+                return Exported(target, (export_items(folder, staging, factory),))
+        need(format)
+        config = folder.load_config()
+        trust = config.trust_remote_code
+        encoder = load_encoder(folder.model, device="cpu", trust_remote_code=trust)
         with replacing_folder(target) as staging:
-            return Exported(target, (_items_line(export_items(folder, staging, factory)),))
-    need(format)
-    config = folder.load_config()
-    encoder = load_encoder(folder.model, device="cpu", trust_remote_code=config.trust_remote_code)
-    with replacing_folder(target) as staging:
-        agreements = export_encoder(encoder, config, staging, format)
-    lines = (
-        f"{kind}: {one.items} {one.source}, embeddings at most {one.largest_distance:.1e} from "
-        f"torch's (allowed {one.tolerance:.1e}), scores {one.score_difference:.1e}, "
-        f"{one.same_top_10:.2%} of the ten best the same"
-        for kind, one in agreements.items()
-    )
-    return Exported(target, tuple(lines))
+            return Exported(target, export_encoder(encoder, config, staging, format))
 
 
 def _require_encoder_run(folder: RunFolder, format: str) -> None:
@@ -127,13 +111,3 @@ def _require_encoder_run(folder: RunFolder, format: str) -> None:
             expected="a finished run of `beekit train`",
             remedy="Finish that run, or name the run of the encoder that was compared.",
         )
-
-
-def _items_line(agreement: dict[str, Any]) -> str:
-    line = (
-        f"{agreement['users']} {agreement['source']}, scores an item of the history at most "
-        f"{agreement['score_difference']:.1e} from the run's (allowed {agreement['tolerance']:.1e})"
-        f", {agreement['same_top_10']:.2%} of the ten best the same"
-    )
-    recall = agreement.get("approximate_recall_at_10")
-    return line if recall is None else f"{line}; approximate.faiss finds {recall:.2%} of them"

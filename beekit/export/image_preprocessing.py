@@ -9,7 +9,7 @@ from PIL import Image
 from sentence_transformers import SentenceTransformer
 
 from beekit.encoders.pixel_scale import PixelScale, preprocessed
-from beekit.export.server import embed
+from beekit.export.standalone import embed
 
 # Sizes of the noisy probes: larger and smaller than what encoders take, wide and high, odd.
 _PROBES = ((97, 301, 3), (500, 333, 3), (64, 64, 3))
@@ -21,7 +21,8 @@ _BILINEAR, _BICUBIC = int(Image.Resampling.BILINEAR), int(Image.Resampling.BICUB
 def describe_pictures(encoder: SentenceTransformer) -> dict[str, Any]:
     """What export.json says of pictures.
 
-    The encoder's settings say what the recipe may be, and probes whether it is that.
+    The encoder's settings say what the recipe may be, and probes whether it is that: so settings
+    that no recipe can follow need not be known here.
 
     Returns:
         `shape` (channels, height, width); `recipe`: `resize` to `height` and `width` or so that
@@ -50,13 +51,11 @@ def _fits(encoder: SentenceTransformer, recipe: dict[str, Any]) -> bool:
     return bool((np.abs(np.stack(found) - wanted) / step).mean() < _ALIKE)
 
 
-def _of_open_clip(module: Any) -> dict[str, Any] | None:
+def _of_open_clip(module: Any) -> dict[str, Any]:
     about = module.model.visual.preprocess_cfg
     size = about["size"]
     height, width = (size, size) if isinstance(size, int) else size
     squash = about.get("resize_mode") == "squash"
-    if not squash and (about.get("resize_mode") == "longest" or height != width):
-        return None
     return {
         "resize": {"height": height, "width": width} if squash else {"shortest_edge": height},
         "resample": _BILINEAR if about.get("interpolation") == "bilinear" else _BICUBIC,
@@ -73,23 +72,20 @@ def _of_processor(module: Any) -> dict[str, Any] | None:
     processor = module.processor
     processor = getattr(processor, "image_processor", processor)
     size, cut = getattr(processor, "size", None), getattr(processor, "crop_size", None)
-    plain = getattr(processor, "do_resize", False) and not getattr(processor, "do_pad", False)
-    if size is None or not plain or processor.resample not in (_BILINEAR, _BICUBIC):
+    if size is None or getattr(processor, "resample", None) not in (_BILINEAR, _BICUBIC):
         return None
     if size.height and size.width:
         resize = {"height": int(size.height), "width": int(size.width)}
-    elif size.shortest_edge and not size.longest_edge:
+    elif size.shortest_edge:
         resize = {"shortest_edge": int(size.shortest_edge)}
     else:
         return None
-    crop = None
-    if getattr(processor, "do_center_crop", False) and cut is not None:
-        crop = [int(cut.height), int(cut.width)]
+    crop = cut if getattr(processor, "do_center_crop", False) else None
     normalises, channels = processor.do_normalize, 3
     return {
         "resize": resize,
         "resample": int(processor.resample),
-        "crop": crop,
+        "crop": None if crop is None else [int(crop.height), int(crop.width)],
         "odd_margins": "floor",
         "rescale": float(processor.rescale_factor) if processor.do_rescale else 1.0,
         "mean": list(processor.image_mean) if normalises else [0.0] * channels,

@@ -1,10 +1,9 @@
-"""Whether an exported encoder answers as the one in torch does, item by item and list by list."""
+"""Embeddings of an exported encoder compared with those by torch: vectors, scores and lists."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -50,8 +49,13 @@ class Agreement:
     score_difference: float
     same_top_10: float
 
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "batch_sizes": list(self.batch_sizes)}
+    def summary(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.items} {self.source}, embeddings at most {self.largest_distance:.1e} from "
+            f"torch's (allowed {self.tolerance:.1e}), scores {self.score_difference:.1e}, "
+            f"{self.same_top_10:.2%} of the ten best the same"
+        )
 
     def require(self, runtime: str) -> None:
         """Refuse an export that is off by more than rounding.
