@@ -22,7 +22,6 @@ from transformers.trainer_utils import TrainOutput, get_last_checkpoint, rotate_
 from beekit.encoders import ItemInputs
 from beekit.encoders.inputs import features
 from beekit.errors import ConfigError
-from beekit.training.allocator import keep_freed_memory
 from beekit.training.arguments import BeeFormerTrainingArguments
 from beekit.training.batches import MIXED, UserBatchSampler
 from beekit.training.checkpoint import read_state, reading
@@ -112,7 +111,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         self.callback_handler.callbacks.insert(0, StaysFinite())
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
-        """As the Trainer's own; on a CPU the process keeps freed memory for the next step.
+        """As the Trainer's own, from a checkpoint that is whole or refused.
 
         A checkpoint of the last step is loaded and nothing trained: the Trainer would add a step.
         With `args.lora`, the encoder has adapters while this runs and is plain again afterwards,
@@ -134,8 +133,6 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 expected="one made by the Trainer, once there are adapters",
                 remedy="Name it in the argument `optim`.",
             )
-        if self.args.device.type == "cpu":
-            keep_freed_memory()
         if resume_from_checkpoint is True:
             resume_from_checkpoint = get_last_checkpoint(self.args.output_dir)
         if resume_from_checkpoint:
