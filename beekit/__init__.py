@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from beekit import modules
+from beekit import encoder_modules
 
 if TYPE_CHECKING:
     from beekit.data import Catalog, Dataset, Interactions
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-sys.modules.setdefault(modules.NAMESPACE, modules)  # so that our saved models load
+sys.modules.setdefault(encoder_modules.NAMESPACE, encoder_modules)  # so that our saved models load
 
 _HOME = {
     "Catalog": "data",

@@ -15,6 +15,7 @@ from beekit.recipes import find_config, listed
 
 # Adds itself to the parser of a command.
 Argument = Callable[[Any], Any]
+Run = Callable[[argparse.Namespace], None]
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,19 @@ class Command:
     help: str
     example: str
     arguments: tuple[Argument, ...]
-    run: Callable[[argparse.Namespace], None]
+    run: Run
     transfers: bool
 
 
 COMMANDS: list[Command] = []
 
 
-def command(help: str, example: str, *arguments: Argument, transfers: bool = False) -> Any:
+def command(
+    help: str, example: str, *arguments: Argument, transfers: bool = False
+) -> Callable[[Run], Run]:
     """Declares the function below it as the command of its name."""
 
-    def declare(run: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
+    def declare(run: Run) -> Run:
         COMMANDS.append(Command(run.__name__, help, example, arguments, run, transfers))
         return run
 

@@ -9,20 +9,18 @@ from weakref import WeakSet
 
 # Seconds between two lines of a log; what takes less says nothing there.
 _EVERY = 5
-_COUNTED = (
-    "{desc}: {percentage:.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
-)
+_COUNTED = "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 _UNCOUNTED = "{desc}: {n_fmt} [{elapsed}, {rate_fmt}{postfix}]"
 
 _open: WeakSet[Any] = WeakSet()
 
 
-def progress(
+def progress_bar(
     iterable: Iterable[Any] | None = None,
+    desc: str = "",
     *,
-    desc: str,
     total: int | None = None,
-    unit: str,
+    disable: bool = False,
     **options: Any,
 ) -> Any:
     """A tqdm bar, which in a log is a plain line every few seconds.
@@ -31,8 +29,8 @@ def progress(
         iterable: what to go through, if not by `update`.
         desc: what is done.
         total: how many units there are; as many as the iterable has without it.
-        unit: of what is counted.
-        **options: further ones of tqdm.
+        disable: show nothing.
+        **options: further ones of tqdm, such as the `unit`.
     """
     from tqdm.auto import tqdm  # reads its settings from the environment, once
 
@@ -40,7 +38,7 @@ def progress(
         counted = total is not None or hasattr(iterable, "__len__")
         options |= {"file": _Lines(), "mininterval": _EVERY, "delay": _EVERY, "position": 0}
         options["bar_format"] = _COUNTED if counted else _UNCOUNTED
-    bar = tqdm(iterable, desc=desc, total=total, unit=unit, **options)
+    bar = tqdm(iterable, desc=desc, total=total, disable=disable, **options)
     _open.add(bar)
     return bar
 

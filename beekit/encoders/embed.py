@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
-from tqdm.auto import tqdm
 
 from beekit.encoders.inputs import ItemInputs, features
 from beekit.encoders.pairs import ItemPairs
 from beekit.encoders.tokens import ItemTokens
 from beekit.errors import EncoderError
 from beekit.finite import require_finite
+from beekit.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,9 @@ def _embedded(
     encoder.eval()
     with (
         torch.inference_mode(),
-        tqdm(total=len(order), desc="embed items", unit="item", disable=not progress) as bar,
+        progress_bar(
+            total=len(order), desc="embed items", unit="item", disable=not progress
+        ) as bar,
     ):
         begin = 0
         while begin < len(order):

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from sentence_transformers import SentenceTransformer
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from tqdm.auto import tqdm
 
 from beekit.data.image_column import ImageColumn
 from beekit.data.images import MAX_PIXELS, MAX_RATIO, UnusableImageError, open_image
 from beekit.encoders.pixel_scale import PixelScale, preprocessed
 from beekit.files import sharing_folder
+from beekit.progress import progress_bar
 
 # Of what a cache holds and of how pictures are opened: another one, and they are decoded anew.
 _SCHEMA = 2
@@ -189,7 +189,7 @@ def _decoded(
         num_workers=processes,
         prefetch_factor=8 if processes else None,
     )
-    yield from tqdm(loader, total=len(items), desc="read pictures", unit="item", disable=None)
+    yield from progress_bar(loader, total=len(items), desc="read pictures", unit="item")
 
 
 def _as_it_is(picture: Any) -> Any:
