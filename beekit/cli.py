@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
             description=f"{command.help[0].upper()}{command.help[1:]}.",
             epilog=f"example:\n  {command.example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            **command.parser,
         )
         for argument in command.arguments:
             argument(added)

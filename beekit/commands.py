@@ -29,6 +29,7 @@ class Command:
         arguments: in order.
         run: does it, with the arguments given.
         transfers: whether it sends or fetches files.
+        parser: further options of its argparse parser.
     """
 
     name: str
@@ -37,18 +38,19 @@ class Command:
     arguments: tuple[Argument, ...]
     run: Run
     transfers: bool
+    parser: dict[str, Any]
 
 
 COMMANDS: list[Command] = []
 
 
 def command(
-    help: str, example: str, *arguments: Argument, transfers: bool = False
+    help: str, example: str, *arguments: Argument, transfers: bool = False, **parser: Any
 ) -> Callable[[Run], Run]:
     """Declares the function below it as the command of its name."""
 
     def declare(run: Run) -> Run:
-        COMMANDS.append(Command(run.__name__, help, example, arguments, run, transfers))
+        COMMANDS.append(Command(run.__name__, help, example, arguments, run, transfers, parser))
         return run
 
     return declare
