@@ -9,19 +9,20 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from beekit import modules
+from beekit import encoder_modules
 
 if TYPE_CHECKING:
     from beekit.data import Catalog, Dataset, Interactions
     from beekit.encoders import ItemPairs, ItemPixels, embed_items, fuse, load_encoder
     from beekit.evaluation import HeldOutEvaluator, evaluate
     from beekit.index import ItemIndex
+    from beekit.memory import keep_freed_memory
     from beekit.split import cold_start_split, load_split, time_split, user_split
     from beekit.training import BeeFormerTrainer, BeeFormerTrainingArguments, ELSALoss
 
 __version__ = "0.1.0"
 
-sys.modules.setdefault(modules.NAMESPACE, modules)  # so that our saved models load
+sys.modules.setdefault(encoder_modules.NAMESPACE, encoder_modules)  # so that our saved models load
 
 _HOME = {
     "Catalog": "data",
@@ -35,6 +36,7 @@ _HOME = {
     "ItemPixels": "encoders",
     "embed_items": "encoders",
     "fuse": "encoders",
+    "keep_freed_memory": "memory",
     "load_encoder": "encoders",
     "BeeFormerTrainer": "training",
     "BeeFormerTrainingArguments": "training",
@@ -59,6 +61,7 @@ __all__ = [
     "embed_items",
     "evaluate",
     "fuse",
+    "keep_freed_memory",
     "load_encoder",
     "load_split",
     "time_split",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from beekit.errors import BeekitError
+from beekit.progress import end_bars
 
 
 def exit_code(name: str, work: Callable[[], object], *, room: str) -> int:
@@ -54,5 +55,6 @@ def _path_or_room(error: OSError | UnicodeDecodeError, room: str) -> str:
 
 
 def _say(name: str, line: str, code: int = 2) -> int:
+    end_bars()
     print(in_one_line(f"{name}: {line}"), file=sys.stderr)
     return code

@@ -20,7 +20,7 @@ import psutil
 
 from beekit import BeeFormerTrainer, BeeFormerTrainingArguments, Dataset, load_encoder
 from beekit.encoders import ItemPixels
-from beekit.training.allocator import keep_freed_memory
+from beekit.memory import keep_freed_memory
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("data", help="dataset folder")

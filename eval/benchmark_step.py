@@ -18,7 +18,7 @@ from transformers import TrainerCallback
 
 from beekit import BeeFormerTrainer, BeeFormerTrainingArguments, Dataset, load_encoder
 from beekit.encoders import ItemTokens
-from beekit.training.allocator import keep_freed_memory
+from beekit.memory import keep_freed_memory
 from beekit.training.trainer import peak_memory
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

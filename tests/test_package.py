@@ -117,10 +117,8 @@ def test_modules_stay_small():
 
 def test_wheel_holds_beekit_alone(tmp_path):
     # From a copy, so that nothing an earlier build left behind gets in, nor anything stays.
-    source = tmp_path / "source"
-    shutil.copytree(
-        ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")
-    )
+    source, ignored = tmp_path / "source", (".*", "build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, source, symlinks=True, ignore=shutil.ignore_patterns(*ignored))
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "-w", str(tmp_path), str(source)], check=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -129,3 +127,6 @@ def test_wheel_holds_beekit_alone(tmp_path):
     assert tops == {"beekit", f"beekit-{beekit.__version__}.dist-info"}
     for needed in ("py.typed", "report/report.html.j2", "hub/card.md.j2"):
         assert f"beekit/{needed}" in names
+    for command, folder in (("train", "train"), ("evaluate", "eval")):
+        files = {path.name for path in (ROOT / folder / "recipes").iterdir()}
+        assert {Path(name).name for name in names if f"recipes/{command}/" in name} == files

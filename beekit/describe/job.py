@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm.auto import tqdm
 
 from beekit.data import ids
 from beekit.data.catalog import Catalog
@@ -34,6 +33,7 @@ from beekit.describe.table import items_file, write_column
 from beekit.describe.task import Task
 from beekit.errors import DataError, DescribeError
 from beekit.files import write_json, write_text
+from beekit.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class _Work:
         unanswered = 0
         written = 0
         with (
-            tqdm(total=len(rows), desc="describing", unit=" items", disable=None) as bar,
+            progress_bar(total=len(rows), desc="describing", unit=" items") as bar,
             closing(_generator(model.answers(questions))) as batches,
         ):
             for batch in batches:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
-from tqdm.auto import tqdm
 
-from beekit.encoders.inputs import ItemInputs, features
+from beekit.encoders.inputs import ItemInputs, features, to_device
 from beekit.encoders.pairs import ItemPairs
 from beekit.encoders.tokens import ItemTokens
 from beekit.errors import EncoderError
 from beekit.finite import require_finite
+from beekit.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -105,19 +105,16 @@ def _embedded(
     encoder.eval()
     with (
         torch.inference_mode(),
-        tqdm(total=len(order), desc="embed items", unit="item", disable=not progress) as bar,
+        progress_bar(
+            total=len(order), desc="embed items", unit="item", disable=not progress
+        ) as bar,
     ):
         begin = 0
         while begin < len(order):
             # Largest first: the first of the mini-batch is what the others are padded to.
             size = max(1, mini_batch_tokens // int(lengths[order[begin]]))
             members = distinct[order[begin : begin + size]]
-            features = inputs.distinct_features(members)
-            on_device = {
-                key: value.to(encoder.device) if isinstance(value, torch.Tensor) else value
-                for key, value in features.items()
-            }
-            made = encoder(on_device)
+            made = encoder(to_device(inputs.distinct_features(members), encoder.device))
             embedding = made["sentence_embedding"].float()
             length = embedding.norm(dim=-1, keepdim=True)
             norms.append(length[:, 0].cpu())
@@ -127,9 +124,7 @@ def _embedded(
             begin += size
             bar.update(len(members))
     encoder.train(training)
-    back = np.empty(len(order), dtype=np.int64)
-    back[order] = np.arange(len(order))
-    place = back[inverse]
+    place = np.argsort(order)[inverse]
     embedded = torch.cat(rows).numpy()
     items = np.arange(len(inputs)) if item_indices is None else np.asarray(item_indices)
     _require_usable(encoder, inputs, items, item_ids, torch.cat(norms).numpy()[place])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Protocol, Self
 
 import numpy as np
+import torch
 
 
 class ItemInputs(Protocol):
@@ -20,7 +22,7 @@ class ItemInputs(Protocol):
 
     def __len__(self) -> int:
         """Number of items."""
-        ...
+        return len(self.distinct_of)
 
     def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
         """What the encoder's forward takes, for positions among the distinct inputs."""
@@ -28,7 +30,9 @@ class ItemInputs(Protocol):
 
     def take(self, items: np.ndarray) -> Self:
         """Those of some items: a mask (bool, items) or item indices."""
-        ...
+        taken = copy(self)
+        taken.distinct_of = self.distinct_of[items]
+        return taken
 
     def joined(self, other: Self) -> Self:
         """These items, and after them those of another catalog read by the same encoder."""
@@ -42,6 +46,11 @@ class ItemInputs(Protocol):
 def features(inputs: ItemInputs, item_indices: np.ndarray) -> dict[str, Any]:
     """What the encoder's forward takes for these items, in that order."""
     return inputs.distinct_features(inputs.distinct_of[item_indices])
+
+
+def to_device(features: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Features with their tensors on a device."""
+    return {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in features.items()}
 
 
 def sizes(inputs: ItemInputs, item_indices: np.ndarray | None = None) -> np.ndarray:

@@ -20,10 +20,10 @@ from safetensors.torch import save_file
 from sentence_transformers.base.modules import InputModule
 from torch import nn
 
+from beekit.encoder_modules import NAMESPACE
 from beekit.encoders.open_clip_names import check_names
 from beekit.encoders.open_clip_text import encode_texts, read_positions
 from beekit.errors import EncoderError
-from beekit.modules import NAMESPACE
 
 _CONFIG = "open_clip_config.json"
 _WEIGHTS = "open_clip_model.safetensors"

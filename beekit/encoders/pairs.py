@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
+from beekit.encoders.inputs import ItemInputs
 from beekit.encoders.pixels import ItemPixels
 from beekit.encoders.text_image import IMAGE_SUFFIX, reads_both, spread
 from beekit.encoders.tokens import ItemTokens
@@ -20,10 +21,8 @@ from beekit.errors import EncoderError
 _CHANNELS = 3
 
 
-class ItemPairs:
+class ItemPairs(ItemInputs):
     """Tokens and pixels of every item; an item may lack its text or its picture.
-
-    Attributes and methods are those of `ItemInputs`.
 
     Args:
         encoder: of texts and pictures together, as `fuse` makes them.
@@ -73,23 +72,13 @@ class ItemPairs:
         if pixels is not None:
             self.distinct_sizes = self.distinct_sizes + (self._picture >= 0) * pixels.scale.tokens
 
-    def __len__(self) -> int:
-        return len(self.distinct_of)
-
     @property
     def sides(self) -> np.ndarray:
         """(items, 2) bool, whether an item has a text and whether it has a picture."""
         distinct = np.stack([self._has_text.astype(bool), self._picture >= 0], axis=1)
         return distinct[self.distinct_of]
 
-    def take(self, items: np.ndarray) -> ItemPairs:
-        """Those of some items: a mask (bool, items) or item indices."""
-        taken = copy(self)
-        taken.distinct_of = self.distinct_of[items]
-        return taken
-
-    def joined(self, other: ItemPairs) -> ItemPairs:
-        """These items, and after them those of another catalog read by the same encoder."""
+    def joined(self, other: Self) -> Self:
         tokens = self.tokens.joined(other.tokens)
         mine, theirs = self.pixels, other.pixels
         held = 0 if mine is None else len(mine.distinct_sizes)

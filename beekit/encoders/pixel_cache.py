@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from sentence_transformers import SentenceTransformer
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from tqdm.auto import tqdm
 
 from beekit.data.image_column import ImageColumn
 from beekit.data.images import MAX_PIXELS, MAX_RATIO, UnusableImageError, open_image
 from beekit.encoders.pixel_scale import PixelScale, preprocessed
 from beekit.files import sharing_folder
+from beekit.progress import progress_bar
 
 # Of what a cache holds and of how pictures are opened: another one, and they are decoded anew.
 _SCHEMA = 2
@@ -42,6 +42,12 @@ class PixelCache:
         `converted`."""
         described: dict[str, Any] = json.loads(self.description.read_text(encoding="utf-8"))
         return described
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """The pixels, read from disk as they are used."""
+        kept: np.ndarray = np.load(self.pixels, mmap_mode="r")
+        return kept
 
     def is_complete(self) -> bool:
         return self.description.is_file()
@@ -114,27 +120,18 @@ class _Decoding(IterableDataset):
             yield index, "", done, self.scale.encode(preprocessed(self.encoder, [picture]))[0]
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What an earlier cache of the same preprocessing holds of a picture."""
-
-    file: Path
-    place: int
-    unusable: str
-    converted: list[str]
+# A cache of the same preprocessing that holds a picture, and the place there.
+_Known = tuple[PixelCache, int]
 
 
 def _known(cache: Path, made_by: str) -> dict[str, _Known]:
     """Pictures that are in caches already, by the digest of their files."""
-    known: dict[str, _Known] = {}
-    for other in map(PixelCache, cache.glob(f"{made_by}-*")):
-        if not other.is_complete():
-            continue
-        held = other.described
-        columns = zip(held["digests"], held["unusable"], held["converted"], strict=True)
-        for place, (digest, unusable, converted) in enumerate(columns):
-            known[digest] = _Known(other.pixels, place, unusable, converted)
-    return known
+    return {
+        digest: (other, place)
+        for other in map(PixelCache, cache.glob(f"{made_by}-*"))
+        if other.is_complete()
+        for place, digest in enumerate(other.described["digests"])
+    }
 
 
 def _write(
@@ -152,12 +149,12 @@ def _write(
     new = {item: place for place, item in enumerate(sources.values())}
     shape = (len(sources), *scale.shape)
     pixels = np.lib.format.open_memmap(made.pixels, mode="w+", dtype=scale.dtype, shape=shape)
-    files = {one.file: np.load(one.file, mmap_mode="r") for one in known.values()}
     for place, (digest, item) in enumerate(sources.items()):
         if digest in known:
-            one = known[digest]
-            unusable[place], converted[place] = one.unusable, one.converted
-            pixels[place] = files[one.file][one.place]
+            other, there = known[digest]
+            unusable[place] = other.described["unusable"][there]
+            converted[place] = other.described["converted"][there]
+            pixels[place] = other.kept[there]
             del new[item]
     for item, reason, done, values in _decoded(encoder, images, list(new), scale, workers):
         place = new[item]
@@ -189,7 +186,7 @@ def _decoded(
         num_workers=processes,
         prefetch_factor=8 if processes else None,
     )
-    yield from tqdm(loader, total=len(items), desc="read pictures", unit="item", disable=None)
+    yield from progress_bar(loader, total=len(items), desc="read pictures", unit="item")
 
 
 def _as_it_is(picture: Any) -> Any:

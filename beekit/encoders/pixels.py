@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
 from beekit.data.image_column import ImageColumn
+from beekit.encoders.inputs import ItemInputs
 from beekit.encoders.pixel_cache import cached_pixels
 from beekit.encoders.pixel_scale import PixelScale
 
 
-class ItemPixels:
+class ItemPixels(ItemInputs):
     """The preprocessed pictures of every item, memory-mapped from a cache folder.
 
     The first time, worker processes decode and preprocess all pictures, each file's contents once,
@@ -72,17 +73,12 @@ class ItemPixels:
         self._files = [kept.pixels]
         self._starts = np.array([0])
 
-    def __len__(self) -> int:
-        return len(self.distinct_of)
-
-    def take(self, items: np.ndarray) -> ItemPixels:
-        """Those of some items: a mask (bool, items) or item indices."""
-        taken = copy(self)
-        taken.distinct_of, taken.unusable = self.distinct_of[items], self.unusable[items]
+    def take(self, items: np.ndarray) -> Self:
+        taken = super().take(items)
+        taken.unusable = self.unusable[items]
         return taken
 
-    def joined(self, other: ItemPixels) -> ItemPixels:
-        """These items, and after them those of another catalog read by the same encoder."""
+    def joined(self, other: Self) -> Self:
         both = copy(self)
         held = len(self.distinct_sizes)
         shifted = np.where(other.distinct_of < 0, -1, other.distinct_of + held)

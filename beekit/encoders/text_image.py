@@ -14,8 +14,8 @@ from sentence_transformers.util import load_dir_path
 from torch import Tensor, nn
 from torch.nn import functional
 
+from beekit.encoder_modules import NAMESPACE
 from beekit.errors import EncoderError
-from beekit.modules import NAMESPACE
 
 FUSIONS = ("mean", "concat", "gated")
 

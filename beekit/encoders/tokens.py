@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
+from beekit.encoders.inputs import ItemInputs
 from beekit.errors import EncoderError
 
 # Cosine of two embeddings of one text, down to what half precision leaves.
 _SAME = 0.999
 
 
-class ItemTokens:
+class ItemTokens(ItemInputs):
     """The token sequences of every item, kept as flat arrays (4 bytes a token and key).
 
     Built through the encoder's own `preprocess`, so whatever it adds to a text is here too.
     Identical texts are stored once.
-
-    Attributes and methods are those of `ItemInputs`.
 
     Args:
         encoder: its input module reads the texts.
@@ -81,9 +80,6 @@ class ItemTokens:
         }
         self._left = getattr(tokenizer, "padding_side", "right") == "left"
 
-    def __len__(self) -> int:
-        return len(self.distinct_of)
-
     def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
         """What the encoder's forward takes for these texts, padded to the longest of them.
 
@@ -106,14 +102,7 @@ class ItemTokens:
             features[key] = torch.from_numpy(padded)
         return features
 
-    def take(self, items: np.ndarray) -> ItemTokens:
-        """Those of some items: a mask (bool, items) or item indices."""
-        taken = copy(self)
-        taken.distinct_of = self.distinct_of[items]
-        return taken
-
-    def joined(self, other: ItemTokens) -> ItemTokens:
-        """These items, and after them those of another catalog read by the same encoder."""
+    def joined(self, other: Self) -> Self:
         both = copy(self)
         both.distinct_of = np.concatenate(
             [self.distinct_of, other.distinct_of + len(self.distinct_sizes)]

@@ -9,9 +9,9 @@ from itertools import chain, islice
 from typing import TypeVar
 
 import torch
-from tqdm.auto import tqdm
 
 from beekit.errors import ConfigError
+from beekit.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def train(
         return
     losses: list[float] = []
     first = math.inf
-    with tqdm(total=epochs * steps, desc=name, unit="step", disable=None) as bar:
+    with progress_bar(total=epochs * steps, desc=name, unit="step") as bar:
         for epoch in range(1, epochs + 1):
             losses = []
             for group in _groups(batches(), _LOOK_EVERY):

@@ -23,13 +23,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tqdm import tqdm
-
 from beekit import __version__
 from beekit.checked import plain_integer
 from beekit.errors import DownloadError
 from beekit.files import take_lock, write_json
 from beekit.prepare.raw import RawFile, accept, recall
+from beekit.progress import progress_bar
 from beekit.retry_after import retry_after_seconds
 
 logger = logging.getLogger(__name__)
@@ -269,13 +268,12 @@ def _store(
         version = _Version(url, headers.get("ETag"), headers.get("Last-Modified"), size)
         write_json(_version_path(partial), asdict(version))
     try:
-        with tqdm(
+        with progress_bar(
             desc=_name_of(url),
             total=size,
             initial=begin,
             unit="B",
             unit_scale=True,
-            disable=None,
             leave=False,
         ) as progress:
             while chunk := answer.read(_CHUNK):

@@ -14,11 +14,11 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pyarrow as pa
-from tqdm import tqdm
 
 from beekit.errors import DataError, DownloadError
 from beekit.prepare.download import BusyError, fetch
 from beekit.prepare.raw import unpacking
+from beekit.progress import progress_bar
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp")
 # As many pictures in a row that cannot be had say that none can.
@@ -134,7 +134,7 @@ class LinkedPictures:
         pairs = zip(items["item_id"].to_pylist(), items["image_url"].to_pylist(), strict=True)
         with ThreadPoolExecutor(self.workers) as pool:
             fetched = pool.map(lambda pair: self._fetch(*pair), pairs)
-            progress = tqdm(fetched, total=len(items), unit="pictures", disable=None)
+            progress = progress_bar(fetched, total=len(items), unit="pictures")
             found = [self._placed(picture, images, pool) for picture in progress]
         return items.append_column("image", pa.array(found, pa.string()))
 

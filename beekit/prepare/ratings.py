@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-from tqdm import tqdm
 
 from beekit.errors import DataError
 from beekit.prepare.lines import BLOCK, Malformed, RawTable, blocks
+from beekit.progress import progress_bar
 
 _SECONDS_A_DAY = 86_400
 _INTEGER = r"[ \t]*[-+]?[0-9][0-9a-fA-FxX]*[ \t]*"
@@ -90,7 +90,7 @@ class RatingLines(RawTable):
         parser = None if self.layout.columns is None else _Parser(self.layout, self.layout.columns)
         with (
             self.raw.open(self.member) as stream,
-            tqdm(desc=self.malformed.name, unit="row", unit_scale=True, disable=None) as progress,
+            progress_bar(desc=self.malformed.name, unit="row", unit_scale=True) as progress,
         ):
             for first, chunk in enumerate(blocks(stream, self.malformed.name, self.block)):
                 lines = chunk.removeprefix(_BOM) if first == 0 else chunk

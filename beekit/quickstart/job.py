@@ -64,10 +64,7 @@ _RECIPES = {
             "max_steps": 320,
         },
         alike="what they are called",
-        next=(
-            "train/recipes/ml1m.yaml data=DIR "
-            "encoder=sentence-transformers/all-MiniLM-L6-v2 out=RUN"
-        ),
+        next=("ml1m data=DIR encoder=sentence-transformers/all-MiniLM-L6-v2 out=RUN"),
     ),
     "image": _Recipe(
         build=lambda shop, seed: build_image_encoder(seed=seed),

@@ -10,12 +10,12 @@ from sentence_transformers import SentenceTransformer
 from transformers import Trainer, get_scheduler
 from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
+from beekit.encoder_modules import NAMESPACE
 from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
 from beekit.evaluation import HeldOutEvaluator, MeanEvaluator
 from beekit.evaluation.scoring import parse_metric
 from beekit.hub.names import published
-from beekit.modules import NAMESPACE
 from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config
 from beekit.run.folder import RunFolder
 from beekit.run.parts import Part

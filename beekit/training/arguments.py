@@ -57,30 +57,32 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
 
     def __post_init__(self) -> None:
         for name in ("users_per_step", "items_per_step", "mini_batch_tokens"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigError(
-                    f"{name}={value!r}", expected="a positive integer", remedy=f"Set {name} so."
-                )
-        if not isinstance(self.dropout, bool):
-            raise ConfigError(
-                f"dropout={self.dropout!r}",
-                expected="true or false",
-                remedy="Set dropout so; the rate is the encoder's own.",
+            self._require(name, "a positive integer", _at_least(1, getattr(self, name)))
+        self._require(
+            "dropout",
+            "true or false",
+            isinstance(self.dropout, bool),
+            "Set dropout so; the rate is the encoder's own.",
+        )
+        self._require(
+            "dataset_batches", f"one of {', '.join(RULES)}", self.dataset_batches in RULES
+        )
+        # Adapters sit in blocks, so with both given there must be a block.
+        both = "" if self.lora is None else " with lora"
+        for name, least in (("last_layers", 1 if both else 0), ("lora", 1)):
+            holds = (value := getattr(self, name)) is None or _at_least(least, value)
+            self._require(
+                name,
+                f"an integer of at least {least}, or null{both if name == 'last_layers' else ''}",
+                holds,
+                f"Set {name} so, or leave it out.",
             )
-        if self.dataset_batches not in RULES:
-            raise ConfigError(
-                f"dataset_batches={self.dataset_batches!r}",
-                expected=f"one of {', '.join(RULES)}",
-                remedy="Choose one of those.",
-            )
-        self._check_trained_part()
+        if self.lora is not None:
+            require_peft()
         for name in ("learning_rate", "seed"):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or value < 0:
-                raise ConfigError(
-                    f"{name}={value!r}", expected="a number of at least 0", remedy="Correct it."
-                )
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            self._require(name, "a number of at least 0", number and value >= 0)
         if self.gradient_checkpointing and not self.dropout:
             raise ConfigError(
                 "gradient_checkpointing with dropout false, which runs the encoder in inference "
@@ -91,19 +93,11 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
         self.per_device_train_batch_size = self.users_per_step
         super().__post_init__()
 
-    def _check_trained_part(self) -> None:
-        # Adapters sit in blocks, so with both given there must be a block.
-        fewest = {"last_layers": 0 if self.lora is None else 1, "lora": 1}
-        for name, least in fewest.items():
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                both = " with lora" if name == "last_layers" and least else ""
-                raise ConfigError(
-                    f"{name}={value!r}{both}",
-                    expected=f"an integer of at least {least}, or null",
-                    remedy=f"Set {name} so, or leave it out.",
-                )
-        if self.lora is not None:
-            require_peft()
+    def _require(self, name: str, expected: str, holds: bool, remedy: str | None = None) -> None:
+        if not holds:
+            found = f"{name}={getattr(self, name)!r}"
+            raise ConfigError(found, expected=expected, remedy=remedy or f"Set {name} so.")
+
+
+def _at_least(least: int, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

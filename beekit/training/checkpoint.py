@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from safetensors import SafetensorError
@@ -32,7 +33,7 @@ def reading(checkpoint: str | Path, what: str) -> Iterator[None]:
         raise
     except (
         *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError),
-        *(RuntimeError, SafetensorError, UnpicklingError),
+        *(RuntimeError, SafetensorError, UnpicklingError, BadZipFile),
     ) as problem:
         reason = " ".join(str(problem).split())[:120] or type(problem).__name__
         raise RunError(
@@ -40,6 +41,19 @@ def reading(checkpoint: str | Path, what: str) -> Iterator[None]:
             expected="a whole checkpoint of this training",
             remedy="Remove that folder to go on from the checkpoint before, or to begin anew.",
         ) from problem
+
+
+def require_readable(checkpoint: str | Path) -> None:
+    """Read what the Trainer goes on from beside the model: torch's files, which are archives.
+
+    Raises:
+        RunError: if the state of optimizer, scheduler or random numbers is broken.
+    """
+    for path in sorted(Path(checkpoint).glob("*.pt*")):
+        if path.name.startswith(("optimizer", "scheduler", "scaler", "rng_state")):
+            with reading(checkpoint, path.name), ZipFile(path) as archive:
+                if part := archive.testzip():
+                    raise OSError(f"its part {part} is damaged")
 
 
 def read_state(checkpoint: str | Path) -> TrainerState:

@@ -116,9 +116,10 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
             total = embeddings.new_zeros(())
             users = labels.shape[0]
             block = max(1, _BLOCK_ELEMENTS // len(stacked))
-            interactions = _Rows(labels)
+            if labels.layout != torch.strided:
+                labels = labels.to_sparse_coo().coalesce()
             for begin in range(0, users, block):
-                x = interactions.dense(begin, min(begin + block, users), precision)
+                x = _dense_rows(labels, begin, min(begin + block, users), precision)
                 part = elsa_loss(leaf if with_backward else embeddings, x).sum() / users
                 if with_backward:
                     part.backward()
@@ -230,21 +231,13 @@ def _sums_up(values: Tensor) -> bool:
     return bool(torch.isfinite(values.detach().sum()))
 
 
-class _Rows:
-    """Blocks of rows of a dense or sparse matrix, as dense."""
-
-    def __init__(self, labels: Tensor) -> None:
-        self.is_sparse = labels.layout != torch.strided
-        self.labels = labels.to_sparse_coo().coalesce() if self.is_sparse else labels
-
-    def dense(self, begin: int, end: int, dtype: torch.dtype) -> Tensor:
-        if not self.is_sparse:
-            return self.labels[begin:end].to(dtype)
-        rows, columns = self.labels.indices()
-        limits = torch.tensor([begin, end], device=rows.device)
-        low, high = torch.searchsorted(rows.contiguous(), limits).tolist()
-        block = torch.zeros(
-            end - begin, self.labels.shape[1], dtype=dtype, device=self.labels.device
-        )
-        block[rows[low:high] - begin, columns[low:high]] = self.labels.values()[low:high].to(dtype)
-        return block
+def _dense_rows(labels: Tensor, begin: int, end: int, dtype: torch.dtype) -> Tensor:
+    """A block of rows of a dense, or of a sparse and coalesced matrix, as dense."""
+    if labels.layout == torch.strided:
+        return labels[begin:end].to(dtype)
+    rows, columns = labels.indices()
+    limits = torch.tensor([begin, end], device=rows.device)
+    low, high = torch.searchsorted(rows.contiguous(), limits).tolist()
+    block = torch.zeros(end - begin, labels.shape[1], dtype=dtype, device=labels.device)
+    block[rows[low:high] - begin, columns[low:high]] = labels.values()[low:high].to(dtype)
+    return block

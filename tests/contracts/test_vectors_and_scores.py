@@ -24,11 +24,11 @@ from contracts.models import MODELS
 
 import beekit
 from beekit import Catalog, Interactions, ItemIndex, evaluate
+from beekit.encoder_modules import NAMESPACE
 from beekit.encoders import ItemTokens
 from beekit.errors import BeekitError
 from beekit.evaluation import by_history, by_support, compare, metrics, neighbours
 from beekit.index import measure_index
-from beekit.modules import NAMESPACE
 from beekit.split import HeldOut, Split
 from beekit.training import ELSALoss, elsa_loss
 

@@ -19,11 +19,11 @@ from sentence_transformers import SentenceTransformer
 import beekit
 from beekit import embed_items, load_encoder
 from beekit.data.image_column import ImageColumn
+from beekit.encoder_modules import NAMESPACE
 from beekit.encoders import ItemPixels, ItemTokens
 from beekit.encoders.inputs import features, sizes
 from beekit.encoders.open_clip import OpenCLIP
 from beekit.errors import EncoderError
-from beekit.modules import NAMESPACE
 
 TEXTS = ["a red shirt", "", "toner", "laser printer prints documents " * 40, "blue jeans!!"]
 _VISION = {"layers": 2, "width": 32, "head_width": 16, "patch_size": 8, "image_size": 32}
@@ -242,7 +242,7 @@ def test_random_weights_are_those_of_the_seed_alone(encoder_folder):
 def test_encoders_do_not_need_open_clip():
     code = "import sys, beekit.encoders; assert 'open_clip' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert beekit.modules.OpenCLIP is OpenCLIP
+    assert beekit.encoder_modules.OpenCLIP is OpenCLIP
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu, spsolve_triangular
-from tqdm import tqdm
 
 from beekit.errors import DataError
 from beekit.models.linear.incomplete_inverse import largest
+from beekit.progress import progress_bar
 
 # Columns of the inverse held at once: 64 MB in float64.
 _BLOCK_ELEMENTS = 2**23
@@ -84,7 +84,7 @@ def exact_inverse(
     solve = _Solver(ldl.lower)
     step = max(1, _BLOCK_ELEMENTS // max(1, items))
     kept = _Entries(entries)
-    starts = tqdm(range(0, items, step), "inverting the factor", disable=None if progress else True)
+    starts = progress_bar(range(0, items, step), "inverting the factor", disable=not progress)
     for begin in starts:
         width = min(step, items - begin)
         block = solve.columns(begin, width)

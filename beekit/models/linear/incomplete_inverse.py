@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
-from tqdm import tqdm
 
 from beekit.models.linear.strips import times
 from beekit.models.linear.user_blocks import first_items, product_gram, user_blocks
+from beekit.progress import progress_bar
 from beekit.ranking.ties import scramble
 
 # Narrower panels cost more in Python than they save in arithmetic.
@@ -62,7 +62,7 @@ def incomplete_inverse(
     by_item = sp.csr_array(X.T)
     rows = _Rows(n_items, int(most[-1]))
     pivots = np.zeros(n_items)
-    for begin, end in tqdm(panels, "orthogonalising", disable=None if progress else True):
+    for begin, end in progress_bar(panels, "orthogonalising", disable=not progress):
         width = end - begin
         members = np.arange(width)
         # Columns are the rows of K to be: a row of this array is read and written whole.

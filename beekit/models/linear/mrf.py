@@ -9,7 +9,6 @@ from typing import ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 import torch
-from tqdm import tqdm
 
 from beekit.models.checks import require, require_fitted, training_matrix
 from beekit.models.linear.gram import gram_parts
@@ -17,6 +16,7 @@ from beekit.models.linear.sparse_scores import recommend_sparse
 from beekit.models.linear.strongest import strongest
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.sound import sound
+from beekit.progress import progress_bar
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import scramble
 
@@ -205,7 +205,7 @@ def _solve(
     """(entries of the pattern,) b_ij, averaged over the blocks that give it; zero if none does."""
     total, times = np.zeros(pattern.nnz), np.zeros(pattern.nnz)
     place = np.full(X.shape[1], -1)
-    bar = tqdm(total=len(blocks.solved), desc="MRF", unit=" blocks", disable=None)
+    bar = progress_bar(total=len(blocks.solved), desc="MRF", unit=" blocks")
     for part, items, counts in gram_parts(X, blocks.members):
         for block in range(part.start, part.stop):
             row = slice(blocks.members.indptr[block], blocks.members.indptr[block + 1])

@@ -11,7 +11,6 @@ from typing import ClassVar, Self
 import numpy as np
 import psutil
 import scipy.sparse as sp
-from tqdm import tqdm
 
 from beekit.errors import DataError
 from beekit.models.checks import require, require_fitted, training_matrix
@@ -21,6 +20,7 @@ from beekit.models.linear.nearest import cosine, nearest
 from beekit.models.linear.sparse_scores import recommend_sparse
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.sound import sound
+from beekit.progress import progress_bar
 from beekit.ranking import Recommendations
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class SLIM:
         parts = _on_all(net, X) if self.neighbours is None else _on_few(net, X, self.neighbours)
         rows, columns, values = [], [], []
         undone = 0
-        with tqdm(total=X.shape[1], desc="SLIM", unit=" items", disable=None) as bar:
+        with progress_bar(total=X.shape[1], desc="SLIM", unit=" items") as bar:
             for items, targets, weights, done in parts:
                 used = np.nonzero(weights)
                 rows.append(items[used])

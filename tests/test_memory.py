@@ -12,7 +12,7 @@ import pytest
 
 import beekit
 
-_MODULE = Path(beekit.__file__).parent / "training" / "allocator.py"
+_MODULE = Path(beekit.__file__).parent / "memory.py"
 
 _SCRIPT = """
 import resource
@@ -41,7 +41,7 @@ def test_freed_blocks_are_used_again_without_page_faults():
     mapping = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**17)}
 
     def faults(mode: str) -> int:
-        # By path: importing beekit.training would take seconds for nothing.
+        # By path, so that nothing else is imported.
         command = [sys.executable, "-c", _SCRIPT, mode, str(_MODULE)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=mapping)
         return int(done.stdout)

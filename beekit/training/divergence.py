@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerState, TrainingArguments
 
 from beekit.errors import ConfigError, EncoderError
 
@@ -38,11 +38,7 @@ class StaysFinite(TrainerCallback):
     """
 
     def on_train_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **given: Any,
+        self, args: TrainingArguments, state: TrainerState, *_: Any, **given: Any
     ) -> None:
         if name := _not_finite(_parameters(given)):
             raise EncoderError(
@@ -52,22 +48,14 @@ class StaysFinite(TrainerCallback):
             )
 
     def on_pre_optimizer_step(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **given: Any,
+        self, args: TrainingArguments, state: TrainerState, *_: Any, **given: Any
     ) -> None:
         gradients = {n: p.grad for n, p in _parameters(given).items() if p.grad is not None}
         if not args.fp16 and (name := _not_finite(gradients)):
             raise diverged(args, state.global_step + 1, f"a gradient of {name} that is not finite")
 
     def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **given: Any,
+        self, args: TrainingArguments, state: TrainerState, *_: Any, **given: Any
     ) -> None:
         trained = {n: p for n, p in _parameters(given).items() if p.requires_grad}
         if name := _not_finite(trained):

@@ -13,6 +13,7 @@ from sentence_transformers.base.modules import Module as EncoderModule
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from beekit.encoders.inputs import to_device
 from beekit.errors import ConfigError, EncoderError
 from beekit.training.lora import Adapters, attach_adapters
 
@@ -143,15 +144,11 @@ def _after_blocks(
         )
         for place, stack in enumerate(stacks)
     ]
-    features = {
-        key: value.to(encoder.device) if isinstance(value, Tensor) else value
-        for key, value in sample.items()
-    }
     training = encoder.training
     encoder.eval()
     try:
         with torch.enable_grad():
-            embedding = encoder(features)["sentence_embedding"]
+            embedding = encoder(to_device(dict(sample), encoder.device))["sentence_embedding"]
     finally:
         encoder.train(training)
         for hook in hooks:

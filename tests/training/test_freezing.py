@@ -30,7 +30,7 @@ from beekit.encoders.inputs import features
 from beekit.errors import ConfigError, EncoderError
 from beekit.quickstart import build_encoder
 from beekit.training import ELSALoss
-from beekit.training.trained import block_stacks, trained_part
+from beekit.training.freezing import block_stacks, trained_part
 
 SIZES = {
     "hidden_size": 32,

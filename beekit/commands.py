@@ -1,0 +1,371 @@
+"""The commands of the command line, each declared once: arguments, an example, and what it does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from beekit.errors import ConfigError
+from beekit.recipes import find_config, listed
+
+# Adds itself to the parser of a command.
+Argument = Callable[[Any], Any]
+# Returns the exit code, where it may be another than 0.
+Run = Callable[[argparse.Namespace], int | None]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    Attributes:
+        name: after `beekit`.
+        help: what it does, in a line.
+        example: a whole command line.
+        arguments: in order.
+        run: does it, with the arguments given.
+        transfers: whether it sends or fetches files.
+        parser: further options of its argparse parser.
+    """
+
+    name: str
+    help: str
+    example: str
+    arguments: tuple[Argument, ...]
+    run: Run
+    transfers: bool
+    parser: dict[str, Any]
+
+
+COMMANDS: list[Command] = []
+
+
+def command(
+    help: str, example: str, *arguments: Argument, transfers: bool = False, **parser: Any
+) -> Callable[[Run], Run]:
+    """Declares the function below it as the command of its name."""
+
+    def declare(run: Run) -> Run:
+        COMMANDS.append(Command(run.__name__, help, example, arguments, run, transfers, parser))
+        return run
+
+    return declare
+
+
+def argument(*names: str, **options: Any) -> Argument:
+    """An argument of a command, as argparse has it."""
+    return lambda parser: parser.add_argument(*names, **options)
+
+
+def one_of(*arguments: Argument) -> Argument:
+    """Arguments of which exactly one is given."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        group = parser.add_mutually_exclusive_group(required=True)
+        for each in arguments:
+            each(group)
+
+    return add
+
+
+def recipe_list(of: str) -> Argument:
+    """The option `--list`, which prints a command's recipes and ends."""
+
+    class List(argparse.Action):
+        def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+            print(listed(of))
+            parser.exit()
+
+    return argument("--list", action=List, nargs=0, help="name the recipes")
+
+
+RUN = argument("path", metavar="RUN", help="run folder")
+CONFIG = argument("config", metavar="CONFIG", help="a recipe's name, or a YAML file")
+
+
+def overrides(example: str) -> Argument:
+    """Changes to a configuration, by key."""
+    help = f"such as {example}"
+    return argument("overrides", nargs="*", default=[], metavar="key=value", help=help)
+
+
+@command(
+    "the whole job on a small synthetic shop, in about three minutes",
+    "beekit quickstart --modality text+image --out shop",
+    argument("--out", default="beekit-quickstart", help="run folder to make"),
+    argument(
+        "--modality",
+        default="text",
+        choices=("text", "image", "text+image"),
+        help="what the encoder sees of an item (default: text)",
+    ),
+)
+def quickstart(options: argparse.Namespace) -> None:
+    from beekit.quickstart.job import run_quickstart
+
+    _use_memory_again()
+    run_quickstart(options.out, options.modality)
+
+
+@command(
+    "fine-tune an encoder as a configuration says",
+    "beekit train ml1m data=DIR encoder=sentence-transformers/all-MiniLM-L6-v2 out=RUN",
+    CONFIG,
+    overrides("data=DIR split.seed=7"),
+    recipe_list("train"),
+)
+def train(options: argparse.Namespace) -> None:
+    from beekit.run.config import load_config
+
+    config = load_config(find_config("train", options.config), options.overrides)
+    from beekit.run.repeats import train_repeatedly
+    from beekit.run.summary import print_summary
+
+    _use_memory_again()
+    print_summary(train_repeatedly(config))
+
+
+@command(
+    "several models on one split, in one table",
+    "beekit evaluate ml1m_users data=DIR encoder=ENCODER out=TABLE",
+    CONFIG,
+    overrides("data=DIR models.EASE.regularization=300"),
+    recipe_list("evaluate"),
+)
+def evaluate(options: argparse.Namespace) -> None:
+    from beekit.run.comparison import load_comparison
+
+    config = load_comparison(str(find_config("evaluate", options.config)), options.overrides)
+    from beekit.run.repeats import compare_repeatedly
+    from beekit.run.summary import print_summary
+
+    print_summary(compare_repeatedly(config))
+
+
+@command(
+    "a public dataset as a dataset folder",
+    "beekit prepare ml20m ml20m",
+    argument("--list", action="store_true", help="name the datasets"),
+    argument("dataset", nargs="?", metavar="DATASET", help="one of --list"),
+    argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see DATASET --help"),
+)
+def prepare(options: argparse.Namespace) -> int:
+    from beekit.prepare.command import listing, main
+
+    if options.list or options.dataset is None:
+        print(listing())
+        return 0
+    return main(options.dataset, options.rest, f"beekit prepare {options.dataset}")
+
+
+@command(
+    "a paragraph about each item by a chat model, as a column",
+    'beekit describe DIR --fields "{title}" --model NAME --endpoint http://localhost:8000/v1',
+    argument("rest", nargs=argparse.REMAINDER),
+    transfers=True,
+    add_help=False,
+    prefix_chars="\0",  # beekit.describe.command reads what follows, its options too
+)
+def describe(options: argparse.Namespace) -> int:
+    from beekit.describe.command import main
+
+    return main(options.rest, "beekit describe")
+
+
+@command(
+    "embed a run's catalog again and index it",
+    "beekit index RUN --factory IVF256,Flat",
+    RUN,
+    argument(
+        "--factory",
+        default="Flat",
+        metavar="STRING",
+        help="FAISS factory string, such as IVF256,Flat or HNSW32 (default: Flat, exact search)",
+    ),
+    argument(
+        "--model", metavar="NAME", help="give a model kept by `beekit evaluate` the new items alone"
+    ),
+)
+def index(options: argparse.Namespace) -> None:
+    if options.model:
+        from beekit.run.extend import add_new_items
+
+        added = add_new_items(options.path, options.model)
+        print(f"{added:,} new item{'' if added == 1 else 's'} added to {options.model}")
+        return
+    from beekit.run.reindex import reindex
+
+    folder, quality = reindex(options.path, options.factory)
+    print(f"index of {options.path} written to {folder.index}")
+    if quality is not None:
+        print(
+            f"{quality.factory}: recall@{quality.k} {quality.recall:.4f} against exact search, "
+            f"{quality.single_ms:.2f} ms for a user alone, {quality.batch_us:.0f} µs each for "
+            f"{quality.users:,} together"
+        )
+
+
+@command(
+    "items for a history, from a run's index",
+    "beekit recommend RUN --history 1,48,260 --candidates cold --k 10",
+    RUN,
+    one_of(
+        argument("--history", help="item ids, comma-separated"),
+        argument("--users", help="Parquet or CSV file with user_id and item_id"),
+    ),
+    argument("--k", type=int, default=10, help="how many items (default 10)"),
+    argument("--candidates", default="all", help="cold or all (default)"),
+    argument("--model", metavar="NAME", help="a model kept by `beekit evaluate`"),
+    argument("--json", action="store_true", help="JSON, one line a user with --users"),
+)
+def recommend(options: argparse.Namespace) -> None:
+    from beekit.run.serve import Server, least_value, read_histories
+
+    server = Server.open(options.path, options.model)
+    if options.users:
+        users, histories = read_histories(options.users, least_value(options.path))
+    else:
+        users = [None]
+        histories = [[item.strip() for item in options.history.split(",") if item.strip()]]
+    if not all(histories):
+        raise ConfigError(
+            f"--history {options.history!r}",
+            expected="at least one item id",
+            remedy="Write ids with commas between them, such as --history 1,48,260.",
+        )
+    X = server.histories(histories)
+    ranked, scores = server.recommend(X, options.k, options.candidates)
+    for row, (user, items, values) in enumerate(zip(users, ranked, scores, strict=True)):
+        described = server.describe(X[[row]], items, values)
+        if options.json:
+            print(json.dumps(described if user is None else {"user_id": user, "items": described}))
+            continue
+        if user is not None:
+            print(f"{user}:")
+        for rank, item in enumerate(described, start=1):
+            mark = "  cold" if item["cold"] else ""
+            if "text" in item:
+                mark += f"  (text {item['text']:.2f}, picture {item['image']:.2f})"
+            print(f"{rank:3}. {item['score']:8.4f}  {item['item_id']!s:>12}  {item['label']}{mark}")
+
+
+@command(
+    "make the report of one run or several, and their model cards",
+    "beekit report RUN OTHER --out both.html",
+    argument("paths", metavar="RUN", nargs="+", help="run folders"),
+    argument("--out", help="file to write (default: report.html in the first run)"),
+)
+def report(options: argparse.Namespace) -> None:
+    from beekit.alone import alone_in
+    from beekit.hub import write_card
+    from beekit.report import write_report, write_tables
+    from beekit.run.folder import RunFolder
+    from beekit.run.made_by import require_own_place
+
+    runs = [RunFolder(Path(run)) for run in options.paths]
+    path = Path(options.out) if options.out else runs[0].report
+    if options.out:
+        require_own_place(path, [run.path for run in runs])
+    with ExitStack() as held:
+        for run in runs:
+            held.enter_context(alone_in(run.whole.path, make=False))
+        write_report(options.paths, path)
+        for run in options.paths:
+            folder = RunFolder(Path(run))
+            if folder.kind == "comparison":
+                write_tables(folder.read_results(), folder.path)
+            elif not folder.repeats.is_dir():  # each repeat has its own model and card
+                write_card(run)
+    print(f"report written to {path}")
+
+
+@command(
+    "model, card, results and split ids to the Hub",
+    "beekit push RUN --repo user/name --card CARD.yaml --dry-run",
+    RUN,
+    argument("--repo", required=True, metavar="USER/NAME", help="repository of the Hub"),
+    argument("--card", metavar="FILE", help="YAML with licence, summary and the like"),
+    argument("--private", action="store_true", help="make the repository private"),
+    argument("--revision", metavar="BRANCH", help="branch to push to (default: main)"),
+    argument("--create-pr", action="store_true", help="open a pull request"),
+    argument("--index", action="store_true", help="push the FAISS index too"),
+    argument("--dry-run", action="store_true", help="say what would be sent, send nothing"),
+    transfers=True,
+)
+def push(options: argparse.Namespace) -> None:
+    from beekit.hub.facts import Facts, load_facts
+    from beekit.hub.push import push
+    from beekit.hub.upload_files import files_to_upload, size
+
+    facts = load_facts(options.card) if options.card else Facts()
+    if options.dry_run:
+        files = files_to_upload(options.path, options.repo, facts, index=options.index)
+        sizes = {path: size(content) for path, content in files.items()}
+        for path in sizes:
+            print(f"{sizes[path]:>14,}  {path}")
+        print(f"{sum(sizes.values()):>14,}  bytes in {len(sizes)} files; nothing was sent")
+    else:
+        given = {name: getattr(options, name) for name in ("private", "revision", "create_pr")}
+        pushed = push(options.path, options.repo, facts=facts, index=options.index, **given)
+        print(f"pushed to {pushed.url}" if pushed.changed else f"already there: {pushed.url}")
+    if facts.license is None:
+        print("no licence is stated: name one in a YAML file for --card, as `license: apache-2.0`")
+
+
+@command(
+    "a pushed run from the Hub, as a run folder",
+    "beekit pull user/name --out RUN --data DIR",
+    argument("repo", metavar="USER/NAME", help="repository of the Hub"),
+    argument("--out", required=True, metavar="RUN", help="run folder to make"),
+    argument("--revision", metavar="REVISION", help="branch, tag or commit"),
+    argument("--data", metavar="DIR", help="its dataset folder on this machine"),
+    transfers=True,
+)
+def pull(options: argparse.Namespace) -> None:
+    from beekit.hub.pull import pull
+    from beekit.run.made_by import require_own_place
+
+    require_own_place(Path(options.out))
+    commit = pull(options.repo, options.out, revision=options.revision, data=options.data)
+    print(f"{options.repo} at {commit[:12]} is in {options.out}")
+    if options.data:
+        print(f"next: beekit verify {options.out}")
+
+
+@command("repeat a run's evaluation, and compare", "beekit verify RUN", RUN)
+def verify(options: argparse.Namespace) -> None:
+    from beekit.run.verify import verify
+
+    for one in verify(options.path):
+        same = "the same" if one.found == one.stated else f"{one.found - one.stated:+.2g}"
+        print(f"{one.dataset}  {one.metric:<22} {one.stated:.4f}  again {one.found:.4f}  {same}")
+
+
+@command(
+    "encoder or items as files for other runtimes",
+    "beekit export RUN --format onnx --out DIR",
+    RUN,
+    argument("--format", required=True, help="onnx, openvino or faiss"),
+    argument("--out", metavar="DIR", help="folder to make (default: RUN/FORMAT)"),
+    argument("--factory", metavar="STRING", help="with faiss: an approximate index besides"),
+)
+def export(options: argparse.Namespace) -> None:
+    from beekit.export import export
+
+    done = export(options.path, options.format, options.out, factory=options.factory)
+    print(f"exported to {done.folder}", *done.summary, sep="\n")
+
+
+def _use_memory_again() -> None:
+    """On a CPU, keep freed memory for the next step: this process does nothing but train."""
+    import torch
+
+    from beekit.memory import keep_freed_memory
+
+    if not torch.cuda.is_available():
+        keep_freed_memory()
