@@ -13,8 +13,9 @@ from beekit.errors import DataError
 from beekit.evaluation.comparisons import users_of_all
 from beekit.evaluation.intervals import rate_intervals
 from beekit.evaluation.metrics import hits
-from beekit.evaluation.scoring import Evaluation, parse_metric
-from beekit.finite import finite_csr, finite_vectors
+from beekit.evaluation.named_metrics import kind_and_cut
+from beekit.evaluation.scoring import Evaluation
+from beekit.finite import finite_vectors
 from beekit.index import ItemIndex
 from beekit.matrices import as_csr, ones
 from beekit.split import HeldOut
@@ -45,7 +46,7 @@ def by_history(
             `metric`, or if `source` is not a matrix of finite numbers.
     """
     users = users_of_all(evaluations, metric)
-    lengths = np.diff(as_csr(finite_csr(source, "source")).indptr)[users]
+    lengths = np.diff(as_csr(source, "source").indptr)[users]
     bins = []
     for low, above in zip(_HISTORY, [*_HISTORY[1:], np.inf], strict=True):
         members = (lengths >= low) & (lengths < above)
@@ -82,12 +83,12 @@ def by_support(
         as `by_history`, with "recall@k" for the metric and users with a target in the bin.
 
     Raises:
-        ConfigError: if `metric` is not a metric with a cut.
+        ConfigError: if `metric` has no cut.
         DataError: if there are no evaluations, if they are of different users, if `interactions` is
             not a matrix of finite numbers over the items of `part`, or if it has no user of an item
             to be found.
     """
-    _, k = parse_metric(metric)
+    _, k = kind_and_cut(metric)
     users = users_of_all(evaluations)
     target = as_csr(part.target[users])
     support = _support(interactions, part.target.shape[1])
@@ -131,7 +132,7 @@ def by_support(
 
 def _support(interactions: sp.csr_array, items: int) -> np.ndarray:
     """(items,) users of each item."""
-    X = as_csr(finite_csr(interactions, items=items))
+    X = as_csr(interactions, items=items)
     return np.bincount(X.indices, minlength=items)
 
 

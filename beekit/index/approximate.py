@@ -18,8 +18,9 @@ from beekit.index import pairs
 from beekit.index.copies import Copies, within
 from beekit.index.factory import keeps_vectors, searched
 from beekit.matrices import holds
+from beekit.ranking.lists import empty_lists
 from beekit.ranking.ties import tie_keys
-from beekit.ranking.top_k import count_candidates, empty_lists
+from beekit.ranking.top_k import count_candidates
 
 faiss: Any = faiss_module  # its stubs know few of the search parameters
 # Candidates an IVF search looks at for each one it is to return, at least.

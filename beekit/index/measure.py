@@ -15,6 +15,7 @@ from beekit.finite import require_lists
 from beekit.index.copies import within
 from beekit.index.item_index import ItemIndex
 from beekit.matrices import as_csr
+from beekit.ranking.lists import listed
 
 # Users asked one by one to time a single request: the median of so many is steady.
 _SINGLE = 100
@@ -110,9 +111,7 @@ def list_recall(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
 
     NaN for a user whose exact list is empty.
     """
-    span = int(max(found.max(initial=0), exact.max(initial=0))) + 1
-    rows = np.arange(len(exact), dtype=np.int64)[:, None] * span
-    hits = np.isin(rows + exact, (rows + found)[found >= 0]) & (exact >= 0)
+    hits = listed(found, exact)
     lengths = (exact >= 0).sum(axis=1)
     share = np.full(len(exact), np.nan)
     np.divide(hits.sum(axis=1), lengths, out=share, where=lengths > 0)

@@ -17,11 +17,11 @@ from beekit.index.exact import ExactSearch
 from beekit.index.factory import trained
 from beekit.matrices import holds, ones
 from beekit.ranking import Recommendations
+from beekit.ranking.lists import empty_lists
 from beekit.ranking.ties import history_keys
 from beekit.ranking.top_k import (
     candidate_indices,
     count_candidates,
-    empty_lists,
     require_length,
 )
 
@@ -129,7 +129,7 @@ class VectorSearch:
         """
         require_length(k)
         allowed = candidate_indices(candidates, len(self))
-        if np.shape(user_vectors)[:1] == (0,) == np.shape(seen)[:1]:
+        if np.shape(user_vectors)[:1] == (0,) and (seen is None or not seen.shape[0]):
             return empty_lists(0, k)
         users = finite_vectors(
             user_vectors,

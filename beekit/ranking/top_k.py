@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from beekit.errors import ConfigError, DataError
 from beekit.matrices import as_csr, holds, ones
+from beekit.ranking.lists import empty_lists
 from beekit.ranking.protocol import Recommendations
 from beekit.ranking.ties import history_keys, tie_keys
 
@@ -62,11 +63,6 @@ def count_candidates(X: sp.csr_array, candidates: np.ndarray) -> np.ndarray:
     is_candidate[candidates] = True
     before = np.concatenate([[0], np.cumsum(is_candidate[X.indices])])
     return np.asarray(np.diff(before[X.indptr]), dtype=np.int64)
-
-
-def empty_lists(users: int, k: int) -> Recommendations:
-    """Lists that hold nothing yet: -1, and scores of -inf."""
-    return np.full((users, k), -1, dtype=np.int64), np.full((users, k), -np.inf, dtype=np.float32)
 
 
 def seen_mask(X: sp.csr_array, candidates: np.ndarray) -> np.ndarray:
