@@ -52,15 +52,8 @@ def by_history(
         members = (lengths >= low) & (lengths < above)
         if members.sum() < _FEWEST:
             continue
-        values = np.stack([e.per_user[metric][members] for e in evaluations], axis=1)
-        bins.append(
-            {
-                "low": int(low),
-                "high": int(min(above - 1, lengths.max())),
-                "users": int(members.sum()),
-                "models": _by_model(evaluations, values),
-            }
-        )
+        values = [evaluation.per_user[metric][members] for evaluation in evaluations]
+        bins.append(_bin(low, min(above - 1, lengths.max()), evaluations, values))
     return {"metric": metric, "bins": bins}
 
 
@@ -116,17 +109,8 @@ def by_support(
         members = wanted[:, number] > 0
         if members.sum() < _FEWEST:
             continue
-        asked = wanted[members, number]
-        values = np.stack([f[members, number] / asked for f in found], axis=1)
-        highest = int(support[place == number].max())
-        bins.append(
-            {
-                "low": int(low),
-                "high": highest,
-                "users": int(members.sum()),
-                "models": _by_model(evaluations, values),
-            }
-        )
+        values = [one[members, number] / wanted[members, number] for one in found]
+        bins.append(_bin(low, support[place == number].max(), evaluations, values))
     return {"metric": f"recall@{k}", "bins": bins}
 
 
@@ -136,13 +120,20 @@ def _support(interactions: sp.csr_array, items: int) -> np.ndarray:
     return np.bincount(X.indices, minlength=items)
 
 
-def _by_model(evaluations: Sequence[Evaluation], values: np.ndarray) -> dict[str, Any]:
-    """Mean and interval of each column of (users, models) values."""
+def _bin(
+    low: float, high: float, evaluations: Sequence[Evaluation], values: Sequence[np.ndarray]
+) -> dict[str, Any]:
+    """Mean and interval of each model's values (users,) between two ends."""
+    columns = np.stack(values, axis=1)
+    measured = zip(evaluations, columns.mean(axis=0), rate_intervals(columns), strict=True)
     return {
-        evaluation.model: {"value": float(value), "ci95": list(limits)}
-        for evaluation, value, limits in zip(
-            evaluations, values.mean(axis=0), rate_intervals(values), strict=True
-        )
+        "low": int(low),
+        "high": int(high),
+        "users": len(columns),
+        "models": {
+            evaluation.model: {"value": float(value), "ci95": list(limits)}
+            for evaluation, value, limits in measured
+        },
     }
 
 

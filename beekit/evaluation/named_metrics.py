@@ -43,6 +43,7 @@ DEFAULT_METRICS = (
     "hit_rate@20",
 )
 COVERAGE = "coverage"
+_KNOWN = (*FROM_HITS, COVERAGE)
 
 MetricFunction = Callable[[np.ndarray, sp.csr_array], np.ndarray]
 """From ranked (users, k) and target (users, items) to values (users,)."""
@@ -70,11 +71,20 @@ class NamedMetric:
         """(users,) float64 values; not of coverage, which is of all lists together.
 
         Raises:
-            DataError: if a function from outside does not answer with a finite number a user.
+            DataError: if a function from outside fails, or does not answer with a finite number a
+            user.
         """
         if self.function is None:
             return FROM_HITS[self.kind](lists.found[:, : self.k], lists.counts)
-        given = np.asarray(self.function(lists.ranked[:, : self.k].copy(), lists.target.copy()))
+        try:
+            given = np.asarray(self.function(lists.ranked[:, : self.k].copy(), lists.target.copy()))
+        except Exception as error:  # whatever its own code raises
+            raise DataError(
+                f"metric {self.name} that fails ({type(error).__name__}: "
+                f"{' '.join(str(error).split())})",
+                expected="an answer to lists (users, k) and targets (users, items)",
+                remedy="Correct the function.",
+            ) from error
         wanted = (len(lists.ranked),)
         if given.shape != wanted or given.dtype.kind not in "fiub":
             raise DataError(
@@ -98,8 +108,8 @@ def named_metrics(metrics: Metrics, top_k: int) -> list[NamedMetric]:
     that states none.
 
     Raises:
-        ConfigError: if `named_metric` refuses a name, if a function cannot be called, or if two
-            functions go by one name.
+        ConfigError: if `named_metric` refuses a name, if a function cannot be called, or if a
+            function goes by the name of another one or of a metric of beekit.
     """
     found: dict[str, NamedMetric] = {}
     for one in metrics:
@@ -111,10 +121,11 @@ def named_metrics(metrics: Metrics, top_k: int) -> list[NamedMetric]:
             name = given if "@" in given else f"{given}@{top_k}"
             kind, k = kind_and_cut(name, top_k)
             metric = NamedMetric(name, kind, k, _callable(function, f"metric {name!r}"))
-        if found.setdefault(metric.name, metric).function != metric.function:
+        taken = metric.function is not None and metric.kind in _KNOWN
+        if taken or found.setdefault(metric.name, metric).function != metric.function:
             raise ConfigError(
-                f"two metrics named {metric.name}",
-                expected="a name each",
+                f"two metrics named {metric.kind if taken else metric.name}",
+                expected="a name each, and none of beekit's own",
                 remedy='Name them: metrics={"novelty@20": novelty, ...}.',
             )
     return list(found.values())
@@ -151,12 +162,11 @@ def named_metric(name: str, top_k: int | None = None) -> NamedMetric:
         kind, k = kind_and_cut(name, top_k)
         found = f"metric {name!r}"
         return NamedMetric(name, kind, k, _callable(imported(metric, found), found))
-    known = (*FROM_HITS, COVERAGE)
-    if metric not in known:
-        near = difflib.get_close_matches(metric, known, n=1)
+    if metric not in _KNOWN:
+        near = difflib.get_close_matches(metric, _KNOWN, n=1)
         raise ConfigError(
             f"metric {name!r}",
-            expected=f"one of {', '.join(known)}, with a cut such as ndcg@100, or "
+            expected=f"one of {', '.join(_KNOWN)}, with a cut such as ndcg@100, or "
             "package.module:function@100",
             remedy=f"Did you mean {near[0]}@{cut or 20}?" if near else "Choose one of those.",
         )

@@ -43,12 +43,14 @@ class ExactSearch:
         # The mean of equal vectors is off by its rounding, which would be left as their direction.
         alike = bool((rows == rows[0]).all())
         self.centre = rows[0].astype(np.float64) if alike else rows.mean(axis=0, dtype=np.float64)
-        centred = [rows[begin : begin + _PREPARED] for begin in range(0, len(rows), _PREPARED)]
-        self.largest = max(_longest(part - self.centre) for part in centred)
+        parts = [slice(begin, begin + _PREPARED) for begin in range(0, len(rows), _PREPARED)]
+        self.largest = max(_longest(rows[part] - self.centre) for part in parts)
         self.exponent = int(_exponents(np.array(self.largest)))
+        centred = np.empty_like(rows)
+        for part in parts:
+            centred[part] = (rows[part] - self.centre) * 2.0**-self.exponent
         self.index: Any = faiss.IndexFlatIP(vectors.shape[1])
-        for part in centred:
-            self.index.add(np.ldexp(part - self.centre, -self.exponent).astype(np.float32))
+        self.index.add(centred)
         self.gpu_index: Any = None
         if gpu:
             resources = faiss.StandardGpuResources()

@@ -58,6 +58,11 @@ class ItemIndex(VectorSearch):
             rows, dims = self.item_vectors.shape
             self.user_side = finite_vectors(user_side, "user side", item_ids, rows=rows, dims=dims)
 
+    @property
+    def encoder_side(self) -> np.ndarray:
+        """E (items, dims)."""
+        return self.item_vectors if self.user_side is None else self.user_side
+
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
         """X E: (users, dims) float32, summed row by row, so alike in any batch.
 
@@ -67,9 +72,7 @@ class ItemIndex(VectorSearch):
             DataError: if X has another number of items than the index, or holds numbers that are
                 not finite.
         """
-        X = ones(X, "histories", items=len(self))
-        side = self.item_vectors if self.user_side is None else self.user_side
-        return np.asarray(X @ side)
+        return np.asarray(ones(X, "histories", items=len(self)) @ self.encoder_side)
 
     def recommend(
         self,
@@ -100,7 +103,7 @@ class ItemIndex(VectorSearch):
                 user, or if a number is not finite.
         """
         X = ones(X, "histories", items=len(self))
-        users = self.user_vectors(X) if user_vectors is None else user_vectors
+        users = X @ self.encoder_side if user_vectors is None else user_vectors
         seen = X if exclude_seen else sp.csr_array(X.shape)
         return self.search(users, k, candidates, seen, history_keys(X), batch_size)
 
@@ -124,12 +127,10 @@ class ItemIndex(VectorSearch):
                 expected=f"0 to {len(self) - 1}",
                 remedy="Look the item up in the catalog the vectors are of.",
             )
+        count = len(item_indices)
         one_hot = sp.csr_array(
-            (
-                np.ones(len(item_indices), dtype=np.float32),
-                (np.arange(len(item_indices)), item_indices),
-            ),
-            shape=(len(item_indices), len(self)),
+            (np.ones(count, np.float32), item_indices, np.arange(count + 1)),
+            shape=(count, len(self)),
         )
         return self.recommend(one_hot, k)
 

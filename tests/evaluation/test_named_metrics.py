@@ -33,6 +33,7 @@ def too_few(ranked, target): return np.zeros(3)
 def table(ranked, target): return np.zeros(ranked.shape)
 def words(ranked, target): return np.array(["a"] * len(ranked))
 def nothing(ranked, target): return None
+def fails(ranked, target): return ranked[:, 99]
 def some_nan(ranked, target): return np.where(np.arange(len(ranked)) == 2, np.nan, 1.0)
 """
 NAME = "metrics_of_mine.breadth:novelty@5"
@@ -136,6 +137,7 @@ def test_a_metric_cannot_change_what_the_others_read(part):
         ("metrics_of_mine.broken:table@5", DataError, r"answers an array \(\d+, 5\)"),
         ("metrics_of_mine.broken:words@5", DataError, "type <U1"),
         ("metrics_of_mine.broken:nothing@5", DataError, "type object"),
+        ("metrics_of_mine.broken:fails@5", DataError, "fails .IndexError: index 99"),
         ("metrics_of_mine.broken:some_nan@5", DataError, "not finite: 1 of"),
     ],
 )
@@ -151,6 +153,9 @@ def test_two_functions_of_one_name_are_refused(part):
     functions = [lambda ranked, target: np.zeros(len(ranked)) for _ in range(2)]
     with pytest.raises(ConfigError, match="two metrics named"):
         evaluate(Random(), part, metrics=functions, top_k=10)
+    for name in ("recall@5", "coverage"):
+        with pytest.raises(ConfigError, match="two metrics named"):
+            evaluate(Random(), part, metrics={name: recall_of_mine}, top_k=10)
     with pytest.raises(ConfigError, match="of type int"):
         evaluate(Random(), part, metrics={"mine": 3}, top_k=10)
 
