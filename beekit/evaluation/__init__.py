@@ -8,7 +8,8 @@ from beekit.evaluation.comparisons import (
     holm,
 )
 from beekit.evaluation.intervals import Paired, compare
-from beekit.evaluation.scoring import DEFAULT_METRICS, Evaluation, evaluate
+from beekit.evaluation.named_metrics import DEFAULT_METRICS
+from beekit.evaluation.scoring import Evaluation, evaluate
 from beekit.evaluation.validation import HeldOutEvaluator, MeanEvaluator
 
 __all__ = [

@@ -13,8 +13,9 @@ from beekit.errors import DataError
 from beekit.evaluation.comparisons import users_of_all
 from beekit.evaluation.intervals import rate_intervals
 from beekit.evaluation.metrics import hits
-from beekit.evaluation.scoring import Evaluation, parse_metric
-from beekit.finite import finite_csr, finite_vectors
+from beekit.evaluation.named_metrics import kind_and_cut
+from beekit.evaluation.scoring import Evaluation
+from beekit.finite import finite_vectors
 from beekit.index import ItemIndex
 from beekit.matrices import as_csr, ones
 from beekit.split import HeldOut
@@ -45,21 +46,14 @@ def by_history(
             `metric`, or if `source` is not a matrix of finite numbers.
     """
     users = users_of_all(evaluations, metric)
-    lengths = np.diff(as_csr(finite_csr(source, "source")).indptr)[users]
+    lengths = np.diff(as_csr(source, "source").indptr)[users]
     bins = []
     for low, above in zip(_HISTORY, [*_HISTORY[1:], np.inf], strict=True):
         members = (lengths >= low) & (lengths < above)
         if members.sum() < _FEWEST:
             continue
-        values = np.stack([e.per_user[metric][members] for e in evaluations], axis=1)
-        bins.append(
-            {
-                "low": int(low),
-                "high": int(min(above - 1, lengths.max())),
-                "users": int(members.sum()),
-                "models": _by_model(evaluations, values),
-            }
-        )
+        values = [evaluation.per_user[metric][members] for evaluation in evaluations]
+        bins.append(_bin(low, min(above - 1, lengths.max()), evaluations, values))
     return {"metric": metric, "bins": bins}
 
 
@@ -82,12 +76,12 @@ def by_support(
         as `by_history`, with "recall@k" for the metric and users with a target in the bin.
 
     Raises:
-        ConfigError: if `metric` is not a metric with a cut.
+        ConfigError: if `metric` has no cut.
         DataError: if there are no evaluations, if they are of different users, if `interactions` is
             not a matrix of finite numbers over the items of `part`, or if it has no user of an item
             to be found.
     """
-    _, k = parse_metric(metric)
+    _, k = kind_and_cut(metric)
     users = users_of_all(evaluations)
     target = as_csr(part.target[users])
     support = _support(interactions, part.target.shape[1])
@@ -115,33 +109,31 @@ def by_support(
         members = wanted[:, number] > 0
         if members.sum() < _FEWEST:
             continue
-        asked = wanted[members, number]
-        values = np.stack([f[members, number] / asked for f in found], axis=1)
-        highest = int(support[place == number].max())
-        bins.append(
-            {
-                "low": int(low),
-                "high": highest,
-                "users": int(members.sum()),
-                "models": _by_model(evaluations, values),
-            }
-        )
+        values = [one[members, number] / wanted[members, number] for one in found]
+        bins.append(_bin(low, support[place == number].max(), evaluations, values))
     return {"metric": f"recall@{k}", "bins": bins}
 
 
 def _support(interactions: sp.csr_array, items: int) -> np.ndarray:
     """(items,) users of each item."""
-    X = as_csr(finite_csr(interactions, items=items))
+    X = as_csr(interactions, items=items)
     return np.bincount(X.indices, minlength=items)
 
 
-def _by_model(evaluations: Sequence[Evaluation], values: np.ndarray) -> dict[str, Any]:
-    """Mean and interval of each column of (users, models) values."""
+def _bin(
+    low: float, high: float, evaluations: Sequence[Evaluation], values: Sequence[np.ndarray]
+) -> dict[str, Any]:
+    """Mean and interval of each model's values (users,) between two ends."""
+    columns = np.stack(values, axis=1)
+    measured = zip(evaluations, columns.mean(axis=0), rate_intervals(columns), strict=True)
     return {
-        evaluation.model: {"value": float(value), "ci95": list(limits)}
-        for evaluation, value, limits in zip(
-            evaluations, values.mean(axis=0), rate_intervals(values), strict=True
-        )
+        "low": int(low),
+        "high": int(high),
+        "users": len(columns),
+        "models": {
+            evaluation.model: {"value": float(value), "ci95": list(limits)}
+            for evaluation, value, limits in measured
+        },
     }
 
 

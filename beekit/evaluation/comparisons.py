@@ -12,7 +12,8 @@ import numpy as np
 from beekit.errors import DataError
 from beekit.evaluation.intervals import Paired, compare, paired_p_value
 from beekit.evaluation.item_intervals import paired_item_interval
-from beekit.evaluation.scoring import Evaluation, parse_metric
+from beekit.evaluation.named_metrics import kind_and_cut
+from beekit.evaluation.scoring import Evaluation
 
 
 def compare_models(first: Evaluation, second: Evaluation, metric: str, seed: int = 0) -> Paired:
@@ -28,7 +29,7 @@ def compare_models(first: Evaluation, second: Evaluation, metric: str, seed: int
     """
     users_of_all([first, second], metric)
     values = first.per_user[metric], second.per_user[metric]
-    name, k = parse_metric(metric)
+    name, k = kind_and_cut(metric)
     wider = paired_item_interval(first.lists, second.lists, name, k, values)
     return dataclasses.replace(compare(*values, seed), ci95_items=wider)
 

@@ -82,20 +82,27 @@ def mean_intervals(
 
 
 def rate_intervals(per_user: np.ndarray, seed: int = 0) -> list[tuple[float, float]]:
-    """`mean_intervals` of metrics between 0 and 1; of means close to either end, `edge_interval`.
+    """`mean_intervals`; where all values are in [0, 1] and their mean is close to either end,
+    `edge_interval`.
 
     Args:
-        per_user: (users, columns), each between 0 and 1.
+        per_user: (users, columns).
         seed: of the resampling.
     """
     users = len(per_user)
     over_users = per_user.var(axis=0, ddof=min(1, users - 1)) / users
     return [
-        edge_interval(float(column.mean()), float(variance), users) or interval
+        (_within(column) and edge_interval(float(column.mean()), float(variance), users))
+        or interval
         for column, variance, interval in zip(
             per_user.T, over_users, mean_intervals(per_user, seed), strict=True
         )
     ]
+
+
+def _within(values: np.ndarray) -> bool:
+    """Whether numbers are those of a share: all in [0, 1], but for rounding."""
+    return bool(values.min() >= 0 and values.max() <= 1 + _ROUNDING)
 
 
 def edge_interval(mean: float, variance: float, users: int) -> tuple[float, float] | None:
@@ -127,13 +134,13 @@ def edge_interval(mean: float, variance: float, users: int) -> tuple[float, floa
 
 
 def gap_interval(gap: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95% interval over users of a mean of differences (users,), each from -1 to 1.
+    """95% interval over users of a mean of differences (users,).
 
-    By `mean_intervals`, but where hardly any user tells two models apart, by a normal interval with
-    `few_gaps`' variance added.
+    By `mean_intervals`, but where all are from -1 to 1 and hardly any user tells two models apart,
+    by a normal interval with `few_gaps`' variance added.
     """
     extra = few_gaps(gap)
-    if not extra:
+    if not extra or not _within(np.abs(gap)):
         (interval,) = mean_intervals(gap[:, None], seed)
         return interval
     mean, users = float(gap.mean()), len(gap)

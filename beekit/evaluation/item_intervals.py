@@ -86,8 +86,11 @@ def item_interval(
         per_user: (users,) its values.
 
     Returns:
-        both ends, between 0 and 1; None with fewer than two users or items.
+        both ends, between 0 and 1; None with fewer than two users or items, or for a metric from
+        outside.
     """
+    if metric not in FROM_HITS:
+        return None
     return _interval(per_user, lists.items, _changes(lists, metric, k, per_user), lowest=0.0)
 
 
@@ -101,6 +104,8 @@ def paired_item_interval(
         metric, k: its name and cut.
         values: (users,) the metric of each.
     """
+    if metric not in FROM_HITS:
+        return None
     sides = zip(
         _changes(first, metric, k, values[0]), _changes(second, metric, k, values[1]), strict=True
     )

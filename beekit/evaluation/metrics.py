@@ -15,12 +15,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import DataError
-from beekit.finite import finite_csr, require_lists
-from beekit.matrices import as_csr
+from beekit.finite import require_lists
+from beekit.matrices import as_csr, holds
 from beekit.ranking.top_k import require_length
-
-# Users looked up at once, so that the table of targets stays small.
-_BLOCK = 4096
 
 
 def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
@@ -30,23 +27,14 @@ def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
         DataError: if `ranked` does not hold item indices of the target's users and items, or if
             `target` is not a matrix of finite numbers.
     """
-    target = as_csr(finite_csr(target, "target"))
+    target = as_csr(target, "target")
     require_lists(ranked, target.shape[1], users=range(target.shape[0]))
-    found: np.ndarray = np.zeros(ranked.shape, dtype=bool)
-    for begin in range(0, len(ranked), _BLOCK):
-        rows = target[begin : begin + _BLOCK]
-        # One column more than items: padding (-1) looks there and finds nothing.
-        table = np.zeros((rows.shape[0], rows.shape[1] + 1), dtype=bool)
-        owners = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-        table[owners, rows.indices] = True
-        part = slice(begin, begin + _BLOCK)
-        found[part] = np.take_along_axis(table, ranked[part], 1)
-    return found
+    return holds(target, np.arange(len(ranked))[:, None], ranked)
 
 
 def target_counts(target: sp.csr_array) -> np.ndarray:
     """(users,) number of targets."""
-    return np.asarray(np.diff(as_csr(finite_csr(target, "target")).indptr), dtype=np.int64)
+    return np.asarray(np.diff(as_csr(target, "target").indptr), dtype=np.int64)
 
 
 def recall_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from beekit.checked import plain_integer
 from beekit.errors import ConfigError, DataError
 from beekit.evaluation.answers import require_answer
 from beekit.evaluation.intervals import coverage_interval, rate_intervals
 from beekit.evaluation.item_intervals import Lists, item_interval
 from beekit.evaluation.metrics import FROM_HITS, coverage
+from beekit.evaluation.named_metrics import COVERAGE, DEFAULT_METRICS, Metrics, named_metrics
 from beekit.ranking import Recommender
+from beekit.ranking.lists import listed
 from beekit.ranking.protocol import nested_lists
 from beekit.split import HeldOut
-
-DEFAULT_METRICS = (
-    "calibrated_recall@20",
-    "calibrated_recall@50",
-    "recall@20",
-    "recall@50",
-    "ndcg@100",
-    "coverage@20",
-    "mrr@20",
-    "hit_rate@20",
-)
 
 
 @dataclass(frozen=True)
@@ -42,7 +31,7 @@ class Evaluation:
         users: (users,) user indices evaluated, ascending.
         per_user: metric name to (users,) values; not for coverage, which is of all lists together.
         metrics: metric name to value, 95% interval over users (`ci95`), and over users and items
-            (`ci95_items`; not for coverage).
+            (`ci95_items`; not for coverage, nor for metrics from outside).
         ranked: (users, top_k) item indices recommended.
         lists: the same with what was to be found, for comparisons.
         seconds: recommending and scoring, intervals included.
@@ -72,7 +61,7 @@ def evaluate(
     recommender: Recommender,
     held_out: HeldOut,
     *,
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    metrics: Metrics = DEFAULT_METRICS,
     top_k: int = 100,
     model: str = "",
     scenario: str = "",
@@ -94,7 +83,8 @@ def evaluate(
     Args:
         recommender: anything that answers `recommend`.
         held_out: whom to ask, and what is to be found.
-        metrics: names with a cut, `ndcg@100`.
+        metrics: names with a cut, `ndcg@100` or `my_package.my_module:novelty@20`, or functions;
+            or functions by name (`beekit.evaluation.named_metrics`).
         top_k: length of the lists asked for, at least the largest cut.
         model, scenario: names for the result.
         exclude_seen: leave out what the source holds.
@@ -105,17 +95,25 @@ def evaluate(
 
     Raises:
         ConfigError: if `metrics` is empty, is text instead of a list or names something that is not
-            a metric, if a cut is beyond `top_k`, or if `top_k` or `batch_size` is below 1.
+            a metric or cannot be imported, if a cut is beyond `top_k`, or if `top_k` or
+            `batch_size` is below 1.
         DataError: if no user has both a source and a target, if there are no candidates, or if the
-            recommender answers with anything other than lists of candidates and their scores.
+            recommender answers with anything other than lists of candidates and their scores, or a
+            metric from outside with anything other than a finite number for each user.
     """
     started = time.perf_counter()
-    cuts = _cuts(metrics, top_k, batch_size)
+    if not metrics or isinstance(metrics, str) or top_k < 1 or batch_size < 1:
+        raise ConfigError(
+            f"metrics={metrics!r}, top_k={top_k}, batch_size={batch_size}",
+            expected="a list of metrics, and lists and batches of at least 1",
+            remedy='Write for example metrics=["recall@20"].',
+        )
+    asked = named_metrics(metrics, top_k)
     _require_somebody(held_out, scenario)
     users = held_out.users
     source, target = held_out.source[users], held_out.target[users]
 
-    def asked_for(k: int) -> np.ndarray:
+    def recommended(k: int) -> np.ndarray:
         """(users, k) item indices recommended."""
         parts = [slice(begin, begin + batch_size) for begin in range(0, len(users), batch_size)]
         return np.concatenate(
@@ -134,95 +132,35 @@ def evaluate(
 
     # One more than the cut, for intervals: what would come in without one of the others.
     if nested_lists(recommender):
-        ranked = asked_for(top_k + 1)
+        ranked = recommended(top_k + 1)
     else:
-        ranked = asked_for(top_k)
-        if intervals and any(k == top_k and metric != "coverage" for metric, k in cuts):
-            ranked = _with_next(ranked, asked_for(top_k + 1))
+        ranked = recommended(top_k)
+        if intervals and any(one.k == top_k and one.kind in FROM_HITS for one in asked):
+            ranked = _with_next(ranked, recommended(top_k + 1))
     # Targets outside the candidates stay: removing them would inflate recall.
     lists = Lists(ranked, target, held_out.candidates)
     ranked = ranked[:, :top_k]
-    per_user = {
-        name: FROM_HITS[metric](lists.found[:, :k], lists.counts)
-        for name, (metric, k) in zip(metrics, cuts, strict=True)
-        if metric != "coverage"
-    }
+    per_user = {one.name: one.values(lists) for one in asked if one.kind != COVERAGE}
     limits: dict[str, tuple[float, float]] = {}
     if intervals and per_user:
         stacked = np.stack(list(per_user.values()), axis=1)
         limits.update(zip(per_user, rate_intervals(stacked, seed), strict=True))
     summary: dict[str, dict[str, Any]] = {}
-    for name, (metric, k) in zip(metrics, cuts, strict=True):
-        if metric == "coverage":
-            value = coverage(ranked, held_out.candidates, k)
+    for one in asked:
+        wider = None
+        if one.kind == COVERAGE:
+            value = coverage(ranked, held_out.candidates, one.k)
             if intervals:
-                limits[name] = coverage_interval(ranked[:, :k], held_out.candidates, seed)
+                cut = ranked[:, : one.k]
+                limits[one.name] = coverage_interval(cut, held_out.candidates, seed)
         else:
-            value = float(per_user[name].mean())
-        summary[name] = {"value": value, "ci95": list(limits.get(name, (value, value)))}
-        if intervals and name in per_user:
-            wider = item_interval(lists, metric, k, per_user[name])
-            summary[name] |= {"ci95_items": list(wider)} if wider else {}
+            value = float(per_user[one.name].mean())
+            if intervals:
+                wider = item_interval(lists, one.kind, one.k, per_user[one.name])
+        summary[one.name] = {"value": value, "ci95": list(limits.get(one.name, (value, value)))}
+        summary[one.name] |= {"ci95_items": list(wider)} if wider else {}
     seconds = time.perf_counter() - started
     return Evaluation(model, scenario, users, per_user, summary, ranked, lists, seconds)
-
-
-def usual_metrics(asked: Sequence[str], top_k: int) -> tuple[str, ...]:
-    """The metrics asked for, or where none are, the usual ones that fit into lists of `top_k`.
-
-    Raises:
-        ConfigError: if one of `asked` is not a metric or has a cut beyond `top_k`, or if none is
-            asked for and none of the usual ones fits.
-    """
-    if not asked:
-        usual = tuple(m for m in DEFAULT_METRICS if int(m.partition("@")[2]) <= top_k)
-        if not usual:
-            raise ConfigError(
-                f"lists of {top_k}, and no metrics named",
-                expected="lists of at least 20 for the usual metrics",
-                remedy=f"Name metrics, such as recall@{max(top_k, 1)}, or raise top_k.",
-            )
-        return usual
-    for metric in asked:
-        parse_metric(metric, top_k)
-    return tuple(asked)
-
-
-def parse_metric(name: str, top_k: int | None = None) -> tuple[str, int]:
-    """Name and cut of a metric such as ndcg@100.
-
-    Raises:
-        ConfigError: if the metric is unknown, if it has no cut of at least 1, or if the cut is
-            beyond `top_k`.
-    """
-    known = (*FROM_HITS, "coverage")
-    metric, _, cut = name.partition("@")
-    if metric not in known:
-        near = difflib.get_close_matches(metric, known, n=1)
-        raise ConfigError(
-            f"metric {name!r}",
-            expected=f"one of {', '.join(known)}, with a cut such as ndcg@100",
-            remedy=f"Did you mean {near[0]}@{cut or 20}?" if near else "Choose one of those.",
-        )
-    k = plain_integer(cut)
-    if k is None or k < 1 or (top_k is not None and k > top_k):
-        raise ConfigError(
-            f"metric {name!r}" + ("" if top_k is None else f" with lists of {top_k}"),
-            expected="a cut of at least 1" + (f" and at most {top_k}" if top_k else ""),
-            remedy=f"Write for example {metric}@10, or raise top_k.",
-        )
-    return metric, k
-
-
-def _cuts(metrics: Sequence[str], top_k: int, batch_size: int) -> list[tuple[str, int]]:
-    """Each metric's name and cut."""
-    if not metrics or isinstance(metrics, str) or top_k < 1 or batch_size < 1:
-        raise ConfigError(
-            f"metrics={metrics!r}, top_k={top_k}, batch_size={batch_size}",
-            expected="a list of metrics, and lists and batches of at least 1",
-            remedy='Write for example metrics=["recall@20"].',
-        )
-    return [parse_metric(name, top_k) for name in metrics]
 
 
 def _with_next(ranked: np.ndarray, longer: np.ndarray) -> np.ndarray:
@@ -230,9 +168,7 @@ def _with_next(ranked: np.ndarray, longer: np.ndarray) -> np.ndarray:
 
     A list that ends early has no such place.
     """
-    span = int(max(ranked.max(initial=0), longer.max(initial=0))) + 1
-    of_user = np.arange(len(ranked))[:, None] * span
-    new = (longer >= 0) & ~np.isin(of_user + longer, (of_user + ranked)[ranked >= 0])
+    new = (longer >= 0) & ~listed(ranked, longer)
     at = new.argmax(axis=1)
     there = new.any(axis=1) & (ranked[:, -1] >= 0)
     next_item = np.where(there, longer[np.arange(len(longer)), at], -1)

@@ -10,7 +10,8 @@ from sentence_transformers.base.evaluation import BaseEvaluator
 
 from beekit.encoders import ItemInputs, embed_items
 from beekit.errors import ConfigError
-from beekit.evaluation.scoring import evaluate, parse_metric
+from beekit.evaluation.named_metrics import named_metric
+from beekit.evaluation.scoring import evaluate
 from beekit.index import ItemIndex
 from beekit.split import HeldOut
 
@@ -40,7 +41,7 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         self.inputs = inputs
         self.item_ids = item_ids
         self.primary_metric = metric
-        _, self.cut = parse_metric(metric)
+        self.cut = named_metric(metric).k
         # Items that neither a history nor a candidate names need no embedding.
         self.items = np.union1d(held_out.source.indices, held_out.candidates)
 

@@ -11,9 +11,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import ConfigError
-from beekit.finite import finite_csr, require_lists
+from beekit.finite import require_lists
+from beekit.index.copies import within
 from beekit.index.item_index import ItemIndex
 from beekit.matrices import as_csr
+from beekit.ranking.lists import listed
 
 # Users asked one by one to time a single request: the median of so many is steady.
 _SINGLE = 100
@@ -71,7 +73,7 @@ def measure_index(
             candidate is not the index of an item, or if `exact` does not hold a list of items for
             each user.
     """
-    X = as_csr(finite_csr(X, "histories", items=len(index)))
+    X = as_csr(X, "histories", items=len(index))
     if not X.shape[0]:
         raise ConfigError(
             "no users to measure an index with",
@@ -109,9 +111,7 @@ def list_recall(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
 
     NaN for a user whose exact list is empty.
     """
-    span = int(max(found.max(initial=0), exact.max(initial=0))) + 1
-    rows = np.arange(len(exact), dtype=np.int64)[:, None] * span
-    hits = np.isin(rows + exact, (rows + found)[found >= 0]) & (exact >= 0)
+    hits = listed(found, exact)
     lengths = (exact >= 0).sum(axis=1)
     share = np.full(len(exact), np.nan)
     np.divide(hits.sum(axis=1), lengths, out=share, where=lengths > 0)
@@ -120,6 +120,6 @@ def list_recall(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
 
 def index_bytes(index: ItemIndex) -> int:
     """Bytes of what FAISS searches; the float32 vectors that rank exactly come on top of them."""
-    if index._approximate is None:
+    if index.factory == "Flat":
         return int(index.item_vectors.nbytes)
-    return int(faiss.serialize_index(index._approximate.index).nbytes)
+    return int(faiss.serialize_index(within(index.proposing_index())).nbytes)

@@ -18,7 +18,7 @@ from beekit.data import Dataset
 from beekit.encoders import ItemInputs, embed_items
 from beekit.errors import RunError
 from beekit.evaluation import Evaluation, best_against_others, by_history, by_support, evaluate
-from beekit.evaluation.scoring import usual_metrics
+from beekit.evaluation.named_metrics import usual_metrics
 from beekit.ranking import Model
 from beekit.report import write_report, write_tables
 from beekit.report.meaning import main_metric

@@ -24,7 +24,7 @@ from beekit.evaluation import (
     evaluate,
     neighbours,
 )
-from beekit.evaluation.scoring import usual_metrics
+from beekit.evaluation.named_metrics import usual_metrics
 from beekit.files import replacing_folder
 from beekit.hub import write_card
 from beekit.index import ItemIndex

@@ -14,7 +14,7 @@ from beekit.encoder_modules import NAMESPACE
 from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
 from beekit.evaluation import HeldOutEvaluator, MeanEvaluator
-from beekit.evaluation.scoring import parse_metric
+from beekit.evaluation.named_metrics import named_metric
 from beekit.hub.names import published
 from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config
 from beekit.run.folder import RunFolder
@@ -69,7 +69,7 @@ def training_arguments(
             expected="arguments the Hugging Face Trainer accepts",
             remedy="Correct the keys named.",
         ) from error
-    parse_metric(_validation_metric(arguments))
+    named_metric(_validation_metric(arguments))
     return arguments
 
 

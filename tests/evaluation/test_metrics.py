@@ -96,14 +96,6 @@ def test_coverage_counts_distinct_items_of_all_lists():
     assert metrics.coverage(ranked[:2], 4) == pytest.approx(2 / 4)
 
 
-def test_blocks_of_users_change_nothing(monkeypatch, random_matrix):
-    target = random_matrix(50, 40, 0.2)
-    ranked = np.random.default_rng(1).integers(0, 40, (50, 7))
-    whole = metrics.hits(ranked, target)
-    monkeypatch.setattr(metrics, "_BLOCK", 7)
-    np.testing.assert_array_equal(metrics.hits(ranked, target), whole)
-
-
 def test_a_target_stored_twice_is_one_target():
     twice = sp.csr_array((np.ones(3), np.array([1, 1, 2]), np.array([0, 3])), shape=(1, 4))
     assert metrics.recall(np.array([[1, 2]]), twice).tolist() == [1.0]

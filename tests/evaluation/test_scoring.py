@@ -17,7 +17,7 @@ from beekit.evaluation import (
     by_support,
     neighbours,
 )
-from beekit.evaluation.scoring import usual_metrics
+from beekit.evaluation.named_metrics import usual_metrics
 from beekit.models import Random
 from beekit.ranking.ties import history_keys, tie_keys
 from beekit.split import HeldOut, cold_start_split

@@ -397,3 +397,32 @@ def test_settings_of_numpy_are_plain_numbers(encoder_folder):
     entry = comparison.entries()[0]
     assert json.loads(json.dumps(dict(entry.settings))) == {"dropout": 0.5, "hidden_dims": [8]}
     assert settings_chosen({"hidden_dims": []}, DropoutNet, None) == "defaults"
+
+
+def test_a_metric_from_outside_is_in_results_tables_and_reports(
+    configure, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "shelf.py").write_text(
+        "import numpy as np\n\n\n"
+        "def listed(ranked, target):\n"
+        "    return (ranked >= 0).sum(axis=1) + target.sum(axis=1) / 1000\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    name = "shelf:listed@5"
+    asked = {"metrics": [name, "recall@5"], "top_k": 5}
+    models = ["random", "popularity"]
+    for repeats in (None, 2):
+        out = tmp_path / f"run{repeats}"
+        more = {} if repeats is None else {"repeats": repeats}
+        config = configure(evaluation=asked, models=models, out=str(out), **more)
+        assert main(["evaluate", config]) == 0
+        results = json.loads((out / "results.json").read_text())
+        assert all(5 < row["metrics"][name]["value"] < 6 for row in results["rows"])
+        assert {one["metric"] for one in results["comparisons"]} == {name}
+        for file in ("report.html", "table.csv", "table.md"):
+            assert name in (out / file).read_text()
+    capsys.readouterr()
+    missing = {"metrics": ["shelf:nothing@5"], "top_k": 5}
+    assert main(["evaluate", configure(evaluation=missing, out=str(tmp_path / "other"))]) == 2
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "beekit: " in line]
+    assert "shelf:nothing@5" in said

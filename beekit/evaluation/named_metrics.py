@@ -1,0 +1,206 @@
+"""Metrics by name: beekit's own, those at an import path, and functions given in Python.
+
+A metric from outside is a function as those of `beekit.evaluation.metrics` are: from `ranked`
+(users, k) item indices, best first and padded with -1, and `target` (users, items) CSR, at least
+one target each, to a (users,) array. In a file `novelty.py` that Python finds, for example::
+
+    import numpy as np
+
+    def novelty(ranked, target):
+        users = np.bincount(target.indices, minlength=target.shape[1]) + 1
+        return np.where(ranked >= 0, -np.log2(users[ranked] / len(ranked)), 0).mean(axis=1)
+
+and in YAML `metrics: [recall@20, novelty:novelty@20]`. Results name it as the configuration does,
+so whoever evaluates again finds it. It has an interval over users; one over users and items would
+have to know what the metric makes of lists without an item.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from beekit.checked import plain_integer
+from beekit.errors import ConfigError, DataError
+from beekit.evaluation.item_intervals import Lists
+from beekit.evaluation.metrics import FROM_HITS
+from beekit.finite import require_finite
+from beekit.imported import imported
+
+DEFAULT_METRICS = (
+    "calibrated_recall@20",
+    "calibrated_recall@50",
+    "recall@20",
+    "recall@50",
+    "ndcg@100",
+    "coverage@20",
+    "mrr@20",
+    "hit_rate@20",
+)
+COVERAGE = "coverage"
+_KNOWN = (*FROM_HITS, COVERAGE)
+
+MetricFunction = Callable[[np.ndarray, sp.csr_array], np.ndarray]
+"""From ranked (users, k) and target (users, items) to values (users,)."""
+Metrics = Sequence[str | MetricFunction] | Mapping[str, MetricFunction]
+"""Names and functions, or functions by name."""
+
+
+@dataclass(frozen=True)
+class NamedMetric:
+    """A metric and its cut.
+
+    Attributes:
+        name: as results have it, such as ndcg@100.
+        kind: the name without the cut.
+        k: the cut.
+        function: of a metric from outside; None for beekit's own.
+    """
+
+    name: str
+    kind: str
+    k: int
+    function: MetricFunction | None = None
+
+    def values(self, lists: Lists) -> np.ndarray:
+        """(users,) float64 values; not of coverage, which is of all lists together.
+
+        Raises:
+            DataError: if a function from outside fails, or does not answer with a finite number a
+            user.
+        """
+        if self.function is None:
+            return FROM_HITS[self.kind](lists.found[:, : self.k], lists.counts)
+        try:
+            given = np.asarray(self.function(lists.ranked[:, : self.k].copy(), lists.target.copy()))
+        except Exception as error:  # whatever its own code raises
+            raise DataError(
+                f"metric {self.name} that fails ({type(error).__name__}: "
+                f"{' '.join(str(error).split())})",
+                expected="an answer to lists (users, k) and targets (users, items)",
+                remedy="Correct the function.",
+            ) from error
+        wanted = (len(lists.ranked),)
+        if given.shape != wanted or given.dtype.kind not in "fiub":
+            raise DataError(
+                f"metric {self.name} that answers an array {given.shape} of type {given.dtype}",
+                expected=f"numbers {wanted}, one a user",
+                remedy="Return one number for each row of `ranked`.",
+            )
+        require_finite(
+            given,
+            f"values of metric {self.name}",
+            row="user",
+            remedy="Let the metric answer a number for every user; each has a target.",
+        )
+        return given.astype(np.float64)
+
+
+def named_metrics(metrics: Metrics, top_k: int) -> list[NamedMetric]:
+    """The metrics asked for.
+
+    A function has the name of its import path, and `top_k` for a cut; so has a name in a mapping
+    that states none.
+
+    Raises:
+        ConfigError: if `named_metric` refuses a name, if a function cannot be called, or if a
+            function goes by the name of another one or of a metric of beekit.
+    """
+    found: dict[str, NamedMetric] = {}
+    for one in metrics:
+        function = metrics[one] if isinstance(metrics, Mapping) else one  # type: ignore[index]
+        if isinstance(function, str):
+            metric = named_metric(function, top_k)
+        else:
+            given = one if isinstance(one, str) else _import_path(one)
+            name = given if "@" in given else f"{given}@{top_k}"
+            kind, k = kind_and_cut(name, top_k)
+            metric = NamedMetric(name, kind, k, _callable(function, f"metric {name!r}"))
+        taken = metric.function is not None and metric.kind in _KNOWN
+        if taken or found.setdefault(metric.name, metric).function != metric.function:
+            raise ConfigError(
+                f"two metrics named {metric.kind if taken else metric.name}",
+                expected="a name each, and none of beekit's own",
+                remedy='Name them: metrics={"novelty@20": novelty, ...}.',
+            )
+    return list(found.values())
+
+
+def usual_metrics(asked: Sequence[str], top_k: int) -> tuple[str, ...]:
+    """The metrics asked for, or where none are, the usual ones that fit into lists of `top_k`.
+
+    Raises:
+        ConfigError: if one of `asked` is not a metric or has a cut beyond `top_k`, or if none is
+            asked for and none of the usual ones fits.
+    """
+    for metric in asked:
+        named_metric(metric, top_k)
+    usual = tuple(asked) or tuple(m for m in DEFAULT_METRICS if kind_and_cut(m)[1] <= top_k)
+    if not usual:
+        raise ConfigError(
+            f"lists of {top_k}, and no metrics named",
+            expected="lists of at least 20 for the usual metrics",
+            remedy=f"Name metrics, such as recall@{max(top_k, 1)}, or raise top_k.",
+        )
+    return usual
+
+
+def named_metric(name: str, top_k: int | None = None) -> NamedMetric:
+    """The metric of a name such as ndcg@100, or my_package.my_module:novelty@20.
+
+    Raises:
+        ConfigError: if the metric is unknown, if it cannot be imported or called, if it has no cut
+            of at least 1, or if the cut is beyond `top_k`.
+    """
+    metric, _, cut = name.partition("@")
+    if ":" in metric:
+        kind, k = kind_and_cut(name, top_k)
+        found = f"metric {name!r}"
+        return NamedMetric(name, kind, k, _callable(imported(metric, found), found))
+    if metric not in _KNOWN:
+        near = difflib.get_close_matches(metric, _KNOWN, n=1)
+        raise ConfigError(
+            f"metric {name!r}",
+            expected=f"one of {', '.join(_KNOWN)}, with a cut such as ndcg@100, or "
+            "package.module:function@100",
+            remedy=f"Did you mean {near[0]}@{cut or 20}?" if near else "Choose one of those.",
+        )
+    return NamedMetric(name, *kind_and_cut(name, top_k))
+
+
+def kind_and_cut(name: str, top_k: int | None = None) -> tuple[str, int]:
+    """What comes before and after the @ of a metric's name, whether or not there is such a metric.
+
+    Raises:
+        ConfigError: if there is no cut of at least 1, or if it is beyond `top_k`.
+    """
+    kind, _, cut = name.partition("@")
+    k = plain_integer(cut)
+    if k is None or k < 1 or (top_k is not None and k > top_k):
+        raise ConfigError(
+            f"metric {name!r}" + ("" if top_k is None else f" with lists of {top_k}"),
+            expected="a cut of at least 1" + (f" and at most {top_k}" if top_k else ""),
+            remedy=f"Write for example {kind}@10, or raise top_k.",
+        )
+    return kind, k
+
+
+def _import_path(function: Any) -> str:
+    home = getattr(function, "__module__", type(function).__module__)
+    return f"{home}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def _callable(function: Any, found: str) -> MetricFunction:
+    if not callable(function):
+        raise ConfigError(
+            f"{found} that is of type {type(function).__name__}",
+            expected="a function of ranked (users, k) and target (users, items)",
+            remedy="Name a function that answers one number a user.",
+        )
+    metric: MetricFunction = function
+    return metric

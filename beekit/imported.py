@@ -1,0 +1,33 @@
+"""What a configuration names by import path: `package.module:name`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from beekit.errors import ConfigError
+
+
+def imported(path: str, what: str) -> Any:
+    """What Python imports by `package.module:name`; that runs the module's code.
+
+    Args:
+        path: module and name, which may be dotted.
+        what: for the message, such as "metric 'my_package.metrics:novelty@20'".
+
+    Raises:
+        ConfigError: if the module cannot be imported, or has no such name.
+    """
+    module, _, name = path.partition(":")
+    try:
+        found = import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except Exception as error:  # whatever the module's own code raises
+        said = " ".join(str(error).split())
+        raise ConfigError(
+            f"{what} that cannot be imported ({type(error).__name__}: {said})",
+            expected="package.module:name, as Python imports it",
+            remedy="Install the package, or run where Python finds it, and check the spelling.",
+        ) from error
+    return found
