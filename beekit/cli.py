@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from beekit.errors import BeekitError, ConfigError
-from beekit.one_line import in_one_line
+from beekit.exit_codes import in_one_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -220,8 +220,7 @@ def _report(options: argparse.Namespace) -> None:
     from beekit.alone import alone_in
     from beekit.hub import write_card
     from beekit.report import write_report, write_tables
-    from beekit.run.folder import RunFolder
-    from beekit.run.made_by import require_own_place
+    from beekit.run_folder import RunFolder, require_own_place
 
     runs = [RunFolder(Path(run)) for run in options.paths]
     path = Path(options.out) if options.out else runs[0].report
@@ -241,7 +240,7 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _push(options: argparse.Namespace) -> None:
-    from beekit.hub.facts import Facts, load_facts
+    from beekit.hub.card_facts import Facts, load_facts
     from beekit.hub.push import plan, push
 
     facts = load_facts(options.card) if options.card else Facts()
@@ -267,7 +266,7 @@ def _push(options: argparse.Namespace) -> None:
 
 def _pull(options: argparse.Namespace) -> None:
     from beekit.hub.pull import pull
-    from beekit.run.made_by import require_own_place
+    from beekit.run_folder import require_own_place
 
     require_own_place(Path(options.out))
     commit = pull(options.repo, options.out, revision=options.revision, data=options.data)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from beekit.describe import PROMPT, EndpointChat, Sampling, Task, describe
 from beekit.errors import ConfigError
-from beekit.one_line import exit_code
+from beekit.exit_codes import exit_code
 
 about, _, usage = (__doc__ or "").partition("\n\n")
 parser = argparse.ArgumentParser(

@@ -18,10 +18,11 @@ from beekit.evaluation.item_intervals import Lists, item_interval
 from beekit.evaluation.metrics import FROM_HITS, coverage
 from beekit.ranking import Recommender
 from beekit.ranking.protocol import nested_lists
+from beekit.results import DEFAULT_METRIC
 from beekit.split import HeldOut
 
 DEFAULT_METRICS = (
-    "calibrated_recall@20",
+    DEFAULT_METRIC,
     "calibrated_recall@50",
     "recall@20",
     "recall@50",

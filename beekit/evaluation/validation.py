@@ -12,6 +12,7 @@ from beekit.encoders import ItemInputs, embed_items
 from beekit.errors import ConfigError
 from beekit.evaluation.scoring import evaluate, parse_metric
 from beekit.index import ItemIndex
+from beekit.results import DEFAULT_METRIC
 from beekit.split import HeldOut
 
 
@@ -32,7 +33,7 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         self,
         held_out: HeldOut,
         inputs: ItemInputs,
-        metric: str = "calibrated_recall@20",
+        metric: str = DEFAULT_METRIC,
         item_ids: np.ndarray | None = None,
     ) -> None:
         super().__init__()

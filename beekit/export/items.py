@@ -19,9 +19,11 @@ from beekit.files import write_json
 from beekit.index import ItemIndex
 from beekit.index.copies import within
 from beekit.index.factory import keeps_vectors, searched
+from beekit.index_files import APPROXIMATE, ITEM_VECTORS
+from beekit.run.claim import saved_config
 from beekit.run.dataset import load_dataset
-from beekit.run.folder import RunFolder
 from beekit.run.serve import Server
+from beekit.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +69,11 @@ def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> di
     vectors = index.item_vectors
     flat = faiss.IndexFlatIP(vectors.shape[1])
     flat.add(vectors)
-    faiss.write_index(flat, str(folder / "items.faiss"))
+    faiss.write_index(flat, str(folder / ITEM_VECTORS))
     factory = factory or index.factory
     refine = 1
     if factory != "Flat":
-        refine = _write_approximate(index, factory, folder / "approximate.faiss")
+        refine = _write_approximate(index, factory, folder / APPROXIMATE)
     known = server.items
     columns = {
         "item_id": [ids.plain(item) for item in known.item_ids],
@@ -118,7 +120,7 @@ def _histories(run: RunFolder, server: Server) -> tuple[str, list[list[int | str
     """Histories of the run's users, or made-up ones, as item ids of the index."""
     item_ids = [ids.plain(item) for item in server.items.item_ids]
     try:
-        dataset = load_dataset(run.load_config())
+        dataset = load_dataset(saved_config(run))
     except (DataError, OSError) as error:
         logger.warning("checking with made-up histories, for the dataset cannot be read: %s", error)
     else:
@@ -169,7 +171,7 @@ def _compare(
         "tolerance": float(allowed.max()),
         "same_top_10": shared(found, wanted),
     }
-    if (folder / "approximate.faiss").is_file():
+    if (folder / APPROXIMATE).is_file():
         quick = recommend.Items(folder, approximate=True).recommend(histories, _TOP_K)
         agreement["approximate_recall_at_10"] = shared(_as_arrays(quick, server)[0], wanted)
     return agreement

@@ -13,9 +13,9 @@ from beekit.export.encoder import RUNTIMES, export_encoder
 from beekit.export.extras import need
 from beekit.export.items import export_items
 from beekit.files import replacing_folder
-from beekit.run.folder import RunFolder
-from beekit.run.made_by import require_own_place
-from beekit.run.model_files import require_as_trained
+from beekit.index_files import APPROXIMATE
+from beekit.run.claim import saved_config
+from beekit.run_folder import RunFolder, require_own_place
 
 FORMATS = (*RUNTIMES, "faiss")
 
@@ -86,12 +86,12 @@ def _export(folder: RunFolder, format: str, target: Path, factory: str | None) -
             expected="a folder to make",
             remedy="Choose another --out, or remove it.",
         )
-    require_as_trained(folder)
+    folder.require_as_trained()
     if format == "faiss":
         with replacing_folder(target) as staging:
             return Exported(target, (_items_line(export_items(folder, staging, factory)),))
     need(format)
-    config = folder.load_config()
+    config = saved_config(folder)
     encoder = load_encoder(folder.model, device="cpu", trust_remote_code=config.trust_remote_code)
     with replacing_folder(target) as staging:
         agreements = export_encoder(encoder, config, staging, format)
@@ -111,12 +111,7 @@ def _require_encoder_run(folder: RunFolder, format: str) -> None:
         RunError: if the folder holds no run, a run that is not finished or not a training, or
             repeats, or if it holds several datasets and `format` is "faiss".
     """
-    if not folder.config.is_file():
-        raise RunError(
-            f"no config.yaml in {folder.path}",
-            expected="a run folder made by `beekit train`",
-            remedy="Check the path.",
-        )
+    folder.require_config()
     folder.require_kind("training", "quickstart")
     folder.require_not_repeated()
     if format == "faiss":
@@ -136,4 +131,4 @@ def _items_line(agreement: dict[str, Any]) -> str:
         f", {agreement['same_top_10']:.2%} of the ten best the same"
     )
     recall = agreement.get("approximate_recall_at_10")
-    return line if recall is None else f"{line}; approximate.faiss finds {recall:.2%} of them"
+    return line if recall is None else f"{line}; {APPROXIMATE} finds {recall:.2%} of them"

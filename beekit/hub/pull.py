@@ -15,7 +15,8 @@ from beekit.errors import HubError, RunError
 from beekit.files import replacing_folder
 from beekit.hub.client import check_repo_name, client, one_line, retried
 from beekit.hub.manifest import MANIFEST, read_manifest, sha256
-from beekit.hub.outgoing import CARD, RUN_PARTS
+from beekit.hub.outgoing import RUN_PARTS
+from beekit.run_folder import CARD, CONFIG, DATASETS, MODEL
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def _pull(
     _require_pushed(snapshot, hashes, repo)
     with replacing_folder(out) as staging:
         for path in wanted:
-            place = staging / (path if _of_run(path) else f"model/{path}")
+            place = staging / (path if _of_run(path) else f"{MODEL}/{path}")
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(snapshot / path, place)
         _settle(staging, out, data, repo)
@@ -126,7 +127,7 @@ def _require_pushed(snapshot: Path, hashes: Mapping[str, str], repo: str) -> Non
 
 def _settle(staging: Path, out: Path, data: str | Path | None, repo: str) -> None:
     """Write places of this machine into the configurations, and give each dataset the model."""
-    for path in [staging / "config.yaml", *sorted(staging.glob("datasets/*/config.yaml"))]:
+    for path in [staging / CONFIG, *sorted(staging.glob(f"{DATASETS}/*/{CONFIG}"))]:
         part = path.parent.relative_to(staging)
         try:
             config = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -143,7 +144,7 @@ def _settle(staging: Path, out: Path, data: str | Path | None, repo: str) -> Non
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         path.write_text(text, encoding="utf-8")
         if part != Path():
-            (path.parent / "model").symlink_to("../../model", target_is_directory=True)
+            (path.parent / MODEL).symlink_to(f"../../{MODEL}", target_is_directory=True)
 
 
 def _placed(named: Any, data: Path, several: bool) -> Any:

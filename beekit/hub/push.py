@@ -15,10 +15,11 @@ from huggingface_hub.errors import HfHubHTTPError, RemoteEntryNotFoundError, Rev
 from huggingface_hub.hf_api import CommitInfo, ModelInfo, RepoFile
 
 from beekit.errors import HubError
+from beekit.hub.card_facts import Facts
 from beekit.hub.client import check_repo_name, client, is_passing, one_line, retried
-from beekit.hub.facts import Facts
 from beekit.hub.manifest import MANIFEST, read_manifest, sha256
-from beekit.hub.outgoing import CARD, Outgoing, outgoing, read
+from beekit.hub.outgoing import Outgoing, outgoing, read
+from beekit.run_folder import CARD
 
 logger = logging.getLogger(__name__)
 

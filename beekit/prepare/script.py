@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from beekit.errors import ConfigError
-from beekit.one_line import exit_code
+from beekit.exit_codes import exit_code
 from beekit.prepare.build import Prepared, require_free, summary
 from beekit.prepare.download import fetch
 from beekit.prepare.interactions import Filters

@@ -10,11 +10,13 @@ from typing import Any
 
 from beekit.files import write_text
 from beekit.report import numbers
-from beekit.report.meaning import INTERVALS, tested_against
+from beekit.report.glossary import INTERVALS, tested_against
 from beekit.report.p_values import TESTS, p_values, tests_of
 from beekit.report.repeats import csv_of_repeats, markdown_of_repeats
 from beekit.report.settings import NOT_STATED
-from beekit.report.table import Row, metric_names, results_table
+from beekit.report.table import Row, results_table
+from beekit.results import is_repeated, metric_names
+from beekit.run_folder import TABLE_CSV, TABLE_MARKDOWN
 
 # What a row says beside its metrics, where it does.
 _COSTS = ("fit_seconds", "fit_memory_mb", "seconds")
@@ -22,11 +24,11 @@ _COSTS = ("fit_seconds", "fit_memory_mb", "seconds")
 
 def write_tables(results: Mapping[str, Any], folder: str | Path) -> None:
     """Write `table.csv` and `table.md` of a run's results into a folder."""
-    repeated = "repeats" in results
+    repeated = is_repeated(results)
     as_csv = csv_of_repeats if repeated else csv_table
     as_markdown = markdown_of_repeats if repeated else markdown_table
-    write_text(Path(folder) / "table.csv", as_csv(results))
-    write_text(Path(folder) / "table.md", as_markdown(results))
+    write_text(Path(folder) / TABLE_CSV, as_csv(results))
+    write_text(Path(folder) / TABLE_MARKDOWN, as_markdown(results))
 
 
 def csv_table(results: Mapping[str, Any]) -> str:

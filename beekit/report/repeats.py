@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from beekit.report import figures, numbers
-from beekit.report.meaning import main_metric, tested_against
+from beekit.report.glossary import tested_against
 from beekit.report.p_values import TESTS, p_values, tests_of
 from beekit.report.settings import settings_caption
-from beekit.report.table import metric_names
+from beekit.results import main_metric, metric_names, part_of, rows_by_scenario
 
 # What another seed of a split draws.
 _DRAWN = {
@@ -41,8 +41,8 @@ def repeats_part(result: Mapping[str, Any], key: str) -> dict[str, Any]:
         "groups": _groups(result),
         "figures": [
             figures.repeats_figure(rows, main, f"{key}-repeats-{number}")
-            for number, (scenario, rows) in enumerate(_scenarios(result))
-            if main is not None and scenario.rpartition("/")[2] == "test"
+            for number, (scenario, rows) in enumerate(rows_by_scenario(result["rows"]).items())
+            if main is not None and part_of(scenario) == "test"
         ],
         "main": main,
         "comparisons": result["comparisons"],
@@ -195,7 +195,7 @@ def _markdown(cell: Mapping[str, Any]) -> str:
 def _groups(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Rows by scenario, their cells as text."""
     groups = []
-    for scenario, rows in _scenarios(result):
+    for scenario, rows in rows_by_scenario(result["rows"]).items():
         metrics = metric_names(rows)
         best = {m: max(row["metrics"][m]["value"] for row in rows) for m in metrics if rows[1:]}
         groups.append(
@@ -221,11 +221,6 @@ def _cell(metric: Mapping[str, Any], best: float | None) -> dict[str, Any]:
         "interval": numbers.interval(metric["ci95"], metric["value"]),
         "best": metric["value"] == best,
     }
-
-
-def _scenarios(result: Mapping[str, Any]) -> list[tuple[str, list[Mapping[str, Any]]]]:
-    names = dict.fromkeys(row["scenario"] for row in result["rows"])
-    return [(name, [row for row in result["rows"] if row["scenario"] == name]) for name in names]
 
 
 def _drawn(result: Mapping[str, Any]) -> str:

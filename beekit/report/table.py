@@ -8,6 +8,7 @@ from typing import Any
 
 from beekit.report import numbers
 from beekit.report.settings import settings_caption
+from beekit.results import metric_names
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,6 @@ def results_table(results: Sequence[Mapping[str, Any]], names: Sequence[str]) ->
             splits[same] = split
     groups = [_group(key, members, metrics, splits[key]) for key, members in grouped.items()]
     return Table(metrics, groups)
-
-
-def metric_names(rows: Any) -> list[str]:
-    """Names of the metrics any of these rows has, in order of appearance."""
-    return list(dict.fromkeys(name for row in rows for name in row["metrics"]))
 
 
 def _group(

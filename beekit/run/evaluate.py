@@ -21,23 +21,23 @@ from beekit.evaluation import Evaluation, best_against_others, by_history, by_su
 from beekit.evaluation.scoring import usual_metrics
 from beekit.ranking import Model
 from beekit.report import write_report, write_tables
-from beekit.report.meaning import main_metric
+from beekit.results import compose_results, main_metric
 from beekit.run.apart import fitted_apart, reason_of, worth_a_process
 from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
+from beekit.run.claim import write_config
 from beekit.run.comparison import VECTORS, Comparison, Entry
 from beekit.run.config import require_single
 from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset, load_published
 from beekit.run.encoder import encoder_to_compare
 from beekit.run.environment import environment
-from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
 from beekit.run.known_items import KnownItems
 from beekit.run.leaks import require_unseen
-from beekit.run.model_files import require_as_trained
 from beekit.run.reading import differing_reading, say
 from beekit.run.sources import run_of, sources
 from beekit.run.splitting import make_split
+from beekit.run_folder import RunFolder
 from beekit.split import Split, published_split
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def _compare_all(
     chosen = _settings_chosen(config, entries, split)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
     split.save(folder.split)
-    folder.write_config(config)
+    write_config(folder, config)
     shutil.rmtree(folder.models, ignore_errors=True)  # of a comparison that was interrupted
 
     known = KnownItems.of(dataset.catalog, split.training_item_ids)
@@ -116,20 +116,18 @@ def _compare_all(
             remedy="See the reason of each above.",
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    folder.write_results(
-        {
-            "schema": 1,
-            "dataset": describe(dataset),
-            "split": split.summary(),
-            "environment": environment(device),
-            "rows": rows,
-            **({"note": config.note} if config.note else {}),
-            **({"notes": notes + vectors.notes} if notes + vectors.notes else {}),
-            **({"left_out": left_out} if left_out else {}),
-            **_findings(tests, split, metrics),
-        }
+    results = compose_results(
+        dataset=describe(dataset),
+        split=split.summary(),
+        environment=environment(device),
+        rows=rows,
+        note=config.note or None,
+        notes=notes + vectors.notes or None,
+        left_out=left_out or None,
+        **_findings(tests, split, metrics),
     )
-    write_tables(folder.read_results(), folder.path)
+    folder.write_results(results)
+    write_tables(results, folder.path)
     write_report([folder.path], folder.report)
     return folder
 
@@ -159,7 +157,7 @@ def _learnt_elsewhere(entries: Sequence[Entry], dataset: Dataset, split: Split) 
         run = _run(entry)
         if run is not None:
             RunFolder(run).require_not_repeated()
-            require_as_trained(RunFolder(run))
+            RunFolder(run).require_as_trained()
             notes += require_unseen(entry.label, sources(run), dataset, split)
     return notes
 

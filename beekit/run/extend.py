@@ -14,8 +14,8 @@ from beekit.ranking import Model
 from beekit.run.comparison import load_comparison
 from beekit.run.dataset import load_dataset
 from beekit.run.evaluate import Embeddings
-from beekit.run.folder import RunFolder
 from beekit.run.known_items import KnownItems
+from beekit.run_folder import RunFolder
 
 # Median cosine of embeddings by one encoder, whatever the precision.
 _SAME_ENCODER = 0.99

@@ -12,12 +12,12 @@ from beekit.encoders import ItemPairs, embed_items, embed_sides, load_encoder
 from beekit.errors import RunError
 from beekit.index import IndexQuality, ItemIndex, measure_index
 from beekit.index.factory import untrained
+from beekit.run.claim import saved_config
 from beekit.run.dataset import load_dataset
-from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
-from beekit.run.model_files import require_as_trained
 from beekit.run.reading import differing_reading, say
 from beekit.run.serve import save_index
+from beekit.run_folder import RunFolder
 from beekit.split import load_training_item_ids
 
 # Users whose lists are compared with exact search: the recall's error is then about one percent.
@@ -49,7 +49,7 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
 
 def _reindex(folder: RunFolder, factory: str) -> IndexQuality | None:
     folder.require_kind("training", "quickstart")
-    config = folder.load_config()
+    config = saved_config(folder)
     folder.require_not_repeated()
     folder.require_one_dataset()
     if not folder.model.is_dir():
@@ -58,7 +58,7 @@ def _reindex(folder: RunFolder, factory: str) -> IndexQuality | None:
             expected="a finished training",
             remedy="Finish the run with `beekit train`.",
         )
-    require_as_trained(folder)
+    folder.require_as_trained()
     dataset = load_dataset(config)
     encoder = load_encoder(folder.model, trust_remote_code=config.trust_remote_code)
     if folder.results.is_file():

@@ -16,16 +16,16 @@ from beekit.data import Catalog, ids
 from beekit.data.rules import keeps, strong_enough
 from beekit.data.tables import id_column, read_file, value_column
 from beekit.errors import ConfigError, DataError, RunError
+from beekit.files import replacing_folder
 from beekit.finite import finite_vectors
 from beekit.index import ItemIndex
+from beekit.index_files import ITEMS, TEXT_PART
 from beekit.models import load_model
 from beekit.ranking import Recommendations, Recommender
-from beekit.run.folder import RunFolder
 from beekit.run.known_items import KnownItems
 from beekit.run_files import read_yaml
+from beekit.run_folder import RunFolder
 
-# Beside an index, of encoders that read text and picture: what of its vectors comes from the text.
-_TEXT_PART = "text_part.npy"
 _INDEX_AGAIN = "Make the index again with `beekit index RUN`."
 
 
@@ -36,7 +36,7 @@ def save_index(
     trained: np.ndarray,
     text_part: np.ndarray | None = None,
 ) -> None:
-    """Write the index, and beside it what each item is called and whether it is cold.
+    """Write the index with what each item is called and whether it is cold, all or nothing.
 
     Args:
         folder: the run.
@@ -45,10 +45,11 @@ def save_index(
         trained: ids of the items with a training interaction; the others are cold.
         text_part: (items, dims) what of the vectors comes from the text, the rest from the picture.
     """
-    index.save(folder.index)
-    KnownItems.of(catalog, trained).save(folder.index)
-    if text_part is not None:
-        np.save(folder.index / _TEXT_PART, text_part)
+    with replacing_folder(folder.index) as staging:
+        index.write(staging)
+        KnownItems.of(catalog, trained).save(staging)
+        if text_part is not None:
+            np.save(staging / TEXT_PART, text_part)
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,7 @@ class Server:
                 index or not that model.
         """
         folder = RunFolder(Path(run))
-        if not folder.config.is_file():
-            raise RunError(
-                f"no config.yaml in {folder.path}",
-                expected="a run folder made by `beekit train` or `beekit evaluate`",
-                remedy="Check the path.",
-            )
+        folder.require_config("`beekit train` or `beekit evaluate`")
         folder.require_not_repeated()
         folder.require_one_dataset()
         if model is not None:
@@ -100,11 +96,11 @@ class Server:
             )
         if not np.array_equal(index.item_ids.astype(str), items.item_ids.astype(str)):
             raise RunError(
-                f"items.parquet and the index in {folder.index} differ in their items or the order",
+                f"{ITEMS} and the index in {folder.index} differ in their items or the order",
                 expected="the same items in both",
                 remedy=_INDEX_AGAIN,
             )
-        return cls(index, items, _load_text_part(folder.index / _TEXT_PART, index))
+        return cls(index, items, _load_text_part(folder.index / TEXT_PART, index))
 
     def candidates(self, which: str) -> np.ndarray | None:
         """Item indices for "cold" or "all" (None: no restriction).

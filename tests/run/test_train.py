@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from beekit.cli import main
-from beekit.run.folder import RunFolder
 from beekit.run.serve import Server
+from beekit.run_folder import RunFolder
 
 
 def write_config(path, shop_folder, encoder_folder, out, **changes):
