@@ -189,18 +189,19 @@ def _recommend(options: argparse.Namespace) -> None:
     from beekit.run.serve import Server, least_value, read_histories
 
     server = Server.open(options.path, options.model)
+    users: Sequence[int | str | None] = [None]
     if options.users:
-        users, histories = read_histories(options.users, least_value(options.path))
+        user_ids, X = server.histories_of(*read_histories(options.users, least_value(options.path)))
+        users = user_ids.tolist()
     else:
-        users = [None]
-        histories = [[item.strip() for item in options.history.split(",") if item.strip()]]
-    if not all(histories):
-        raise ConfigError(
-            f"--history {options.history!r}",
-            expected="at least one item id",
-            remedy="Write ids with commas between them, such as --history 1,48,260.",
-        )
-    X = server.histories(histories)
+        history = [item.strip() for item in options.history.split(",") if item.strip()]
+        if not history:
+            raise ConfigError(
+                f"--history {options.history!r}",
+                expected="at least one item id",
+                remedy="Write ids with commas between them, such as --history 1,48,260.",
+            )
+        X = server.histories([history])
     ranked, scores = server.recommend(X, options.k, options.candidates)
     for row, (user, items, values) in enumerate(zip(users, ranked, scores, strict=True)):
         described = server.describe(X[[row]], items, values)

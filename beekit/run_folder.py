@@ -13,7 +13,8 @@ from beekit.alone import LOCK_FILE
 from beekit.errors import RunError
 from beekit.files import write_json
 from beekit.model_files import require_noted
-from beekit.results import dataset_results, is_joint, is_training, model_files, read_results
+from beekit.results import dataset_results, is_joint, is_training, model_files
+from beekit.results_schema import read_results
 from beekit.run_files import read_yaml
 
 CONFIG, RESULTS, CARD, REPORT = "config.yaml", "results.json", "README.md", "report.html"
@@ -49,67 +50,29 @@ _SIGNS = (
 )
 
 
+class _At:
+    """A file or folder of a run, by its name there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: RunFolder, kind: type[RunFolder]) -> Path:
+        return folder.path / self.name
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Where a run keeps what; the contract names the files."""
 
     path: Path
 
-    @property
-    def config(self) -> Path:
-        return self.path / CONFIG
-
-    @property
-    def model(self) -> Path:
-        return self.path / MODEL
-
-    @property
-    def split(self) -> Path:
-        return self.path / SPLIT
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / CHECKPOINTS
-
-    @property
-    def made_of(self) -> Path:
-        """Hashes of what the checkpoints learnt from."""
-        return self.path / MADE_OF
-
-    @property
-    def index(self) -> Path:
-        return self.path / INDEX
-
-    @property
-    def models(self) -> Path:
-        """Fitted models of a comparison that keeps them."""
-        return self.path / MODELS
-
-    @property
-    def repeats(self) -> Path:
-        """Folders of the repeats of a job that has several."""
-        return self.path / REPEATS
-
-    @property
-    def results(self) -> Path:
-        return self.path / RESULTS
-
-    @property
-    def thumbnails(self) -> Path:
-        """Small pictures of the items that the report shows, by item id."""
-        return self.path / THUMBNAILS
-
-    @property
-    def quickstart(self) -> Path:
-        return self.path / QUICKSTART
-
-    @property
-    def report(self) -> Path:
-        return self.path / REPORT
-
-    @property
-    def card(self) -> Path:
-        return self.path / CARD
+    config, results, card, report = _At(CONFIG), _At(RESULTS), _At(CARD), _At(REPORT)
+    model, split, checkpoints, index = _At(MODEL), _At(SPLIT), _At(CHECKPOINTS), _At(INDEX)
+    models = _At(MODELS)  # fitted models of a comparison that keeps them
+    repeats = _At(REPEATS)  # folders of the repeats of a job that has several
+    thumbnails = _At(THUMBNAILS)  # small pictures of the items that the report shows, by item id
+    made_of = _At(MADE_OF)  # hashes of what the checkpoints learnt from
+    quickstart = _At(QUICKSTART)
 
     def repeat(self, number: int) -> RunFolder:
         """One of several repeats, numbered from 1."""

@@ -130,19 +130,38 @@ class Server:
             DataError: if the run does not have an item with one of these ids.
         """
         flat = [item for history in histories for item in history]
-        columns = ids.lookup(flat, self.items.item_ids)
-        unknown = [str(item) for item, column in zip(flat, columns, strict=True) if column < 0]
-        if unknown:
+        rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+        return self._matrix(rows, flat, np.arange(len(flat)), len(histories))
+
+    def histories_of(
+        self, user_ids: pa.Array, item_ids: pa.Array
+    ) -> tuple[np.ndarray, sp.csr_array]:
+        """Distinct users and X (users, items) of pairs of ids, as `read_histories` has them.
+
+        Raises:
+            DataError: if the run does not have an item with one of these ids.
+        """
+        users, rows = ids.encode(user_ids)
+        items, which = ids.encode(item_ids)
+        return users, self._matrix(rows, items.tolist(), which, len(users))
+
+    def _matrix(
+        self, rows: np.ndarray, item_ids: Sequence[object], which: np.ndarray, n_users: int
+    ) -> sp.csr_array:
+        """X of pairs: (pairs,) user indices, and `which` of some ids each is of."""
+        columns = ids.lookup(item_ids, self.items.item_ids)[which]
+        order = np.argsort(rows, kind="stable")
+        unknown = order[columns[order] < 0]
+        if len(unknown):
             known = ", ".join(map(str, self.items.item_ids[:3]))
             raise DataError(
-                f"no item {', '.join(unknown[:5])} in the run",
+                f"no item {', '.join(str(item_ids[one]) for one in which[unknown[:5]])} in the run",
                 expected=f"item ids of the run's dataset, such as {known}",
                 remedy="Correct the ids of the history.",
             )
-        rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
         X = sp.csr_array(
-            (np.ones(len(flat), dtype=np.float32), (rows, columns)),
-            shape=(len(histories), len(self.items)),
+            (np.ones(len(rows), dtype=np.float32), (rows, columns)),
+            shape=(n_users, len(self.items)),
         )
         X.data[:] = 1  # an id named twice counts once
         return X
@@ -224,10 +243,8 @@ def least_value(run: str | Path) -> float | None:
     return value
 
 
-def read_histories(
-    path: str | Path, min_value: float | None = None
-) -> tuple[list[Any], list[list[Any]]]:
-    """Users and their item ids from a table with user_id and item_id, and perhaps value.
+def read_histories(path: str | Path, min_value: float | None = None) -> tuple[pa.Array, pa.Array]:
+    """(pairs,) user ids and item ids of a table with user_id and item_id, and perhaps value.
 
     Args:
         path: of a Parquet or CSV file.
@@ -250,9 +267,4 @@ def read_histories(
                 remedy="Check the column value.",
             )
         table = table.filter(pa.array(strong))
-    users, rows = ids.encode(id_column(table, "user_id", name))
-    items = id_column(table, "item_id", name).to_pylist()
-    histories: list[list[Any]] = [[] for _ in users]
-    for row, item in zip(rows, items, strict=True):
-        histories[row].append(item)
-    return [ids.plain(user) for user in users], histories
+    return id_column(table, "user_id", name), id_column(table, "item_id", name)

@@ -228,12 +228,8 @@ def test_a_repeat_begun_with_another_precision_is_told_in_one_line(tmp_path):
     ],
 )
 def test_a_configuration_of_another_run_is_refused(tmp_path, config, names, trained):
-    results = {
-        "dataset": {"name": "shop"},
-        "split": {},
-        "rows": [],
-        **({"training": {}} if trained else {}),
-    }
+    results = {"dataset": {"name": "shop"}, "split": {}, "rows": []}
+    results |= {"training": {}} if trained else {}
     results |= {"datasets": [{"name": name, "split": {}} for name in names]} if names else {}
     with pytest.raises(RunError, match=r"config\.yaml in .* is of a .*, results\.json of a "):
         require_same_run(yaml.safe_load(config), results, tmp_path)

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from beekit.errors import RunError
-from beekit.results.content import SPLIT_PARTS, dataset_results, is_joint, is_repeated, part_of
+from beekit.results import SCHEMA, SPLIT_PARTS, dataset_results, is_joint, is_repeated, part_of
 from beekit.run_files import broken, read_json
 
-_SCHEMA = 1
 # Of what is wrong in a file, how many places a line names.
 _SHOWN = 3
 # Under this key of a shape, what every value of a mapping looks like.
@@ -41,20 +40,12 @@ def read_results(path: str | Path) -> dict[str, Any]:
         )
     results = read_json(path)
     schema = results.get("schema")
-    if schema != _SCHEMA:
-        raise broken(path, f"schema {schema!r}", f"results of schema {_SCHEMA}")
+    if schema != SCHEMA:
+        raise broken(path, f"schema {schema!r}", f"results of schema {SCHEMA}")
     wrong = list(islice(misfits(results), _SHOWN))
     if wrong:
         raise broken(path, f"nothing of use under {', '.join(wrong)}", "what a finished run writes")
     return results
-
-
-def compose_results(**sections: Any) -> dict[str, Any]:
-    """The content of `results.json` from its sections; those that are None are left out."""
-    return {
-        "schema": _SCHEMA,
-        **{name: section for name, section in sections.items() if section is not None},
-    }
 
 
 def misfits(results: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,8 @@
-"""What results say: of which datasets, models and metrics, and on which part of a split."""
+"""What a run states in `results.json`: of which datasets, models, metrics and parts of a split.
+
+Reports, cards, the Hub and the commands ask here, so that each of these facts is decided once. The
+content stays a mapping as JSON has it; `beekit.results_schema` says how it looks, and reads it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Any
 Results = Mapping[str, Any]
 Row = Mapping[str, Any]
 
+SCHEMA = 1
 # What a training calls its rows: the encoder after and before it, and the floors.
 FINE_TUNED, PRETRAINED = "fine-tuned", "pretrained"
 RANDOM, POPULARITY = "random", "popularity"
@@ -41,6 +46,14 @@ class DatasetResults:
     @property
     def name(self) -> str:
         return str(self.dataset["name"])
+
+
+def compose_results(**sections: Any) -> dict[str, Any]:
+    """The content of `results.json` from its sections; those that are None are left out."""
+    return {
+        "schema": SCHEMA,
+        **{key: value for key, value in sections.items() if value is not None},
+    }
 
 
 def dataset_results(results: Results) -> list[DatasetResults]:
