@@ -18,7 +18,7 @@ from beekit.report.glossary import INTERVALS, metric_meanings, split_meaning, te
 from beekit.report.numbers import difference, p_value
 from beekit.report.settings import settings_caption
 from beekit.results import DatasetResults, dataset_results, main_metric
-from beekit.run_folder import RunFolder
+from beekit.run_folder import DATASETS, RunFolder
 
 # What a card says of a training, and of where it was done; a report does without.
 _SAID = {
@@ -68,9 +68,9 @@ def render_card(
     metrics = list(results["rows"][0]["metrics"]) if results["rows"] else []
     datasets = dataset_results(results)
     reads = _reads(datasets)
-    place = RunFolder(Path("RUN" if facts.repo else "."))
+    place = "RUN" if facts.repo else "."
     if len(datasets) > 1:
-        place = place.dataset(datasets[0].name)
+        place += f"/{DATASETS}/{datasets[0].name}"
     return template.render(
         header=card_metadata(results, datasets, reads, facts).to_yaml(),
         title=card_title(results, facts),
@@ -80,7 +80,7 @@ def render_card(
         training=training,
         reads=reads,
         templates=list(dict.fromkeys(one.text for one in datasets if one.text)),
-        place=place.path,
+        place=place,
         datasets=datasets,
         tests=_tests(results.get("comparisons") or []),
         metrics=metrics,
