@@ -168,6 +168,19 @@ class RunFolder:
                 remedy="Check the path.",
             )
 
+    def require_model(self, expected: str = "a finished training") -> None:
+        """Refuse a run without a model of its own.
+
+        Raises:
+            RunError: if there is no model, with what was expected in its place.
+        """
+        if not self.model.is_dir():
+            raise RunError(
+                f"no {MODEL} in {self.path}",
+                expected=expected,
+                remedy="Check the path, or finish the run with `beekit train`.",
+            )
+
     def require_kind(self, *kinds: str) -> None:
         """Refuse a folder that another kind of job made, or a training that is not done.
 

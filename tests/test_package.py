@@ -129,3 +129,17 @@ def test_wheel_holds_beekit_alone(tmp_path):
     assert tops == {"beekit", f"beekit-{beekit.__version__}.dist-info"}
     for needed in ("py.typed", "report/report.html.j2", "hub/card.md.j2"):
         assert f"beekit/{needed}" in names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *('"fine-tuned"', '"pretrained"', "calibrated_recall@20", '"results.json"', "index.json"),
+        *('"config.yaml"', "users.faiss", '"thumbnails.json"', '"table.csv"', '["datasets"]'),
+    ],
+)
+def test_what_runs_and_indexes_call_things_stands_once(name):
+    code = {path: path.read_text() for path in (ROOT / "beekit").rglob("*.py")}
+    assert sum(text.count(name) for text in code.values()) == 1, [
+        str(path.relative_to(ROOT)) for path, text in code.items() if name in text
+    ]

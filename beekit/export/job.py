@@ -8,7 +8,7 @@ from typing import Any
 
 from beekit.alone import alone_in, holds_nothing
 from beekit.encoders import load_encoder
-from beekit.errors import ConfigError, ExportError, RunError
+from beekit.errors import ConfigError, ExportError
 from beekit.export.encoder import RUNTIMES, export_encoder
 from beekit.export.extras import need
 from beekit.export.items import export_items
@@ -116,12 +116,7 @@ def _require_encoder_run(folder: RunFolder, format: str) -> None:
     folder.require_not_repeated()
     if format == "faiss":
         folder.require_one_dataset()
-    if not folder.model.is_dir():
-        raise RunError(
-            f"no model/ in {folder.path}",
-            expected="a finished run of `beekit train`",
-            remedy="Finish that run, or name the run of the encoder that was compared.",
-        )
+    folder.require_model("a finished run of `beekit train`, not one that compares its encoder")
 
 
 def _items_line(agreement: dict[str, Any]) -> str:

@@ -101,7 +101,6 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
     history = result.get("by_history") or {"bins": []}
     support = result.get("by_support") or {"bins": []}
     metric = training.get("metric", "validation metric")
-    best_step = training.get("best_step")
     split = result["split"]
     neighbours = result.get("neighbours") or []
     repeated = is_repeated(result)
@@ -122,9 +121,13 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         if repeated or not result.get("comparisons")
         else tested_against(result["comparisons"]),
         "training": training,
-        "loss": figures.loss_figure(curves["loss_curve"], f"{key}-loss"),
-        "validation": figures.validation_figure(
-            curves["validation_curve"], metric, best_step, f"{key}-validation"
+        "loss": figures.curve_figure(curves["loss_curve"], "loss", "Training loss", f"{key}-loss"),
+        "validation": figures.curve_figure(
+            curves["validation_curve"],
+            metric,
+            f"{metric} on validation users",
+            f"{key}-validation",
+            training.get("best_step"),
         ),
         "history": history,
         "history_models": list(

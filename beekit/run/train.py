@@ -15,7 +15,7 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from beekit.alone import alone_in
-from beekit.encoders import ItemInputs, ItemPairs, embed_items, embed_sides
+from beekit.encoders import ItemInputs
 from beekit.errors import RunError
 from beekit.evaluation import (
     Evaluation,
@@ -48,6 +48,7 @@ from beekit.run.config import TRAINING_ALIASES, Config, require_single
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
+from beekit.run.inputs import embed_inputs
 from beekit.run.joint_results import finish_joint
 from beekit.run.leaks import require_unseen
 from beekit.run.reading import content_of, differing_reading, say
@@ -284,11 +285,8 @@ class Embedded:
     def of(cls, own: RunDataset, encoder: SentenceTransformer) -> Embedded:
         """With the encoder as it is now."""
         item_ids = own.dataset.catalog.item_ids
-        if isinstance(own.inputs, ItemPairs):
-            vectors, text_part = embed_sides(encoder, own.inputs, item_ids=item_ids, progress=True)
-            return cls(ItemIndex(vectors, item_ids), text_part)
-        vectors = embed_items(encoder, own.inputs, item_ids=item_ids, progress=True)
-        return cls(ItemIndex(vectors, item_ids), None)
+        vectors, text_part = embed_inputs(encoder, own.inputs, item_ids)
+        return cls(ItemIndex(vectors, item_ids), text_part)
 
 
 def _settings_chosen(config: Config, model: str, earlier: Sequence[str] = ()) -> str:

@@ -67,12 +67,7 @@ def verify(run: str | Path) -> list[Repeated]:
     """
     folder = RunFolder(Path(run))
     folder.require_not_repeated()
-    if not folder.model.is_dir():
-        raise RunError(
-            f"no model in {folder.path}",
-            expected="a run with a fine-tuned model",
-            remedy="Check the path, or finish the run with `beekit train`.",
-        )
+    folder.require_model("a run with a fine-tuned model")
     config, folders = saved_config(folder), folder.dataset_folders()
     require_same_run(read_yaml(folder.config), folder.read_results(), folder.path)
     each = [own.read_results() for own in folders]

@@ -441,7 +441,7 @@ def test_each_repeat_compares_the_encoder_trained_on_its_split(
     trained, tmp_path, shop_folder, encoder_folder, monkeypatch, capsys
 ):
     embedded = []
-    from beekit.run import evaluate as job
+    from beekit.run import embeddings as job
 
     embed = job.embed_items
 
