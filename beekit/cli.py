@@ -168,7 +168,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _index(options: argparse.Namespace) -> None:
     if options.model:
-        from beekit.run.extend import add_new_items
+        from beekit.run.add_items import add_new_items
 
         added = add_new_items(options.path, options.model)
         print(f"{added:,} new item{'' if added == 1 else 's'} added to {options.model}")

@@ -6,9 +6,10 @@ pulled runs leave some out. Keys that are not named here may hold anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from beekit.errors import RunError
@@ -127,16 +128,12 @@ def _uneven(results: Mapping[str, Any]) -> Iterator[str]:
             yield f"order.{number}.models"
 
 
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
+def _is(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kinds)
 
 
-def _text_or_none(value: Any) -> bool:
-    return value is None or isinstance(value, str)
-
-
-def _truth(value: Any) -> bool:
-    return isinstance(value, bool)
+def _pair(inside: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and len(value) == 2 and all(map(inside, value))
 
 
 def _count(value: Any) -> bool:
@@ -154,18 +151,12 @@ def _number_or_none(value: Any) -> bool:
     return value is None or _number(value)
 
 
-def _interval(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_number, value))
-
-
-def _point(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_number_or_none, value))
-
-
 def _id(value: Any) -> bool:
-    return _text(value) or _number(value)
+    return isinstance(value, str) or _number(value)
 
 
+_text, _text_or_none, _truth = _is(str), _is(str, NoneType), _is(bool)
+_interval, _point = _pair(_number), _pair(_number_or_none)
 _PART = {"users": _count, "candidates": _count}
 _SPLIT = {
     **{"kind": _text, "hash": _text, "settings?": {}, "train?": {}},

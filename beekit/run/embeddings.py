@@ -15,8 +15,8 @@ from beekit.encoders import ItemInputs, embed_items
 from beekit.run.comparison import Comparison, Entry
 from beekit.run.encoder import encoder_to_compare
 from beekit.run.inputs import item_inputs
+from beekit.run.lineage import run_of
 from beekit.run.reading import differing_reading, say
-from beekit.run.sources import run_of
 
 
 def settle_items(

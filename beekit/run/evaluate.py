@@ -19,7 +19,6 @@ from beekit.evaluation.scoring import usual_metrics
 from beekit.ranking import Model
 from beekit.report import write_report, write_tables
 from beekit.results import compose_results, main_metric
-from beekit.run.apart import fitted_apart, reason_of, worth_a_process
 from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
 from beekit.run.claim import write_config
 from beekit.run.comparison import VECTORS, Comparison, Entry
@@ -28,9 +27,10 @@ from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset, load_published
 from beekit.run.embeddings import Embeddings, run_behind, settle_items
 from beekit.run.environment import environment
+from beekit.run.fit_process import fitted_apart, reason_of, worth_a_process
 from beekit.run.known_items import KnownItems
 from beekit.run.leaks import require_unseen
-from beekit.run.sources import sources
+from beekit.run.lineage import sources
 from beekit.run.splitting import make_split
 from beekit.run_folder import RunFolder
 from beekit.split import Split, published_split

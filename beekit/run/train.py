@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -51,10 +50,10 @@ from beekit.run.environment import environment
 from beekit.run.inputs import embed_inputs
 from beekit.run.joint_results import finish_joint
 from beekit.run.leaks import require_unseen
+from beekit.run.lineage import Source, run_of, save_before, shown, sources
 from beekit.run.reading import content_of, differing_reading, say
 from beekit.run.run_dataset import RunDataset, load_datasets, settle_datasets
 from beekit.run.serve import save_index
-from beekit.run.sources import Source, run_of, save_before, shown, sources
 from beekit.run.thumbnails import write_thumbnails
 from beekit.run.training import describe_training, make_trainer, training_arguments
 from beekit.run_folder import RunFolder
@@ -62,8 +61,6 @@ from beekit.split import Split
 from beekit.split.learnt import learnt_from, save_learnt
 from beekit.training import BeeFormerTrainingArguments
 from beekit.training.precision import bf16_pays
-
-logger = logging.getLogger(__name__)
 
 
 def train(config: Config) -> RunFolder:
@@ -90,6 +87,10 @@ def train(config: Config) -> RunFolder:
         )
     with alone_in(config.out):
         return _train(_settle(config, RunFolder(Path(config.out))))
+
+
+# An index over a catalog, and what of its vectors comes from texts where pictures are read too.
+_Indexed = tuple[ItemIndex, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,8 @@ def _train(job: _Job) -> RunFolder:
         encoder.save(str(staging), create_model_card=False)  # the run's own says more
     files = model_digests(folder.model)
     training = {**describe_training(job.config, trainer, seconds), "model_files": files}
-    for one, (embedded, evaluations), notes in zip(datasets, before, job.notes, strict=True):
-        _finish(job, one, training, embedded, evaluations, notes)
+    for one, (indexed, evaluations), notes in zip(datasets, before, job.notes, strict=True):
+        _finish(job, one, training, indexed, evaluations, notes)
     if datasets[1:]:
         finish_joint(folder, datasets)
     return folder
@@ -209,38 +210,38 @@ def _notes(
 
 def _before(
     own: RunDataset, encoder: SentenceTransformer, metrics: tuple[str, ...]
-) -> tuple[Embedded, list[Evaluation]]:
+) -> tuple[_Indexed, list[Evaluation]]:
     """The dataset's split written down; its embeddings and rows before training."""
     own.split.save(own.folder.split)
     save_learnt(own.folder.split, learnt_from(own.split, own.dataset.catalog))
-    embedded = Embedded.of(own, encoder)
+    indexed = _indexed(own, encoder)
     floors: dict[str, Recommender] = {
         RANDOM: Random(own.config.evaluation.seed),
         POPULARITY: Popularity().fit(own.split.train),
     }
-    return embedded, _evaluate_all({**floors, PRETRAINED: embedded.index}, own, metrics)
+    return indexed, _evaluate_all({**floors, PRETRAINED: indexed[0]}, own, metrics)
 
 
 def _finish(
     job: _Job,
     own: RunDataset,
     training: Mapping[str, Any],
-    before: Embedded,
+    before: _Indexed,
     evaluations: list[Evaluation],
     notes: Sequence[str],
 ) -> None:
     """Index, results, report and card of a dataset after training."""
     folder, dataset, split = own.folder, own.dataset, own.split
-    after = Embedded.of(own, job.encoder)
-    evaluations = [*evaluations, *_evaluate_all({FINE_TUNED: after.index}, own, job.metrics)]
-    save_index(folder, after.index, dataset.catalog, split.training_item_ids, after.text_part)
+    index, text_part = _indexed(own, job.encoder)
+    evaluations = [*evaluations, *_evaluate_all({FINE_TUNED: index}, own, job.metrics)]
+    save_index(folder, index, dataset.catalog, split.training_item_ids, text_part)
     near = neighbours(
-        before.index,
-        after.index,
+        before[0],
+        index,
         dataset.interactions.matrix,
         dataset.catalog,
         split.test.candidates if split.test else dataset.interactions.used_items,
-        text_parts=(before.text_part, after.text_part),
+        text_parts=(before[1], text_part),
     )
     write_thumbnails(folder, dataset.catalog, near)
     earlier = [settings_of_run(RunFolder(run).whole.read_results(), split) for run in job.begun]
@@ -269,24 +270,11 @@ def _finish(
     write_card(folder.path)
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """A catalog's embeddings at one time.
-
-    Attributes:
-        index: over them.
-        text_part: what of them comes from texts, where an encoder reads pictures too.
-    """
-
-    index: ItemIndex
-    text_part: np.ndarray | None
-
-    @classmethod
-    def of(cls, own: RunDataset, encoder: SentenceTransformer) -> Embedded:
-        """With the encoder as it is now."""
-        item_ids = own.dataset.catalog.item_ids
-        vectors, text_part = embed_inputs(encoder, own.inputs, item_ids)
-        return cls(ItemIndex(vectors, item_ids), text_part)
+def _indexed(own: RunDataset, encoder: SentenceTransformer) -> _Indexed:
+    """The catalog as the encoder embeds it now, and what of the vectors comes from texts."""
+    item_ids = own.dataset.catalog.item_ids
+    vectors, text_part = embed_inputs(encoder, own.inputs, item_ids)
+    return ItemIndex(vectors, item_ids), text_part
 
 
 def _settings_chosen(config: Config, model: str, earlier: Sequence[str] = ()) -> str:

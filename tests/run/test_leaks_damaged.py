@@ -27,7 +27,7 @@ from beekit import user_split
 from beekit.cli import main
 from beekit.errors import RunError
 from beekit.run.leaks import require_unseen
-from beekit.run.sources import BEFORE, Source, load_before, run_of, save_before, sources
+from beekit.run.lineage import BEFORE, Source, load_before, run_of, save_before, sources
 from beekit.run_folder import RunFolder
 from beekit.split.learnt import ITEMS as NOTED_ITEMS
 from beekit.split.learnt import PAIRS, Learnt, learnt_from, load_learnt, save_learnt
