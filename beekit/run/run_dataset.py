@@ -56,6 +56,8 @@ def settle_datasets(
 ) -> list[RunDataset]:
     """The datasets of a run, split again where items turned out to have no usable picture.
 
+    Opening pictures may take hours: mistakes in the data and the split show before.
+
     Raises:
         DataError: if `item_inputs` refuses the items.
         SplitError: if the items that are left cannot be split.
