@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,7 +193,7 @@ def describe(options: argparse.Namespace) -> int:
 )
 def index(options: argparse.Namespace) -> None:
     if options.model:
-        from beekit.run.extend import add_new_items
+        from beekit.run.add_items import add_new_items
 
         added = add_new_items(options.path, options.model)
         print(f"{added:,} new item{'' if added == 1 else 's'} added to {options.model}")
@@ -227,18 +227,19 @@ def recommend(options: argparse.Namespace) -> None:
     from beekit.run.serve import Server, least_value, read_histories
 
     server = Server.open(options.path, options.model)
+    users: Sequence[int | str | None] = [None]
     if options.users:
-        users, histories = read_histories(options.users, least_value(options.path))
+        user_ids, X = server.histories_of(*read_histories(options.users, least_value(options.path)))
+        users = user_ids.tolist()
     else:
-        users = [None]
-        histories = [[item.strip() for item in options.history.split(",") if item.strip()]]
-    if not all(histories):
-        raise ConfigError(
-            f"--history {options.history!r}",
-            expected="at least one item id",
-            remedy="Write ids with commas between them, such as --history 1,48,260.",
-        )
-    X = server.histories(histories)
+        history = [item.strip() for item in options.history.split(",") if item.strip()]
+        if not history:
+            raise ConfigError(
+                f"--history {options.history!r}",
+                expected="at least one item id",
+                remedy="Write ids with commas between them, such as --history 1,48,260.",
+            )
+        X = server.histories([history])
     ranked, scores = server.recommend(X, options.k, options.candidates)
     for row, (user, items, values) in enumerate(zip(users, ranked, scores, strict=True)):
         described = server.describe(X[[row]], items, values)
@@ -264,8 +265,7 @@ def report(options: argparse.Namespace) -> None:
     from beekit.alone import alone_in
     from beekit.hub import write_card
     from beekit.report import write_report, write_tables
-    from beekit.run.folder import RunFolder
-    from beekit.run.made_by import require_own_place
+    from beekit.run_folder import RunFolder, require_own_place
 
     runs = [RunFolder(Path(run)) for run in options.paths]
     path = Path(options.out) if options.out else runs[0].report
@@ -298,7 +298,7 @@ def report(options: argparse.Namespace) -> None:
     transfers=True,
 )
 def push(options: argparse.Namespace) -> None:
-    from beekit.hub.facts import Facts, load_facts
+    from beekit.hub.card_facts import Facts, load_facts
     from beekit.hub.push import push
     from beekit.hub.upload_files import files_to_upload, size
 
@@ -328,7 +328,7 @@ def push(options: argparse.Namespace) -> None:
 )
 def pull(options: argparse.Namespace) -> None:
     from beekit.hub.pull import pull
-    from beekit.run.made_by import require_own_place
+    from beekit.run_folder import require_own_place
 
     require_own_place(Path(options.out))
     commit = pull(options.repo, options.out, revision=options.revision, data=options.data)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from beekit.files import write_json, write_text
 from beekit.hub import render_card
-from beekit.hub.facts import load_facts
-from beekit.hub.public import public_results
+from beekit.hub.card_facts import load_facts
+from beekit.hub.redaction import public_results
 
 HERE = Path(__file__).parent
 

@@ -17,7 +17,8 @@ from beekit.errors import HubError, RunError
 from beekit.files import replacing_folder
 from beekit.hub.client import ask, check_repo_name, client
 from beekit.hub.manifest import MANIFEST, read_manifest, sha256
-from beekit.hub.upload_files import CARD, RUN_PARTS
+from beekit.hub.upload_files import RUN_PARTS
+from beekit.run_folder import CARD, CONFIG, DATASETS, MODEL
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def pull(
         with replacing_folder(out) as staging:
             for path in (*hashes, MANIFEST):
                 of_run = PurePosixPath(path).parts[0] in RUN_PARTS
-                place = staging / (path if of_run else f"model/{path}")
+                place = staging / (path if of_run else f"{MODEL}/{path}")
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(snapshot / path, place)
             _settle(staging, out, data, repo)
@@ -117,7 +118,7 @@ def _require_pushed(snapshot: Path, hashes: Mapping[str, str], repo: str) -> Non
 
 def _settle(staging: Path, out: Path, data: str | Path | None, repo: str) -> None:
     """Write places of this machine into the configurations, and give each dataset the model."""
-    for path in [staging / "config.yaml", *sorted(staging.glob("datasets/*/config.yaml"))]:
+    for path in [staging / CONFIG, *sorted(staging.glob(f"{DATASETS}/*/{CONFIG}"))]:
         part = path.parent.relative_to(staging)
         try:
             config = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -134,7 +135,7 @@ def _settle(staging: Path, out: Path, data: str | Path | None, repo: str) -> Non
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         path.write_text(text, encoding="utf-8")
         if part != Path():
-            (path.parent / "model").symlink_to("../../model", target_is_directory=True)
+            (path.parent / MODEL).symlink_to(f"../../{MODEL}", target_is_directory=True)
 
 
 def _placed(named: Any, data: Path, several: bool) -> Any:

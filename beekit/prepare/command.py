@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from beekit.errors import ConfigError
-from beekit.one_line import exit_code
+from beekit.exit_codes import exit_code
 from beekit.prepare import datasets
 from beekit.prepare.build import RawDataset, build, require_free, summary
 from beekit.prepare.download import fetch

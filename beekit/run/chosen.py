@@ -17,6 +17,7 @@ from beekit.report.settings import (
     TEST,
     VALIDATION,
 )
+from beekit.results import FINE_TUNED, dataset_results, rows_of
 from beekit.split import Split
 
 _LONGEST = 200
@@ -103,11 +104,10 @@ def settings_of_run(results: Mapping[str, Any], split: Split) -> str:
 
     What was chosen on another split's parts was chosen elsewhere.
     """
-    rows = [row for row in results.get("rows", []) if row["model"] == "fine-tuned"]
+    rows = rows_of(results["rows"], FINE_TUNED)
     said = {str(row.get("settings_chosen", NOT_STATED)) for row in rows} or {NOT_STATED}
     if len(said) > 1:
         return NOT_STATED
     (chosen,) = said
-    parts = results.get("datasets", [results])
-    here = any(part["split"]["hash"] == split.hash for part in parts)
+    here = any(one.split["hash"] == split.hash for one in dataset_results(results))
     return ELSEWHERE if chosen in (TEST, VALIDATION) and not here else chosen

@@ -13,7 +13,6 @@ from beekit.checked import checked, mapping, plain, read_content, require_known,
 from beekit.errors import ConfigError
 from beekit.run.chosen import check_chosen_on
 
-DEFAULT_METRIC = "calibrated_recall@20"
 SPLIT_KINDS = ("cold_start", "user", "time", "none", "zero_shot", "published")
 # Splits with no training interactions, or no items table.
 _NOTHING_TO_LEARN = ("zero_shot", "published")

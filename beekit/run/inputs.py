@@ -11,7 +11,14 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from beekit.data import Catalog, Dataset
-from beekit.encoders import ItemInputs, ItemPairs, ItemPixels, ItemTokens
+from beekit.encoders import (
+    ItemInputs,
+    ItemPairs,
+    ItemPixels,
+    ItemTokens,
+    embed_items,
+    embed_sides,
+)
 from beekit.encoders.text_image import reads_both
 from beekit.errors import DataError
 from beekit.run.comparison import Comparison
@@ -56,6 +63,15 @@ def item_inputs(
     return dataset, ItemPairs(
         encoder, dataset.catalog.texts if has_text else [""] * len(pixels), pixels
     )
+
+
+def embed_inputs(
+    encoder: SentenceTransformer, inputs: ItemInputs, item_ids: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Embeddings (items, dims), and what of them comes from texts where pictures are read too."""
+    if isinstance(inputs, ItemPairs):
+        return embed_sides(encoder, inputs, item_ids=item_ids, progress=True)
+    return embed_items(encoder, inputs, item_ids=item_ids, progress=True), None
 
 
 def _settle(config: Config | Comparison, catalog: Catalog, pixels: ItemPixels) -> bool:

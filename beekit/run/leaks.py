@@ -40,7 +40,7 @@ import pyarrow as pa
 from beekit.data import Dataset, ids
 from beekit.data.content import content_digests
 from beekit.errors import RunError
-from beekit.run.sources import Source, shown
+from beekit.run.lineage import Source, shown
 from beekit.split import Split
 from beekit.split.learnt import PAIRS, Learnt, pair_hashes
 

@@ -11,10 +11,11 @@ from sentence_transformers import SentenceTransformer
 
 from beekit.data import Dataset
 from beekit.encoders.pooling import pooling_of
+from beekit.results import dataset_results
 from beekit.run.comparison import Comparison
 from beekit.run.config import Config
-from beekit.run.folder import RunFolder
 from beekit.run_files import read_yaml
+from beekit.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +40,8 @@ def differing_reading(
     if not training:
         return []
     lines = []
-    parts = results.get("datasets", [training])
     for side, here in content_of(dataset).items():
-        known = list(dict.fromkeys(part.get(side) for part in parts))
+        known = list(dict.fromkeys(getattr(one, side) for one in dataset_results(results)))
         if here not in known:
             was = " and ".join(one or f"no {side}" for one in known)
             lines.append(f"trained on {was}, read here as {here or f'no {side}'}")

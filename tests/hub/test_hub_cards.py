@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 from local_hub import metadata_errors
 
 from beekit.hub import render_card
-from beekit.hub.facts import Facts, load_facts
+from beekit.hub.card_facts import Facts, load_facts
 
 CARDS = Path(__file__).parents[2] / "hub_cards"
 NAMES = sorted(path.stem for path in CARDS.glob("*.yaml"))

@@ -26,10 +26,9 @@ from test_leaks import (
 from beekit import user_split
 from beekit.cli import main
 from beekit.errors import RunError
-from beekit.run.folder import RunFolder
 from beekit.run.leaks import require_unseen
-from beekit.run.made_by import kind_of
-from beekit.run.sources import BEFORE, Source, load_before, run_of, save_before, sources
+from beekit.run.lineage import BEFORE, Source, load_before, run_of, save_before, sources
+from beekit.run_folder import RunFolder
 from beekit.split.learnt import ITEMS as NOTED_ITEMS
 from beekit.split.learnt import PAIRS, Learnt, learnt_from, load_learnt, save_learnt
 
@@ -65,7 +64,7 @@ def test_a_run_with_a_broken_configuration_is_refused(run, tmp_path, capsys, con
     else:
         (run / "config.yaml").write_bytes(config)
     assert run_of(str(run / "model")) == run
-    assert kind_of(run) == "training"
+    assert RunFolder(run).kind == "training"
     assert "config.yaml" in evaluates(tmp_path, capsys, encoder=str(run / "model"))
     assert main(training_from(run, tmp_path)) == 2
     assert not (tmp_path / "new").exists()
@@ -91,7 +90,7 @@ def test_a_broken_configuration_does_not_hide_the_other_datasets_of_a_run(run, t
     part.mkdir(parents=True)
     (run / "config.yaml").write_bytes(b"\xff\xfe")
     shutil.rmtree(run / "checkpoints")
-    assert kind_of(run) == "training"
+    assert RunFolder(run).kind == "training"
     (run / "results.json").write_text(json.dumps({}))
     assert RunFolder(part).whole.path == run
 

@@ -1,10 +1,9 @@
-"""The datasets of a run: one mostly, several where an encoder learns from them at once."""
+"""The datasets of a training: one mostly, several where an encoder learns from them at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from sentence_transformers import SentenceTransformer
 
@@ -12,14 +11,14 @@ from beekit.data import Dataset
 from beekit.encoders import ItemInputs
 from beekit.run.config import Config
 from beekit.run.dataset import load_dataset
-from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
 from beekit.run.splitting import make_split
+from beekit.run_folder import RunFolder
 from beekit.split import Split
 
 
 @dataclass(frozen=True)
-class Part:
+class RunDataset:
     """A dataset as it is trained and evaluated on.
 
     Attributes:
@@ -37,7 +36,7 @@ class Part:
     inputs: ItemInputs
 
 
-def load_parts(config: Config) -> list[tuple[Config, Dataset, Split]]:
+def load_datasets(config: Config) -> list[tuple[Config, Dataset, Split]]:
     """Datasets and splits as far as they are known before an encoder is there.
 
     Raises:
@@ -50,27 +49,24 @@ def load_parts(config: Config) -> list[tuple[Config, Dataset, Split]]:
     return loaded
 
 
-def make_parts(
+def settle_datasets(
     folder: RunFolder,
     loaded: Sequence[tuple[Config, Dataset, Split]],
     encoder: SentenceTransformer,
-) -> list[Part]:
-    """The parts of a run, split again where items turned out to have no usable picture.
+) -> list[RunDataset]:
+    """The datasets of a run, split again where items turned out to have no usable picture.
+
+    Opening pictures may take hours: mistakes in the data and the split show before.
 
     Raises:
         DataError: if `item_inputs` refuses the items.
         SplitError: if the items that are left cannot be split.
     """
-    parts = []
+    settled = []
     for config, dataset, split in loaded:
         usable, inputs = item_inputs(config, dataset, encoder)
         if usable is not dataset:
             split = make_split(usable.interactions, config.split)
         own = folder.dataset(dataset.name) if loaded[1:] else folder
-        parts.append(Part(config, own, usable, split, inputs))
-    return parts
-
-
-def joint_hash(hashes: Sequence[str]) -> str:
-    """The hash of one dataset or split as it is; of several, one over all."""
-    return hashes[0] if len(hashes) == 1 else sha256("\n".join(hashes).encode()).hexdigest()
+        settled.append(RunDataset(config, own, usable, split, inputs))
+    return settled

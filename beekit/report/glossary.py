@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-MAIN_METRIC = "calibrated_recall@20"
-
 _METRICS = {
     "calibrated_recall": "Targets among the first k recommendations, divided by min(k, number of "
     "targets), so that 1 is always within reach; the beeFormer and ELSA papers call this recall.",
@@ -71,9 +69,3 @@ def metric_meanings(names: Iterable[str]) -> list[tuple[str, str]]:
 def split_meaning(kind: str) -> str | None:
     """How a split of this kind holds out, or None for one beekit does not know."""
     return _SPLITS.get(kind)
-
-
-def main_metric(names: Iterable[str]) -> str | None:
-    """The metric a summary speaks of: the usual one, or the first that is an average over users."""
-    per_user = [name for name in names if not name.startswith("coverage")]
-    return MAIN_METRIC if MAIN_METRIC in per_user else next(iter(per_user), None)

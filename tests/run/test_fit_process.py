@@ -20,8 +20,8 @@ from odd_models import Broken, Forgetful, Hungry, Killed
 from beekit.cli import main
 from beekit.errors import ConfigError
 from beekit.models import EASE, ContentBased, Popularity, model_class
-from beekit.run import apart
-from beekit.run.apart import FitFailed, fitted_apart, reason_of, worth_a_process
+from beekit.run import fit_process
+from beekit.run.fit_process import FitFailed, fitted_apart, reason_of, worth_a_process
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_the_process_ends_with_the_one_that_asked_for_it(tmp_path, X):
     sp.save_npz(tmp_path / "X.npz", X)
     code = (
         "import sys, scipy.sparse as sp; from pathlib import Path; "
-        "from odd_models import Sleepy; from beekit.run.apart import fitted_apart; "
+        "from odd_models import Sleepy; from beekit.run.fit_process import fitted_apart; "
         f"fitted_apart(Sleepy, {{}}, {{}}, sp.load_npz({str(tmp_path / 'X.npz')!r}), "
         f"Path({str(tmp_path / 'files')!r}))"
     )
@@ -141,7 +141,7 @@ def compare(tmp_path, shop_folder, monkeypatch):
 
 
 def test_a_comparison_survives_any_model(compare, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(apart, "_ITEMS", 0)  # every fit in a process of its own
+    monkeypatch.setattr(fit_process, "_ITEMS", 0)  # every fit in a process of its own
     odd = {"EASE": Killed, "SLIM": Broken}
     code, results = compare({"EASE": None, "popularity": None, "SLIM": None}, odd)
     assert code == 0

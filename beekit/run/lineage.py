@@ -17,12 +17,22 @@ from typing import Any
 from beekit.errors import BeekitError, RunError
 from beekit.files import write_json
 from beekit.hub.manifest import MANIFEST
+from beekit.results import DatasetResults, dataset_results, is_joint, joint_hash
+from beekit.run.claim import saved_config
 from beekit.run.dataset import load_dataset
-from beekit.run.folder import RunFolder
-from beekit.run.parts import joint_hash
 from beekit.run.reading import saved_configuration
 from beekit.run.splitting import make_split
 from beekit.run_files import broken, read_json
+from beekit.run_folder import (
+    CHECKPOINTS,
+    CONFIG,
+    MADE_OF,
+    MODEL,
+    REPEATS,
+    RESULTS,
+    SPLIT_FILE,
+    RunFolder,
+)
 from beekit.split.learnt import Learnt, learnt_from, load_learnt, save_learnt
 
 logger = logging.getLogger(__name__)
@@ -31,9 +41,9 @@ logger = logging.getLogger(__name__)
 BEFORE = "before.json"
 _EACH = "before"
 # Where a run keeps encoders.
-_ENCODERS = ("model", "checkpoints")
+_ENCODERS = (MODEL, CHECKPOINTS)
 # What lies beside them, each from its own time of the training on.
-_BESIDE = ("config.yaml", "results.json", "split/split.json", "checkpoints/made_of.json")
+_BESIDE = (CONFIG, RESULTS, SPLIT_FILE, MADE_OF)
 
 
 @dataclass(frozen=True)
@@ -60,8 +70,8 @@ class Source:
 def shown(run: str | Path) -> str:
     """What a run is called in results, which are pushed: its folder, without the path to it."""
     place = Path(run).resolve()
-    if place.parent.name == "repeats":
-        return f"{place.parent.parent.name}/repeats/{place.name}"
+    if place.parent.name == REPEATS:
+        return f"{place.parent.parent.name}/{REPEATS}/{place.name}"
     return place.name
 
 
@@ -100,7 +110,7 @@ def sources(run: Path) -> list[Source]:
         seen.add(folder.path.resolve())
         results, config = folder.read_results(), saved_configuration(folder)
         found += _own(folder, results, config)
-        before = load_before(folder.parts()[0].split)
+        before = load_before(folder.dataset_folders()[0].split)
         if before is None:
             _require(folder.config)
             waiting += _started_from(folder, results, config)
@@ -183,37 +193,36 @@ def load_before(folder: Path) -> list[Source] | None:
 
 
 def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any]) -> list[Source]:
-    several = "datasets" in results
-    parts = results.get("datasets") or [{**results["dataset"], "split": results["split"]}]
-    made_of = [part[key] for part in results.get("datasets", []) for key in ("fingerprint", "name")]
-    together = joint_hash([*made_of, results["split"]["hash"]]) if several else ""
+    datasets, together = dataset_results(results), ""
+    if is_joint(results):
+        made_of = [one.dataset[key] for one in datasets for key in ("fingerprint", "name")]
+        together = joint_hash([*made_of, results["split"]["hash"]])
     found = []
-    for number, part in enumerate(parts):
-        own = folder.dataset(part["name"]) if several else folder
+    for number, (one, own) in enumerate(zip(datasets, folder.dataset_folders(), strict=True)):
         learnt = load_learnt(own.split)
         if learnt.contents is None or learnt.pairs is None or learnt.numbers:
-            learnt = _learnt_again(folder, config, number, part) or learnt
-        described = (part["name"], part["fingerprint"], part["split"]["hash"])
+            learnt = _learnt_again(folder, config, number, one) or learnt
+        described = (one.name, one.dataset["fingerprint"], one.split["hash"])
         found.append(Source(str(folder.path), *described, learnt, together))
     return found
 
 
 def _learnt_again(
-    folder: RunFolder, config: Mapping[str, Any], number: int, part: Mapping[str, Any]
+    folder: RunFolder, config: Mapping[str, Any], number: int, stated: DatasetResults
 ) -> Learnt | None:
     """What a run that notes too little learnt from, where its dataset still is what it was."""
     try:
-        own = folder.load_config().datasets()[number]
+        own = saved_config(folder).datasets()[number]
         place = _started_in(folder, config) / str(own.data)
         dataset = load_dataset(
             dataclasses.replace(own, data=str(place if place.is_dir() else own.data))
         )
-        if dataset.fingerprint != part["fingerprint"]:
+        if dataset.fingerprint != stated.dataset["fingerprint"]:
             return None
         split = make_split(dataset.interactions, own.split)
     except (BeekitError, IndexError):
         return None
-    return learnt_from(split, dataset.catalog) if split.hash == part["split"]["hash"] else None
+    return learnt_from(split, dataset.catalog) if split.hash == stated.split["hash"] else None
 
 
 def _started_from(

@@ -1,4 +1,4 @@
-"""What the content of `results.json` looks like, as every reader of it may rely on.
+"""The schema of `results.json`: reading it, and what every reader of it may rely on.
 
 A key with a "?" at its end may be missing: results of earlier versions, of comparisons and of
 pulled runs leave some out. Keys that are not named here may hold anything.
@@ -6,16 +6,52 @@ pulled runs leave some out. Keys that are not named here may hold anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from types import NoneType
 from typing import Any
 
+from beekit.errors import RunError
+from beekit.results import SCHEMA, SPLIT_PARTS, dataset_results, is_joint, is_repeated, part_of
+from beekit.run_files import broken, read_json
+
+# Of what is wrong in a file, how many places a line names.
+_SHOWN = 3
 # Under this key of a shape, what every value of a mapping looks like.
 _EACH = "*"
 
 
+def read_results(path: str | Path) -> dict[str, Any]:
+    """What a finished run measured, of the shape that every reader relies on.
+
+    Args:
+        path: of its `results.json`.
+
+    Raises:
+        RunError: if the run is not finished, or if the file is broken, of another schema, lacks a
+            key, or holds under one what no run writes there.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RunError(
+            f"no {path.name} in {path.parent}",
+            expected="a finished run folder",
+            remedy="Check the path, or finish the run.",
+        )
+    results = read_json(path)
+    schema = results.get("schema")
+    if schema != SCHEMA:
+        raise broken(path, f"schema {schema!r}", f"results of schema {SCHEMA}")
+    wrong = list(islice(misfits(results), _SHOWN))
+    if wrong:
+        raise broken(path, f"nothing of use under {', '.join(wrong)}", "what a finished run writes")
+    return results
+
+
 def misfits(results: Mapping[str, Any]) -> Iterator[str]:
     """Places of results that are not what they should be, such as "rows.0.metrics"."""
-    repeated = "repeats" in results
+    repeated = is_repeated(results)
     shape = {**_RESULTS, **(_OF_REPEATS if repeated else _OF_ONE)}
     found = False
     for place in _misfits(results, shape, ""):
@@ -60,16 +96,14 @@ def _misfits(content: Any, shape: Any, place: str) -> Iterator[str]:
 
 def _unmeasured(results: Mapping[str, Any]) -> Iterator[str]:
     """Rows with other metrics than the first, or of a part that the split does not have."""
-    several = results.get("datasets")
+    datasets, several = dataset_results(results), is_joint(results)
     for number, row in enumerate(results["rows"]):
         if row["metrics"].keys() != results["rows"][0]["metrics"].keys():
             yield f"rows.{number}.metrics"
-        of, part = row["scenario"].partition("/")[0], row["scenario"].rpartition("/")[2]
-        splits = [results["split"]]
-        if several is not None:
-            splits = [one["split"] for one in several if one["name"] == of]
+        of, part = row["scenario"].partition("/")[0], part_of(row["scenario"])
+        splits = [one.split for one in datasets if not several or one.name == of]
         # Of repeats, each split is described in its own results.
-        if "repeats" not in results and not any(part in split for split in splits):
+        if not is_repeated(results) and not any(part in split for split in splits):
             yield f"rows.{number}.scenario"
 
 
@@ -94,16 +128,12 @@ def _uneven(results: Mapping[str, Any]) -> Iterator[str]:
             yield f"order.{number}.models"
 
 
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
+def _is(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kinds)
 
 
-def _text_or_none(value: Any) -> bool:
-    return value is None or isinstance(value, str)
-
-
-def _truth(value: Any) -> bool:
-    return isinstance(value, bool)
+def _pair(inside: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and len(value) == 2 and all(map(inside, value))
 
 
 def _count(value: Any) -> bool:
@@ -121,22 +151,16 @@ def _number_or_none(value: Any) -> bool:
     return value is None or _number(value)
 
 
-def _interval(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_number, value))
-
-
-def _point(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_number_or_none, value))
-
-
 def _id(value: Any) -> bool:
-    return _text(value) or _number(value)
+    return isinstance(value, str) or _number(value)
 
 
+_text, _text_or_none, _truth = _is(str), _is(str, NoneType), _is(bool)
+_interval, _point = _pair(_number), _pair(_number_or_none)
 _PART = {"users": _count, "candidates": _count}
 _SPLIT = {
     **{"kind": _text, "hash": _text, "settings?": {}, "train?": {}},
-    **{f"{name}?": _PART for name in ("validation", "test", "warm", "overall")},
+    **{f"{name}?": _PART for name in SPLIT_PARTS},
 }
 _COUNTS = dict.fromkeys(("users", "items", "interactions"), _count)
 _DATASET = {"name": _text, "fingerprint": _text, "catalog_items?": _count, **_COUNTS}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from beekit.hub.names import told
+from beekit.results import base_models, dataset_results
 
 _RESULTS = (
     *("schema", "dataset", "split", "environment", "rows", "note", "notes", "training"),
@@ -36,7 +37,7 @@ def public_results(results: Mapping[str, Any]) -> dict[str, Any]:
     """The content of `results.json` without items, and encoders by name."""
     kept = {key: results[key] for key in _RESULTS if key in results}
     if "training" in kept:
-        kept["training"] = _named(kept["training"], known_encoders(results))
+        kept["training"] = _named(kept["training"], base_models(results))
     return kept
 
 
@@ -47,27 +48,21 @@ def public_config(config: Mapping[str, Any], results: Mapping[str, Any]) -> dict
         config: of the run.
         results: of the run, which say what its datasets are called.
     """
-    names = [dataset["name"] for dataset in results.get("datasets", [results["dataset"]])]
+    names = [one.name for one in dataset_results(results)]
     data = config["data"]
     if isinstance(data, list):
-        parts = zip(data, names, strict=True)
         told_data: Any = [
-            {**{k: v for k, v in part.items() if k in _CONFIG}, "data": name}
-            if isinstance(part, dict)
+            {**{k: v for k, v in entry.items() if k in _CONFIG}, "data": name}
+            if isinstance(entry, dict)
             else name
-            for part, name in parts
+            for entry, name in zip(data, names, strict=True)
         ]
     else:
         (told_data,) = names
     kept = {key: config[key] for key in _CONFIG if key in config}
     if kept.get("training"):
         kept["training"] = {k: v for k, v in kept["training"].items() if k in _TRAINING}
-    return {"data": told_data, **_named(kept, known_encoders(results))}
-
-
-def known_encoders(results: Mapping[str, Any]) -> list[str]:
-    """The encoders of a run that are names on the Hub."""
-    return list(results.get("training", {}).get("base_models", []))
+    return {"data": told_data, **_named(kept, base_models(results))}
 
 
 def _named(section: Mapping[str, Any], known: list[str]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from beekit.models import load_model
 from beekit.ranking import Model
 from beekit.run.comparison import load_comparison
 from beekit.run.dataset import load_dataset
-from beekit.run.evaluate import Embeddings
-from beekit.run.folder import RunFolder
+from beekit.run.embeddings import Embeddings, settle_items
 from beekit.run.known_items import KnownItems
+from beekit.run_folder import RunFolder
 
 # Median cosine of embeddings by one encoder, whatever the precision.
 _SAME_ENCODER = 0.99
@@ -68,11 +68,11 @@ def _add_new_items(folder: RunFolder, label: str) -> int:
             remedy="Evaluate again over the new catalog.",
         )
     known = KnownItems.load(place)
-    vectors = Embeddings(load_dataset(config), config, [entry])
-    catalog = vectors.dataset.catalog
+    dataset, inputs = settle_items(config, load_dataset(config), [entry])
+    catalog = dataset.catalog
     new = known.new_in(catalog)
     if len(new):
-        embedded = vectors.of(entry)
+        embedded = Embeddings(config, dataset, inputs).of(entry)
         _require_same_encoder(label, model, known.places_in(catalog), embedded, entry.encoder)
         model.add_items(embedded[new])
         known.with_cold(catalog, new).save_with(model, place)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from beekit.errors import DataError
-from beekit.one_line import exit_code
+from beekit.exit_codes import exit_code
 
 ROOM = "room for the table. Free some."
 
@@ -57,6 +57,6 @@ def test_success_is_silent_and_other_errors_go_through(capsys):
 
 
 def test_a_line_is_one_line_whatever_it_names():
-    from beekit.one_line import in_one_line
+    from beekit.exit_codes import in_one_line
 
     assert in_one_line("a\nb\r\u2028c\x1b[31m\x85d \ud800é") == "a b  c [31m d  é"

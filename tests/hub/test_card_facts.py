@@ -9,7 +9,7 @@ from test_card import RESULTS
 
 from beekit.errors import ConfigError
 from beekit.hub import render_card
-from beekit.hub.facts import Facts, load_facts
+from beekit.hub.card_facts import Facts, load_facts
 from beekit.hub.names import on_hub, told
 
 

@@ -102,7 +102,7 @@ def _run(folder: Path) -> int:
     # With -P and without "": a file in the working directory must not stand for a module there
     # that it does not stand for here.
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "beekit.run.apart", str(folder)],
+        [sys.executable, "-P", "-m", "beekit.run.fit_process", str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
