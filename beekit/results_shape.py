@@ -135,7 +135,7 @@ def _id(value: Any) -> bool:
 
 _PART = {"users": _count, "candidates": _count}
 _SPLIT = {
-    **{"kind": _text, "hash": _text, "settings?": {}, "train?": {}},
+    **{"kind": _text, "hash": _text, "settings?": {}, "train?": {}, "about?": {_EACH: _text}},
     **{f"{name}?": _PART for name in ("validation", "test", "warm", "overall")},
 }
 _COUNTS = dict.fromkeys(("users", "items", "interactions"), _count)

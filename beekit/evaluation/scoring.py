@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from beekit.checked import plain_integer
 from beekit.errors import ConfigError, DataError
 from beekit.evaluation.answers import require_answer
 from beekit.evaluation.intervals import coverage_interval, mean_intervals
 from beekit.evaluation.item_intervals import Lists, item_interval
 from beekit.evaluation.metrics import FROM_HITS, coverage
+from beekit.plain import plain_integer
 from beekit.ranking import Recommender
 from beekit.ranking.protocol import nested_lists
 from beekit.split import HeldOut

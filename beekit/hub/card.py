@@ -18,12 +18,12 @@ from beekit.report.meaning import (
     INTERVALS,
     main_metric,
     metric_meanings,
-    split_meaning,
     tested_against,
 )
 from beekit.report.numbers import difference, p_value
 from beekit.report.settings import settings_caption
 from beekit.run_files import read_results
+from beekit.split import said_of
 
 # What a card says of a training, and of where it was done; a report does without.
 _SAID = {
@@ -91,7 +91,7 @@ def render_card(
         metrics=metrics,
         main=main_metric(metrics),
         meanings=metric_meanings(metrics),
-        split_meaning=split_meaning,
+        said_of=said_of,
         chart=chart,
         cell=_cell,
         settings_caption=settings_caption,

@@ -7,7 +7,7 @@ import logging
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCard
@@ -118,7 +118,7 @@ def plan(
         HubError: if `repo` cannot be a name, or if `outgoing` refuses the card or a file.
     """
     check_repo_name(repo)
-    return outgoing(run, replace(facts or Facts(), repo=repo), index=index)
+    return outgoing(run, (facts or Facts()).replace(repo=repo), index=index)
 
 
 def _target(api: HfApi, repo: str, revision: str | None, private: bool) -> ModelInfo:

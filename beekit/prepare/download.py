@@ -22,9 +22,9 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from beekit import __version__
-from beekit.checked import plain_integer
 from beekit.errors import DownloadError
 from beekit.files import write_json
+from beekit.plain import plain_integer
 from beekit.prepare.raw import RawFile, accept, recall
 
 logger = logging.getLogger(__name__)

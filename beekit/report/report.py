@@ -16,13 +16,13 @@ from beekit.report.meaning import (
     INTERVALS,
     main_metric,
     metric_meanings,
-    split_meaning,
     tested_against,
 )
 from beekit.report.repeats import repeats_part, summarise_repeats
 from beekit.report.summary import summarise
 from beekit.report.table import metric_names, results_table
 from beekit.run_files import read_json, read_results
+from beekit.split import said_of
 
 _PARTS = ("validation", "test", "warm", "overall")
 _CURVES = ("loss_curve", "validation_curve")
@@ -119,7 +119,7 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         "note": result.get("note"),
         "dataset": result["dataset"],
         "split": split,
-        "split_meaning": split_meaning(split["kind"]),
+        "split_meaning": said_of(split, "meaning"),
         "parts": {part: split[part] for part in _PARTS if split.get(part)},
         "table": results_table([result], [name]),
         "comparisons": [] if repeated else _by_pair(result.get("comparisons") or []),

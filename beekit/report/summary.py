@@ -8,6 +8,7 @@ from typing import Any
 from beekit.report import numbers
 from beekit.report.meaning import main_metric
 from beekit.report.table import metric_names
+from beekit.split import said_of
 
 TUNED, PRETRAINED = "fine-tuned", "pretrained"
 _FLOORS = ("random", "popularity")
@@ -55,11 +56,7 @@ def _setting(split: Mapping[str, Any], scenario: str, users: Any) -> str:
     asked = f"For {numbers.count(users)} users" if numbers.is_finite(users) else "For these users"
     if not numbers.is_finite(candidates):
         return asked
-    kind = (
-        "items without an interaction in training"
-        if split["kind"] == "cold_start"
-        else "candidate items"
-    )
+    kind = said_of(split, "candidates") or "candidate items"
     return f"{asked} and {numbers.count(candidates)} {kind}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -25,9 +24,8 @@ from beekit.report.meaning import main_metric
 from beekit.run.apart import fitted_apart, reason_of, worth_a_process
 from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
 from beekit.run.comparison import VECTORS, Comparison, Entry
-from beekit.run.config import require_single
 from beekit.run.cost import Cost, measured
-from beekit.run.dataset import describe, load_dataset, load_published
+from beekit.run.dataset import describe, load_dataset
 from beekit.run.encoder import encoder_to_compare
 from beekit.run.environment import environment
 from beekit.run.folder import RunFolder
@@ -37,8 +35,7 @@ from beekit.run.leaks import require_unseen
 from beekit.run.model_files import require_as_trained
 from beekit.run.reading import differing_reading, say
 from beekit.run.sources import run_of, sources
-from beekit.run.splitting import make_split
-from beekit.split import Split, published_split
+from beekit.split import Split, make_split
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +63,7 @@ def run_comparison(
         BeekitError: if there is a fault in the configuration, the data or the folder that the user
             can mend, or if no model is left.
     """
-    require_single(config)
+    config.require_single()
     with alone_in(config.out):
         return _compare_all(config, RunFolder(Path(config.out)), embedded)
 
@@ -139,9 +136,8 @@ def _data(
     entries: Sequence[Entry],
     embedded: dict[tuple[str, str], np.ndarray] | None,
 ) -> tuple[Dataset, Split, Embeddings]:
-    if config.split.kind == "published":
-        dataset, test = load_published(config)
-        split = published_split(dataset.interactions, test)
+    if config.split.own_files:
+        dataset, split = config.split.load(Path(config.data), config.duplicates)
         return dataset, split, Embeddings(dataset, config, entries)
     vectors = Embeddings(load_dataset(config), config, entries, embedded)
     dataset = vectors.dataset
@@ -253,7 +249,7 @@ class Embeddings:
         self.notes += say(entry.label, self.differing[name])
 
     def _encoder(self, entry: Entry) -> SentenceTransformer:
-        config = dataclasses.replace(self.config, max_seq_length=self._limit(entry))
+        config = self.config.replace(max_seq_length=self._limit(entry))
         return encoder_to_compare(config, str(entry.encoder), self.dataset)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -271,7 +270,7 @@ class RunFolder:
 
     def write_config(self, config: Config | Comparison) -> None:
         """Write a resolved configuration as YAML."""
-        text = yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(config.content(), sort_keys=False, allow_unicode=True)
         write_text(self.config, text)
 
     def write_results(self, results: dict[str, Any]) -> None:

@@ -14,8 +14,7 @@ from beekit.run.config import Config
 from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
-from beekit.run.splitting import make_split
-from beekit.split import Split
+from beekit.split import Split, make_split
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ def finish_several(folder: RunFolder, config: Config, parts: Sequence[Part]) -> 
     datasets and splits are stands under `datasets`.
     """
     for part in parts:
-        own = dataclasses.replace(part.config, out=str(part.folder.path), training=config.training)
+        own = part.config.replace(out=str(part.folder.path), training=config.training)
         part.folder.write_config(own)
         if not part.folder.model.is_symlink():
             part.folder.model.symlink_to("../../model", target_is_directory=True)

@@ -7,7 +7,6 @@ paths in its configuration are followed.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
 from beekit.run.parts import joint_hash
 from beekit.run.reading import saved_configuration
-from beekit.run.splitting import make_split
 from beekit.run_files import broken, read_json
+from beekit.split import make_split
 from beekit.split.learnt import Learnt, learnt_from, load_learnt, save_learnt
 
 logger = logging.getLogger(__name__)
@@ -205,9 +204,7 @@ def _learnt_again(
     try:
         own = folder.load_config().datasets()[number]
         place = _started_in(folder, config) / str(own.data)
-        dataset = load_dataset(
-            dataclasses.replace(own, data=str(place if place.is_dir() else own.data))
-        )
+        dataset = load_dataset(own.replace(data=str(place if place.is_dir() else own.data)))
         if dataset.fingerprint != part["fingerprint"]:
             return None
         split = make_split(dataset.interactions, own.split)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import time
@@ -33,7 +32,7 @@ from beekit.ranking import Recommender
 from beekit.report import write_report
 from beekit.report.settings import DEFAULTS, NOT_STATED
 from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
-from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config, require_single
+from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
@@ -71,7 +70,7 @@ def train(config: Config) -> RunFolder:
         BeekitError: if there is a fault in the configuration, the data, the encoder or the folder
             that the user can mend.
     """
-    require_single(config)
+    config.require_single()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise RunError(
             f"a launcher with {os.environ['WORLD_SIZE']} processes",
@@ -274,7 +273,7 @@ def _settle_precision(config: Config, encoder: SentenceTransformer, inputs: Item
         return config
     budget = config.training.get("mini_batch_tokens", BeeFormerTrainingArguments.mini_batch_tokens)
     decided = bf16_pays(encoder, inputs, budget)
-    return dataclasses.replace(config, training={**config.training, "bf16": decided})
+    return config.replace(training={**config.training, "bf16": decided})
 
 
 def _evaluate_all(

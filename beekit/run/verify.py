@@ -18,8 +18,8 @@ from beekit.run.dataset import load_dataset
 from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
 from beekit.run.model_files import require_as_trained
-from beekit.run.splitting import make_split
 from beekit.run_files import read_yaml, require_same_datasets
+from beekit.split import make_split
 
 _MODEL = "fine-tuned"
 

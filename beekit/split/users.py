@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+from pydantic import Field
 
 from beekit.data import Interactions
+from beekit.split.config import SplitConfig, validation_size
 from beekit.split.draw import share, shuffled, validation_share
 from beekit.split.entries import (
     entries,
@@ -13,6 +17,44 @@ from beekit.split.entries import (
     used_items,
 )
 from beekit.split.split import HeldOut, Split
+
+
+class UserSplit(SplitConfig):
+    """Users that training never sees."""
+
+    kind: Literal["user"] = "user"
+    users: int | None = Field(None, ge=1, description="How many users the test part has.")
+    fraction: float | None = Field(
+        None, gt=0, lt=1, description="Their share instead; 0.1 where neither is given."
+    )
+    validation: int | float | None = Field(
+        None,
+        ge=0,
+        description="Users of the validation part, as a number or a share; a quarter of the test "
+        "part's where it is not given.",
+    )
+    source_fraction: float = Field(
+        0.8, gt=0, lt=1, description="Share of a held-out user's interactions that is known."
+    )
+
+    meaning = (
+        "Some users were held out whole; part of what each used is the source, the rest are "
+        "the targets."
+    )
+    task = "recommendation to users unseen in training"
+    drawn = "the users held out"
+
+    def make(self, interactions: Interactions) -> Split:
+        """As `user_split` does."""
+        neither = self.users is None and self.fraction is None
+        return user_split(
+            interactions,
+            users=self.users,
+            fraction=0.1 if neither else self.fraction,
+            **validation_size("users", self.validation),
+            source_fraction=self.source_fraction,
+            seed=self.seed,
+        )
 
 
 def user_split(
@@ -79,4 +121,5 @@ def user_split(
         train,
         validation=part(1),
         test=part(2),
+        sources="own",
     )
