@@ -69,11 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="fine-tune an encoder as a configuration says")
     train.add_argument("config", help="YAML file; train/recipes holds examples")
     train.add_argument("overrides", nargs="*", metavar="key=value", help="data=DIR split.seed=7")
+    _add_keys(train, "train")
     train.set_defaults(run=_train)
 
     evaluate = commands.add_parser("evaluate", help="several models on one split, in one table")
     evaluate.add_argument("config", help="YAML file; eval/recipes holds examples")
     evaluate.add_argument("overrides", nargs="*", metavar="key=value", help="models.EASE.dtype=...")
+    _add_keys(evaluate, "evaluate")
     evaluate.set_defaults(run=_evaluate)
 
     index = commands.add_parser("index", help="embed a run's catalog again and index it")
@@ -138,6 +140,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(run=_export)
     return parser
+
+
+def _add_keys(command: argparse.ArgumentParser, name: str) -> None:
+    """Options that say what a configuration may hold, and do nothing else."""
+
+    class Print(argparse.Action):
+        def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+            from beekit.run.config_keys import schema, text
+
+            made = text(name) if self.dest == "keys" else json.dumps(schema(name), indent=2)
+            print(made)
+            parser.exit()
+
+    command.add_argument("--keys", action=Print, nargs=0, help="print all keys, and exit")
+    command.add_argument("--schema", action=Print, nargs=0, help="print a JSON schema, and exit")
 
 
 def _quickstart(options: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, TypeVar
 
 import annotated_types
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.fields import FieldInfo
 
 from beekit.errors import ConfigError
@@ -103,6 +104,14 @@ def require_type(name: str, value: Any, hint: Any) -> None:
         raise _unfit(name, value, described(hint)) from error
 
 
+def type_schema(hint: Any) -> dict[str, Any]:
+    """What JSON schema says of a type; nothing of one that it has no word for."""
+    try:
+        return TypeAdapter(hint, config=_CHECKS).json_schema()
+    except PydanticInvalidForJsonSchema:
+        return {}
+
+
 def text_keys(kind: type[ConfigModel]) -> set[str]:
     """Keys that hold text, among other things or alone."""
     return {name for name, field in kind.model_fields.items() if str in _options(field.annotation)}
@@ -149,7 +158,7 @@ def _in_one_line(
 ) -> ConfigError:
     """The first mistake in the words of the house; a misspelt key before what it leaves out."""
     first = min(error.errors(), key=lambda one: "extra_forbidden" not in one["type"])
-    owner, section, key = kind, values, first["loc"][0]
+    owner, section, key = kind.chosen(values), values, first["loc"][0]
     for deeper in first["loc"][1:]:
         field = owner.model_fields.get(str(key))
         if field is None or not _is_section(field.annotation):

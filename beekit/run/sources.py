@@ -22,7 +22,12 @@ from beekit.run.parts import joint_hash
 from beekit.run.reading import saved_configuration
 from beekit.run_files import broken, read_json
 from beekit.split import make_split
-from beekit.split.learnt import Learnt, learnt_from, load_learnt, save_learnt
+from beekit.split.training_record import (
+    TrainingRecord,
+    load_training_record,
+    record_training,
+    save_training_record,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +57,7 @@ class Source:
     name: str
     fingerprint: str
     split_hash: str
-    learnt: Learnt | None
+    learnt: TrainingRecord | None
     together: str = ""
 
 
@@ -135,7 +140,7 @@ def save_before(folder: Path, before: Iterable[Source]) -> None:
         if source.learnt is not None:
             place = folder / _EACH / str(number)
             place.mkdir(parents=True)
-            save_learnt(place, source.learnt)
+            save_training_record(place, source.learnt)
         described.append(
             {
                 "run": shown(source.run),
@@ -174,7 +179,7 @@ def load_before(folder: Path) -> list[Source] | None:
             one["fingerprint"],
             one["split"],
             # Where it is not said whether anything was noted, something was: of every run is.
-            load_learnt(folder / _EACH / str(number)) if one.get("noted", True) else None,
+            load_training_record(folder / _EACH / str(number)) if one.get("noted", True) else None,
             one["together"],
         )
         for number, one in enumerate(described, start=1)
@@ -189,7 +194,7 @@ def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any
     found = []
     for number, part in enumerate(parts):
         own = folder.dataset(part["name"]) if several else folder
-        learnt = load_learnt(own.split)
+        learnt = load_training_record(own.split)
         if learnt.contents is None or learnt.pairs is None or learnt.numbers:
             learnt = _learnt_again(folder, config, number, part) or learnt
         described = (part["name"], part["fingerprint"], part["split"]["hash"])
@@ -199,7 +204,7 @@ def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any
 
 def _learnt_again(
     folder: RunFolder, config: Mapping[str, Any], number: int, part: Mapping[str, Any]
-) -> Learnt | None:
+) -> TrainingRecord | None:
     """What a run that notes too little learnt from, where its dataset still is what it was."""
     try:
         own = folder.load_config().datasets()[number]
@@ -210,7 +215,7 @@ def _learnt_again(
         split = make_split(dataset.interactions, own.split)
     except (BeekitError, IndexError):
         return None
-    return learnt_from(split, dataset.catalog) if split.hash == part["split"]["hash"] else None
+    return record_training(split, dataset.catalog) if split.hash == part["split"]["hash"] else None
 
 
 def _started_from(

@@ -48,7 +48,7 @@ from beekit.run.thumbnails import write_thumbnails
 from beekit.run.training import describe_training, make_trainer, training_arguments
 from beekit.run_files import model_digests
 from beekit.split import Split
-from beekit.split.learnt import learnt_from, save_learnt
+from beekit.split.training_record import record_training, save_training_record
 from beekit.training import BeeFormerTrainingArguments
 from beekit.training.precision import bf16_pays
 
@@ -152,7 +152,7 @@ def _notes(
             other.dataset.name,
             other.dataset.fingerprint,
             other.split.hash,
-            learnt_from(other.split, other.dataset.catalog),
+            record_training(other.split, other.dataset.catalog),
         )
         for other in parts
         if other is not part
@@ -165,7 +165,7 @@ def _before(
 ) -> tuple[Embedded, list[Evaluation]]:
     """The dataset's split written down; its embeddings and rows before training."""
     part.split.save(part.folder.split)
-    save_learnt(part.folder.split, learnt_from(part.split, part.dataset.catalog))
+    save_training_record(part.folder.split, record_training(part.split, part.dataset.catalog))
     embedded = Embedded.of(part, encoder)
     floors: dict[str, Recommender] = {
         "random": Random(part.config.evaluation.seed),

@@ -21,7 +21,7 @@ from beekit.split.split import HeldOut, Split
 
 
 class ColdStartSplit(SplitConfig):
-    """Items that training never sees."""
+    """Hold out items, with all their interactions."""
 
     kind: Literal["cold_start"] = "cold_start"
     items: int | None = Field(None, ge=1, description="How many items the test part has.")

@@ -10,7 +10,7 @@ from beekit.split.split import Split
 
 
 class NoSplit(SplitConfig):
-    """Nothing; the seed changes nothing either."""
+    """Hold out nothing; the seed changes nothing either."""
 
     kind: Literal["none"] = "none"
 

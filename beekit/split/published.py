@@ -19,7 +19,7 @@ from beekit.split.split import HeldOut, Split
 
 
 class PublishedSplit(SplitConfig):
-    """The test interactions that somebody else held out; the seed changes nothing."""
+    """Hold out what others did, as their files say; the seed changes nothing."""
 
     kind: Literal["published"] = "published"
     train: str = Field(

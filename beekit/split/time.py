@@ -15,7 +15,7 @@ from beekit.split.split import HeldOut, Split
 
 
 class TimeSplit(SplitConfig):
-    """The latest interactions; the seed changes nothing."""
+    """Hold out the latest interactions; the seed changes nothing."""
 
     kind: Literal["time"] = "time"
     fraction: float = Field(

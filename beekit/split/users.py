@@ -20,7 +20,7 @@ from beekit.split.split import HeldOut, Split
 
 
 class UserSplit(SplitConfig):
-    """Users that training never sees."""
+    """Hold out users, with all their interactions."""
 
     kind: Literal["user"] = "user"
     users: int | None = Field(None, ge=1, description="How many users the test part has.")

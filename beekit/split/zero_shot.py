@@ -13,7 +13,7 @@ from beekit.split.split import HeldOut, Split
 
 
 class ZeroShotSplit(SplitConfig):
-    """Everything, for models that learnt elsewhere."""
+    """Hold out everything, for models that learnt elsewhere."""
 
     kind: Literal["zero_shot"] = "zero_shot"
     source_fraction: float = Field(

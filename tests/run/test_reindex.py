@@ -8,12 +8,12 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from beekit.split import make_split
 
 from beekit.cli import main
 from beekit.index import ItemIndex
 from beekit.run.config import load_config
 from beekit.run.folder import RunFolder
+from beekit.split import make_split
 
 
 @pytest.fixture
