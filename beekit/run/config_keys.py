@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic.fields import FieldInfo
 
@@ -24,7 +23,7 @@ _HEAD = """# Keys of a configuration
 
 Made from their declarations by `beekit.run.config_keys.markdown`; `beekit train --keys` and
 `beekit evaluate --keys` print the same, and `--schema` a JSON schema for editors. A key whose
-default is "required" has to be there. On the command line, dots reach into sections:
+default is `required` has to be there. On the command line, dots reach into sections:
 `split.seed=7`.
 """
 _FOOT = f"""Every other key of `training` is one of the Hugging Face Trainer's, under its own name
@@ -33,20 +32,13 @@ and with its own meaning: see [TrainingArguments]({TRAINER_PAGE}).
 """
 
 
-@dataclass(frozen=True)
-class Key:
-    """A key of a configuration.
-
-    Attributes:
-        name: with its sections, such as "split.seed".
-        type: in words.
-        default: as YAML has it; None of a key that is required.
-        meaning: a sentence.
-    """
+class Key(NamedTuple):
+    """A key with its sections, its type in words, its default as YAML has it ("required" where it
+    has none), and a sentence."""
 
     name: str
     type: str
-    default: str | None
+    default: str
     meaning: str
 
 
@@ -72,13 +64,9 @@ def _keys(kind: type[ConfigModel], names: Any, where: str = "") -> Iterator[Key]
         if isinstance(inside, type) and issubclass(inside, ConfigModel):
             yield from _keys(inside, inside.model_fields, f"{where}{name}.")
         else:
-            default = None if field.is_required() else _written(_default(field))
-            meaning = str(field.description)
-            yield Key(f"{where}{name}", _type(field), default, meaning)
-
-
-def _default(field: FieldInfo) -> Any:
-    return field.get_default(call_default_factory=True, validated_data={})
+            default = field.get_default(call_default_factory=True, validated_data={})
+            said = "required" if field.is_required() else _written(default)
+            yield Key(f"{where}{name}", _type(field), said, str(field.description))
 
 
 def _type(field: FieldInfo) -> str:
@@ -113,7 +101,7 @@ def text(command: str) -> str:
     for title, found in keys(command).items():
         lines += ["", title.replace("`", "")]
         for key in found:
-            default = "required" if key.default is None else f"default {key.default}"
+            default = key.default if key.default == "required" else f"default {key.default}"
             lines.append(f"  {key.name} ({key.type}; {default}): {key.meaning}")
     if command == "train":
         shown = {key.name.rpartition(".")[2] for key in found}
@@ -131,10 +119,7 @@ def markdown() -> str:
     for title, found in tables.items():
         lines += [f"## {title}", "", "| key | type | default | meaning |", "|---|---|---|---|"]
         lines += [
-            f"| `{key.name}` | {key.type} | "
-            + ("required" if key.default is None else f"`{key.default}`")
-            + f" | {key.meaning} |"
-            for key in found
+            f"| `{key.name}` | {key.type} | `{key.default}` | {key.meaning} |" for key in found
         ]
         lines.append("")
     return "\n".join([*lines, _FOOT])

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from beekit.data import Interactions
-from beekit.split.config import SplitConfig, validation_size
+from beekit.split.config import SplitConfig, share_field, validation_field, validation_size
 from beekit.split.draw import share, shuffled, validation_share
 from beekit.split.entries import (
     columns,
@@ -25,20 +25,11 @@ class ColdStartSplit(SplitConfig):
 
     kind: Literal["cold_start"] = "cold_start"
     items: int | None = Field(None, ge=1, description="How many items the test part has.")
-    fraction: float | None = Field(
-        None, gt=0, lt=1, description="Their share instead; 0.2 where neither is given."
-    )
-    validation: int | float | None = Field(
+    fraction: float | None = share_field(None, "Their share instead; 0.2 where neither is given.")
+    validation: int | float | None = validation_field("items")
+    warm_fraction: float | None = share_field(
         None,
-        ge=0,
-        description="Items of the validation part, as a number or a share; a quarter of the test "
-        "part's where it is not given.",
-    )
-    warm_fraction: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
-        description="Share of each user's other interactions that is held out too, for the parts "
+        "Share of each user's other interactions that is held out too, for the parts "
         "`warm` and `overall`.",
     )
 

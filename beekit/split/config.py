@@ -113,6 +113,20 @@ class SplitConfig(ConfigModel):
         return handler(given)
 
 
+def share_field(default: float | None, meaning: str) -> Any:
+    """A field that holds a share, above 0 and below 1."""
+    return Field(default, gt=0, lt=1, description=meaning)
+
+
+def validation_field(what: str) -> Any:
+    """A field that holds a number of items or users, or their share."""
+    meaning = (
+        f"How many {what} the validation part has, or their share; a quarter of the test part's "
+        "where it is not given."
+    )
+    return Field(None, ge=0, description=meaning)
+
+
 def validation_size(what: str, validation: int | float | None) -> dict[str, Any]:
     """The arguments for a validation part that is given as a number or as a share."""
     if isinstance(validation, int):

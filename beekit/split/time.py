@@ -9,7 +9,7 @@ from pydantic import Field
 
 from beekit.data import Interactions
 from beekit.errors import SplitError
-from beekit.split.config import SplitConfig
+from beekit.split.config import SplitConfig, share_field
 from beekit.split.entries import entries, used_items
 from beekit.split.split import HeldOut, Split
 
@@ -18,9 +18,7 @@ class TimeSplit(SplitConfig):
     """Hold out the latest interactions; the seed changes nothing."""
 
     kind: Literal["time"] = "time"
-    fraction: float = Field(
-        0.1, gt=0, lt=1, description="Share of the interactions in the test part."
-    )
+    fraction: float = share_field(0.1, "Share of the interactions in the test part.")
     validation: int | float | None = Field(
         None,
         ge=0,

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from beekit.data import Interactions
-from beekit.split.config import SplitConfig, validation_size
+from beekit.split.config import SplitConfig, share_field, validation_field, validation_size
 from beekit.split.draw import share, shuffled, validation_share
 from beekit.split.entries import (
     entries,
@@ -24,17 +24,10 @@ class UserSplit(SplitConfig):
 
     kind: Literal["user"] = "user"
     users: int | None = Field(None, ge=1, description="How many users the test part has.")
-    fraction: float | None = Field(
-        None, gt=0, lt=1, description="Their share instead; 0.1 where neither is given."
-    )
-    validation: int | float | None = Field(
-        None,
-        ge=0,
-        description="Users of the validation part, as a number or a share; a quarter of the test "
-        "part's where it is not given.",
-    )
-    source_fraction: float = Field(
-        0.8, gt=0, lt=1, description="Share of a held-out user's interactions that is known."
+    fraction: float | None = share_field(None, "Their share instead; 0.1 where neither is given.")
+    validation: int | float | None = validation_field("users")
+    source_fraction: float = share_field(
+        0.8, "Share of a held-out user's interactions that is known."
     )
 
     meaning = (

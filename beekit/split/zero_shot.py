@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from beekit.data import Interactions
-from beekit.split.config import SplitConfig
+from beekit.split.config import SplitConfig, share_field
 from beekit.split.entries import entries, require_source_fraction, source_entries
 from beekit.split.split import HeldOut, Split
 
@@ -16,9 +14,7 @@ class ZeroShotSplit(SplitConfig):
     """Hold out everything, for models that learnt elsewhere."""
 
     kind: Literal["zero_shot"] = "zero_shot"
-    source_fraction: float = Field(
-        0.8, gt=0, lt=1, description="Share of each user's interactions that is known."
-    )
+    source_fraction: float = share_field(0.8, "Share of each user's interactions that is known.")
 
     meaning = (
         "Nothing of this dataset was trained on. Part of what each user used is the "
