@@ -222,9 +222,9 @@ def _require_storable(value: Any, where: str) -> None:
         for number, inside in enumerate(value):
             _require_storable(inside, f"{where}{number}.")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{name}={value}", expected="a finite number", remedy="Correct it.")
+        raise _unfit(name, value, "a finite number")
     elif isinstance(value, int) and abs(value) >= 2**63:
-        raise ConfigError(f"{name}={value}", expected="an integer of 64 bits", remedy="Correct it.")
+        raise _unfit(name, value, "an integer of 64 bits")
     elif isinstance(value, str) and any(
         sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in value
     ):

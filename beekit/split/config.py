@@ -93,7 +93,7 @@ class SplitConfig(ConfigModel):
             return super().unknown(key, section, where)
         kind = section.get("kind", cls.model_fields["kind"].default)
         return ConfigError(
-            f"{where}{key}={section[key]} with {where}kind={kind}",
+            f"{where}{key}={section[key]!r} with {where}kind={kind}",
             expected=f"{', '.join(cls.model_fields)} there",
             remedy=f"Remove {where}{key}.",
         )
