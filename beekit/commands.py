@@ -84,6 +84,22 @@ def recipe_list(of: str) -> Argument:
     return argument("--list", action=List, nargs=0, help="name the recipes")
 
 
+def key_listing(of: str) -> tuple[Argument, Argument]:
+    """The options `--keys` and `--schema`, which print what a configuration may hold and end."""
+
+    class Print(argparse.Action):
+        def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+            from beekit.run.config_keys import schema, text
+
+            print(text(of) if self.dest == "keys" else json.dumps(schema(of), indent=2))
+            parser.exit()
+
+    return (
+        argument("--keys", action=Print, nargs=0, help="print every key with its meaning"),
+        argument("--schema", action=Print, nargs=0, help="print a JSON schema for editors"),
+    )
+
+
 RUN = argument("path", metavar="RUN", help="run folder")
 CONFIG = argument("config", metavar="CONFIG", help="a recipe's name, or a YAML file")
 
@@ -118,6 +134,7 @@ def quickstart(options: argparse.Namespace) -> None:
     CONFIG,
     overrides("data=DIR split.seed=7"),
     recipe_list("train"),
+    *key_listing("train"),
 )
 def train(options: argparse.Namespace) -> None:
     from beekit.run.config import load_config
@@ -136,6 +153,7 @@ def train(options: argparse.Namespace) -> None:
     CONFIG,
     overrides("data=DIR models.EASE.regularization=300"),
     recipe_list("evaluate"),
+    *key_listing("evaluate"),
 )
 def evaluate(options: argparse.Namespace) -> None:
     from beekit.run.comparison import load_comparison

@@ -159,7 +159,7 @@ _text, _text_or_none, _truth = _is(str), _is(str, NoneType), _is(bool)
 _interval, _point = _pair(_number), _pair(_number_or_none)
 _PART = {"users": _count, "candidates": _count}
 _SPLIT = {
-    **{"kind": _text, "hash": _text, "settings?": {}, "train?": {}},
+    **{"kind": _text, "hash": _text, "settings?": {}, "train?": {}, "about?": {_EACH: _text}},
     **{f"{name}?": _PART for name in SPLIT_PARTS},
 }
 _COUNTS = dict.fromkeys(("users", "items", "interactions"), _count)

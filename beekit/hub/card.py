@@ -12,11 +12,12 @@ from beekit.errors import HubError, RunError
 from beekit.files import write_text
 from beekit.hub.card_facts import Facts
 from beekit.hub.metadata import card_metadata, card_title, encoder_name
-from beekit.report.glossary import INTERVALS, metric_meanings, split_meaning, tested_against
+from beekit.report.glossary import INTERVALS, metric_meanings, tested_against
 from beekit.report.numbers import difference, p_value
 from beekit.report.settings import settings_caption
 from beekit.results import DatasetResults, dataset_results, main_metric
 from beekit.run_folder import DATASETS, RunFolder
+from beekit.split import said_of
 from beekit.templates import template
 
 # What a card says of a training, and of where it was done; a report does without.
@@ -81,7 +82,7 @@ def render_card(
         metrics=metrics,
         main=main_metric(metrics),
         meanings=metric_meanings(metrics),
-        split_meaning=split_meaning,
+        said_of=said_of,
         chart=chart,
         cell=_cell,
         settings_caption=settings_caption,

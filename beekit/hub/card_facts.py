@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from beekit.checked import checked, read_content
+from pydantic import Field
+
+from beekit.config_file import read_config_file
+from beekit.config_model import ConfigModel, read
 from beekit.errors import ConfigError
 from beekit.hub.names import NAME
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(ConfigModel):
     """The keys of a model's YAML file; all may be left out, and none is a measured number.
 
     Attributes:
@@ -37,15 +39,16 @@ class Facts:
     license: str | None = None
     license_name: str | None = None
     license_link: str | None = None
-    language: list[str] = field(default_factory=list)
+    language: list[str] = Field(default_factory=list)
     base_model: str | None = None
-    datasets: dict[str, str] = field(default_factory=dict)
+    datasets: dict[str, Any] = Field(default_factory=dict)
     data: str | None = None
     limits: str | None = None
-    tags: list[str] = field(default_factory=list)
+    tags: list[str] = Field(default_factory=list)
     citation: str | None = None
 
-    def __post_init__(self) -> None:
+    def model_post_init(self, context: Any) -> None:
+        """Refuse what the Hub would refuse."""
         given = [name for name in (self.repo, self.base_model) if name is not None]
         for name in (*given, *self.datasets.values()):
             _require(
@@ -89,8 +92,7 @@ def load_facts(path: str | Path) -> Facts:
         ConfigError: if there is no such file, if it is not YAML, if a key is unknown, or if a value
             has the wrong type or form.
     """
-    facts: Facts = checked(Facts, read_content(path, examples="hub_cards"), "")
-    return facts
+    return read(Facts, read_config_file(path, examples="hub_cards"))
 
 
 def _require(holds: bool, found: str, expected: str) -> None:

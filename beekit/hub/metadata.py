@@ -11,15 +11,11 @@ from beekit.hub.card_facts import Facts
 from beekit.hub.names import slug, told
 from beekit.report.settings import NOT_STATED
 from beekit.results import FINE_TUNED, DatasetResults, base_models, part_of, rows_of
+from beekit.split import said_of
 
 _TAGS = ["sentence-transformers", "recommender-systems", "cold-start", "beeformer", "beekit"]
 # By what the encoder reads: text has the Hub's own widget, the others go by what they make.
 _PIPELINES = {"text": "sentence-similarity", "picture": "image-feature-extraction"}
-_TASKS = {
-    "cold_start": "recommendation of items without history",
-    "user": "recommendation to users unseen in training",
-    "time": "recommendation of what users take up next",
-}
 # Digits of a metric in the head; the full number is in results.json.
 _DIGITS = 6
 
@@ -90,7 +86,7 @@ def _evaluations(measured: DatasetResults, facts: Facts, several: bool) -> list[
     return [
         EvalResult(
             task_type="recommendation",
-            task_name=_TASKS.get(split["kind"], "recommendation"),
+            task_name=said_of(split, "task") or "recommendation",
             dataset_type=facts.datasets.get(dataset["name"], slug(dataset["name"])),
             dataset_name=dataset["name"],
             dataset_config=f"{slug(dataset['name'])}-{split['kind']}" if several else split["kind"],

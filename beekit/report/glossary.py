@@ -18,22 +18,6 @@ _METRICS = {
     "describes breadth, not accuracy: random lists cover the most.",
 }
 
-_SPLITS = {
-    "cold_start": "Some items were held out with all their interactions, so nothing in training "
-    "knows who used them; they have to be recommended from their descriptions. A user's other "
-    "interactions are the source, those with held-out items the targets.",
-    "user": "Some users were held out whole; part of what each used is the source, the rest are "
-    "the targets.",
-    "time": "Interactions were cut in time: what came before is the source, what came after the "
-    "targets.",
-    "zero_shot": "Nothing of this dataset was trained on. Part of what each user used is the "
-    "source, the rest are the targets, and all items anybody used are candidates.",
-    "published": "Training and test interactions are those of files that others published, so "
-    "that numbers can be compared with theirs; all items are candidates.",
-    "none": "Nothing was held out; training saw every interaction.",
-}
-
-
 INTERVALS = (
     "Over users: if other users like these had been asked. Over users and items: if other items "
     "like these had been held out too: the one to quote about new items."
@@ -64,8 +48,3 @@ def metric_meanings(names: Iterable[str]) -> list[tuple[str, str]]:
     """The kinds of metric among these names, in their order, each with what it means."""
     kinds = dict.fromkeys(name.partition("@")[0] for name in names)
     return [(f"{kind}@k", _METRICS[kind]) for kind in kinds if kind in _METRICS]
-
-
-def split_meaning(kind: str) -> str | None:
-    """How a split of this kind holds out, or None for one beekit does not know."""
-    return _SPLITS.get(kind)

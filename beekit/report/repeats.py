@@ -8,14 +8,8 @@ from typing import Any
 from beekit.report import figures, numbers
 from beekit.report.table import results_table
 from beekit.results import main_metric, metric_names, part_of, rows_by_scenario
+from beekit.split import said_of
 
-# What another seed of a split draws.
-_DRAWN = {
-    "cold_start": "the items held out",
-    "user": "the users held out",
-    "zero_shot": "what is known of each user",
-    "time": "",
-}
 _SEEDS = "the seeds of training"
 # Pairs of models that a sentence names.
 _PAIRS = 5
@@ -53,7 +47,11 @@ def interval_meanings(result: Mapping[str, Any]) -> list[str]:
         f"The interval over repeats says where the mean over all draws from this dataset lies, as "
         f"far as {count} of them tell: {_drawn(result)} changed from one to the next, the "
         "interactions and the catalog did not"
-        + (", nor did a model that draws nothing." if result["split"]["kind"] == "time" else "."),
+        + (
+            ", nor did a model that draws nothing."
+            if said_of(result["split"], "drawn") == ""
+            else "."
+        ),
         "The interval over users that each repeat's own report shows says how far its average "
         "depends on which users were asked, with what was held out and learnt as it is: it cannot "
         "tell how another draw would come out.",
@@ -122,7 +120,8 @@ def _order(order: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
 
 
 def _drawn(result: Mapping[str, Any]) -> str:
-    drawn = _DRAWN.get(result["split"]["kind"], "what is held out")
+    drawn = said_of(result["split"], "drawn")
+    drawn = "what is held out" if drawn is None else drawn
     return f"{drawn} and {_SEEDS}" if drawn else _SEEDS
 
 

@@ -12,13 +12,14 @@ from markupsafe import Markup
 from beekit.errors import RunError
 from beekit.files import write_text
 from beekit.report import figures, numbers
-from beekit.report.glossary import INTERVALS, metric_meanings, split_meaning, tested_against
+from beekit.report.glossary import INTERVALS, metric_meanings, tested_against
 from beekit.report.repeats import repeats_part, summarise_repeats
 from beekit.report.summary import summarise
 from beekit.report.table import results_table
 from beekit.results import SPLIT_PARTS, is_repeated, main_metric, metric_names
 from beekit.run_files import read_json
 from beekit.run_folder import RunFolder
+from beekit.split import said_of
 
 _CURVES = ("loss_curve", "validation_curve")
 
@@ -113,7 +114,7 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         "note": result.get("note"),
         "dataset": result["dataset"],
         "split": split,
-        "split_meaning": split_meaning(split["kind"]),
+        "split_meaning": said_of(split, "meaning"),
         "parts": {part: split[part] for part in SPLIT_PARTS if split.get(part)},
         "table": results_table([result], [name]),
         "comparisons": [] if repeated else _by_pair(result.get("comparisons") or []),

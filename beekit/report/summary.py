@@ -15,6 +15,7 @@ from beekit.results import (
     metric_names,
     part_of,
 )
+from beekit.split import said_of
 
 _FLOORS = (RANDOM, POPULARITY)
 
@@ -61,11 +62,7 @@ def _setting(split: Mapping[str, Any], scenario: str, users: Any) -> str:
     asked = f"For {numbers.count(users)} users" if numbers.is_finite(users) else "For these users"
     if not numbers.is_finite(candidates):
         return asked
-    kind = (
-        "items without an interaction in training"
-        if split["kind"] == "cold_start"
-        else "candidate items"
-    )
+    kind = said_of(split, "candidates") or "candidate items"
     return f"{asked} and {numbers.count(candidates)} {kind}"
 
 

@@ -7,8 +7,8 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from beekit.checked import plain
 from beekit.errors import ConfigError
+from beekit.plain import plain
 from beekit.report.settings import (
     CHOSEN_ON,
     DEFAULTS,

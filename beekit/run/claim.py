@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -28,7 +26,7 @@ def saved_config(folder: RunFolder) -> Config:
 
 def write_config(folder: RunFolder, config: Config | Comparison) -> None:
     """Write a resolved configuration as YAML."""
-    text = yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(config.content(), sort_keys=False, allow_unicode=True)
     write_text(folder.config, text)
 
 
@@ -65,7 +63,7 @@ def config_to_run(folder: RunFolder, asked: Config) -> Config:
         )
     if last_checkpoint(folder) is None:
         return asked
-    return dataclasses.replace(saved, cache=asked.cache)
+    return saved.replace(cache=asked.cache)
 
 
 def claim(folder: RunFolder, split_hash: str, fingerprint: str) -> None:

@@ -6,22 +6,18 @@ import dataclasses
 import difflib
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
+from pydantic import Field, field_validator
 
-from beekit.checked import checked, mapping, read_content, require_known, require_type
+from beekit.config_file import mapping, read_config_file
+from beekit.config_model import read, require_known, require_type, text_keys
 from beekit.errors import ConfigError
 from beekit.models import model_class, model_names
 from beekit.run.chosen import check_chosen_on
-from beekit.run.config import (
-    EvaluationConfig,
-    SplitConfig,
-    check_image_policy,
-    check_repeats,
-    with_sections,
-)
+from beekit.run.data_config import DataConfig
 
 # Keys of a model that say which one, whose embeddings it gets, and how it was set; all others are
 # its settings.
@@ -57,38 +53,32 @@ class Entry:
         return found if isinstance(found, int) else None
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(DataConfig):
     """Everything a comparison depends on, under the keys of its YAML file.
 
-    `repeats` is how often all of it is done, each time with the next `split.seed` and the next seed
-    of every model that has one; a model's `run` is then a training with as many repeats.
-    `chosen_on` says how settings were chosen: "defaults", "validation", "test", "elsewhere"
-    (another dataset), or a sentence; for all models that have any, or under a model for it alone.
+    With `repeats`, each has the next `split.seed` and the next seed of every model that has one; a
+    model's `run` is then a training with as many repeats.
     """
 
-    data: str
-    out: str
-    models: dict[str, Any]
-    encoder: str | None = None
-    text: str | None = None
-    image: str | None = None
-    min_value: float | None = None
-    user_min_support: int = 1
-    item_min_support: int = 1
-    unknown_items: str = "error"
-    missing_text: str = "error"
-    missing_image: str = "error"
-    cache: str | None = None
-    duplicates: str = "error"
-    max_seq_length: int | None = None
-    trust_remote_code: bool = False
-    note: str | None = None
-    chosen_on: str | None = None
-    save_models: bool = False
-    repeats: int = 1
-    split: SplitConfig = field(default_factory=SplitConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    data: str = Field(description="Dataset folder.")
+    encoder: str | None = Field(
+        None, description="Encoder of the models that know items by content and name none."
+    )
+    models: dict[str, Any] = Field(
+        description="The table's rows by name, or a list of names: `model` is the class where the "
+        "name is another, then `encoder`, or `run` for a run's encoder, `chosen_on`, and the "
+        "settings of the class."
+    )
+    save_models: bool = Field(
+        False, description="Whether fitted models are kept, for `beekit recommend`."
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _by_name(cls, models: Any) -> Any:
+        if isinstance(models, list):
+            return {str(name): None for name in models}
+        return {str(k): v for k, v in models.items()} if isinstance(models, dict) else models
 
     def entries(self) -> list[Entry]:
         """The models, in the order of the configuration.
@@ -149,7 +139,10 @@ def load_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
     Raises:
         ConfigError: if the file cannot be read, or if `make_comparison` refuses what it says.
     """
-    return make_comparison(read_content(path, overrides))
+    keys = text_keys(Comparison)
+    return make_comparison(
+        read_config_file(path, overrides, text_keys=keys, examples="eval/recipes")
+    )
 
 
 def make_comparison(content: Mapping[str, Any]) -> Comparison:
@@ -159,40 +152,30 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
         ConfigError: if a key, model or setting is unknown, if a value has the wrong type, is
             outside its range or does not fit the others, or if no model is named.
     """
-    values = with_sections(content)
-    if isinstance(values.get("models"), list):
-        values["models"] = {str(name): None for name in values["models"]}
-    comparison: Comparison = checked(Comparison, values, "")
-    check_image_policy(comparison)
-    check_chosen_on("chosen_on", comparison.chosen_on)
-    entries = comparison.entries()
+    comparison = read(Comparison, content)
+    comparison.check_image_policy()
+    entries, split = comparison.entries(), comparison.split
     if not entries:
         raise ConfigError(
             "no models", expected="at least one model", remedy="Name some under models."
         )
-    published = comparison.split.kind == "published"
-    if comparison.split.kind == "none" or published != (comparison.split.test is not None):
+    if not split.holds_out:
         raise ConfigError(
-            f"split.kind={comparison.split.kind}, split.test={comparison.split.test}",
-            expected="a split that holds something out; files train and test with kind published",
-            remedy="Correct the section split.",
+            f"split.kind={split.kind}",
+            expected="a split that holds something out",
+            remedy="Choose another kind.",
         )
     filters = ("min_value", "user_min_support", "item_min_support", "text")
-    given = [name for name in filters if getattr(comparison, name) != _default(name)]
-    if published and given:
+    given = [n for n in filters if getattr(comparison, n) != Comparison.model_fields[n].default]
+    if split.own_files and given:
         raise ConfigError(
-            f"{', '.join(given)} with split.kind=published",
+            f"{', '.join(given)} with split.kind={split.kind}",
             expected="interactions as they were published, without a catalog",
             remedy=f"Remove {' and '.join(given)}.",
         )
     seeded = any(entry.seed is not None or entry.run is not None for entry in entries)
-    unvaried = published or (comparison.split.kind == "time" and not seeded)
-    check_repeats(comparison.repeats, unvaried=comparison.split.kind if unvaried else None)
+    comparison.check_repeats(vary=split.repeatable and (seeded or split.drawn != ""))
     return comparison
-
-
-def _default(name: str) -> Any:
-    return next(f.default for f in dataclasses.fields(Comparison) if f.name == name)
 
 
 def _model_name(given: str, where: str) -> str:

@@ -3,7 +3,6 @@ embeds them once."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -128,5 +127,5 @@ def _limit(config: Comparison, entry: Entry) -> int | None:
 
 
 def _load(config: Comparison, dataset: Dataset, entry: Entry) -> SentenceTransformer:
-    limited = dataclasses.replace(config, max_seq_length=_limit(config, entry))
+    limited = config.replace(max_seq_length=_limit(config, entry))
     return encoder_to_compare(limited, str(entry.encoder), dataset)

@@ -22,18 +22,16 @@ from beekit.results import compose_results, main_metric
 from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
 from beekit.run.claim import write_config
 from beekit.run.comparison import VECTORS, Comparison, Entry
-from beekit.run.config import require_single
 from beekit.run.cost import Cost, measured
-from beekit.run.dataset import describe, load_dataset, load_published
+from beekit.run.dataset import describe, load_dataset
 from beekit.run.embeddings import Embeddings, run_behind, settle_items
 from beekit.run.environment import environment
 from beekit.run.fit_process import fitted_apart, reason_of, worth_a_process
 from beekit.run.known_items import KnownItems
 from beekit.run.leaks import require_unseen
 from beekit.run.lineage import sources
-from beekit.run.splitting import make_split
 from beekit.run_folder import RunFolder
-from beekit.split import Split, published_split
+from beekit.split import Split, make_split
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +59,7 @@ def run_comparison(
         BeekitError: if there is a fault in the configuration, the data or the folder that the user
             can mend, or if no model is left.
     """
-    require_single(config)
+    config.require_single()
     with alone_in(config.out):
         return _compare_all(config, RunFolder(Path(config.out)), embedded)
 
@@ -132,9 +130,8 @@ def _data(
     entries: Sequence[Entry],
     embedded: dict[tuple[str, str], np.ndarray] | None,
 ) -> tuple[Dataset, Split, Embeddings]:
-    if config.split.kind == "published":
-        dataset, test = load_published(config)
-        split = published_split(dataset.interactions, test)
+    if config.split.own_files:
+        dataset, split = config.split.load(Path(config.data), config.duplicates)
         return dataset, split, Embeddings(config, dataset, {})
     dataset, inputs = settle_items(config, load_dataset(config), entries)
     split = make_split(dataset.interactions, config.split)

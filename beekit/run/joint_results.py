@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from beekit.hub import write_card
@@ -24,7 +23,7 @@ def finish_joint(folder: RunFolder, datasets: Sequence[RunDataset]) -> None:
     """
     for one in datasets:
         own = one.folder
-        write_config(own, dataclasses.replace(one.config, out=str(own.path)))
+        write_config(own, one.config.replace(out=str(own.path)))
         if not own.model.is_symlink():
             own.model.symlink_to(f"../../{MODEL}", target_is_directory=True)
     each = [one.folder.read_results() for one in datasets]

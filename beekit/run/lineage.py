@@ -7,7 +7,6 @@ paths in its configuration are followed.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from beekit.results import DatasetResults, dataset_results, is_joint, joint_hash
 from beekit.run.claim import saved_config
 from beekit.run.dataset import load_dataset
 from beekit.run.reading import saved_configuration
-from beekit.run.splitting import make_split
 from beekit.run_files import broken, read_json
 from beekit.run_folder import (
     CHECKPOINTS,
@@ -33,7 +31,13 @@ from beekit.run_folder import (
     SPLIT_FILE,
     RunFolder,
 )
-from beekit.split.learnt import Learnt, learnt_from, load_learnt, save_learnt
+from beekit.split import make_split
+from beekit.split.training_record import (
+    TrainingRecord,
+    load_training_record,
+    record_training,
+    save_training_record,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +67,7 @@ class Source:
     name: str
     fingerprint: str
     split_hash: str
-    learnt: Learnt | None
+    learnt: TrainingRecord | None
     together: str = ""
 
 
@@ -146,7 +150,7 @@ def save_before(folder: Path, before: Iterable[Source]) -> None:
         if source.learnt is not None:
             place = folder / _EACH / str(number)
             place.mkdir(parents=True)
-            save_learnt(place, source.learnt)
+            save_training_record(place, source.learnt)
         described.append(
             {
                 "run": shown(source.run),
@@ -185,7 +189,7 @@ def load_before(folder: Path) -> list[Source] | None:
             one["fingerprint"],
             one["split"],
             # Where it is not said whether anything was noted, something was: of every run is.
-            load_learnt(folder / _EACH / str(number)) if one.get("noted", True) else None,
+            load_training_record(folder / _EACH / str(number)) if one.get("noted", True) else None,
             one["together"],
         )
         for number, one in enumerate(described, start=1)
@@ -199,7 +203,7 @@ def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any
         together = joint_hash([*made_of, results["split"]["hash"]])
     found = []
     for number, (one, own) in enumerate(zip(datasets, folder.dataset_folders(), strict=True)):
-        learnt = load_learnt(own.split)
+        learnt = load_training_record(own.split)
         if learnt.contents is None or learnt.pairs is None or learnt.numbers:
             learnt = _learnt_again(folder, config, number, one) or learnt
         described = (one.name, one.dataset["fingerprint"], one.split["hash"])
@@ -209,20 +213,19 @@ def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any
 
 def _learnt_again(
     folder: RunFolder, config: Mapping[str, Any], number: int, stated: DatasetResults
-) -> Learnt | None:
+) -> TrainingRecord | None:
     """What a run that notes too little learnt from, where its dataset still is what it was."""
     try:
         own = saved_config(folder).datasets()[number]
         place = _started_in(folder, config) / str(own.data)
-        dataset = load_dataset(
-            dataclasses.replace(own, data=str(place if place.is_dir() else own.data))
-        )
+        dataset = load_dataset(own.replace(data=str(place if place.is_dir() else own.data)))
         if dataset.fingerprint != stated.dataset["fingerprint"]:
             return None
         split = make_split(dataset.interactions, own.split)
     except (BeekitError, IndexError):
         return None
-    return learnt_from(split, dataset.catalog) if split.hash == stated.split["hash"] else None
+    same = split.hash == stated.split["hash"]
+    return record_training(split, dataset.catalog) if same else None
 
 
 def _started_from(

@@ -12,8 +12,7 @@ from sentence_transformers import SentenceTransformer
 from beekit.data import Dataset
 from beekit.encoders.pooling import pooling_of
 from beekit.results import dataset_results
-from beekit.run.comparison import Comparison
-from beekit.run.config import Config
+from beekit.run.data_config import DataConfig
 from beekit.run_files import read_yaml
 from beekit.run_folder import RunFolder
 
@@ -24,7 +23,7 @@ _POLICIES = ("missing_text", "missing_image")
 
 
 def differing_reading(
-    run: Path, config: Comparison | Config, dataset: Dataset, encoder: SentenceTransformer
+    run: Path, config: DataConfig, dataset: Dataset, encoder: SentenceTransformer
 ) -> list[str]:
     """One line for each way in which a run's encoder reads other than it was trained to.
 

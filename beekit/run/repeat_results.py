@@ -154,10 +154,10 @@ def _split(splits: Sequence[Mapping[str, Any]], hashes: Sequence[str]) -> dict[s
     counted = {
         name: {key: _mean_count([split[name][key] for split in splits]) for key in counts}
         for name, counts in splits[0].items()
-        if name not in ("kind", "hash", "settings")
+        if name not in ("kind", "hash", "settings", "about")
     }
     return {
-        "kind": splits[0]["kind"],
+        **{key: splits[0][key] for key in ("kind", "about") if key in splits[0]},
         "hash": joint_hash(list(dict.fromkeys(hashes))),
         "settings": _common([split.get("settings", {}) for split in splits]),
         **counted,

@@ -7,7 +7,6 @@ number of repeats runs the new ones alone.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -124,14 +123,14 @@ def _of_repeat(config: _Job, folder: RunFolder, number: int) -> _Job:
     changes: dict[str, Any] = {
         "repeats": 1,
         "out": str(folder.repeat(number).path),
-        "split": dataclasses.replace(config.split, seed=config.split.seed + step),
+        "split": config.split.replace(seed=config.split.seed + step),
     }
     if isinstance(config, Comparison):
         changes["models"] = {
             entry.label: _of_model(config.models[entry.label], entry, number)
             for entry in config.entries()
         }
-        return dataclasses.replace(config, **changes)
+        return config.replace(**changes)
     training = dict(config.training)
     for name, usual in _TRAINING_SEEDS.items():
         seed = training.get(name, usual)
@@ -143,7 +142,7 @@ def _of_repeat(config: _Job, folder: RunFolder, number: int) -> _Job:
     data = config.data
     if not isinstance(data, str):
         data = [_of_dataset(entry, step) for entry in data]
-    return dataclasses.replace(config, **changes, training=training, data=data)
+    return config.replace(**changes, training=training, data=data)
 
 
 def _of_model(given: Any, entry: Entry, number: int) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from beekit.encoders import ItemInputs
 from beekit.run.config import Config
 from beekit.run.dataset import load_dataset
 from beekit.run.inputs import item_inputs
-from beekit.run.splitting import make_split
 from beekit.run_folder import RunFolder
-from beekit.split import Split
+from beekit.split import Split, make_split
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from beekit.checked import require_type
+from beekit.config_model import require_type
 from beekit.data import Catalog, ids
 from beekit.data.rules import keeps, strong_enough
 from beekit.data.tables import id_column, read_file, value_column

@@ -43,7 +43,7 @@ from beekit.results import (
 )
 from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
 from beekit.run.claim import claim, config_to_run, last_checkpoint, write_config
-from beekit.run.config import TRAINING_ALIASES, Config, require_single
+from beekit.run.config import TRAINING_ALIASES, Config
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
@@ -58,7 +58,7 @@ from beekit.run.thumbnails import write_thumbnails
 from beekit.run.training import describe_training, make_trainer, training_arguments
 from beekit.run_folder import RunFolder
 from beekit.split import Split
-from beekit.split.learnt import learnt_from, save_learnt
+from beekit.split.training_record import record_training, save_training_record
 from beekit.training import BeeFormerTrainingArguments
 from beekit.training.precision import bf16_pays
 
@@ -78,7 +78,7 @@ def train(config: Config) -> RunFolder:
         BeekitError: if there is a fault in the configuration, the data, the encoder or the folder
             that the user can mend.
     """
-    require_single(config)
+    config.require_single()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise RunError(
             f"a launcher with {os.environ['WORLD_SIZE']} processes",
@@ -200,7 +200,7 @@ def _notes(
             other.dataset.name,
             other.dataset.fingerprint,
             other.split.hash,
-            learnt_from(other.split, other.dataset.catalog),
+            record_training(other.split, other.dataset.catalog),
         )
         for other in datasets
         if other is not own
@@ -213,7 +213,7 @@ def _before(
 ) -> tuple[_Indexed, list[Evaluation]]:
     """The dataset's split written down; its embeddings and rows before training."""
     own.split.save(own.folder.split)
-    save_learnt(own.folder.split, learnt_from(own.split, own.dataset.catalog))
+    save_training_record(own.folder.split, record_training(own.split, own.dataset.catalog))
     indexed = _indexed(own, encoder)
     floors: dict[str, Recommender] = {
         RANDOM: Random(own.config.evaluation.seed),
@@ -300,7 +300,7 @@ def _with_precision(config: Config, encoder: SentenceTransformer, inputs: ItemIn
     """The configuration with a `bf16` of "auto" decided by timing the encoder."""
     budget = config.training.get("mini_batch_tokens", BeeFormerTrainingArguments.mini_batch_tokens)
     decided = bf16_pays(encoder, inputs, budget)
-    return dataclasses.replace(config, training={**config.training, "bf16": decided})
+    return config.replace(training={**config.training, "bf16": decided})
 
 
 def _evaluate_all(

@@ -18,9 +18,9 @@ from beekit.run.claim import saved_config
 from beekit.run.config import Config
 from beekit.run.dataset import load_dataset
 from beekit.run.inputs import item_inputs
-from beekit.run.splitting import make_split
 from beekit.run_files import read_yaml
 from beekit.run_folder import RunFolder, require_same_run
+from beekit.split import make_split
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -203,11 +202,11 @@ def test_a_repeat_begun_with_another_precision_is_told_in_one_line(tmp_path):
     )
     folder = RunFolder(tmp_path)
     folder.repeat(1).path.mkdir(parents=True)
-    own = _of_repeat(dataclasses.replace(config, training={}), folder, 1)
+    own = _of_repeat(config.replace(training={}), folder, 1)
     write_config(folder.repeat(1), own)
     with pytest.raises(RunError, match=r"another training\.bf16"):
         _claim(folder, config)
-    _claim(folder, dataclasses.replace(config, training={"bf16": "auto"}))
+    _claim(folder, config.replace(training={"bf16": "auto"}))
 
 
 @pytest.mark.parametrize(

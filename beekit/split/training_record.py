@@ -25,7 +25,7 @@ _TEXTS, _OF_PAIRS = b"beekit.texts", b"beekit.pairs"
 
 
 @dataclass(frozen=True)
-class Learnt:
+class TrainingRecord:
     """What is known of the interactions that a model was trained on.
 
     Attributes:
@@ -59,12 +59,12 @@ class Learnt:
         return known, float(known.sum() / asked.sum())
 
 
-def learnt_from(split: Split, catalog: Catalog) -> Learnt:
+def record_training(split: Split, catalog: Catalog) -> TrainingRecord:
     """What a training with a split of this catalog's items learns from."""
     trained = ids.positions(ids.as_ids(split.training_item_ids), split.interactions.item_ids)
     digests = content_digests(catalog)
     pairs = np.sort(pair_hashes(split.interactions, split.train))
-    return Learnt(
+    return TrainingRecord(
         ids.as_ids(split.training_item_ids),
         [digests[item] for item in trained],
         pairs[:_NOTED],
@@ -72,24 +72,24 @@ def learnt_from(split: Split, catalog: Catalog) -> Learnt:
     )
 
 
-def save_learnt(folder: Path, learnt: Learnt) -> None:
+def save_training_record(folder: Path, record: TrainingRecord) -> None:
     """Add to the folder of a split what tells its training items and pairs from others.
 
     Items get a column `content` beside their ids; pairs have a file of their own, which stays
     behind when a run is pushed, as all that is said of users does. What is None is left out.
     """
-    columns, said = {"item_id": learnt.item_ids}, {}
-    if learnt.contents is not None:
-        columns["content"] = pa.array(learnt.contents, pa.list_(pa.string()))
-        if not learnt.numbers:
+    columns, said = {"item_id": record.item_ids}, {}
+    if record.contents is not None:
+        columns["content"] = pa.array(record.contents, pa.list_(pa.string()))
+        if not record.numbers:
             said[_TEXTS] = b"1"
-    if learnt.pairs is not None:
-        said[_OF_PAIRS] = ids.digest(learnt.pairs).encode()
-        pq.write_table(pa.table({"pair": learnt.pairs}), folder / PAIRS)
+    if record.pairs is not None:
+        said[_OF_PAIRS] = ids.digest(record.pairs).encode()
+        pq.write_table(pa.table({"pair": record.pairs}), folder / PAIRS)
     pq.write_table(pa.table(columns).replace_schema_metadata(said), folder / ITEMS)
 
 
-def load_learnt(folder: str | Path) -> Learnt:
+def load_training_record(folder: str | Path) -> TrainingRecord:
     """What a split saved in `folder` says of the training.
 
     Raises:
@@ -113,7 +113,7 @@ def load_learnt(folder: str | Path) -> Learnt:
         pairs = _pairs(Path(folder) / PAIRS, len(items), said.get(_OF_PAIRS))
         below = int(pairs[-1]) if len(pairs) == _NOTED else _ALL
     numbers = contents is not None and _TEXTS not in said
-    return Learnt(ids.as_ids(items["item_id"]), contents, pairs, below, numbers)
+    return TrainingRecord(ids.as_ids(items["item_id"]), contents, pairs, below, numbers)
 
 
 def _contents(column: pa.ChunkedArray, path: Path) -> list[list[str]]:
