@@ -60,11 +60,11 @@ def test_there_is_one_loop():
 
 def test_an_end_above_the_start_is_warned_of(caplog):
     losses = iter(np.linspace(1, 3, 12))
-    train("Worse", 3, 4, lambda: range(4), lambda _: fitting_module.torch.tensor(next(losses)))
+    train("Worse", 3, range(4), lambda _: fitting_module.torch.tensor(next(losses)))
     assert "Worse began with a loss of 1 and ended with" in caplog.text
     caplog.clear()
     losses = iter(np.linspace(3, 1, 12))
-    train("Better", 3, 4, lambda: range(4), lambda _: fitting_module.torch.tensor(next(losses)))
+    train("Better", 3, range(4), lambda _: fitting_module.torch.tensor(next(losses)))
     assert not caplog.text
 
 
@@ -77,7 +77,7 @@ def test_the_first_loss_that_is_none_ends_it(wrong):
         return fitting_module.torch.tensor(wrong if batch == 3 else 1.0)
 
     with pytest.raises(ConfigError, match="Some diverged in epoch 1"):
-        train("Some", 5, 200, lambda: range(200), step)
+        train("Some", 5, range(200), step)
     assert len(taken) == 50
 
 
@@ -122,7 +122,7 @@ def test_a_side_that_is_learnt_in_float32_range_is_kept(X):
 def test_an_end_far_above_the_start_is_no_model():
     losses = iter(np.linspace(1, 500, 12))
     with pytest.raises(ConfigError, match="its loss was 1 at the start and"):
-        train("Wild", 3, 4, lambda: range(4), lambda _: fitting_module.torch.tensor(next(losses)))
+        train("Wild", 3, range(4), lambda _: fitting_module.torch.tensor(next(losses)))
 
 
 @pytest.mark.parametrize("name", LEARNT_BY_STEPS)
