@@ -33,6 +33,7 @@ def finite_vectors(
     row: str = "item",
     remedy: str = _AGAIN,
     error: type[BeekitError] = DataError,
+    any_length: bool = False,
 ) -> np.ndarray:
     """Vectors (items, dims) as float32, row after row; zeros are allowed.
 
@@ -44,12 +45,13 @@ def finite_vectors(
         row: what a row is.
         remedy: what the user can do about numbers that are not finite.
         error: to raise.
+        any_length: take entries of any size that is finite, as sums of vectors may have.
 
     Raises:
         DataError: if `given` is not a two-dimensional array of numbers, if it is empty, if it has
             another number of rows or dimensions than asked for, if an entry is not finite in
-            float32 or is beyond `LARGEST`, or if the largest is not zero and below `SMALLEST`;
-            where `error` is given, that class instead.
+            float32 or, unless `any_length`, is beyond `LARGEST`, or if the largest is not zero and
+            below `SMALLEST`; where `error` is given, that class instead.
     """
     array = _array(given)
     if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
@@ -66,6 +68,9 @@ def finite_vectors(
         )
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(array, dtype=np.float32)
+    if any_length:
+        require_finite(array, what, names, row=row, remedy=remedy, error=error)
+        return array
     low, high = float(array.min()), float(array.max())
     if low >= -LARGEST and high <= LARGEST:  # neither holds where there is a NaN
         if 0 < max(-low, high) < SMALLEST:

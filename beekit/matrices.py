@@ -7,14 +7,28 @@ import scipy.sparse as sp
 
 from beekit.finite import finite_csr
 
+# Pairs looked up at once: 16 MB of them, and so that what they are looked up in stays in the cache.
+_LOOKED_UP = 2**19
 
-def as_csr(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
+
+def as_csr(
+    X: sp.sparray | sp.spmatrix,
+    what: str = "interactions",
+    *,
+    users: int | None = None,
+    items: int | None = None,
+) -> sp.csr_array:
     """Any sparse matrix as CSR, a pair stored once and no zeros; the caller's stays as it is.
 
+    Args:
+        X: (users, items).
+        what: for the message.
+        users, items: how many there have to be; any number without.
+
     Raises:
-        DataError: if X is not a matrix of finite numbers.
+        DataError: if `finite_csr` refuses X.
     """
-    csr = finite_csr(X)
+    csr = finite_csr(X, what, users=users, items=items)
     if not csr.has_canonical_format:
         csr = csr.copy()
         csr.sum_duplicates()
@@ -24,8 +38,43 @@ def as_csr(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
     return csr
 
 
-def ones(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
-    """X as float32 CSR with ones where it is nonzero, column indices sorted."""
-    csr = as_csr(X)
-    binary = sp.csr_array((np.ones(csr.nnz, np.float32), csr.indices, csr.indptr), shape=csr.shape)
-    return binary if binary.has_sorted_indices else binary.sorted_indices()
+def ones(
+    X: sp.sparray | sp.spmatrix,
+    what: str = "interactions",
+    *,
+    users: int | None = None,
+    items: int | None = None,
+) -> sp.csr_array:
+    """`as_csr`, float32 with ones where it is nonzero."""
+    csr = as_csr(X, what, users=users, items=items)
+    return sp.csr_array((np.ones(csr.nnz, np.float32), csr.indices, csr.indptr), shape=csr.shape)
+
+
+def holds(X: sp.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Which pairs of row and column a matrix stores.
+
+    Memory grows with the pairs and with what X stores, not with the size of X.
+
+    Args:
+        X: (rows, columns) CSR; a stored zero counts.
+        rows, columns: indices of shapes that broadcast; a column of -1 is none.
+
+    Returns:
+        bool, of the shape both broadcast to.
+    """
+    width = np.int64(X.shape[1])
+    stored = np.repeat(np.arange(X.shape[0], dtype=np.int64), np.diff(X.indptr)) * width
+    stored += X.indices
+    if not X.has_sorted_indices:
+        stored.sort()
+    rows, columns = np.broadcast_arrays(rows, columns)
+    found = np.zeros(rows.size, dtype=bool)
+    if not len(stored):
+        return found.reshape(rows.shape)
+    for begin in range(0, rows.size, _LOOKED_UP):
+        part = slice(begin, begin + _LOOKED_UP)
+        column = columns.flat[part]
+        pairs = rows.flat[part] * width + column
+        at = np.minimum(np.searchsorted(stored, pairs), len(stored) - 1)
+        found[part] = (stored[at] == pairs) & (column >= 0)
+    return found.reshape(rows.shape)

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from beekit.data import Catalog
 from beekit.errors import DataError
 from beekit.evaluation.comparisons import users_of_all
-from beekit.evaluation.intervals import mean_intervals
+from beekit.evaluation.intervals import rate_intervals
 from beekit.evaluation.metrics import hits
 from beekit.evaluation.scoring import Evaluation, parse_metric
 from beekit.finite import finite_csr, finite_vectors
@@ -140,7 +140,7 @@ def _by_model(evaluations: Sequence[Evaluation], values: np.ndarray) -> dict[str
     return {
         evaluation.model: {"value": float(value), "ci95": list(limits)}
         for evaluation, value, limits in zip(
-            evaluations, values.mean(axis=0), mean_intervals(values), strict=True
+            evaluations, values.mean(axis=0), rate_intervals(values), strict=True
         )
     }
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy import special
+from scipy import special, stats
 
 from beekit.evaluation.answers import require_paired
 
 RESAMPLES = 1000
 # What is left of the difference of two equal metrics, which are sums of up to 1.
 _ROUNDING = 8 * np.finfo(np.float64).eps
+# Below so many hits, or misses, a resample says next to nothing of the side it rarely sees.
+_FEW = 10
+NORMAL = float(stats.norm.ppf(0.975))
 # Bytes of resampling weights held at once.
 _BLOCK_BYTES = 2**27
 
@@ -78,6 +81,75 @@ def mean_intervals(
     return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
+def rate_intervals(per_user: np.ndarray, seed: int = 0) -> list[tuple[float, float]]:
+    """`mean_intervals` of metrics between 0 and 1; of means close to either end, `edge_interval`.
+
+    Args:
+        per_user: (users, columns), each between 0 and 1.
+        seed: of the resampling.
+    """
+    users = len(per_user)
+    over_users = per_user.var(axis=0, ddof=min(1, users - 1)) / users
+    return [
+        edge_interval(float(column.mean()), float(variance), users) or interval
+        for column, variance, interval in zip(
+            per_user.T, over_users, mean_intervals(per_user, seed), strict=True
+        )
+    ]
+
+
+def edge_interval(mean: float, variance: float, users: int) -> tuple[float, float] | None:
+    """95% interval of a mean of values in [0, 1] so close to 0 or 1 that its variance says little.
+
+    Where 400 of 400 users are hit, each resample says 1 and the variance is 0, but the next 400
+    may well hold one who is not. So the mean counts as a share of trials, as many as would give
+    its variance (Korn and Graubard 1998), and the interval is Jeffreys' (Brown, Cai and DasGupta
+    2001). A share of few trials takes few values: the interval holds the truth at least as often as
+    it says, near the very end more often.
+
+    Args:
+        mean: of the users' values.
+        variance: of the mean.
+        users: how many; so many trials where all users have the same value.
+
+    Returns:
+        both ends; None where there are ten hits and ten misses, or nothing to count them by.
+    """
+    spread = mean * (1 - mean)
+    if variance <= 0 < spread:
+        return None
+    trials = spread / variance if spread > 0 else float(users)
+    found, missed = mean * trials, (1 - mean) * trials
+    if min(found, missed) >= _FEW:
+        return None
+    low, high = stats.beta.ppf([0.025, 0.975], found + 0.5, missed + 0.5)
+    return (0.0 if found <= 0 else float(low)), (1.0 if missed <= 0 else float(high))
+
+
+def gap_interval(gap: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """95% interval over users of a mean of differences (users,), each from -1 to 1.
+
+    By `mean_intervals`, but where hardly any user tells two models apart, by a normal interval with
+    `few_gaps`' variance added.
+    """
+    extra = few_gaps(gap)
+    if not extra:
+        (interval,) = mean_intervals(gap[:, None], seed)
+        return interval
+    mean, users = float(gap.mean()), len(gap)
+    half = NORMAL * (float(gap.var(ddof=min(1, users - 1))) / users + extra) ** 0.5
+    return max(-1.0, mean - half), min(1.0, mean + half)
+
+
+def few_gaps(gap: np.ndarray) -> float:
+    """What the variance of a mean lacks where fewer than ten users tell two models apart.
+
+    It is that of one more such user, half of them on either side (Agresti and Min 2005): two models
+    that answer 400 users alike may well differ on the next 400. Zero where there are more.
+    """
+    return 1 / len(gap) ** 2 if np.count_nonzero(gap) < _FEW else 0.0
+
+
 def coverage_interval(
     ranked: np.ndarray, candidates: np.ndarray, seed: int = 0, resamples: int = 200
 ) -> tuple[float, float]:
@@ -125,8 +197,7 @@ def compare(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Paired:
     first, second = require_paired(first, second)
     both = np.isfinite(first) & np.isfinite(second)
     gap = first[both] - second[both]
-    (interval,) = mean_intervals(gap[:, None], seed)
-    return Paired(float(gap.mean()), interval, paired_p_value(gap), int(both.sum()))
+    return Paired(float(gap.mean()), gap_interval(gap, seed), paired_p_value(gap), int(both.sum()))
 
 
 def paired_p_value(gap: np.ndarray) -> float:

@@ -15,10 +15,9 @@ fitted again, so what its training would have made of other items is not in the 
 Why not resample (Owen's pigeonhole bootstrap)? It counts the pairs three times, and weights upon
 lists that stay as they are overstate what an item matters, since another one would have taken its
 place. `eval/benchmark_intervals.py` measures both: where lists are real rankings resampled
-intervals are up to half again too wide, and these hold the truth as often as they say. They do not
-for means within a hundredth of 1, where there is next to nothing to tell the variance by: for hit
-rates of .999 and .992 they held it in 41% and 89% of draws. Coverage (the metric) has no such
-interval, since adding an item adds to what could be covered.
+intervals are up to half again too wide, and these hold the truth as often as they say. A mean
+within ten users of 0 or 1 has next to nothing to tell its variance by; `edge_interval` is for it.
+Coverage (the metric) has no such interval, since adding an item adds to what could be covered.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy import stats
 
+from beekit.evaluation.intervals import NORMAL, edge_interval, few_gaps
 from beekit.evaluation.metrics import FROM_HITS, hits, target_counts
 from beekit.matrices import as_csr
 
@@ -129,6 +129,8 @@ def _interval(
         of_user_squares += float((np.asarray(block.sum(axis=1)) ** 2).sum())
     mean = float(per_user.mean())
     over_users = float(per_user.var(ddof=1)) / users
+    if lowest < 0:
+        over_users += few_gaps(per_user)
     # Centred over the items drawn, also those that are on no list and no target.
     total = float(of_item.sum())
     centred_squares = float((of_item**2).sum()) - total**2 / items
@@ -139,7 +141,7 @@ def _interval(
     beyond_users = max(0.0, over_items - over_pairs)
     variance = over_users + beyond_users
     if variance <= 0:
-        return mean, mean
+        return edge_interval(mean, variance, users) or (mean, mean)
     freedom = (
         2
         * variance**2
@@ -149,6 +151,8 @@ def _interval(
         )
     )
     half = float(stats.t.ppf(0.975, max(freedom, _FEWEST_DEGREES))) * variance**0.5
+    if lowest == 0 and (at_edge := edge_interval(mean, (half / NORMAL) ** 2, users)):
+        return at_edge
     return max(lowest, mean - half), min(1.0, mean + half)
 
 

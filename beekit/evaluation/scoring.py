@@ -13,7 +13,7 @@ import numpy as np
 from beekit.checked import plain_integer
 from beekit.errors import ConfigError, DataError
 from beekit.evaluation.answers import require_answer
-from beekit.evaluation.intervals import coverage_interval, mean_intervals
+from beekit.evaluation.intervals import coverage_interval, rate_intervals
 from beekit.evaluation.item_intervals import Lists, item_interval
 from beekit.evaluation.metrics import FROM_HITS, coverage
 from beekit.ranking import Recommender
@@ -150,7 +150,7 @@ def evaluate(
     limits: dict[str, tuple[float, float]] = {}
     if intervals and per_user:
         stacked = np.stack(list(per_user.values()), axis=1)
-        limits.update(zip(per_user, mean_intervals(stacked, seed), strict=True))
+        limits.update(zip(per_user, rate_intervals(stacked, seed), strict=True))
     summary: dict[str, dict[str, Any]] = {}
     for name, (metric, k) in zip(metrics, cuts, strict=True):
         if metric == "coverage":

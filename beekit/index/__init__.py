@@ -3,5 +3,6 @@
 from beekit.index.approximate import Effort
 from beekit.index.item_index import ItemIndex
 from beekit.index.measure import IndexQuality, measure_index
+from beekit.index.vector_search import VectorSearch
 
-__all__ = ["Effort", "IndexQuality", "ItemIndex", "measure_index"]
+__all__ = ["Effort", "IndexQuality", "ItemIndex", "VectorSearch", "measure_index"]

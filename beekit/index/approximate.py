@@ -17,7 +17,9 @@ from beekit.errors import ConfigError
 from beekit.index import pairs
 from beekit.index.copies import Copies, within
 from beekit.index.factory import keeps_vectors, searched
+from beekit.matrices import holds
 from beekit.ranking.ties import tie_keys
+from beekit.ranking.top_k import count_candidates, empty_lists
 
 faiss: Any = faiss_module  # its stubs know few of the search parameters
 # Candidates an IVF search looks at for each one it is to return, at least.
@@ -101,15 +103,13 @@ class ApproximateSearch:
             except RuntimeError as error:
                 logger.warning("the index stays on the CPU: %s", str(error).splitlines()[0])
 
-    def recommend(
+    def search(
         self,
-        user_vectors: Callable[[np.ndarray], np.ndarray],
-        X: sp.csr_array,
+        users: np.ndarray,
         keys: np.ndarray,
         k: int,
         allowed: np.ndarray,
-        *,
-        exclude_seen: bool,
+        seen: sp.csr_array,
         batch_size: int,
         effort: Effort,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -119,18 +119,17 @@ class ApproximateSearch:
         power of two; users with the same number search together.
 
         Args:
-            user_vectors: from rows of X to their users' vectors (rows, dims) float32.
-            X: (users, items) histories, without explicit zeros.
-            keys: (users,) of the histories.
+            users: (users, dims) float32.
+            keys: (users,) of their histories.
             k: length of the lists.
             allowed: candidates, ascending.
-            exclude_seen: leave out what X holds.
+            seen: (users, items) what must not be listed, without explicit zeros.
             batch_size: users searched at once.
             effort: how far to look.
 
         Returns:
             item indices (users, k) int64 padded with -1; exact scores (users, k) float32; and
-            (users,) bool, who is left to exact search: because it costs no more than looking at
+            indices of the users left to exact search: because it costs no more than looking at
             the candidates one by one, because too few items came back to fill the list without
             those that tie with the last one, because what came back stands for very many copies,
             or because their vector is zero, so that all items are equal.
@@ -139,12 +138,11 @@ class ApproximateSearch:
         is_candidate = np.zeros(n_items, dtype=bool)
         is_candidate[allowed] = True
         groups = self.copies.groups_of(allowed)
-        n_seen = _seen_candidates(X, allowed, n_items) if exclude_seen else np.zeros(X.shape[0])
+        n_seen = count_candidates(seen, allowed)
         refine = 1 if keeps_vectors(self.index) else effort.refine
         fetch = np.exp2(np.ceil(np.log2(refine * k + n_seen + 1))).astype(np.int64)
-        ranked = np.full((X.shape[0], k), -1, dtype=np.int64)
-        scores = np.full((X.shape[0], k), -np.inf, dtype=np.float32)
-        left = np.ones(X.shape[0], dtype=bool)
+        ranked, scores = empty_lists(len(users), k)
+        left = np.ones(len(users), dtype=bool)
         for size in np.unique(fetch):
             lookup = self._lookup(int(size), groups, effort)
             if lookup is None:
@@ -154,19 +152,18 @@ class ApproximateSearch:
             step = max(1, min(batch_size, pairs.FETCHED // most))
             for begin in range(0, len(group), step):
                 members = group[begin : begin + step]
-                users = user_vectors(members)
-                scored, found = lookup(users)
-                found = np.where(self._above_the_last(users, scored, found), found, -1)
+                asking = users[members]
+                scored, found = lookup(asking)
+                found = np.where(self._above_the_last(asking, scored, found), found, -1)
                 items = self.copies.items_of(found, most)
                 listed = (items >= 0) & is_candidate[items]
-                if exclude_seen:
-                    listed &= ~_pairs_in(items, X[members])
+                listed &= ~holds(seen[members], np.arange(len(members))[:, None], items)
                 ranked[members], scores[members] = self._best(
-                    users, keys[members], items, listed, k
+                    asking, keys[members], items, listed, k
                 )
                 # More candidates are unseen than k, or all would have been left to exact search.
-                left[members] = (listed.sum(axis=1) < k) | ~users.any(axis=1)
-        return ranked, scores, left
+                left[members] = (listed.sum(axis=1) < k) | ~asking.any(axis=1)
+        return ranked, scores, np.flatnonzero(left)
 
     def _lookup(self, size: int, allowed: np.ndarray, effort: Effort) -> Lookup | None:
         """A search for `size` of the vectors allowed; None where exact search costs no more."""
@@ -254,26 +251,3 @@ def _rows_to(
     allowed: np.ndarray, scores: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     return scores, np.where(rows < 0, -1, allowed[rows])
-
-
-def _seen_candidates(X: sp.csr_array, allowed: np.ndarray, n_items: int) -> np.ndarray:
-    """(users,) how many of the candidates each user has."""
-    if len(allowed) == n_items:
-        return np.asarray(np.diff(X.indptr), dtype=np.int64)
-    is_candidate = np.zeros(n_items, dtype=bool)
-    is_candidate[allowed] = True
-    owners = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    return np.asarray(np.bincount(owners[is_candidate[X.indices]], minlength=X.shape[0]))
-
-
-def _pairs_in(found: np.ndarray, histories: sp.csr_array) -> np.ndarray:
-    """(users, fetched) bool: which of the items found are in the user's history."""
-    users, n_items = histories.shape
-    owners = np.repeat(np.arange(users, dtype=np.int64), np.diff(histories.indptr))
-    taken = np.sort(owners * n_items + histories.indices)
-    if not len(taken):
-        return np.zeros(found.shape, dtype=bool)
-    # What was not found, -1, falls among the pairs of the user before and is not listed anyway.
-    pairs = np.arange(users, dtype=np.int64)[:, None] * n_items + found
-    at = np.minimum(np.searchsorted(taken, pairs), len(taken) - 1)
-    return np.asarray(taken[at] == pairs)

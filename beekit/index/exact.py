@@ -15,10 +15,12 @@ from beekit.ranking.ties import tie_keys
 _MARGIN = 8
 # FAISS on a GPU finds at most so many neighbours.
 _GPU_LIMIT = 2048
+# Vectors centred at once: 12 MB in 384 dimensions.
+_PREPARED = 4096
 
 
 class ExactSearch:
-    """The rows of `vectors` with the largest inner products, ranked as exact arithmetic would.
+    """The items whose vectors have the largest inner products, ranked as exact arithmetic would.
 
     A float32 product depends on the shape of the batch it is computed in, so neighbours whose
     scores differ by less than its error may swap from one batch size to another. Here such
@@ -30,49 +32,50 @@ class ExactSearch:
     of two that bring their lengths near 1, so that no product of very short vectors becomes zero.
 
     Args:
-        vectors: (items, dims) float32.
-        items: (items,) item indices of the rows.
+        vectors: (all items, dims) float32.
+        items: indices of those to search.
         gpu: search on the first GPU.
     """
 
     def __init__(self, vectors: np.ndarray, items: np.ndarray, *, gpu: bool = False) -> None:
-        self.items = items
-        self.exact = vectors.astype(np.float64)
+        self.vectors, self.items = vectors, items
+        rows = vectors if len(items) == len(vectors) else vectors[items]
         # The mean of equal vectors is off by its rounding, which would be left as their direction.
-        alike = bool((vectors == vectors[0]).all())
-        self.centre = self.exact[0] if alike else self.exact.mean(axis=0)
-        centred = self.exact - self.centre
-        self.largest = float(np.sqrt(np.einsum("id,id->i", centred, centred).max()))
+        alike = bool((rows == rows[0]).all())
+        self.centre = rows[0].astype(np.float64) if alike else rows.mean(axis=0, dtype=np.float64)
+        centred = [rows[begin : begin + _PREPARED] for begin in range(0, len(rows), _PREPARED)]
+        self.largest = max(_longest(part - self.centre) for part in centred)
         self.exponent = int(_exponents(np.array(self.largest)))
         self.index: Any = faiss.IndexFlatIP(vectors.shape[1])
-        self.index.add(np.ldexp(centred, -self.exponent, out=centred).astype(np.float32))
+        for part in centred:
+            self.index.add(np.ldexp(part - self.centre, -self.exponent).astype(np.float32))
         self.gpu_index: Any = None
         if gpu:
             resources = faiss.StandardGpuResources()
             self.gpu_index = faiss.index_cpu_to_gpu(resources, 0, self.index)
 
     def search(self, users: np.ndarray, keys: np.ndarray, k: int) -> Recommendations:
-        """The k best rows for each user vector.
+        """The k best items for each user vector.
 
-        Memory grows with users times k, and no further where all rows tie: what is fetched to see
-        ties whole goes in blocks of users, and where every row scores the same, because the user's
-        vector is zero or all rows are equal, the k are drawn without a search.
+        Memory grows with users times k, and no further where all items tie: what is fetched to see
+        ties whole goes in blocks of users, and where every item scores the same, because the user's
+        vector is zero or all vectors are equal, the k are drawn without a search.
 
         Args:
             users: (users, dims) float32.
             keys: (users,) of their histories.
-            k: how many, at most the number of vectors.
+            k: how many, at most the number of items searched.
 
         Returns:
-            rows (users, k) int64 and scores (users, k) float32, best first.
+            item indices (users, k) int64 and scores (users, k) float32, best first.
         """
-        rows = np.empty((len(users), k), dtype=np.int64)
+        items = np.empty((len(users), k), dtype=np.int64)
         scores = np.zeros((len(users), k))
         directed = users.any(axis=1) & (self.largest > 0)
-        rows[~directed] = self._drawn(keys[~directed], k)
+        items[~directed] = self._drawn(keys[~directed], k)
         open_users, fetch = np.flatnonzero(directed), k + _MARGIN
         while len(open_users):
-            fetch = min(fetch, len(self.exact))
+            fetch = min(fetch, len(self.items))
             runs_on = np.empty(len(open_users), dtype=bool)
             step = max(1, pairs.FETCHED // fetch)
             for begin in range(0, len(open_users), step):
@@ -81,34 +84,35 @@ class ExactSearch:
                 found, values, runs_on[part] = self._settled(
                     users[members], keys[members], k, fetch
                 )
-                rows[members], scores[members] = found[:, :k], values[:, :k]
+                items[members], scores[members] = found[:, :k], values[:, :k]
             # A run of near ties that reaches the end of what was fetched may go on behind it.
             open_users, fetch = open_users[runs_on], 4 * fetch
         scores += self._shift(users)[:, None]
-        return rows, scores.astype(np.float32)
+        return items, scores.astype(np.float32)
 
     def _drawn(self, keys: np.ndarray, k: int) -> np.ndarray:
-        """(users, k) the first rows of those who score all rows the same."""
+        """(users, k) the first items of those who score all the same."""
         histories, which = np.unique(keys, return_inverse=True)
-        rows = np.empty((len(histories), k), dtype=np.int64)
+        items = np.empty((len(histories), k), dtype=np.int64)
         step = max(1, pairs.FETCHED // len(self.items))
         for begin in range(0, len(histories), step):
             part = slice(begin, begin + step)
             ties = tie_keys(histories[part, None], self.items)
             first = np.argpartition(ties, k - 1, axis=1)[:, :k]
             order = np.argsort(np.take_along_axis(ties, first, 1), axis=1)
-            rows[part] = np.take_along_axis(first, order, 1)
-        return rows[which]
+            items[part] = self.items[np.take_along_axis(first, order, 1)]
+        return items[which]
 
     def _settled(
         self, users: np.ndarray, keys: np.ndarray, k: int, fetch: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`fetch` rows in exact order, their centred scores, and whom that is not enough for."""
+        """`fetch` items in exact order, their centred scores, and whom that is not enough for."""
         on_gpu = self.gpu_index is not None and fetch <= _GPU_LIMIT
         index = self.gpu_index if on_gpu else self.index
         lengths = np.linalg.norm(users.astype(np.float64), axis=1)
         exponents = _exponents(lengths)[:, None]
         found, rows = index.search(np.ldexp(users, -exponents), fetch)
+        items = self.items[rows]
         scores = np.ldexp(found.astype(np.float64), exponents + self.exponent)
         # The error of a float32 dot product grows like a random walk, eps/2 · √dims · |u| |v| at
         # most; seven standard deviations of it on both sides of a gap.
@@ -120,19 +124,23 @@ class ExactSearch:
         if len(touched):
             user, place = np.nonzero(unsettled[touched])
             user = touched[user]
-            exact = pairs.pair_products(users, self.exact, user, rows[user, place])
+            exact = pairs.pair_products(users, self.vectors, user, items[user, place])
             scores[user, place] = exact - self._shift(users)[user]
-            ties = tie_keys(keys[touched, None], self.items[rows[touched]])
+            ties = tie_keys(keys[touched, None], items[touched])
             order = np.lexsort((ties, -scores[touched]), axis=1)
             scores[touched] = np.take_along_axis(scores[touched], order, 1)
-            rows[touched] = np.take_along_axis(rows[touched], order, 1)
-        if fetch == len(self.exact):
-            return rows, scores, np.zeros(len(users), dtype=bool)
-        return rows, scores, np.asarray(close[:, k:-1].all(axis=1))
+            items[touched] = np.take_along_axis(items[touched], order, 1)
+        if fetch == len(self.items):
+            return items, scores, np.zeros(len(users), dtype=bool)
+        return items, scores, np.asarray(close[:, k:-1].all(axis=1))
 
     def _shift(self, users: np.ndarray) -> np.ndarray:
         """What centring takes from all scores of a user."""
         return np.asarray((users * self.centre).sum(axis=1))
+
+
+def _longest(vectors: np.ndarray) -> float:
+    return float(np.sqrt(np.einsum("id,id->i", vectors, vectors).max()))
 
 
 def _exponents(lengths: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import ConfigError
-from beekit.finite import finite_csr, require_lists
+from beekit.finite import require_lists
+from beekit.index.copies import within
 from beekit.index.item_index import ItemIndex
 from beekit.matrices import as_csr
 
@@ -71,7 +72,7 @@ def measure_index(
             candidate is not the index of an item, or if `exact` does not hold a list of items for
             each user.
     """
-    X = as_csr(finite_csr(X, "histories", items=len(index)))
+    X = as_csr(X, "histories", items=len(index))
     if not X.shape[0]:
         raise ConfigError(
             "no users to measure an index with",
@@ -120,6 +121,6 @@ def list_recall(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
 
 def index_bytes(index: ItemIndex) -> int:
     """Bytes of what FAISS searches; the float32 vectors that rank exactly come on top of them."""
-    if index._approximate is None:
+    if index.factory == "Flat":
         return int(index.item_vectors.nbytes)
-    return int(faiss.serialize_index(index._approximate.index).nbytes)
+    return int(faiss.serialize_index(within(index.proposing_index())).nbytes)

@@ -29,8 +29,11 @@ def history_keys(X: sp.csr_array) -> np.ndarray:
     Args:
         X: (users, items) CSR without explicit zeros.
     """
-    item_keys = scramble(np.arange(X.shape[1], dtype=np.uint64) ^ _IN_HISTORY)
-    prefix = np.concatenate([[np.uint64(0)], np.cumsum(item_keys[X.indices], dtype=np.uint64)])
+    if X.nnz < X.shape[1]:
+        item_keys = scramble(X.indices.astype(np.uint64) ^ _IN_HISTORY)
+    else:  # each item's key once
+        item_keys = scramble(np.arange(X.shape[1], dtype=np.uint64) ^ _IN_HISTORY)[X.indices]
+    prefix = np.concatenate([[np.uint64(0)], np.cumsum(item_keys, dtype=np.uint64)])
     return np.asarray(prefix[X.indptr[1:]] - prefix[X.indptr[:-1]])
 
 

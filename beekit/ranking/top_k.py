@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import ConfigError, DataError
-from beekit.matrices import as_csr, ones
+from beekit.matrices import as_csr, holds, ones
 from beekit.ranking.protocol import Recommendations
 from beekit.ranking.ties import history_keys, tie_keys
 
@@ -54,6 +54,21 @@ def require_length(k: int) -> None:
         )
 
 
+def count_candidates(X: sp.csr_array, candidates: np.ndarray) -> np.ndarray:
+    """(users,) how many of the distinct candidates each user has."""
+    if len(candidates) == X.shape[1]:
+        return np.asarray(np.diff(X.indptr), dtype=np.int64)
+    is_candidate = np.zeros(X.shape[1], dtype=bool)
+    is_candidate[candidates] = True
+    before = np.concatenate([[0], np.cumsum(is_candidate[X.indices])])
+    return np.asarray(np.diff(before[X.indptr]), dtype=np.int64)
+
+
+def empty_lists(users: int, k: int) -> Recommendations:
+    """Lists that hold nothing yet: -1, and scores of -inf."""
+    return np.full((users, k), -1, dtype=np.int64), np.full((users, k), -np.inf, dtype=np.float32)
+
+
 def seen_mask(X: sp.csr_array, candidates: np.ndarray) -> np.ndarray:
     """(users, candidates) bool: what each user already has."""
     if np.array_equal(candidates, np.arange(X.shape[1])):
@@ -78,8 +93,7 @@ def top_k(
         excluded: (users, candidates) bool, what must not be recommended.
     """
     n_users, n_candidates = scores.shape
-    ranked = np.full((n_users, k), -1, dtype=np.int64)
-    best = np.full((n_users, k), -np.inf, dtype=np.float32)
+    ranked, best = empty_lists(n_users, k)
     width = min(k, n_candidates)
     allowed = scores if excluded is None else np.where(excluded, -np.inf, scores)
     order = _best_columns(allowed, width, candidates, users)
@@ -147,15 +161,13 @@ def sparse_top_k(
     rows = np.repeat(np.arange(n_users, dtype=np.int64), np.diff(scores.indptr))
     keep = scores.data > 0
     if seen is not None and seen.nnz:
-        owners = np.repeat(np.arange(n_users, dtype=np.int64), np.diff(seen.indptr))
-        keep &= ~np.isin(rows * n_candidates + scores.indices, owners * n_candidates + seen.indices)
+        keep &= ~holds(seen, rows, scores.indices)
     rows, items, values = rows[keep], candidates[scores.indices[keep]], scores.data[keep]
     order = np.lexsort((tie_keys(users[rows], items), -values, rows))
     rows, items, values = rows[order], items[order], values[order]
     counts = np.bincount(rows, minlength=n_users)
     place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    ranked = np.full((n_users, k), -1, dtype=np.int64)
-    best = np.full((n_users, k), -np.inf, dtype=np.float32)
+    ranked, best = empty_lists(n_users, k)
     listed = place < k
     ranked[rows[listed], place[listed]] = items[listed]
     best[rows[listed], place[listed]] = values[listed]

@@ -27,7 +27,7 @@ from beekit import Catalog, Interactions, ItemIndex, evaluate
 from beekit.encoders import ItemTokens
 from beekit.errors import BeekitError
 from beekit.evaluation import by_history, by_support, compare, metrics, neighbours
-from beekit.index import measure_index
+from beekit.index import VectorSearch, measure_index
 from beekit.modules import NAMESPACE
 from beekit.split import HeldOut, Split
 from beekit.training import ELSALoss, elsa_loss
@@ -44,7 +44,7 @@ NOT_FINITE = FAULTS[:3]
 # Parameters that hold ids, item indices or masks: there is nothing in them that could overflow.
 INDICES = {
     *("item_ids", "user_ids", "item_indices", "candidates", "positions", "items", "keep"),
-    *("leave_out", "among", "users"),
+    *("leave_out", "among", "users", "keys"),
 }
 EXEMPT = {
     "Evaluation": "what `evaluate` returns",
@@ -203,6 +203,23 @@ def recipes(encoder: Any = None) -> dict[str, Recipe]:
             np.ones((USERS, DIMS), dtype=np.float32),
             lambda v: index.recommend(X, 3, user_vectors=v),
         ),
+        "VectorSearch.item_vectors": Recipe(
+            vectors,
+            lambda v: VectorSearch(v, np.arange(ITEMS)),
+            tuple(fault for fault in FAULTS if fault != "another width"),
+        ),
+        **{
+            f"{name}.search.user_vectors": Recipe(
+                np.ones((USERS, DIMS), dtype=np.float32), lambda v: index.search(v, 3, seen=X)
+            )
+            for name in ("VectorSearch", "ItemIndex")
+        },
+        **{
+            f"{name}.search.seen": Recipe(
+                X, lambda x: index.search(np.ones((USERS, DIMS)), 3, seen=x)
+            )
+            for name in ("VectorSearch", "ItemIndex")
+        },
         "measure_index.X": Recipe(X, lambda x: measure_index(index, x, 3)),
         "measure_index.exact": Recipe(
             ranked, lambda lists: measure_index(index, X, 5, exact=lists), lists

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy import stats
 
 from beekit import evaluate
 from beekit.evaluation import compare_models
+from beekit.evaluation.intervals import edge_interval, mean_intervals, rate_intervals
 from beekit.evaluation.item_intervals import Lists, _changes, item_interval
 from beekit.evaluation.metrics import FROM_HITS
 from beekit.models import Random
@@ -92,7 +94,9 @@ def test_lists_are_no_longer_than_asked_for_and_coverage_has_no_such_interval(pa
 def test_one_user_or_one_item_has_no_interval_over_items():
     target = sp.csr_array(np.eye(2))
     lists = Lists(np.array([[0], [1]]), target, np.arange(2))
-    assert item_interval(lists, "recall", 1, np.array([1.0, 1.0])) == (1.0, 1.0)
+    low, high = item_interval(lists, "recall", 1, np.array([1.0, 1.0]))
+    assert low < 0.5
+    assert high == 1
     alone = Lists(lists.ranked[:1], target[:1], np.arange(2))
     assert item_interval(alone, "recall", 1, np.array([1.0])) is None
     one = Lists(np.zeros((2, 1), int), sp.csr_array(np.ones((2, 1))), np.arange(1))
@@ -102,7 +106,10 @@ def test_one_user_or_one_item_has_no_interval_over_items():
 def test_a_model_compared_with_itself_has_no_difference_and_the_other_way_round_its_negative(part):
     one, two = (evaluate(Random(s), part, metrics=["ndcg@5"], top_k=10) for s in (0, 7))
     same = compare_models(one, one, "ndcg@5")
-    assert same.ci95_items == (0.0, 0.0)
+    assert same.difference == 0
+    # No difference among so many users leaves room for one among the next.
+    for low, high in (same.ci95, same.ci95_items):
+        assert -low == high == pytest.approx(2 / same.users, rel=0.1)
     there, back = compare_models(one, two, "ndcg@5"), compare_models(two, one, "ndcg@5")
     assert there.ci95_items == pytest.approx([-end for end in reversed(back.ci95_items)])
     assert there.ci95_items[0] < there.difference < there.ci95_items[1]
@@ -130,3 +137,29 @@ def test_where_items_do_not_matter_both_intervals_hold_the_truth():
     for kinds in STUDY["study"](STUDY["alike"], 120, 60, DRAWS, 3, ("recall@20",)).values():
         for kind in ("users", "users and items"):
             assert STUDY["held"](kinds[kind]) >= FEWEST
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_nearly_every_user_hit_is_no_certainty(mirrored):
+    """Of shares near 0 and 1 the intervals hold the truth, which resamples of them do not."""
+    users, most = 400, 60
+    values = np.arange(users)[:, None] < np.arange(most)
+    values = (values != mirrored).astype(float)  # each column another number of hits
+    for intervals, least in ((rate_intervals, 0.91), (mean_intervals, 0.19)):
+        low, high = np.array(intervals(values)).T
+        assert (low <= values.mean(axis=0)).all()
+        assert (values.mean(axis=0) <= high).all()
+        holding = []
+        for chance in np.linspace(0.0005, 0.02, 79):
+            truth = 1 - chance if mirrored else chance
+            holds = (low <= truth) & (truth <= high)
+            holding.append(stats.binom.pmf(np.arange(most), users, chance)[holds].sum())
+        # Shares of 400 take few values, so no interval holds all truths equally often.
+        assert min(holding) == pytest.approx(least, abs=0.01)
+        assert (0.94 < np.mean(holding) < 0.98) == (intervals is rate_intervals)
+
+
+def test_far_from_the_ends_nothing_changes():
+    values = np.random.default_rng(0).random((300, 2)) < [0.1, 0.9]
+    assert rate_intervals(values.astype(float)) == mean_intervals(values.astype(float))
+    assert edge_interval(0.5, 0.0, 300) is None

@@ -40,7 +40,7 @@ def test_a_saved_index_answers_the_same_without_training(
     def never(*_):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("beekit.index.item_index.trained", never)
+    monkeypatch.setattr("beekit.index.vector_search.trained", never)
     loaded = ItemIndex.load(tmp_path / "index")
     assert loaded.factory == factory
     assert loaded.effort == effort
