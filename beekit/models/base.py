@@ -22,7 +22,7 @@ from beekit.models.content_vectors import require_vectors_of
 from beekit.models.fitting import AfterEpoch, Training, learn
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.settings import check_settings
-from beekit.models.sound import sound
+from beekit.models.sound import guarded
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import require_length
 
@@ -47,7 +47,6 @@ class BaseRecommender(ABC):
     def __post_init__(self) -> None:
         check_settings(self)
 
-    @sound
     def fit(self, X: sp.csr_array, after_epoch: AfterEpoch | None = None) -> Self:
         """Learn from X (users, items), any sparse format; what is nonzero counts.
 
@@ -66,9 +65,10 @@ class BaseRecommender(ABC):
         vectors = getattr(self, "vectors", None)
         if vectors is not None:
             require_vectors_of(vectors, X.shape[1])
-        training = self._fit(X)
-        if training is not None:
-            learn(self, training, after_epoch)
+        with guarded(self):
+            training = self._fit(X)
+            if training is not None:
+                learn(self, training, after_epoch)
         return self
 
     @abstractmethod

@@ -13,7 +13,15 @@ from beekit.models.fitting import AfterEpoch
 from beekit.models.settings import NOT_FITTED
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys, scramble
-from beekit.ranking.top_k import Scorer, candidate_indices, recommend_by_scores, seen_mask, top_k
+from beekit.ranking.top_k import (
+    Scorer,
+    candidate_indices,
+    count_candidates,
+    empty_lists,
+    recommend_by_scores,
+    seen_mask,
+    top_k,
+)
 
 # Scores drawn at once: 32 MB of keys.
 _BLOCK_ELEMENTS = 2**22
@@ -38,8 +46,7 @@ class Popularity(BaseRecommender):
         X, k, candidates, exclude_seen = asked
         support = self.support
         allowed = candidate_indices(candidates, X.shape[1])
-        ranked = np.full((X.shape[0], k), -1, dtype=np.int64)
-        best = np.full((X.shape[0], k), -np.inf, dtype=np.float32)
+        ranked, best = empty_lists(X.shape[0], k)
         if not len(allowed):
             return ranked, best
         by_support = allowed[np.argsort(-support[allowed], kind="stable")]
@@ -47,7 +54,7 @@ class Popularity(BaseRecommender):
         users = history_keys(X)
         # A user needs at most k items beyond those they have seen, and all that tie with the last
         # of these. Users who have seen alike many share a block.
-        overlap = np.diff(X[:, allowed].indptr) if exclude_seen else np.zeros(X.shape[0], int)
+        overlap = count_candidates(X, allowed) if exclude_seen else np.zeros(X.shape[0], int)
         by_overlap = np.argsort(overlap, kind="stable")
         step = max(1, _BLOCK_ELEMENTS // len(allowed))
         for begin in range(0, len(by_overlap), step):

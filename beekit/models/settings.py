@@ -103,7 +103,8 @@ def check_settings(model: Any) -> None:
         ConfigError: if a setting is outside its range.
         DataError: if content vectors are not usable.
     """
-    for name, (rule, optional) in _rules(type(model)).items():
+    kind: Any = type(model)
+    for name, (rule, optional) in _rules(kind).items():
         value = getattr(model, name)
         if value is not None or not optional:
             setattr(model, name, rule.apply(name, value))

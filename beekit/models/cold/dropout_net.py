@@ -64,14 +64,8 @@ class DropoutNet(ContentNetwork, VectorRecommender):
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         """Factorise X unless factors were given, and learn f."""
-        factors = linear_factors(
-            X,
-            self.embedding_dim,
-            self.seed,
-            self.device,
-            self.cf_user_side,
-            self.cf_item_factors,
-        )
+        given = (self.cf_user_side, self.cf_item_factors)
+        factors = linear_factors(X, self.embedding_dim, self.seed, self.device, *given)
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
         device = training_device(self.device)
         network = DropoutNetwork(

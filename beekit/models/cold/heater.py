@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -74,14 +74,8 @@ class Heater(ContentNetwork, VectorRecommender):
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         """Factorise X unless factors were given, and learn the transformation."""
-        factors = linear_factors(
-            X,
-            self.embedding_dim,
-            self.seed,
-            self.device,
-            self.cf_user_side,
-            self.cf_item_factors,
-        )
+        given = (self.cf_user_side, self.cf_item_factors)
+        factors = linear_factors(X, self.embedding_dim, self.seed, self.device, *given)
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
         device = training_device(self.device)
         network = HeaterNetwork(
@@ -115,15 +109,8 @@ class Heater(ContentNetwork, VectorRecommender):
         return nn.Sequential(transform, identity(dims))
 
 
-@dataclass(frozen=True)
-class HeaterStep:
-    """What the loss is made of.
-
-    Attributes:
-        scores: (users, items) s.
-        transformed: (items, dims) t.
-        factors: (items, dims) q.
-    """
+class HeaterStep(NamedTuple):
+    """What the loss is made of: s (users, items), and t and q (items, dims)."""
 
     scores: Tensor
     transformed: Tensor

@@ -10,13 +10,12 @@ import scipy.sparse as sp
 import torch
 from torch.nn import functional
 
-from beekit.models.factors.fold_in import FoldIn, KnownUsers, recall_users, remember
+from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.factors.negatives import SharedNegatives, interactions
 from beekit.models.fitting import (
     Shuffled,
     Training,
     by_gradient,
-    learnt_array,
     normal_vectors,
     training_device,
 )
@@ -25,7 +24,7 @@ from beekit.models.vectors import VectorRecommender
 
 
 @dataclass(eq=False)
-class BPR(VectorRecommender):
+class BPR(RemembersUsers, VectorRecommender):
     """Bayesian personalised ranking with matrix factorisation (Rendle et al., UAI 2009).
 
     Minimises Σ −ln σ(p_u·q_i − p_u·q_j) + λ/2 (|p_u|² + |q_i|² + |q_j|²) over interactions (u, i)
@@ -38,9 +37,7 @@ class BPR(VectorRecommender):
     - Steps are Adam's (Kingma & Ba, ICLR 2015), on mini-batches of several groups, in random order.
     - One λ for all vectors.
 
-    Users are known by their histories: one that is exactly a training user's gets the vector learnt
-    for that user, any other is folded in (`fold_in`) by weighted least squares and turned to where
-    such vectors of training users come nearest to those learnt (`recall_users`).
+    Users are known by their histories, as `RemembersUsers` says.
 
     Args:
         embedding_dim: length of the vectors.
@@ -56,9 +53,6 @@ class BPR(VectorRecommender):
 
     Attributes:
         item_vectors: Q (items, embedding_dim) float32 after `fit`.
-        known_keys, known_vectors: histories (histories,) uint64 of training users and their p
-            (histories, embedding_dim) float32.
-        known_turn: (embedding_dim, embedding_dim) float32, from folded-in vectors to p.
     """
 
     embedding_dim: Count = 64
@@ -71,9 +65,6 @@ class BPR(VectorRecommender):
     seed: int = 0
     device: str | None = None
     item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
-    known_keys: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
-    known_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
-    known_turn: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         """Learn the vectors of users and items."""
@@ -97,17 +88,10 @@ class BPR(VectorRecommender):
             return pairwise_loss(users, items, *parts, regularization=self.regularization)
 
         def keep() -> None:
-            self.item_vectors = learnt_array(items)
-            known = remember(X, learnt_array(users), FoldIn(self.item_vectors))
-            self.known_keys, self.known_vectors, self.known_turn = known
+            self._keep_vectors(X, users, items)
 
         batches = Shuffled(len(owned), self.batch_size, generator)
         return Training(self.epochs, batches, by_gradient(optimizer, loss), keep)
-
-    def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
-        """Learnt, or folded in."""
-        known = KnownUsers(self.known_keys, self.known_vectors, self.known_turn)
-        return recall_users(histories, known, self._kept("fold-in", FoldIn, self.item_vectors))
 
 
 def pairwise_loss(

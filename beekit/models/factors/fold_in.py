@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from torch import Tensor
 
+from beekit.models.fitting import learnt_array
+from beekit.models.settings import NOT_FITTED
 from beekit.ranking.ties import history_keys
 
 # Numbers held at once while solving: 32 MB in float64.
@@ -71,6 +75,34 @@ class FoldIn:
         """`users` with λ a share of the mean eigenvalue of QᵀQ, whatever the size of vectors."""
         regularization = _SHARE * self.mean_eigenvalue or 1.0  # all vectors zero: any will do
         return self.users(histories, _CONFIDENCE, regularization)
+
+
+@dataclass(eq=False)
+class RemembersUsers:
+    """A part of models that learn a vector a training user.
+
+    A user is known by the history: one that is exactly a training user's gets the vector learnt for
+    that user, any other is folded in by weighted least squares and turned to where such vectors of
+    training users come nearest to those learnt (`recall_users`).
+
+    Attributes:
+        known_keys, known_vectors, known_turn: after `fit`, as `KnownUsers` has them.
+    """
+
+    known_keys: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
+    known_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
+    known_turn: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
+
+    def _keep_vectors(self: Any, X: sp.csr_array, users: Tensor, items: Tensor) -> None:
+        """Put what has been learnt so far of users and items (rows, dims) into the model."""
+        self.item_vectors = learnt_array(items)
+        known = remember(X, learnt_array(users), FoldIn(self.item_vectors))
+        self.known_keys, self.known_vectors, self.known_turn = known
+
+    def _own_user_vectors(self: Any, histories: sp.csr_array) -> np.ndarray:
+        """Learnt, or folded in."""
+        known = KnownUsers(self.known_keys, self.known_vectors, self.known_turn)
+        return recall_users(histories, known, self._kept("fold-in", FoldIn, self.item_vectors))
 
 
 class KnownUsers(NamedTuple):

@@ -9,15 +9,15 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from beekit.models.factors.fold_in import FoldIn, KnownUsers, recall_users, remember
+from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.factors.negatives import Triples
-from beekit.models.fitting import Training, learnt_array, normal_vectors, training_device
+from beekit.models.fitting import Training, normal_vectors, training_device
 from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive
 from beekit.models.vectors import VectorRecommender
 
 
 @dataclass(eq=False)
-class PMF(VectorRecommender):
+class PMF(RemembersUsers, VectorRecommender):
     """Probabilistic matrix factorisation (Salakhutdinov & Mnih, NeurIPS 2007).
 
     The maximum a posteriori vectors: they minimise
@@ -27,7 +27,7 @@ class PMF(VectorRecommender):
     drawn uniformly and anew each epoch. Stochastic gradient descent on mini-batches, gradients of a
     batch added up; no momentum.
 
-    Users are known by their histories, as `BPR` knows them.
+    Users are known by their histories, as `RemembersUsers` says.
 
     Args:
         embedding_dim: length of the vectors.
@@ -42,9 +42,6 @@ class PMF(VectorRecommender):
 
     Attributes:
         item_vectors: Q (items, embedding_dim) float32 after `fit`.
-        known_keys, known_vectors: histories (histories,) uint64 of training users and their p
-            (histories, embedding_dim) float32.
-        known_turn: (embedding_dim, embedding_dim) float32, from folded-in vectors to p.
     """
 
     embedding_dim: Count = 64
@@ -56,9 +53,6 @@ class PMF(VectorRecommender):
     seed: int = 0
     device: str | None = None
     item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
-    known_keys: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
-    known_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
-    known_turn: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         """Learn the vectors of users and items."""
@@ -80,16 +74,9 @@ class PMF(VectorRecommender):
             )
 
         def keep() -> None:
-            self.item_vectors = learnt_array(items)
-            known = remember(X, learnt_array(users), FoldIn(self.item_vectors))
-            self.known_keys, self.known_vectors, self.known_turn = known
+            self._keep_vectors(X, users, items)
 
         return Training(self.epochs, triples, step, keep)
-
-    def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
-        """Learnt, or folded in."""
-        known = KnownUsers(self.known_keys, self.known_vectors, self.known_turn)
-        return recall_users(histories, known, self._kept("fold-in", FoldIn, self.item_vectors))
 
 
 def pointwise_step(
