@@ -124,7 +124,8 @@ class BaseRecommender(ABC):
     def _learnt_of_items(self) -> Any:
         """Something learnt with a row for each item; None before `fit`."""
         fields: Any = dataclasses.fields(self)  # type: ignore[arg-type]
-        return getattr(self, next(field.name for field in fields if not field.init))
+        names = [field.name for field in fields if not field.init]
+        return getattr(self, names[0]) if names else None
 
     def save(self, folder: str | Path) -> None:
         """Write settings and what was learnt, whole or not at all.

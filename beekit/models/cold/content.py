@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.models.cold.new_items import joining_vectors
+from beekit.models.cold.new_items import GrowsByContent
 from beekit.models.content_vectors import compared, mean_of_known
 from beekit.models.settings import NOT_FITTED, ItemVectors
 from beekit.models.vectors import VectorRecommender
 
 
 @dataclass(eq=False)
-class ContentBased(VectorRecommender):
+class ContentBased(GrowsByContent, VectorRecommender):
     """Ranks items by the sum of their similarities with what the user has.
 
     With A the items' vectors a history x scores x A Aᵀ: the inner product of an item's vector with
@@ -53,16 +53,5 @@ class ContentBased(VectorRecommender):
         self.mean = mean
         self.item_vectors = compared(self.vectors, mean, self.normalize)
 
-    def add_items(self, vectors: np.ndarray) -> Self:
-        """Append items by their vectors (new items, dims); the others stay as they are.
-
-        Raises:
-            ConfigError: if the model is not fitted.
-            DataError: if the vectors are not finite, or if they have another number of dimensions
-                than the model was fitted with.
-        """
-        self.require_fitted()
-        new, joining = joining_vectors(self, vectors)
-        self.vectors = np.concatenate([self.vectors, new])
+    def _join(self, joining: np.ndarray) -> None:
         self.item_vectors = np.concatenate([self.item_vectors, joining])
-        return self

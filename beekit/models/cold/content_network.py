@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Self
+from typing import Annotated
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from beekit.models.cold.new_items import append_items
+from beekit.models.cold.new_items import GrowsByContent, with_weights
 from beekit.models.cold.samples import Sample, Samples
+from beekit.models.content_vectors import standardised
 from beekit.models.fitting import Training, by_gradient
 from beekit.models.settings import (
     FROM_TWO,
@@ -27,7 +28,7 @@ from beekit.models.settings import (
 
 
 @dataclass(eq=False)
-class ContentNetwork(ABC):
+class ContentNetwork(GrowsByContent):
     """Settings and what is learnt of a model that brings content into the space of its users.
 
     Args:
@@ -78,20 +79,23 @@ class ContentNetwork(ABC):
         step = by_gradient(optimizer, loss, falls_to_zero_in=self.epochs * len(samples))
         return Training(self.epochs, samples, step, keep)
 
-    def add_items(self, vectors: np.ndarray) -> Self:
-        """Append cold items by their content (new items, content dims).
+    def _vectors_of_new(self, new: np.ndarray) -> np.ndarray:
+        """What the network makes of their content, as if they had been there from the start."""
+        known = len(self.vectors)
+        # Only known items decide the scale, as when the model was fitted.
+        reference = self.warm if self.warm.any() else np.ones(known, dtype=bool)
+        decides = np.concatenate([reference, np.zeros(len(new), dtype=bool)])
+        content = standardised(np.concatenate([self.vectors, new]), decides)[known:]
+        network = self._cold_network(self.vectors.shape[1], self.item_vectors.shape[1])
+        with torch.no_grad():
+            made = with_weights(network, self.encoder_weights)(torch.from_numpy(content))
+            return np.asarray(made.numpy())
 
-        Nothing is trained and the others stay as they are. The new ones get the vectors of cold
-        items, and add nothing to users who have them.
-
-        Raises:
-            ConfigError: if the model is not fitted, or if the vectors are too large to be ranked
-                by.
-            DataError: if the vectors are not finite, or if they have another number of dimensions
-                than the model was fitted with.
-        """
-        append_items(self, self._cold_network, vectors)
-        return self
+    def _join(self, joining: np.ndarray) -> None:
+        """Items that add nothing to users who have them."""
+        self.user_side = np.concatenate([self.user_side, np.zeros_like(joining)])
+        self.item_vectors = np.concatenate([self.item_vectors, joining])
+        self.warm = np.concatenate([self.warm, np.zeros(len(joining), dtype=bool)])
 
     @abstractmethod
     def _cold_network(self, inputs: int, dims: int) -> nn.Module:

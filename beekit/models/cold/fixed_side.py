@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from beekit.models.base import Request
-from beekit.models.cold.new_items import joining_vectors
+from beekit.models.cold.new_items import GrowsByContent
 from beekit.models.content_vectors import compared
 from beekit.models.fitting import Training, training_device
 from beekit.models.linear.elsa_steps import Items, elsa_training, teaching
@@ -25,7 +25,7 @@ from beekit.ranking import Recommendations
 
 
 @dataclass(eq=False)
-class FixedSideELSA(VectorRecommender):
+class FixedSideELSA(GrowsByContent, VectorRecommender):
     """A linear item-item model B = E Dᵀ − diag(E Dᵀ), one side given, the other one learnt.
 
     The given side holds item embeddings F (items, dims): an encoder's output, an SVD of attributes,
@@ -129,23 +129,11 @@ class FixedSideELSA(VectorRecommender):
 
         return elsa_training(self, rows, step, keep)
 
-    def add_items(self, vectors: np.ndarray) -> Self:
-        """Append items by their vectors (new items, dims); what is learnt stays as it is.
-
-        Raises:
-            ConfigError: if the model is not fitted.
-            DataError: if the vectors are not finite, or if they have another number of dimensions
-                than the model was fitted with.
-        """
-        self.require_fitted()
-        new, joining = joining_vectors(self, vectors)
+    def _join(self, joining: np.ndarray) -> None:
         sides = (self.decoder_side, self.encoder_side)
         fixed, learnt = sides if self.side == "decoder" else sides[::-1]
-        self.vectors = np.concatenate([self.vectors, new])
-        self._keep(
-            np.concatenate([fixed, joining]), np.concatenate([learnt, np.zeros_like(joining)])
-        )
-        return self
+        nothing = np.zeros_like(joining)
+        self._keep(np.concatenate([fixed, joining]), np.concatenate([learnt, nothing]))
 
     def _keep(self, fixed: np.ndarray, learnt: np.ndarray) -> None:
         sides = (learnt, fixed) if self.side == "decoder" else (fixed, learnt)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import scipy.sparse as sp
 import torch
 from torch.nn import functional
 
 from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.factors.negatives import SharedNegatives, interactions
-from beekit.models.fitting import (
-    Shuffled,
-    Training,
-    by_gradient,
-    normal_vectors,
-    training_device,
-)
-from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive
+from beekit.models.fitting import Shuffled, Training, by_gradient, training_device
+from beekit.models.settings import Count, NotNegative, Positive
 from beekit.models.vectors import VectorRecommender
 
 
@@ -39,42 +32,29 @@ class BPR(RemembersUsers, VectorRecommender):
 
     Users are known by their histories, as `RemembersUsers` says.
 
-    Args:
-        embedding_dim: length of the vectors.
+    Args (those of `RemembersUsers`, and):
         learning_rate: of Adam.
         regularization: λ ≥ 0.
         epochs: passes over the interactions.
         batch_size: interactions in a mini-batch.
         group_size: interactions that share their negatives.
         negatives: items drawn for a group.
-        seed: of first vectors, order and draws.
-        device: where to train; by default the GPU where there is one. There, sums run in no fixed
-            order, so that results of one seed may differ in the last digits.
-
-    Attributes:
-        item_vectors: Q (items, embedding_dim) float32 after `fit`.
     """
 
-    embedding_dim: Count = 64
     learning_rate: Positive = 0.003
     regularization: NotNegative = 0.006
     epochs: Count = 100
     batch_size: Count = 8192
     group_size: Count = 256
     negatives: Count = 64
-    seed: int = 0
-    device: str | None = None
-    item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         """Learn the vectors of users and items."""
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
-        users, items = (
-            normal_vectors(rows, self.embedding_dim, 0.1, generator, device).requires_grad_()
-            for rows in X.shape
-        )
-        optimizer = torch.optim.Adam([users, items], lr=self.learning_rate, fused=True)
+        users, items = self._first_vectors(X, generator, device)
+        parameters = [users.requires_grad_(), items.requires_grad_()]
+        optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, fused=True)
         owners, owned = interactions(X)
         negatives = SharedNegatives(X)
 

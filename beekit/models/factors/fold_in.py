@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from torch import Tensor
+import torch
 
-from beekit.models.fitting import learnt_array
-from beekit.models.settings import NOT_FITTED
+from beekit.models.fitting import learnt_array, normal_vectors
+from beekit.models.settings import NOT_FITTED, Count
 from beekit.ranking.ties import history_keys
 
 # Numbers held at once while solving: 32 MB in float64.
@@ -85,15 +85,33 @@ class RemembersUsers:
     that user, any other is folded in by weighted least squares and turned to where such vectors of
     training users come nearest to those learnt (`recall_users`).
 
+    Args:
+        embedding_dim: length of the vectors.
+        seed: of first vectors, order and draws.
+        device: where to train; by default the GPU where there is one. There, sums run in no fixed
+            order, so that results of one seed may differ in the last digits.
+
     Attributes:
+        item_vectors: Q (items, embedding_dim) float32 after `fit`.
         known_keys, known_vectors, known_turn: after `fit`, as `KnownUsers` has them.
     """
 
+    embedding_dim: Count = 64
+    seed: int = field(default=0, kw_only=True)
+    device: str | None = field(default=None, kw_only=True)
+    item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
     known_keys: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
     known_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
     known_turn: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
-    def _keep_vectors(self: Any, X: sp.csr_array, users: Tensor, items: Tensor) -> None:
+    def _first_vectors(
+        self, X: sp.csr_array, generator: torch.Generator, device: torch.device
+    ) -> list[torch.Tensor]:
+        """Vectors of users and of items to start from."""
+        dims = self.embedding_dim
+        return [normal_vectors(rows, dims, 0.1, generator, device) for rows in X.shape]
+
+    def _keep_vectors(self, X: sp.csr_array, users: torch.Tensor, items: torch.Tensor) -> None:
         """Put what has been learnt so far of users and items (rows, dims) into the model."""
         self.item_vectors = learnt_array(items)
         known = remember(X, learnt_array(users), FoldIn(self.item_vectors))

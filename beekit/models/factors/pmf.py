@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import scipy.sparse as sp
 import torch
 
 from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.factors.negatives import Triples
-from beekit.models.fitting import Training, normal_vectors, training_device
-from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive
+from beekit.models.fitting import Training, training_device
+from beekit.models.settings import Count, NotNegative, Positive
 from beekit.models.vectors import VectorRecommender
 
 
@@ -29,38 +28,25 @@ class PMF(RemembersUsers, VectorRecommender):
 
     Users are known by their histories, as `RemembersUsers` says.
 
-    Args:
-        embedding_dim: length of the vectors.
+    Args (those of `RemembersUsers`, and):
         learning_rate: of a single pair.
         regularization: λ ≥ 0.
         negatives: zeros drawn for each interaction.
         epochs: passes over the interactions.
         batch_size: interactions in a mini-batch.
-        seed: of first vectors, order and draws.
-        device: where to train; by default the GPU where there is one. There, sums run in no fixed
-            order, so that results of one seed may differ in the last digits.
-
-    Attributes:
-        item_vectors: Q (items, embedding_dim) float32 after `fit`.
     """
 
-    embedding_dim: Count = 64
     learning_rate: Positive = 0.2
     regularization: NotNegative = 0.002
     negatives: Count = 4
     epochs: Count = 50
     batch_size: Count = 4096
-    seed: int = 0
-    device: str | None = None
-    item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         """Learn the vectors of users and items."""
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
-        users, items = (
-            normal_vectors(rows, self.embedding_dim, 0.1, generator, device) for rows in X.shape
-        )
+        users, items = self._first_vectors(X, generator, device)
         triples = Triples(X, self.negatives, self.batch_size, generator)
         # An interaction, and then its zeros.
         target = torch.zeros(1 + self.negatives, device=device)

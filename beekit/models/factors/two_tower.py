@@ -11,13 +11,7 @@ import torch
 
 from beekit.models.factors.negatives import interactions
 from beekit.models.factors.towers import Towers, batch_histories, in_batch_softmax, tower
-from beekit.models.fitting import (
-    Shuffled,
-    Training,
-    by_gradient,
-    learnt_array,
-    training_device,
-)
+from beekit.models.fitting import Shuffled, Training, by_gradient, learnt_array, training_device
 from beekit.models.settings import FROM_TWO, NOT_FITTED, Count, Positive, ShareBelowOne, Vectors
 from beekit.models.vectors import VectorRecommender
 

@@ -9,13 +9,7 @@ from beekit.matrices import as_csr, ones
 from beekit.models.linear.blocks import row_blocks
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys
-from beekit.ranking.top_k import (
-    candidate_indices,
-    empty_lists,
-    require_length,
-    sparse_top_k,
-    top_k,
-)
+from beekit.ranking.top_k import candidate_indices, empty_lists, require_length, sparse_top_k, top_k
 
 # Past this share of nonzeros, a dense product takes less time than a sparse one.
 _DENSE_SHARE = 1 / 32

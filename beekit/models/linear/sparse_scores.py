@@ -10,13 +10,7 @@ from beekit.models.linear.blocks import row_blocks
 from beekit.models.linear.strongest import strongest
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys, tie_keys
-from beekit.ranking.top_k import (
-    candidate_indices,
-    empty_lists,
-    require_length,
-    sparse_top_k,
-    top_k,
-)
+from beekit.ranking.top_k import candidate_indices, empty_lists, require_length, sparse_top_k, top_k
 
 # Scores stored at once; where they are dense, ranking them takes ten times their 16 MB.
 _BLOCK_STORED = 2**21
