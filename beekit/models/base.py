@@ -89,7 +89,7 @@ class BaseRecommender(ABC):
             DataError: if X is not a matrix of finite numbers over the items the model was fitted
                 on, or if a candidate is not the index of an item.
         """
-        self.require_fitted(X)
+        self._require_fitted(X)
         require_length(k)
         return self._recommend(Request(ones(X), k, candidates, exclude_seen))
 
@@ -97,7 +97,7 @@ class BaseRecommender(ABC):
     def _recommend(self, asked: Request) -> Recommendations:
         """`recommend`, once the request is checked."""
 
-    def require_fitted(self, X: sp.sparray | sp.spmatrix | None = None) -> None:
+    def _require_fitted(self, X: sp.sparray | sp.spmatrix | None = None) -> None:
         """Refuse to go on before `fit`, or with histories over other items.
 
         Raises:

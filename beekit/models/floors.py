@@ -86,7 +86,7 @@ class Random(BaseRecommender):
     def _fit(self, X: sp.csr_array) -> None:
         """Never asked for."""
 
-    def require_fitted(self, X: sp.sparray | sp.spmatrix | None = None) -> None:
+    def _require_fitted(self, X: sp.sparray | sp.spmatrix | None = None) -> None:
         """It is, and for any items."""
 
     def _recommend(self, asked: Request) -> Recommendations:

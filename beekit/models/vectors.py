@@ -43,12 +43,12 @@ class VectorRecommender(BaseRecommender):
     @property
     def index(self) -> ItemIndex:
         """The item vectors for serving."""
-        self.require_fitted()
+        self._require_fitted()
         return self._kept("index", _index, *self._sides())
 
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
         """(users, dims) float32 of the histories X (users, items)."""
-        self.require_fitted(X)
+        self._require_fitted(X)
         own = self._own_user_vectors(ones(X))
         return self.index.user_vectors(X) if own is None else own
 
@@ -67,7 +67,7 @@ class VectorRecommender(BaseRecommender):
             ConfigError: if the model is not fitted.
             DataError: if one of `item_indices` is not the index of an item.
         """
-        self.require_fitted()
+        self._require_fitted()
         return self._directions().similar(item_indices, k)
 
     def _directions(self) -> ItemIndex:

@@ -28,7 +28,7 @@ class GrowsByContent(ABC):
                 than the model was fitted with.
         """
         model: Any = self
-        model.require_fitted()
+        model._require_fitted()
         new = content_vectors(vectors)
         require_width(new, model.vectors.shape[1])
         joining = self._vectors_of_new(new)
