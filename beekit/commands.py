@@ -342,6 +342,11 @@ def push(options: argparse.Namespace) -> None:
     argument("--out", required=True, metavar="RUN", help="run folder to make"),
     argument("--revision", metavar="REVISION", help="branch, tag or commit"),
     argument("--data", metavar="DIR", help="its dataset folder on this machine"),
+    argument(
+        "--trust-foreign-code",
+        action="store_true",
+        help="accept splits and metrics from outside beekit, whose code runs when they are used",
+    ),
     transfers=True,
 )
 def pull(options: argparse.Namespace) -> None:
@@ -349,7 +354,8 @@ def pull(options: argparse.Namespace) -> None:
     from beekit.run_folder import require_own_place
 
     require_own_place(Path(options.out))
-    commit = pull(options.repo, options.out, revision=options.revision, data=options.data)
+    given = {name: getattr(options, name) for name in ("revision", "data", "trust_foreign_code")}
+    commit = pull(options.repo, options.out, **given)
     print(f"{options.repo} at {commit[:12]} is in {options.out}")
     if options.data:
         print(f"next: beekit verify {options.out}")

@@ -60,7 +60,8 @@ def _add_new_items(folder: RunFolder, label: str) -> int:
             expected="one of its models",
             remedy="Evaluate again with it.",
         )
-    model: Model = load_model(place)
+    # The configuration, which names the same code, was read above.
+    model: Model = load_model(place, trust_foreign_code=True)
     if not isinstance(model, Extendable):
         raise RunError(
             f"{label}, a model of kind {entry.kind.__name__}",

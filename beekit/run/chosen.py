@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from beekit.errors import ConfigError
+from beekit.models.registry import parameters
 from beekit.plain import plain
 from beekit.report.settings import (
     CHOSEN_ON,
@@ -75,17 +75,14 @@ def settings_chosen(
 
     Args:
         settings: given for the model, or for the training.
-        kind: the dataclass they are fields of; given values that equal its defaults count as such.
+        kind: the class that takes them; given values that equal its defaults count as such.
         stated: `chosen_on` of the model itself.
         above: `chosen_on` of the whole configuration, for all that has a choice.
     """
     if stated is not None:
         return stated
-    choices = {
-        f.name: f.default
-        for f in dataclasses.fields(kind)
-        if f.init and not f.name.startswith(_NEUTRAL)
-    }
+    taken = parameters(kind).items()
+    choices = {name: one.default for name, one in taken if not name.startswith(_NEUTRAL)}
     if above is not None and choices:
         return above
     changed = [name for name, value in settings.items() if _differs(name, value, choices)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import inspect
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from pydantic import Field, field_validator
 
 from beekit.config_file import mapping, read_config_file
 from beekit.config_model import read, require_known, require_type, text_keys
-from beekit.errors import ConfigError
-from beekit.models import model_class, model_names
+from beekit.errors import BeekitError, ConfigError
+from beekit.models.registry import by_name, can_be_saved, parameters, takes_anything
 from beekit.run.chosen import check_chosen_on
 from beekit.run.data_config import DataConfig
 
@@ -49,7 +49,8 @@ class Entry:
     @property
     def seed(self) -> int | None:
         """What it draws with; None for a class without a seed."""
-        found = self.settings.get("seed", getattr(self.kind, "seed", None))
+        default = parameters(self.kind).get("seed")
+        found = self.settings.get("seed", default and default.default)
         return found if isinstance(found, int) else None
 
 
@@ -95,23 +96,28 @@ class Comparison(DataConfig):
 
     def _entry(self, label: str, given: Mapping[str, Any]) -> Entry:
         where = f"models.{label}."
-        kind = model_class(_model_name(str(given.get("model", label)), where))
-        hints = typing.get_type_hints(kind)
-        fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
+        kind = by_name(str(given.get("model", label)), where)
+        taken = parameters(kind)
+        hints = typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else kind.__init__)
         # Item vectors come from an encoder, and a configuration holds no other arrays.
-        arrays = {name for name in fields if np.ndarray in (hints[name], *get_args(hints[name]))}
+        arrays = {
+            name
+            for name in taken
+            if name == VECTORS or np.ndarray in (hints.get(name), *get_args(hints.get(name)))
+        }
         for key, value in given.items():
             if key in _OWN_KEYS:
                 require_type(f"{where}{key}", value, str)
                 if key == "chosen_on":
                     check_chosen_on(f"{where}{key}", value)
                 continue
-            require_known(key, [*(set(fields) - arrays), *_OWN_KEYS], where)
-            require_type(f"{where}{key}", value, hints[key])
+            if key in taken or not takes_anything(kind):
+                require_known(key, [*(set(taken) - arrays), *_OWN_KEYS], where)
+                require_type(f"{where}{key}", value, hints.get(key, Any))
         run = given.get("run")
         encoder = f"{run}/model" if run else given.get("encoder")
-        if VECTORS in fields:
-            required = fields[VECTORS].default is dataclasses.MISSING
+        if VECTORS in taken:
+            required = taken[VECTORS].default is inspect.Parameter.empty
             if encoder is None and required:
                 encoder = self.encoder
             if encoder is None and required:
@@ -129,7 +135,22 @@ class Comparison(DataConfig):
         settings = {key: value for key, value in given.items() if key not in _OWN_KEYS}
         # Refuses values outside their range now, not when the others have been fitted.
         content = {VECTORS: np.eye(2, dtype=np.float32)} if encoder is not None else {}
-        kind(**settings, **content)
+        try:
+            kind(**settings, **content)
+        except BeekitError:
+            raise
+        except Exception as error:  # whatever a class from outside raises
+            raise ConfigError(
+                f"models.{label}, of which {kind.__name__} says {type(error).__name__}: {error}",
+                expected="settings that the class takes",
+                remedy="Correct them.",
+            ) from error
+        if self.save_models and not can_be_saved(kind):
+            raise ConfigError(
+                f"save_models=true and models.{label}, a {kind.__name__} without save and load",
+                expected="models that can be kept",
+                remedy="Make the class a dataclass, or add save(folder) and load(folder).",
+            )
         return Entry(label, kind, settings, encoder, run, given.get("chosen_on"))
 
 
@@ -176,20 +197,3 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
     seeded = any(entry.seed is not None or entry.run is not None for entry in entries)
     comparison.check_repeats(vary=split.repeatable and (seeded or split.drawn != ""))
     return comparison
-
-
-def _model_name(given: str, where: str) -> str:
-    """The class a name means: capitals, spaces and hyphens do not matter."""
-    plain = {_plain(name): name for name in model_names()}
-    if _plain(given) in plain:
-        return plain[_plain(given)]
-    near = difflib.get_close_matches(_plain(given), plain, n=1, cutoff=0.5)
-    raise ConfigError(
-        f"{where}model={given!r}",
-        expected=f"one of {', '.join(sorted(plain.values()))}",
-        remedy=f"Did you mean {plain[near[0]]}?" if near else f"Write {where}model: EASE.",
-    )
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "").replace(" ", "")

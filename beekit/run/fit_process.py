@@ -24,6 +24,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import BeekitError
+from beekit.models.registry import can_be_saved, load_model, save_model
 from beekit.out_of_memory import is_out_of_memory
 from beekit.ranking import Model
 from beekit.run.cost import Cost, measured
@@ -52,7 +53,8 @@ def reason_of(error: Exception) -> str:
 def worth_a_process(kind: type, X: sp.csr_array) -> bool:
     """Whether a fit is large enough for one, and another process can import the model."""
     large = X.nnz >= _INTERACTIONS or X.shape[1] >= _ITEMS
-    return large and kind.__module__ != "__main__" and "<locals>" not in kind.__qualname__
+    importable = kind.__module__ != "__main__" and "<locals>" not in kind.__qualname__
+    return large and importable and can_be_saved(kind)
 
 
 def fitted_apart(
@@ -91,8 +93,7 @@ def fitted_apart(
         if "reason" in told:
             logger.debug("%s", told["traceback"])
             raise FitFailed(told["reason"])
-        model: Model = kind.load(folder / "model")  # type: ignore[attr-defined]
-        return model, Cost(**told)
+        return load_model(folder / "model", trust_foreign_code=True), Cost(**told)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -137,7 +138,7 @@ def _work(folder: Path) -> None:
         _warm_up(kind, job["settings"], content)
         with measured() as cost:
             model = kind(**job["settings"], **content).fit(X)
-        model.save(folder / "model")
+        save_model(model, folder / "model")
         outcome: dict[str, Any] = dataclasses.asdict(cost)
     except Exception as error:
         outcome = {"reason": reason_of(error), "traceback": traceback.format_exc()}

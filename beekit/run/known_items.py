@@ -13,6 +13,7 @@ from beekit.data import Catalog, ids
 from beekit.errors import RunError
 from beekit.files import replacing_folder
 from beekit.index_files import ITEMS
+from beekit.models.registry import save_model
 from beekit.ranking import Model
 from beekit.run_files import read_parquet
 
@@ -64,7 +65,7 @@ class KnownItems:
     def save_with(self, model: Model, folder: Path) -> None:
         """Write a model and these items as one folder, whole or not at all."""
         with replacing_folder(folder) as staging:
-            model.save(staging / "model")
+            save_model(model, staging / "model")
             for path in (staging / "model").iterdir():
                 path.rename(staging / path.name)
             (staging / "model").rmdir()

@@ -17,6 +17,7 @@ from beekit.data.rules import keeps, strong_enough
 from beekit.data.tables import id_column, read_file, value_column
 from beekit.errors import ConfigError, DataError, RunError
 from beekit.files import replacing_folder
+from beekit.hub.manifest import MANIFEST
 from beekit.index import ItemIndex
 from beekit.index_files import ITEMS, TEXT_PART
 from beekit.models import load_model
@@ -79,7 +80,8 @@ class Server:
         folder.require_one_dataset()
         if model is not None:
             place = folder.kept_model(model)
-            return cls(load_model(place), KnownItems.load(place))
+            own = not (folder.path / MANIFEST).is_file()  # of a pulled folder others chose the code
+            return cls(load_model(place, trust_foreign_code=own), KnownItems.load(place))
         if not folder.index.exists() and folder.kept_models():
             raise RunError(
                 f"{folder.path} keeps the models {', '.join(folder.kept_models())}",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from beekit.data import Interactions
 from beekit.errors import ConfigError
+from beekit.imported import imported
 from beekit.split.cold_start import ColdStartSplit
 from beekit.split.config import SplitConfig
 from beekit.split.nothing import NoSplit
@@ -36,21 +36,13 @@ def split_class(kind: Any) -> type[SplitConfig]:
     """
     if isinstance(kind, str) and kind in KINDS:
         return KINDS[kind]
-    module, colon, name = str(kind).partition(":")
-    if not colon:
+    if ":" not in str(kind):
         raise ConfigError(
             f"split.kind={kind!r}",
             expected=f"one of {', '.join(KINDS)}, or package.module:Class",
             remedy="Choose one of those.",
         )
-    try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"split.kind={kind!r}, which cannot be imported ({error})",
-            expected="a class in a module that Python finds",
-            remedy="Check the spelling, and that its package is installed.",
-        ) from error
+    found = imported(str(kind), f"split.kind={kind!r}")
     if not (isinstance(found, type) and issubclass(found, SplitConfig)):
         raise ConfigError(
             f"split.kind={kind!r}",

@@ -121,7 +121,7 @@ def compare(tmp_path, shop_folder, monkeypatch):
         known = dict(odd)
         known_class = model_class
         monkeypatch.setattr(
-            "beekit.run.comparison.model_class", lambda name: known.get(name, known_class(name))
+            "beekit.models.registry.model_class", lambda name: known.get(name, known_class(name))
         )
         content = {
             "data": str(shop_folder),
