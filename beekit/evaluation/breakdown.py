@@ -50,10 +50,9 @@ def by_history(
     bins = []
     for low, above in zip(_HISTORY, [*_HISTORY[1:], np.inf], strict=True):
         members = (lengths >= low) & (lengths < above)
-        if members.sum() < _FEWEST:
-            continue
-        values = [evaluation.per_user[metric][members] for evaluation in evaluations]
-        bins.append(_bin(low, min(above - 1, lengths.max()), evaluations, values))
+        if members.sum() >= _FEWEST:
+            values = [evaluation.per_user[metric][members] for evaluation in evaluations]
+            bins.append(_bin(low, min(above - 1, lengths.max()), evaluations, values))
     return {"metric": metric, "bins": bins}
 
 
@@ -77,9 +76,8 @@ def by_support(
 
     Raises:
         ConfigError: if `metric` has no cut.
-        DataError: if there are no evaluations, if they are of different users, if `interactions` is
-            not a matrix of finite numbers over the items of `part`, or if it has no user of an item
-            to be found.
+        DataError: if there are no evaluations, if they are of different users, or if `interactions`
+            is not finite, is over other items than `part`, or has no user of an item to be found.
     """
     _, k = kind_and_cut(metric)
     users = users_of_all(evaluations)
@@ -92,25 +90,19 @@ def by_support(
             remedy="Give `split.interactions.matrix`, not the training part.",
         )
     place = np.searchsorted(_SUPPORT, support, side="right") - 1  # (items,) bin of each
-    n_bins, n_users = len(_SUPPORT), len(users)
-    owners = np.repeat(np.arange(n_users), np.diff(target.indptr))
-
-    def counts(owner: np.ndarray, items: np.ndarray) -> np.ndarray:
-        pairs = owner * n_bins + place[items]
-        return np.bincount(pairs, minlength=n_users * n_bins).reshape(n_users, n_bins)
-
-    wanted = counts(owners, target.indices)
+    in_bin = (place[:, None] == np.arange(len(_SUPPORT))).astype(np.float64)  # (items, bins)
+    wanted = ones(target) @ in_bin
     found = []
     for evaluation in evaluations:
         owner, rank = np.nonzero(hits(evaluation.ranked[:, :k], target))
-        found.append(counts(owner, evaluation.ranked[owner, rank]))
+        pairs = (np.ones(len(owner)), (owner, evaluation.ranked[owner, rank]))
+        found.append(sp.csr_array(pairs, shape=target.shape) @ in_bin)
     bins = []
     for number, low in enumerate(_SUPPORT):
         members = wanted[:, number] > 0
-        if members.sum() < _FEWEST:
-            continue
-        values = [one[members, number] / wanted[members, number] for one in found]
-        bins.append(_bin(low, support[place == number].max(), evaluations, values))
+        if members.sum() >= _FEWEST:
+            values = [one[members, number] / wanted[members, number] for one in found]
+            bins.append(_bin(low, support[place == number].max(), evaluations, values))
     return {"metric": f"recall@{k}", "bins": bins}
 
 
@@ -162,7 +154,7 @@ def neighbours(
 
     Raises:
         DataError: if an index, the interactions or a text part has other items than the catalog, or
-            if the interactions or a text part hold numbers that are not finite.
+            a number that is not finite.
     """
     support = _support(interactions, len(catalog))
     for index in (before, after):
@@ -188,12 +180,12 @@ def neighbours(
         }
         for item, label in zip(chosen, labels, strict=True)
     ]
-    indexes = (("before", before), ("after", after))
-    for (key, index), text_part in zip(indexes, text_parts, strict=True):
+    for key, index, text_part in zip(("before", "after"), (before, after), text_parts, strict=True):
         ranked, scores = index.similar(chosen, k)
         for entry, item, near, score in zip(shown, chosen, ranked, scores, strict=True):
             near, score = near[near >= 0], score[near >= 0]
             together = (by_item[:, [item]].T @ by_item[:, near]).toarray()[0]
+            shown_near = (near, catalog.labels(near), score, together)
             entry[key] = [
                 {
                     "item_id": str(catalog.item_ids[other]),
@@ -201,9 +193,7 @@ def neighbours(
                     "score": round(float(s), 4),
                     "together": int(count),
                 }
-                for other, name, s, count in zip(
-                    near, catalog.labels(near), score, together, strict=True
-                )
+                for other, name, s, count in zip(*shown_near, strict=True)
             ]
             if text_part is not None:
                 owed = text_part[near] @ index.item_vectors[item]

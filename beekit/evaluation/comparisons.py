@@ -70,8 +70,7 @@ def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[
         p_value, p_holm, family (the number of tests corrected for) and users.
 
     Raises:
-        DataError: if there is no evaluation, they are of different users, targets or candidates, or
-            one has no such metric.
+        DataError: if there is no evaluation, or if `compare_models` refuses two of them.
     """
     users_of_all(evaluations, metric)
     best, *others = sorted(evaluations, key=lambda e: -e.metrics[metric]["value"])

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from beekit.errors import DataError
 from beekit.finite import require_lists
 from beekit.matrices import as_csr, holds
+from beekit.ranking.lists import ratio
 from beekit.ranking.top_k import require_length
 
 
@@ -37,35 +38,29 @@ def target_counts(target: sp.csr_array) -> np.ndarray:
     return np.asarray(np.diff(as_csr(target, "target").indptr), dtype=np.int64)
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    out = np.full(len(numerator), np.nan)
-    ratio: np.ndarray = np.divide(numerator, denominator, out=out, where=denominator > 0)
-    return ratio
-
-
 def _ndcg(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
     discount = 1 / np.log2(np.arange(2, found.shape[1] + 2))
     ideal = np.concatenate([[0.0], np.cumsum(discount)])
     gain = found.astype(np.float64) @ discount
-    return _ratio(gain, ideal[np.minimum(targets, found.shape[1])])
+    return ratio(gain, ideal[np.minimum(targets, found.shape[1])])
 
 
 def _mrr(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
     reciprocal = np.where(found.any(axis=1), 1 / (found.argmax(axis=1) + 1.0), 0.0)
-    return _ratio(reciprocal, targets > 0)
+    return ratio(reciprocal, targets > 0)
 
 
 FROM_HITS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "calibrated_recall": lambda found, targets: _ratio(
+    "calibrated_recall": lambda found, targets: ratio(
         found.sum(axis=1), np.minimum(found.shape[1], targets)
     ),
-    "recall": lambda found, targets: _ratio(found.sum(axis=1), targets),
-    "precision": lambda found, targets: _ratio(
+    "recall": lambda found, targets: ratio(found.sum(axis=1), targets),
+    "precision": lambda found, targets: ratio(
         found.sum(axis=1), np.where(targets > 0, found.shape[1], 0)
     ),
     "ndcg": _ndcg,
     "mrr": _mrr,
-    "hit_rate": lambda found, targets: _ratio(found.any(axis=1), targets > 0),
+    "hit_rate": lambda found, targets: ratio(np.minimum(found.sum(axis=1), 1), targets > 0),
 }
 """By name, metrics from hits (users, k) and numbers of targets (users,)."""
 

@@ -17,7 +17,6 @@ from beekit.evaluation.metrics import FROM_HITS, coverage
 from beekit.evaluation.named_metrics import COVERAGE, DEFAULT_METRICS, Metrics, named_metrics
 from beekit.ranking import Recommender
 from beekit.ranking.lists import listed
-from beekit.ranking.protocol import nested_lists
 from beekit.split import HeldOut
 
 
@@ -95,9 +94,9 @@ def evaluate(
         ConfigError: if `metrics` is empty, is text instead of a list or names something that is not
             a metric or cannot be imported, if a cut is beyond `top_k`, or if `top_k` or
             `batch_size` is below 1.
-        DataError: if no user has both a source and a target, if there are no candidates, or if the
-            recommender answers with anything other than lists of candidates and their scores, or a
-            metric from outside with anything other than a finite number for each user.
+        DataError: if no user has both a source and a target, if there are no candidates, if the
+            recommender does not answer with lists of candidates and their scores, or if a metric
+            from outside does not answer with a finite number for each user.
     """
     started = time.perf_counter()
     if not metrics or isinstance(metrics, str) or top_k < 1 or batch_size < 1:
@@ -124,7 +123,7 @@ def evaluate(
         return np.concatenate(lists)
 
     # One more than the cut, for intervals: what would come in without one of the others.
-    if nested_lists(recommender):
+    if getattr(recommender, "nested_lists", True):
         ranked = recommended(top_k + 1)
     else:
         ranked = recommended(top_k)
@@ -137,7 +136,7 @@ def evaluate(
     limits: dict[str, tuple[float, float]] = {}
     if intervals and per_user:
         stacked = np.stack(list(per_user.values()), axis=1)
-        limits.update(zip(per_user, rate_intervals(stacked, seed), strict=True))
+        limits = dict(zip(per_user, rate_intervals(stacked, seed), strict=True))
     summary: dict[str, dict[str, Any]] = {}
     for one in asked:
         wider = None

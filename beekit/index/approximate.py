@@ -33,8 +33,7 @@ _STAND_FOR = 8
 logger = logging.getLogger(__name__)
 
 Lookup = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""From user vectors (users, dims) to FAISS's scores (users, fetched), best first, and numbers
-of its vectors (users, fetched), -1 where it found none."""
+"""From user vectors to FAISS's scores and numbers of its vectors (users, fetched), -1 for none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,14 +73,12 @@ class ApproximateSearch:
     vectors that score the same for it, all are looked at or none: those that score like the last
     one fetched, since more of them may lie behind it, are left out.
 
+    A GPU searches IVF with vectors, PQ or SQ codes. HNSW and PQ without IVF have no form for it,
+    and searches among some candidates only stay on the CPU too.
+
     Args:
-        index: FAISS index over one of each of the vectors, that answers with items; or an index
-            of before, over every vector in its row.
-        vectors: (items, dims) float32.
+        index: as `copies_in` takes it, over vectors (items, dims) float32.
         copies: which items share a vector, and so what stands where in the index.
-        gpu: search on the first GPU, where the index has a form for it: IVF with vectors, PQ or
-            SQ codes. HNSW and PQ without IVF have none, and searches among some candidates only
-            stay on the CPU too.
     """
 
     def __init__(
@@ -200,7 +197,6 @@ class ApproximateSearch:
         """(users, fetched) bool: what does not tie with the last vector fetched, as far as FAISS's
         float32 tells; where FAISS had no more to return, nothing was cut off."""
         lengths = np.linalg.norm(users.astype(np.float64), axis=1)
-        # As in exact search: products of equal vectors may differ by their place in a block.
         error = pairs.tie_width(lengths, self._longest, users.shape[1])
         cut = np.where(found[:, -1] < 0, -np.inf, scored[:, -1] + error)
         return np.asarray(scored > cut[:, None])

@@ -49,7 +49,7 @@ class ExactSearch:
             centred[part] = (rows[part] - self.centre) * 2.0**-self.exponent
         self.index: Any = faiss.IndexFlatIP(vectors.shape[1])
         self.index.add(centred)
-        self.gpu_index = pairs.on_gpu(self.index) if gpu else None
+        self.gpu_index: Any = pairs.on_gpu(self.index) if gpu else None
 
     def search(self, users: np.ndarray, keys: np.ndarray, k: int) -> Recommendations:
         """The k best items, of at least k searched, for user vectors (users, dims) float32.

@@ -53,17 +53,12 @@ def untrained(factory: str, dims: int) -> Any:
     return index
 
 
-def trained(factory: str, vectors: np.ndarray, copies: Copies | None = None) -> Any:
-    """A FAISS index trained on vectors, that holds them all, or one of each and answers with items.
+def trained(factory: str, vectors: np.ndarray, copies: Copies) -> Any:
+    """A FAISS index trained on vectors (items, dims); it holds one of each and answers with items.
 
     k-means starts from FAISS's fixed seeds. An HNSW graph is built by several threads at once, and
-    FAISS does not promise the same one twice; a saved index keeps the one it has.
-
-    Args:
-        factory: as `untrained` takes it.
-        vectors: (items, dims) float32.
-        copies: which items share a vector; the index is made of the vectors in its order, so that
-            rows in another order make the same one. Without it every vector is held, row by row.
+    FAISS does not promise the same one twice; a saved index keeps the one it has. The vectors come
+    in the order that `copies` has of them, so that rows in another order make the same index.
 
     Raises:
         ConfigError: if `untrained` refuses the factory, or if there are too few items to train it.
@@ -71,12 +66,9 @@ def trained(factory: str, vectors: np.ndarray, copies: Copies | None = None) -> 
     index = untrained(factory, vectors.shape[1])
     try:
         with _prepared(index, len(vectors)):
-            index.train(vectors if copies is None else vectors[copies.members])
-        if copies is None:
-            index.add(vectors)
-        else:
-            index = faiss.IndexIDMap(index)
-            index.add_with_ids(vectors[copies.first], copies.first)
+            index.train(vectors[copies.members])
+        numbered = faiss.IndexIDMap(index)
+        numbered.add_with_ids(vectors[copies.first], copies.first)
     except RuntimeError as error:
         smaller = smaller_factory(factory, len(vectors))
         raise ConfigError(
@@ -84,7 +76,7 @@ def trained(factory: str, vectors: np.ndarray, copies: Copies | None = None) -> 
             expected="at least as many items as it has centroids",
             remedy=f"Use {smaller!r}.",
         ) from error
-    return index
+    return numbered
 
 
 @contextmanager
@@ -127,7 +119,7 @@ def smaller_factory(factory: str, items: int) -> str:
 
 
 def searched(index: Any) -> Any:
-    """What searches inside an index: itself, or what its transforms lead to; it lives no longer."""
+    """What searches in an index, itself or behind its transforms; it lives as long as the index."""
     inner = faiss.downcast_index(index)
     return searched(inner.index) if isinstance(inner, faiss.IndexPreTransform) else inner
 

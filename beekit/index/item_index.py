@@ -34,14 +34,12 @@ class ItemIndex(VectorSearch):
 
     Args:
         item_vectors: D (items, dims) float32.
-        item_ids: (items,) the caller's ids; item indices without them.
+        item_ids, gpu, factory, effort: as `VectorSearch` has them.
         user_side: E (items, dims) float32 that maps a history to a user vector; D without it.
-        gpu, factory, effort: as `VectorSearch` has them.
 
     Raises:
-        DataError: if vectors are empty, are not finite or have another shape, or if ids are
-            repeated or are not one for each vector.
-        ConfigError: if FAISS cannot make such an index, or if there are too few items to train it.
+        DataError, ConfigError: as `VectorSearch` does, or if `user_side` is not finite or has
+            another shape.
     """
 
     scores_cold_items = True
@@ -91,11 +89,9 @@ class ItemIndex(VectorSearch):
 
         Args:
             X: (users, items) histories in the index's item order; only what is nonzero counts.
-            k: length of the lists; -1 pads what cannot be filled.
-            candidates: item indices that may be recommended; all without it.
+            k, candidates, batch_size: as `search` has them.
             exclude_seen: leave out what X holds.
             user_vectors: (users, dims) float32 of a model that has its own; X E without it.
-            batch_size: users searched at once; does not change the result.
 
         Returns:
             item indices (users, k) int64, scores (users, k) float32.

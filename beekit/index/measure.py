@@ -15,7 +15,7 @@ from beekit.finite import require_lists
 from beekit.index.copies import within
 from beekit.index.item_index import ItemIndex
 from beekit.matrices import as_csr
-from beekit.ranking.lists import listed
+from beekit.ranking.lists import listed, ratio
 
 # Users asked one by one to time a single request: the median of so many is steady.
 _SINGLE = 100
@@ -69,16 +69,13 @@ def measure_index(
 
     Raises:
         ConfigError: if X has no users.
-        DataError: if X has another number of items than the index, if it is not finite, if a
-            candidate is not the index of an item, or if `exact` does not hold a list of items for
-            each user.
+        DataError: if `recommend` refuses X or `candidates`, or if `exact` does not hold a list of
+            items for each user.
     """
     X = as_csr(X, "histories", items=len(index))
     if not X.shape[0]:
         raise ConfigError(
-            "no users to measure an index with",
-            expected="histories of at least one user",
-            remedy="Give some rows of X.",
+            "no users to measure with", expected="at least one", remedy="Give some rows of X."
         )
     if exact is None:
         flat = ItemIndex(index.item_vectors, user_side=index.user_side, gpu=index.gpu)
@@ -94,28 +91,16 @@ def measure_index(
     found = index.recommend(X, k, candidates, exclude_seen)[0]
     batch = time.perf_counter() - started
     per_user = list_recall(found, exact)
-    listed = ~np.isnan(per_user)
-    return IndexQuality(
-        factory=index.factory,
-        k=k,
-        users=X.shape[0],
-        recall=float(per_user[listed].mean()) if listed.any() else float("nan"),
-        per_user=per_user,
-        single_ms=statistics.median(singles[_WARM_UP:]) * 1e3,
-        batch_us=batch / X.shape[0] * 1e6,
-    )
+    known = per_user[~np.isnan(per_user)]
+    recall = float(known.mean()) if len(known) else float("nan")
+    single_ms, batch_us = statistics.median(singles[_WARM_UP:]) * 1e3, batch / X.shape[0] * 1e6
+    return IndexQuality(index.factory, k, X.shape[0], recall, per_user, single_ms, batch_us)
 
 
 def list_recall(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """(users,) share of the items in `exact` lists that are in `found` lists, both padded with -1.
-
-    NaN for a user whose exact list is empty.
-    """
-    hits = listed(found, exact)
-    lengths = (exact >= 0).sum(axis=1)
-    share = np.full(len(exact), np.nan)
-    np.divide(hits.sum(axis=1), lengths, out=share, where=lengths > 0)
-    return share
+    """(users,) share of the items in `exact` lists that are in `found` lists, both padded with -1;
+    NaN for a user whose exact list is empty."""
+    return ratio(listed(found, exact).sum(axis=1), (exact >= 0).sum(axis=1))
 
 
 def index_bytes(index: ItemIndex) -> int:

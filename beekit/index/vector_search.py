@@ -208,8 +208,6 @@ class VectorSearch:
         """
         if self._approximate is None:
             raise ConfigError(
-                "a flat index",
-                expected="one with a factory such as IVF256,Flat",
-                remedy="Make the index with a factory.",
+                "a flat index", expected="an index with a factory", remedy="Give it one."
             )
         return self._approximate.numbered

@@ -1,4 +1,4 @@
-"""Lists of item indices (users, k), padded with -1."""
+"""Lists of item indices (users, k), padded with -1, and shares of them."""
 
 from __future__ import annotations
 
@@ -22,3 +22,9 @@ def listed(lists: np.ndarray, items: np.ndarray) -> np.ndarray:
     stored = lists[there]
     held = sp.csr_array((np.ones(len(stored), bool), stored, ends), shape=(len(lists), width))
     return holds(held, np.arange(len(items))[:, None], items)
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """(users,) float64; NaN where the denominator is not above zero."""
+    out = np.full(len(numerator), np.nan)
+    return np.asarray(np.divide(numerator, denominator, out=out, where=denominator > 0))

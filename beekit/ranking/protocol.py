@@ -18,6 +18,9 @@ class Recommender(Protocol):
     One rule for all: X says which items a user has, not how often or how strongly. Only what is
     nonzero counts, in `fit` and in `recommend`: scaled by any numbers, negative ones too, with
     zeros stored or in any type, X gives the same lists and the same scores.
+
+    The list of k items is the beginning of the list of k + 1, unless the recommender has an
+    attribute `nested_lists` that is False, as an index that looks further for longer lists has.
     """
 
     @property
@@ -39,22 +42,12 @@ class Recommender(Protocol):
         no say, and the same request gets the same answer.
 
         Args:
-            X: (users, items) what is known of the users: which items each has. Only what is
-                nonzero counts, not how often or how strongly.
+            X: (users, items) what is known of the users: which items each has.
             k: length of the lists.
             candidates: item indices that may be recommended; all without it.
             exclude_seen: leave out what X holds.
         """
         ...
-
-
-def nested_lists(recommender: Recommender) -> bool:
-    """Whether the list of k items is the beginning of the list of k + 1, for any k.
-
-    So it is where all candidates are scored. What looks at some of them only, as an approximate
-    index does, and at more of them for longer lists, says so by an attribute `nested_lists`, False.
-    """
-    return bool(getattr(recommender, "nested_lists", True))
 
 
 class Model(Recommender, Protocol):

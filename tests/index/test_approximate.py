@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from beekit import ItemIndex
 from beekit.errors import ConfigError
 from beekit.index import Effort
+from beekit.index.copies import Copies
 from beekit.index.factory import smaller_factory, trained
 from beekit.ranking.ties import history_keys, tie_keys
 
@@ -231,7 +232,7 @@ def test_too_few_items_to_train_name_a_factory_that_works(vectors, factory, item
     assert smaller_factory(factory, items) == named
     assert len(ItemIndex(vectors[:items], factory=named)) == items
     if named != "Flat":
-        assert trained(named, vectors[:items]).ntotal == items
+        assert trained(named, vectors[:items], Copies(np.arange(items))).ntotal == items
 
 
 @pytest.mark.parametrize("effort", [{"nprobe": 0}, {"ef_search": -1}, {"refine": 1.5}])

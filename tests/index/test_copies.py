@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from beekit import ItemIndex
 from beekit.index import Effort
-from beekit.index.copies import Copies, copies_in
+from beekit.index.copies import Copies, copies_in, within
 from beekit.index.factory import trained
 
 ITEMS, DIMS = 3000, 16
@@ -76,7 +76,8 @@ def test_an_index_of_before_that_holds_every_row_still_answers(factory, tmp_path
     vectors, X = world(0)
     index = ItemIndex(vectors, factory=factory, effort=EFFORT, gpu=False)
     path = str(tmp_path / "before.faiss")
-    faiss.write_index(trained(factory, vectors), path)
+    whole = trained(factory, vectors, Copies(np.arange(len(vectors))))
+    faiss.write_index(within(whole), path)
     before = faiss.read_index(path)
     copies = copies_in(before, vectors)
     assert before.ntotal == len(copies.first) == ITEMS
