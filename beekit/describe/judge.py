@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from beekit.describe.chat import Reply
 from beekit.describe.refusals import is_field, is_refusal, opens_with_field
@@ -57,8 +57,7 @@ _NOTHING = frozenset({"", "na", "none", "null", "nil", "unknown", "undefined"})
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]]*(?=\s|\Z)|[。！？][」』”]*")
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """An answer, read.
 
     Attributes:

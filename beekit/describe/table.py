@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,10 +58,13 @@ def _write_parquet(path: Path, partial: Path, name: str, values: pa.Array) -> No
     # Not buffered ahead, so that no row group is ever in memory whole.
     with pq.ParquetFile(path, buffer_size=_READ_BYTES, pre_buffer=False) as file:
         schema = file.schema_arrow
-        place = _setter(schema, name)
-        out = place(schema.empty_table(), values[:0]).schema
+        out = _with_column(schema.empty_table(), name, values[:0]).schema
         out = out.with_metadata(schema.metadata)
-        compression = {**_compression(file), name: "snappy"}
+        first = file.metadata.row_group(0)
+        columns = [first.column(at) for at in range(first.num_columns)]
+        kinds = {column.path_in_schema: column.compression.lower() for column in columns}
+        compression = {path: kind.replace("uncompressed", "none") for path, kind in kinds.items()}
+        compression[name] = "snappy"
         with pq.ParquetWriter(partial, out, compression=compression) as writer:
             row = 0
             for group in range(file.num_row_groups):
@@ -69,9 +72,10 @@ def _write_parquet(path: Path, partial: Path, name: str, values: pa.Array) -> No
                 most = size.num_rows * _BATCH_BYTES // max(size.total_byte_size, 1)
                 rows = max(1, min(size.num_rows, most))
                 for batch in file.iter_batches(batch_size=rows, row_groups=[group]):
-                    part = values[row : row + batch.num_rows]
-                    writer.write_table(place(pa.Table.from_batches([batch]), part))
-                    row += batch.num_rows
+                    table = pa.Table.from_batches([batch])
+                    part = values[row : row + len(table)]
+                    writer.write_table(_with_column(table, name, part))
+                    row += len(table)
 
 
 def _write_csv(path: Path, partial: Path, name: str, values: pa.Array) -> None:
@@ -81,25 +85,12 @@ def _write_csv(path: Path, partial: Path, name: str, values: pa.Array) -> None:
     # Everything as the text it is, numbers too.
     options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
     table = pacsv.read_csv(path, convert_options=options, parse_options=parse)
-    pacsv.write_csv(_setter(table.schema, name)(table, values), partial)
+    pacsv.write_csv(_with_column(table, name, values), partial)
 
 
-def _setter(schema: pa.Schema, name: str) -> Callable[[pa.Table, pa.Array], pa.Table]:
-    """A function that sets the column in its place, or behind the last."""
-    at = schema.get_field_index(name)
-    field = pa.field(name, pa.large_string())
-
-    def place(table: pa.Table, values: pa.Array) -> pa.Table:
-        if at < 0:
-            return table.append_column(field, values)
-        return table.set_column(at, field, values)
-
-    return place
-
-
-def _compression(file: pq.ParquetFile) -> dict[str, str]:
-    """How each column of a file is compressed, by its path."""
-    group = file.metadata.row_group(0)
-    columns = [group.column(at) for at in range(group.num_columns)]
-    named = {column.path_in_schema: column.compression.lower() for column in columns}
-    return {path: "none" if kind == "uncompressed" else kind for path, kind in named.items()}
+def _with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    """The table with the column in its place, or behind the last."""
+    at = table.schema.get_field_index(name)
+    if at < 0:
+        return table.append_column(name, values)
+    return table.set_column(at, name, values)
