@@ -7,6 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Any
@@ -20,16 +21,8 @@ from beekit.prepare.lines import RawTable
 _TOGETHER = 8192
 # What reading a record that is none may raise.
 _WRONG = (
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    OverflowError,
-    SyntaxError,
-    RecursionError,
-    MemoryError,  # so does ast.literal_eval call what nests too deep
-    pa.ArrowException,
+    *(ValueError, TypeError, LookupError, AttributeError, OverflowError, SyntaxError),
+    *(RecursionError, MemoryError, pa.ArrowException),  # ast.literal_eval on what nests too deep
 )
 
 # Reads a stream as numbered records: (line number, the line as it is, what it says or None).
@@ -51,21 +44,12 @@ class Records(RawTable):
     row: Callable[[Any], Mapping[str, Any]]
     schema: pa.Schema
 
-    def __iter__(self) -> Iterator[pa.Table]:
-        """Tables of the rows in the file's order.
-
-        Raises:
-            DataError: if the file is damaged, if a CSV table cannot be read to its end, or if too
-                many records are malformed.
-        """
-        with self.raw.open(self.member) as stream:
-            numbered = self.form(stream)
-            while together := list(islice(numbered, _TOGETHER)):
-                table = self._table(together)
-                self.malformed.rows += len(table)
-                if len(table):
-                    yield table
-        self.malformed.require_few()
+    def _tables(self, stream: IO[bytes]) -> Iterator[pa.Table]:
+        numbered = self.form(stream)
+        while together := list(islice(numbered, _TOGETHER)):
+            table = self._table(together)
+            self.malformed.rows += len(table)
+            yield table
 
     def _table(self, numbered: list[tuple[int, str, Any]]) -> pa.Table:
         rows = []
@@ -78,20 +62,15 @@ class Records(RawTable):
                 self.malformed.add(number, line)
             else:
                 rows.append((number, line, row))
-        try:
-            return self._arrow([row for *_, row in rows])
-        except _WRONG:
-            pass  # a value of another type in one of them
+        with suppress(*_WRONG):  # a value of another type in one of them
+            return pa.Table.from_pylist([row for *_, row in rows], schema=self.schema)
         tables = [self.schema.empty_table()]
         for number, line, row in rows:
             try:
-                tables.append(self._arrow([row]))
+                tables.append(pa.Table.from_pylist([row], schema=self.schema))
             except _WRONG:
                 self.malformed.add(number, line)
         return pa.concat_tables(tables)
-
-    def _arrow(self, rows: list[Mapping[str, Any]]) -> pa.Table:
-        return pa.Table.from_pylist(rows, schema=self.schema)
 
 
 def json_lines(stream: IO[bytes]) -> Iterator[tuple[int, str, Any]]:
