@@ -22,8 +22,8 @@ _INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 class ItemStore:
     """Items on disk while only their ids are in memory, until it is known which are used.
 
-    Left out are items without a title, since nothing could be read of them, items that `allowed`
-    does not name, and rows whose id has come before.
+    Left out are items without a title, items that `allowed` does not name, and rows whose id has
+    come before.
 
     Args:
         tables: rows of item_id (all integers or all text), title and further columns.
@@ -77,10 +77,8 @@ class ItemStore:
     ) -> None:
         """Write items to `path` as Parquet, in the order of the raw file.
 
-        Args:
-            path: of the file.
-            used: (items,) bool over `item_ids`; the others are left out.
-            finish: called on tables of them before they are written.
+        `used` is (items,) bool over `item_ids`: the others are left out. `finish` is called on
+        tables of items before they are written.
         """
         keep = self._keep.copy()
         keep[keep] = used
@@ -117,19 +115,23 @@ def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
         DataError: if there is no such file, if it cannot be read, if it has none of these columns,
             or if it holds no id or a row without one.
     """
-    if path.suffix in (".parquet", ".csv"):
-        table = read_file(path, id_columns=())
-    elif path.suffix == ".feather" and path.is_file():
-        try:
-            table = feather.read_table(path, columns=None, memory_map=False)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(
-                f"{path} cannot be read as Feather ({str(error).splitlines()[0]})",
-                expected="a Feather file",
-                remedy="Check how the file was written.",
-            ) from error
-    else:
-        return _read_lines(path)
+    try:
+        if path.suffix in (".parquet", ".csv"):
+            table = read_file(path, id_columns=())
+        elif path.suffix == ".feather" and path.is_file():
+            table = feather.read_table(path, memory_map=False)
+        else:
+            lines = path.read_text(encoding="utf-8-sig").split("\n")
+            listed = [line.strip() for line in lines if line.strip()]
+            table = pa.table({names[0]: pa.array(listed, pa.large_string())})
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} cannot be read ({str(error).splitlines()[0]})",
+            expected="a table or a text file with item ids",
+            remedy="Check the path given as --items, and how the file was written.",
+        ) from error
+    if not len(table):
+        raise DataError(f"{path} names no item", expected="item ids", remedy="Check the file.")
     for name in names:
         if name in table.column_names:
             return id_column(table, name, path.name).unique()
@@ -138,23 +140,6 @@ def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
         expected=f"a column {' or '.join(names)}",
         remedy="Rename the column that holds the item ids.",
     )
-
-
-def _read_lines(path: Path) -> pa.Array:
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error})",
-            expected="a file with item ids",
-            remedy="Check the path given as --items.",
-        ) from error
-    found = [line for line in lines if line]
-    if not found:
-        raise DataError(
-            f"{path} names no item", expected="an item id a line", remedy="Check the file."
-        )
-    return pa.array(found, pa.large_string()).unique()
 
 
 def _like(listed: pa.Array, found: pa.Array) -> pa.Array:

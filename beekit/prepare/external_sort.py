@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,6 @@ import pyarrow.compute as pc
 ROWS = 1 << 21
 # Rows of a sorted run that are read together.
 _BATCH = 1 << 14
-
-
-@dataclass(frozen=True)
-class _Run:
-    """A file of rows in the order of `user_id`, and the first user of each of its batches."""
-
-    path: Path
-    firsts: pa.Array
 
 
 def grouped_by_user(
@@ -47,14 +38,9 @@ def grouped_by_user(
         change: called on `rows` rows at a time before they are sorted; may leave out some.
     """
     changed = filter(len, map(change, _batched(tables, rows)))
-    runs = [
-        _write_run(table, folder / f"{number:06d}.arrows") for number, table in enumerate(changed)
-    ]
-    if not runs:
-        return
-    cursors = [_Cursor(run) for run in runs]
-    for bound in [*_bounds(runs, rows), None]:
-        parts = [part for cursor in cursors if len(part := cursor.below(bound))]
+    runs = [_Run(table, folder / f"{number:06d}.arrows") for number, table in enumerate(changed)]
+    for bound in [*_bounds(runs, rows), None] if runs else []:
+        parts = [part for run in runs if len(part := run.below(bound))]
         if parts:
             yield _by_user(pa.concat_tables(parts))
     for run in runs:
@@ -69,11 +55,20 @@ def lengths(users: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     return encoded.values, np.diff(encoded.run_ends.to_numpy(), prepend=0)
 
 
-class _Cursor:
-    """Reads a run from its beginning to its end."""
+class _Run:
+    """Rows written to a file in the order of `user_id`, and read again from there.
 
-    def __init__(self, run: _Run) -> None:
-        self.file = pa.OSFile(str(run.path))
+    `firsts` are the first users of its batches.
+    """
+
+    def __init__(self, table: pa.Table, path: Path) -> None:
+        self.path = path
+        table = _by_user(table)
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=_BATCH)
+        firsts = pa.array(np.arange(0, len(table), _BATCH))
+        self.firsts = table["user_id"].combine_chunks().take(firsts)
+        self.file = pa.OSFile(str(path))
         self.reader = pa.ipc.open_stream(self.file)
         self.rest: pa.Table = self.reader.schema.empty_table()
 
@@ -107,14 +102,6 @@ def _batched(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
             held, count = [], 0
     if count:
         yield pa.concat_tables(held)
-
-
-def _write_run(table: pa.Table, path: Path) -> _Run:
-    table = _by_user(table)
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
-        writer.write_table(table, max_chunksize=_BATCH)
-    firsts = pa.array(np.arange(0, len(table), _BATCH))
-    return _Run(path, table["user_id"].combine_chunks().take(firsts))
 
 
 def _by_user(table: pa.Table) -> pa.Table:

@@ -28,18 +28,14 @@ class Filters:
        first timestamp, or, at equal timestamps or without any, the last or first in the file.
     4. Users with fewer than `user_min_support` items are left out.
 
-    That is what the papers do: beeFormer and Mult-VAE drop low ratings first, then count the
-    distinct items a user has left. One pass is enough: no filter on items follows the one on users,
-    so every user still has the support asked for. A k-core (items too, repeated until nothing
-    changes) is what `Dataset.load(item_min_support=...)` makes of the result.
+    beeFormer and Mult-VAE also drop low ratings first, then count the distinct items a user has
+    left. One pass is enough, since no filter on items follows the one on users. For a k-core (items
+    too, repeated until nothing changes) see `Dataset.load(item_min_support=...)`.
 
     Attributes:
         min_value: None keeps all, and is all there is where rows have no value.
         user_min_support: items a user needs.
-        duplicates: "latest" or "first".
-
-    Raises:
-        DataError: if `duplicates` is neither "latest" nor "first".
+        duplicates: "latest" or "first", or a DataError.
     """
 
     min_value: float | None = None
@@ -89,7 +85,7 @@ def write_interactions(
         path: of the file to write.
         item_ids: (items,) the catalog.
         filters: what stays.
-        work: folder for files in between, which are removed again.
+        work: folder for temporary files.
         rows: about how many are in memory at a time.
 
     Returns:
@@ -178,12 +174,11 @@ def _each_once(pairs: np.ndarray, table: pa.Table, *, latest: bool) -> np.ndarra
         return once
     nearest = np.minimum(np.searchsorted(repeated, pairs), len(repeated) - 1)
     rows = np.flatnonzero(repeated[nearest] == pairs)
-    # Both sorts are stable: at equal keys the order of the file remains.
+    # The sort is stable: at equal keys the order of the file remains.
+    keys = [pairs[rows]]
     if "timestamp" in table.column_names:
-        order = np.lexsort((table["timestamp"].to_numpy()[rows], pairs[rows]))
-    else:
-        order = np.argsort(pairs[rows], kind="stable")
-    rows = rows[order]
+        keys.insert(0, table["timestamp"].to_numpy()[rows])
+    rows = rows[np.lexsort(keys)]
     same = pairs[rows][1:] == pairs[rows][:-1]
     once[rows[:-1][same] if latest else rows[1:][same]] = False
     return once
