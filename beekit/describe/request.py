@@ -6,8 +6,8 @@ import json
 import socket
 import ssl
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage
-from typing import IO, Any
+from http.client import HTTPException
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -66,9 +66,7 @@ def post(address: str, body: dict[str, Any], key: str | None, timeout: float) ->
 class _Stay(HTTPRedirectHandler):
     """No redirects: urllib would send the key along to wherever they lead."""
 
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> None:
+    def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
@@ -128,10 +126,9 @@ def _broken(error: Exception) -> Outcome:
     if isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN:
         return Permanent("no such host", "the name of a machine", "Correct the address.")
     if isinstance(cause, ssl.SSLCertVerificationError):
+        remedy = "Name the authority's file in SSL_CERT_FILE."
         return Permanent(
-            "a certificate that cannot be verified",
-            "one of a known authority",
-            "Name the authority's file in SSL_CERT_FILE.",
+            "a certificate that cannot be verified", "one of a known authority", remedy
         )
     if isinstance(cause, TimeoutError):
         return Temporary("timeout")

@@ -11,12 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
+from beekit.data import ids
 from beekit.data.tables import id_column, read_file
 from beekit.errors import DataError
 from beekit.prepare.parquet_writer import parquet_writer
-
-# Written plainly: 12, and not 012.
-_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 
 
 class ItemStore:
@@ -45,7 +43,15 @@ class ItemStore:
     ) -> None:
         self.path = path
         self.listed = self.without_title = 0
-        parts = self._store(tables)
+        parts: list[pa.Array] = []
+        with parquet_writer(path, "lz4") as write_table:
+            for table in tables:
+                blank = pc.equal(pc.utf8_trim_whitespace(table["title"]), "")
+                titled = table.filter(pc.invert(pc.fill_null(blank, True)))
+                self.listed += len(table)
+                self.without_title += len(table) - len(titled)
+                write_table(titled)
+                parts += [chunk for chunk in titled["item_id"].chunks if len(chunk)]
         if not parts:
             raise DataError(
                 f"none of {self.listed:,} items has a title",
@@ -59,8 +65,9 @@ class ItemStore:
         self._keep = np.zeros(len(found), dtype=bool)
         self._keep[first] = True
         if allowed is not None:
-            listed = pc.is_in(found, value_set=_like(allowed, found))
-            self._keep &= listed.to_numpy(zero_copy_only=False)
+            # An id of a list is text where it stands in a text file: "12" is 12, and "012" is not.
+            ours, theirs = ids.same_kind(found, allowed)
+            self._keep &= pc.is_in(ours, value_set=theirs).to_numpy(zero_copy_only=False)
         self.item_ids = found.filter(pa.array(self._keep))
         if not len(self.item_ids):
             raise DataError(
@@ -89,19 +96,6 @@ class ItemStore:
                 begin += len(batch)
                 table = pa.Table.from_batches([batch.filter(rows)])
                 write_table(table if finish is None else finish(table))
-
-    def _store(self, tables: Iterable[pa.Table]) -> list[pa.Array]:
-        """Write rows with a title to the store; their ids."""
-        found: list[pa.Array] = []
-        with parquet_writer(self.path, "lz4") as write_table:
-            for table in tables:
-                blank = pc.equal(pc.utf8_trim_whitespace(table["title"]), "")
-                titled = table.filter(pc.invert(pc.fill_null(blank, True)))
-                self.listed += len(table)
-                self.without_title += len(table) - len(titled)
-                write_table(titled)
-                found += [chunk for chunk in titled["item_id"].chunks if len(chunk)]
-        return found
 
 
 def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
@@ -140,12 +134,3 @@ def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
         expected=f"a column {' or '.join(names)}",
         remedy="Rename the column that holds the item ids.",
     )
-
-
-def _like(listed: pa.Array, found: pa.Array) -> pa.Array:
-    """The ids of a list as the type the items have, without those that cannot be."""
-    if not pa.types.is_integer(found.type) or pa.types.is_integer(listed.type):
-        return listed.cast(found.type)
-    plain = listed.filter(pc.match_substring_regex(listed, _INTEGER))
-    numbers = [int(text) for text in plain.to_pylist()]
-    return pa.array([n for n in numbers if -(2**63) <= n < 2**63], found.type)

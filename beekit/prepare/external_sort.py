@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beekit.data import ids
+
 # Rows sorted at a time, and about as many come back at a time.
 ROWS = 1 << 21
 # Rows of a sorted run that are read together.
@@ -108,17 +110,10 @@ def _by_user(table: pa.Table) -> pa.Table:
     """Rows in stable order of user_id."""
     table = table.combine_chunks()
     users = table["user_id"].chunk(0)
-    if pa.types.is_integer(users.type):
-        numbers = users.to_numpy()
-        if not np.any(numbers[1:] < numbers[:-1]):
-            return table
-        return table.take(pa.array(np.argsort(numbers, kind="stable")))
     # Text is compared once an id, not once a row.
-    encoded = users.dictionary_encode()
-    order = pc.array_sort_indices(encoded.dictionary).to_numpy()
-    rank = np.empty(len(order), dtype=np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    codes = rank[encoded.indices.to_numpy()]
+    codes = users.to_numpy() if pa.types.is_integer(users.type) else ids.encode(users)[1]
+    if not np.any(codes[1:] < codes[:-1]):
+        return table
     return table.take(pa.array(np.argsort(codes, kind="stable")))
 
 

@@ -125,14 +125,10 @@ def _with_enough_value(
 ) -> Iterator[pa.Table]:
     for table in tables:
         counts.rows += len(table)
-        if filters.min_value is None and "value" in table.column_names:
-            strong_enough(table["value"].to_numpy(), None)
-        elif "value" in table.column_names:
-            # As precise as the values are: 4.1 is not below 4.1.
-            least = pa.scalar(filters.min_value, table["value"].type)
-            enough = table.filter(pc.greater_equal(table["value"], least))
-            counts.below_min_value += len(table) - len(enough)
-            table = enough
+        if "value" in table.column_names:
+            enough = strong_enough(table["value"].to_numpy(), filters.min_value)
+            counts.below_min_value += len(enough) - int(np.count_nonzero(enough))
+            table = table if enough.all() else table.filter(pa.array(enough))
         yield table
 
 
