@@ -168,7 +168,7 @@ class _Round:
                     self._require_accepted_settings(outcome)
                 return Reply("", problem=outcome.why)
             if isinstance(outcome, Permanent):
-                raise self._end(outcome.why, outcome.expected, outcome.remedy)
+                raise self._end(*outcome)
             wait = self._wait(outcome, attempts)
             if time.monotonic() + wait - began > self.endpoint.patience:
                 limited = (outcome.retry_after or 0.0) > self.endpoint.patience

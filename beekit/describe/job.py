@@ -260,13 +260,11 @@ def _refusals(work: _Work, result: Described) -> str:
     content = io.StringIO()
     out = csv.writer(content, lineterminator="\n")
     out.writerow(["item_id", "reason", "answer"])
-    for entry in result.refused:
-        # Half a surrogate pair cannot be written.
+    for entry in result.refused:  # half a surrogate pair cannot be written
         answer = entry.answer.encode("utf-8", "replace").decode("utf-8")
         out.writerow([entry.item_id, entry.reason, answer])
-    for item_id, asked in zip(work.item_ids, work.hashes, strict=True):
-        if not asked:
-            out.writerow([item_id, NO_FIELDS, ""])
+    asked = zip(work.item_ids, work.hashes, strict=True)
+    out.writerows([item_id, NO_FIELDS, ""] for item_id, question in asked if not question)
     return content.getvalue()
 
 

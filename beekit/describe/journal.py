@@ -59,7 +59,14 @@ class Journal:
         self.entries: list[Entry] = []
         with ExitStack() as opened:
             self._file: IO[bytes] = opened.enter_context(self.path.open("a+b"))
-            self._take()
+            try:
+                take_lock(self._file.fileno())
+            except BlockingIOError as error:
+                raise DescribeError(
+                    f"another process is writing {self.path}",
+                    expected="one at a time",
+                    remedy="Wait for it, or end it.",
+                ) from error
             self._read({"journal": 1, **header})
             self._open = opened.pop_all()
 
@@ -77,16 +84,6 @@ class Journal:
             for entry in added
         )
         self.entries.extend(added)
-
-    def _take(self) -> None:
-        try:
-            take_lock(self._file.fileno())
-        except BlockingIOError as error:
-            raise DescribeError(
-                f"another process is writing {self.path}",
-                expected="one at a time",
-                remedy="Wait for it, or end it.",
-            ) from error
 
     def _read(self, header: Mapping[str, Any]) -> None:
         self._file.seek(0)

@@ -36,6 +36,10 @@ class LocalChat:
         tokenizer: with a chat template.
         sampling: how answers are drawn; `extra` must be empty.
         batch_size: questions answered at a time.
+
+    Raises:
+        ConfigError: if the tokenizer has no chat template, `batch_size` is below 1, or
+            `sampling.extra` is not empty.
     """
 
     name: str
@@ -72,16 +76,12 @@ class LocalChat:
         """Read weights and tokenizer.
 
         Args:
-            name: folder, or name on the Hub.
-            sampling: how answers are drawn.
-            batch_size: questions answered at a time.
+            name, sampling, batch_size: as they are kept.
             device: "cpu", "cuda", ...; the graphics card without it, where there is one.
             revision: branch, tag or commit on the Hub; its main branch without.
 
         Raises:
             DescribeError: if no model can be loaded under that name, or if there is no such device.
-            ConfigError: if the model has no chat template, if `batch_size` is below 1, or if
-                `sampling.extra` is not empty.
         """
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
@@ -158,7 +158,9 @@ class LocalChat:
         )
         cards = [model.device] if model.device.type == "cuda" else []
         with torch.random.fork_rng(cards), torch.no_grad():
-            torch.manual_seed(self._batch_seed(questions))
+            drawn_from = "\x1f".join([str(self.sampling.seed), *questions])
+            digest = hashlib.sha256(drawn_from.encode("utf-8", "replace")).digest()
+            torch.manual_seed(int.from_bytes(digest[:7], "big"))
             tokens = model.generate(**inputs, generation_config=config)
         written = tokens[:, inputs["input_ids"].shape[1] :].tolist()
         replies = []
@@ -174,7 +176,3 @@ class LocalChat:
         own = self.model.generation_config.eos_token_id
         ends = set(own if isinstance(own, list) else [] if own is None else [own])
         return ends | {self.tokenizer.eos_token_id} - {None}
-
-    def _batch_seed(self, questions: list[str]) -> int:
-        content = "\x1f".join([str(self.sampling.seed), *questions]).encode("utf-8", "replace")
-        return int.from_bytes(hashlib.sha256(content).digest()[:7], "big")

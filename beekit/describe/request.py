@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -18,16 +17,14 @@ _AGAIN = frozenset({408, 409, 425, 429})
 _THIS_QUESTION = frozenset({400, 413, 422})
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """The endpoint does not take this question, or, unless certain, nothing asked this way."""
 
     why: str
     certain: bool = False
 
 
-@dataclass(frozen=True)
-class Temporary:
+class Temporary(NamedTuple):
     """Worth another attempt, after so many seconds if the endpoint says so."""
 
     why: str
@@ -35,8 +32,7 @@ class Temporary:
     strange: bool = False
 
 
-@dataclass(frozen=True)
-class Permanent:
+class Permanent(NamedTuple):
     """Not worth another attempt, with this or any other question."""
 
     why: str

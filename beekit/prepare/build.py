@@ -61,10 +61,6 @@ class RawDataset:
     pictures: Pictures | None = None
     also_read: Sequence[RawTable] = ()
 
-    @property
-    def tables(self) -> tuple[RawTable, ...]:
-        return (self.items, self.interactions, *self.also_read)
-
 
 def build(
     out: Path,
@@ -95,7 +91,8 @@ def build(
         DataError: if a raw file or the item list cannot be read, or if the filters leave no item or
             no user.
     """
-    public, pictures, tables = dataset.public, dataset.pictures, dataset.tables
+    public, pictures = dataset.public, dataset.pictures
+    tables = (dataset.items, dataset.interactions, *dataset.also_read)
     require_free(out)
     allowed = None if item_list is None else read_item_list(item_list, dataset.item_names)
     with replacing_folder(out) as folder, ExitStack() as stack:
@@ -153,29 +150,24 @@ def require_free(out: Path) -> None:
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    manifest = _manifest(out)
+    manifest, items = _manifest(out), out / _ITEMS
+    own = {MANIFEST, _INTERACTIONS, _ITEMS}
+    if manifest and manifest.get("pictures"):
+        own.add("images")
     if manifest is None:
-        raise ConfigError(
-            f"{out} holds something that was not made by this script",
-            expected="a new folder, or one with a manifest.json, which is replaced",
-            remedy="Name another folder.",
-        )
-    own = {MANIFEST, _INTERACTIONS, _ITEMS} | ({"images"} if manifest.get("pictures") else set())
-    others = sorted(entry.name for entry in out.iterdir() if entry.name not in own)
-    if others:
+        found = f"{out} holds something that was not made by this script"
+    elif others := sorted(entry.name for entry in out.iterdir() if entry.name not in own):
         named = ", ".join(others[:5]) + (", ..." if others[5:] else "")
-        raise ConfigError(
-            f"{out} also holds what was not made by this script: {named}",
-            expected="nothing but a prepared dataset, which is replaced",
-            remedy="Name another folder, or move these elsewhere.",
-        )
-    items = out / _ITEMS
-    if not items.is_file() or file_digest(items) != manifest.get("items_sha256"):
-        raise ConfigError(
-            f"{items} is not as this script made it",
-            expected="a dataset nobody has changed since, which is replaced",
-            remedy="Name another folder, or remove that one.",
-        )
+        found = f"{out} also holds what was not made by this script: {named}"
+    elif not items.is_file() or file_digest(items) != manifest.get("items_sha256"):
+        found = f"{items} is not as this script made it"
+    else:
+        return
+    raise ConfigError(
+        found,
+        expected="a new folder, or a dataset with its manifest.json that nobody has changed since",
+        remedy="Name another folder, or move what is there elsewhere.",
+    )
 
 
 def _manifest(out: Path) -> dict[str, Any] | None:

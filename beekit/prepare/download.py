@@ -253,9 +253,11 @@ class _Partial:
             self.file.truncate(0)
             version = _Version(self.url, headers.get("ETag"), headers.get("Last-Modified"), size)
             write_json(self.note, version._asdict())
-        shown = {"unit": "B", "unit_scale": True, "leave": False, "initial": begin}
+        name = _name_of(self.url)
         try:
-            with progress_bar(desc=_name_of(self.url), total=size, **shown) as progress:
+            with progress_bar(
+                desc=name, total=size, initial=begin, unit="B", unit_scale=True, leave=False
+            ) as progress:
                 while chunk := answer.read(_CHUNK):
                     self.file.write(chunk)
                     progress.update(len(chunk))

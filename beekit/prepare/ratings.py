@@ -115,10 +115,17 @@ class _Parser:
         self.separator = layout.separator.encode()
         # Arrow wants one character; no file of numbers and ids has this one.
         self.delimiter = self.separator if len(self.separator) == 1 else b"\x1f"
-        ids = pa.int64() if layout.integer_ids else pa.string()
-        time = pa.date32() if layout.time == "date" else pa.int64()
-        types = {"user_id": ids, "item_id": ids, "value": pa.float32(), "timestamp": time}
-        self.types = {name: types[role] for role, name in layout.roles.items()}
+        delimiter = re.escape(self.delimiter.decode())
+        other = rf"[^{delimiter}\r]"
+        # A type, and a pattern that lets through whatever Arrow reads as that, and little else.
+        one_id = (pa.int64(), _INTEGER) if layout.integer_ids else (pa.string(), f"{other}+")
+        time = (pa.date32(), _DATE) if layout.time == "date" else (pa.int64(), _INTEGER)
+        value = (pa.float32(), _NUMBER)
+        kinds = {"user_id": one_id, "item_id": one_id, "value": value, "timestamp": time}
+        wanted = {name: kinds[role] for role, name in layout.roles.items()}
+        self.types = {name: kind for name, (kind, _) in wanted.items()}
+        patterns = (wanted[name][1] if name in wanted else f"{other}*" for name in columns)
+        self.plausible = rf"\A{delimiter.join(patterns)}\r?\z"
         self.read = pacsv.ReadOptions(column_names=list(columns))
         self.parse_options = pacsv.ParseOptions(
             delimiter=self.delimiter.decode(), quote_char=False, double_quote=False
@@ -126,15 +133,6 @@ class _Parser:
         self.convert = pacsv.ConvertOptions(
             column_types=self.types, include_columns=list(self.types), strings_can_be_null=False
         )
-        delimiter = re.escape(self.delimiter.decode())
-        other = rf"[^{delimiter}\r]"
-        one_id = _INTEGER if layout.integer_ids else f"{other}+"
-        date = _DATE if layout.time == "date" else _INTEGER
-        patterns = {"user_id": one_id, "item_id": one_id, "value": _NUMBER, "timestamp": date}
-        wanted = {name: patterns[role] for role, name in layout.roles.items()}
-        fields = delimiter.join(wanted.get(name, f"{other}*") for name in columns)
-        # Lets through whatever Arrow reads, and little else.
-        self.plausible = rf"\A{fields}\r?\z"
 
     def parse(self, lines: bytes, number: int, malformed: Malformed) -> pa.Table:
         """The rows in `lines`, whose first has the number given; the others go to `malformed`."""

@@ -34,7 +34,7 @@ class Records(RawTable):
     """The items, or other records, in a file, as tables.
 
     Attributes:
-        form: how it is written: `json_lines`, `python_lines`, `csv_rows()` or `separated(...)`.
+        form: `json_lines`, `python_lines`, `csv_rows()` or `separated(...)`.
         row: makes a row of a record; a ValueError, TypeError, LookupError or AttributeError of it
             says that the record is malformed, and so does a row without the first column.
         schema: of the rows.
@@ -73,14 +73,24 @@ class Records(RawTable):
         return pa.concat_tables(tables)
 
 
-def json_lines(stream: IO[bytes]) -> Iterator[tuple[int, str, Any]]:
-    """A JSON object a line, in UTF-8."""
-    return _lines(stream, json.loads, "utf-8")
+def lines_of(parse: Callable[[str], Any], encoding: str = "utf-8") -> Form:
+    """A record a line, as `parse` reads it; blank lines are skipped."""
+
+    def read(stream: IO[bytes]) -> Iterator[tuple[int, str, Any]]:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = parse(line.decode(encoding))
+            except _WRONG:
+                record = None
+            yield number, line[:400].decode(encoding, "backslashreplace"), record
+
+    return read
 
 
-def python_lines(stream: IO[bytes]) -> Iterator[tuple[int, str, Any]]:
-    """A Python literal a line, as Amazon's files of 2014 have them; nothing is executed."""
-    return _lines(stream, ast.literal_eval, "utf-8")
+json_lines = lines_of(json.loads)
+python_lines = lines_of(ast.literal_eval)  # as Amazon's files of 2014; nothing is executed
 
 
 def separated(*names: str, separator: str = "::", encoding: str = "latin-1") -> Form:
@@ -89,25 +99,12 @@ def separated(*names: str, separator: str = "::", encoding: str = "latin-1") -> 
     def parse(line: str) -> dict[str, str]:
         return dict(zip(names, line.rstrip("\r\n").split(separator), strict=True))
 
-    return lambda stream: _lines(stream, parse, encoding)
+    return lines_of(parse, encoding)
 
 
 def csv_rows(encoding: str = "utf-8-sig") -> Form:
     """Comma-separated values with a header, quoted where needed; the record is a dict by it."""
     return lambda stream: _csv_rows(stream, encoding)
-
-
-def _lines(
-    stream: IO[bytes], parse: Callable[[str], Any], encoding: str
-) -> Iterator[tuple[int, str, Any]]:
-    for number, line in enumerate(stream, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = parse(line.decode(encoding))
-        except _WRONG:
-            record = None
-        yield number, line[:400].decode(encoding, "backslashreplace"), record
 
 
 def _csv_rows(stream: IO[bytes], encoding: str) -> Iterator[tuple[int, str, Any]]:
