@@ -30,14 +30,9 @@ from beekit.one_line import exit_code
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Describe a dataset folder, print what came out.
+    """Describe a dataset folder, print what came out, and return what `exit_code` does.
 
-    Args:
-        argv: arguments; those of the process without.
-        prog: how the command is called in messages.
-
-    Returns:
-        what `exit_code` does.
+    Without `argv` the arguments are those of the process. Messages call the command `prog`.
     """
     about, _, usage = (__doc__ or "").partition("\n\n")
     raw = argparse.RawDescriptionHelpFormatter

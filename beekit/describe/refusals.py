@@ -155,12 +155,9 @@ _LEAD_INS = tuple(
 def is_refusal(text: str, fields: str = "") -> bool:
     """Whether an answer refuses: "I'm sorry, but I can't ...", "As an AI, I ...".
 
-    Refusals begin an answer, or, where it is short, any of its sentences. A sentence that opens
-    with the first words of one of the item's fields speaks of the item: "I Can't Complain is ...".
-
-    Args:
-        text: the answer, cleaned.
-        fields: what the model was told about the item.
+    Refusals begin a cleaned answer, or, where it is short, any of its sentences. A sentence that
+    opens with the first words of one of the item's fields speaks of the item: "I Can't Complain is
+    ...".
     """
     straight = text[:_LONGEST].replace("’", "'")
     starts = [0]

@@ -25,14 +25,10 @@ def items_file(folder: str | Path) -> Path:
 def write_column(path: Path, name: str, values: pa.Array) -> None:
     """Set the column `name` of a Parquet or CSV file to `values`, whole or not at all.
 
-    A new column comes last; one that is there keeps its place. Parquet goes batch by batch, row
-    group by row group, with each column's compression and the schema's metadata; pictures in it
-    are copied as they are. In CSV other columns keep their values, but not needless quotes.
-
-    Args:
-        path: written under another name beside it, then renamed.
-        name: of the column.
-        values: (items,) large_string array, null where an item has none.
+    A new column comes last; one that is there keeps its place. `values` is an (items,) large_string
+    array. Parquet goes batch by batch, row group by row group, with each column's compression and
+    the schema's metadata; pictures in it are copied as they are. In CSV other columns keep their
+    values, but not needless quotes.
     """
     with _replacing(path) as partial:
         if path.suffix == ".csv":

@@ -77,7 +77,7 @@ def build(
     file, under the publisher's ids.
 
     Args:
-        out: made, or replaced if it was made so before.
+        out: made, or replaced if `require_free` allows it.
         dataset: what it is made from.
         filters: what of the rows becomes an interaction.
         item_list: file that names the items to keep.
@@ -85,11 +85,6 @@ def build(
 
     Returns:
         what manifest.json says.
-
-    Raises:
-        ConfigError: if `require_free` refuses to replace `out`.
-        DataError: if a raw file or the item list cannot be read, or if the filters leave no item or
-            no user.
     """
     public, pictures = dataset.public, dataset.pictures
     tables = (dataset.items, dataset.interactions, *dataset.also_read)
@@ -142,12 +137,7 @@ def build(
 
 
 def require_free(out: Path) -> None:
-    """Refuse to replace anything but what `build` made, as it made it.
-
-    Raises:
-        ConfigError: if `out` is a file, holds anything other than a prepared dataset, or holds one
-            whose items have been changed since, for example by a new column.
-    """
+    """Refuse to replace anything but what `build` made, its items as it made them."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     manifest, items = _manifest(out), out / _ITEMS

@@ -31,11 +31,7 @@ class ItemStore:
     Attributes:
         item_ids: (items,) ids kept, in the order of the raw file.
         listed: rows the publisher's file has.
-        without_title: of these left out since they have none.
-        repeated: left out since their id has come before.
-
-    Raises:
-        DataError: if no item is left.
+        without_title, repeated: rows left out.
     """
 
     def __init__(
@@ -65,7 +61,7 @@ class ItemStore:
         self._keep = np.zeros(len(found), dtype=bool)
         self._keep[first] = True
         if allowed is not None:
-            # An id of a list is text where it stands in a text file: "12" is 12, and "012" is not.
+            # Integers and text are compared as they are written: "12" is 12, and "012" is not.
             ours, theirs = ids.same_kind(found, allowed)
             self._keep &= pc.is_in(ours, value_set=theirs).to_numpy(zero_copy_only=False)
         self.item_ids = found.filter(pa.array(self._keep))
@@ -101,13 +97,7 @@ class ItemStore:
 def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
     """Item ids from a file: a table with one of the columns `names`, or text with an id a line.
 
-    Args:
-        path: `.parquet`, `.csv`, `.feather`, or anything else for text.
-        names: what the column may be called, such as item_id or the publisher's name of it.
-
-    Raises:
-        DataError: if there is no such file, if it cannot be read, if it has none of these columns,
-            or if it holds no id or a row without one.
+    A file named `.parquet`, `.csv` or `.feather` is a table, and any other is text.
     """
     try:
         if path.suffix in (".parquet", ".csv"):

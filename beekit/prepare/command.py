@@ -27,12 +27,9 @@ _SUM = "checksum a raw file must have; may be repeated"
 
 
 class Options(argparse.Namespace):
-    """The arguments of every dataset, as `_parser` has them; those of one are attributes too.
+    """The arguments of every dataset, as `_parser` has them; those of one are attributes too."""
 
-    `public` is what is known of the dataset.
-    """
-
-    public: PublicDataset
+    public: PublicDataset  # what is known of it
     out: Path
     cache: Path
     url: str | None
@@ -60,18 +57,9 @@ def listing() -> str:
 
 
 def main(name: str, argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Make the dataset `name`, print what came out.
+    """Make the dataset `name`, print what came out, and return what `exit_code` does.
 
-    Args:
-        name: of a module in `beekit.prepare.datasets`.
-        argv: arguments behind it; those of the process without.
-        prog: how the command is called in messages.
-
-    Returns:
-        what `exit_code` does.
-
-    Raises:
-        ConfigError: if there is no such dataset.
+    Without `argv` the arguments are those of the process. Messages call the command `prog`.
     """
     if name not in _names():
         raise ConfigError(

@@ -87,11 +87,6 @@ def fetch(
         sha256: of the file, where it is known.
         name: in the cache; the last part of the address without it.
         first_wait: seconds before the second try; doubles with every further one.
-
-    Raises:
-        DownloadError: if `url` is not the http or https address of a file, if the file is not
-            there, if nothing answers, or if the checksum is not the one expected.
-        BusyError: if another process is fetching the file.
     """
     last = _name_of(url)
     cache.mkdir(parents=True, exist_ok=True)

@@ -29,15 +29,10 @@ def grouped_by_user(
     """The rows of all tables in ascending order of `user_id`, whole users at a time.
 
     Rows of one user stay in the order they come in. Sorted runs of `rows` rows are written to
-    `folder`; then the runs are read side by side, range of users by range of users. So memory holds
-    about `rows` rows, and a batch of every run, whatever the number of rows; a user with more than
-    `rows` rows is held whole.
-
-    Args:
-        tables: of user_id and further columns.
-        folder: for the runs, which are removed again.
-        rows: about how many are in memory at a time.
-        change: called on `rows` rows at a time before they are sorted; may leave out some.
+    `folder`; then the runs are read side by side, range of users by range of users, and removed. So
+    memory holds about `rows` rows, and a batch of every run, whatever the number of rows; a user
+    with more than `rows` rows is held whole. `change` is called on `rows` rows at a time before
+    they are sorted, and may leave out some.
     """
     changed = filter(len, map(change, _batched(tables, rows)))
     runs = [_Run(table, folder / f"{number:06d}.arrows") for number, table in enumerate(changed)]

@@ -48,13 +48,7 @@ class Filters:
 
 @dataclass
 class Counts:
-    """Rows of the raw file and where they went, and what is left.
-
-    Attributes:
-        rows: rows that could be read.
-        below_min_value, other_items, repeated, few_items: left out by the filters, in their order.
-        interactions, users, items: of the dataset.
-    """
+    """Rows that could be read, those that each filter left out, and what the dataset has."""
 
     rows: int = 0
     below_min_value: int = 0
@@ -75,7 +69,7 @@ def write_interactions(
     *,
     rows: int = ROWS,
 ) -> tuple[Counts, np.ndarray]:
-    """Filter rows and write them to `path` as Parquet.
+    """Filter rows and write them to `path` as Parquet; returns counts, and (items,) bool: used.
 
     Rows are written in ascending order of user_id, and of one user in the order of the raw file;
     no user is cut in two by the end of a row group.
@@ -87,13 +81,6 @@ def write_interactions(
         filters: what stays.
         work: folder for temporary files.
         rows: about how many are in memory at a time.
-
-    Returns:
-        the counts, and (items,) bool: items with at least one interaction.
-
-    Raises:
-        DataError: if no user is left, or if a value is 0 or below and the filters have no
-            `min_value`.
     """
     counts = Counts()
     support = np.zeros(len(item_ids), dtype=np.int64)

@@ -77,10 +77,6 @@ class RawTable(ABC):
         member: the path inside, where the file is a zip archive.
         limit: share of malformed lines that is skipped.
         malformed: what was skipped, once all has been read.
-
-    Raises:
-        DataError: on reading, if the file is damaged or does not have the form expected, if it has
-            no rows, or if too many lines are malformed.
     """
 
     raw: RawFile

@@ -31,11 +31,8 @@ class HeldPictures:
     """Pictures in a folder `images/`, or in a zip archive with one.
 
     Of a folder a link is placed, so that nothing is copied; an archive is unpacked, the items'
-    pictures alone. An item whose picture is not there gets none.
-
-    Attributes:
-        origin: the folder that has `images/` in it, or the archive.
-        path_of: the path below `images/` of an item's picture, by its id.
+    pictures alone. An item whose picture is not there gets none. `path_of` gives the path below
+    `images/` of an item's picture, by its id.
     """
 
     origin: Path

@@ -40,8 +40,7 @@ class Published:
     ) -> dict[str, Any]:
         """For the manifest: these counts beside ours, which were made with these filters.
 
-        `equal` is None where the two do not speak of the same, and `other` says what differs. Which
-        row of a repeated pair stays changes no count.
+        Where the filters or the items differ, `other` says so, and `equal` is None.
         """
         counts = {name: getattr(self, name) for name in ours}
         stated = {name: count for name, count in counts.items() if count is not None}

@@ -64,13 +64,9 @@ class Layout:
 class RatingLines(RawTable):
     """The interactions in a file, as tables of user_id, item_id, value and timestamp (seconds).
 
-    Blocks of lines are parsed by Arrow. Only a block with a malformed line is looked at line by
-    line, and a line counts as malformed when Arrow cannot read it alone, or when a number in it is
-    missing or infinite, so that the outcome does not depend on where blocks end.
-
-    Attributes:
-        layout: of its lines.
-        block: bytes read at a time.
+    Arrow parses blocks of `block` bytes. Only a block with a malformed line is read line by line: a
+    line counts as malformed when Arrow cannot read it alone, or when a number in it is missing or
+    infinite, so that the outcome does not depend on where blocks end.
     """
 
     layout: Layout

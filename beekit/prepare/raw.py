@@ -43,11 +43,7 @@ class RawFile:
 
     @classmethod
     def local(cls, path: Path) -> RawFile:
-        """A file the user brought.
-
-        Raises:
-            DataError: if there is no such file.
-        """
+        """A file the user brought."""
         if not path.is_file():
             raise DataError(
                 f"no file {path}",
@@ -65,11 +61,7 @@ class RawFile:
     def open(self, member: str | None = None) -> Iterator[IO[bytes]]:
         """The content as a stream of bytes, unpacked if the name ends in .gz.
 
-        Of a zip archive it is that of the file `member` inside.
-
-        Raises:
-            DataError: as `unpacking` does, also while the stream is read, or if there is no such
-                member.
+        Of a zip archive it is that of the file `member` inside. Damage may show only on reading.
         """
         again = "Delete it and run the same command again."
         if self.url is None:
@@ -96,11 +88,7 @@ class RawFile:
 
 @contextmanager
 def unpacking(path: Path, remedy: str) -> Iterator[None]:
-    """For a block that unpacks a file and does nothing else.
-
-    Raises:
-        DataError: if it is cut off, is damaged, has a password or is packed in an unknown way.
-    """
+    """For a block that only unpacks a file: its errors become a DataError that names the file."""
     try:
         yield
     except _DAMAGED as error:
@@ -138,9 +126,6 @@ def accept(path: Path, target: Path, url: str, md5: str | None, sha256: str | No
 
     Beside it a note `<name>.json` keeps the address and the SHA-256, so that a later run need not
     read the file again. A file with another checksum is kept as `<name>.wrong-checksum`.
-
-    Raises:
-        DownloadError: if a checksum is not the one expected.
     """
     found = file_digest(path)
     checked = _compare(path, target, found, md5, sha256)
@@ -155,9 +140,6 @@ def recall(target: Path, url: str, sha256: str | None) -> RawFile | None:
     """A file that is there already: fetched from `url` earlier, or put there by the user.
 
     The user's own file is taken as it is, unless `sha256` says what it must be.
-
-    Raises:
-        DownloadError: as `accept` does.
     """
     if not target.is_file():
         return None
@@ -183,7 +165,7 @@ def _note(target: Path) -> Path:
 def _compare(
     path: Path, target: Path, found: str, md5: str | None, sha256: str | None
 ) -> str | None:
-    """The kinds of checksums a file was compared by; `found` is its SHA-256."""
+    """The kinds of checksums that were compared; `found` is the file's SHA-256."""
     given = {"sha256": sha256, "md5": md5}
     wanted = {kind: digest.lower() for kind, digest in given.items() if digest is not None}
     for kind, expected in wanted.items():
