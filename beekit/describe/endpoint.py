@@ -21,6 +21,7 @@ from beekit.describe.chat import Reply, Sampling, require_setting
 from beekit.describe.request import Outcome, Permanent, Refused, Temporary, post
 from beekit.errors import ConfigError, DescribeError
 
+_PRINTABLE = "[!-~]+"  # ASCII without spaces
 _LONGEST_WAIT = 60.0  # seconds between two attempts, unless the endpoint asks for more
 
 
@@ -62,9 +63,7 @@ class EndpointChat:
 
     def __post_init__(self) -> None:
         _ = self.address
-        if self.key is not None and (
-            not self.key or not self.key.isascii() or any(c <= " " or c == "\x7f" for c in self.key)
-        ):
+        if self.key is not None and not re.fullmatch(_PRINTABLE, self.key):
             raise ConfigError(
                 f"a key in {self.key_name} that is empty or holds spaces, line ends or other signs",
                 expected="letters, digits and punctuation, as the provider gave it",
@@ -88,7 +87,7 @@ class EndpointChat:
             plain = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:
             plain = False
-        if not plain or not re.fullmatch(r"[!-~]+", self.url) or re.search("[@?#]", self.url):
+        if not plain or not re.fullmatch(_PRINTABLE, self.url) or re.search("[@?#]", self.url):
             hidden = "@" in self.url or "?" in self.url  # what may hold a password or a key
             raise ConfigError(
                 "an endpoint with a name, password or query" if hidden else f"{self.url!r}",

@@ -22,7 +22,7 @@ _TOGETHER = 8192
 # What reading a record that is none may raise.
 _WRONG = (
     *(ValueError, TypeError, LookupError, AttributeError, OverflowError, SyntaxError),
-    *(RecursionError, MemoryError, pa.ArrowException),  # ast.literal_eval on what nests too deep
+    *(RecursionError, MemoryError, pa.ArrowException),  # the first two if a line nests too deep
 )
 
 # Reads a stream as numbered records: (line number, the line as it is, what it says or None).
