@@ -11,7 +11,7 @@ from importlib import metadata
 
 import beekit
 from beekit.commands import COMMANDS
-from beekit.one_line import exit_code
+from beekit.exit_codes import exit_code
 
 # What a report of a fault should name beside beekit itself.
 _BESIDE = ("torch", "sentence-transformers", "transformers", "faiss-gpu", "faiss-cpu")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,22 @@ def recipe_list(of: str) -> Argument:
     return argument("--list", action=List, nargs=0, help="name the recipes")
 
 
+def key_listing(of: str) -> tuple[Argument, Argument]:
+    """The options `--keys` and `--schema`, which print what a configuration may hold and end."""
+
+    class Print(argparse.Action):
+        def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+            from beekit.run.config_keys import schema, text
+
+            print(text(of) if self.dest == "keys" else json.dumps(schema(of), indent=2))
+            parser.exit()
+
+    return (
+        argument("--keys", action=Print, nargs=0, help="print every key with its meaning"),
+        argument("--schema", action=Print, nargs=0, help="print a JSON schema for editors"),
+    )
+
+
 RUN = argument("path", metavar="RUN", help="run folder")
 CONFIG = argument("config", metavar="CONFIG", help="a recipe's name, or a YAML file")
 
@@ -118,6 +134,7 @@ def quickstart(options: argparse.Namespace) -> None:
     CONFIG,
     overrides("data=DIR split.seed=7"),
     recipe_list("train"),
+    *key_listing("train"),
 )
 def train(options: argparse.Namespace) -> None:
     from beekit.run.config import load_config
@@ -136,6 +153,7 @@ def train(options: argparse.Namespace) -> None:
     CONFIG,
     overrides("data=DIR models.EASE.regularization=300"),
     recipe_list("evaluate"),
+    *key_listing("evaluate"),
 )
 def evaluate(options: argparse.Namespace) -> None:
     from beekit.run.comparison import load_comparison
@@ -193,7 +211,7 @@ def describe(options: argparse.Namespace) -> int:
 )
 def index(options: argparse.Namespace) -> None:
     if options.model:
-        from beekit.run.extend import add_new_items
+        from beekit.run.add_items import add_new_items
 
         added = add_new_items(options.path, options.model)
         print(f"{added:,} new item{'' if added == 1 else 's'} added to {options.model}")
@@ -227,18 +245,19 @@ def recommend(options: argparse.Namespace) -> None:
     from beekit.run.serve import Server, least_value, read_histories
 
     server = Server.open(options.path, options.model)
+    users: Sequence[int | str | None] = [None]
     if options.users:
-        users, histories = read_histories(options.users, least_value(options.path))
+        user_ids, X = server.histories_of(*read_histories(options.users, least_value(options.path)))
+        users = user_ids.tolist()
     else:
-        users = [None]
-        histories = [[item.strip() for item in options.history.split(",") if item.strip()]]
-    if not all(histories):
-        raise ConfigError(
-            f"--history {options.history!r}",
-            expected="at least one item id",
-            remedy="Write ids with commas between them, such as --history 1,48,260.",
-        )
-    X = server.histories(histories)
+        history = [item.strip() for item in options.history.split(",") if item.strip()]
+        if not history:
+            raise ConfigError(
+                f"--history {options.history!r}",
+                expected="at least one item id",
+                remedy="Write ids with commas between them, such as --history 1,48,260.",
+            )
+        X = server.histories([history])
     ranked, scores = server.recommend(X, options.k, options.candidates)
     for row, (user, items, values) in enumerate(zip(users, ranked, scores, strict=True)):
         described = server.describe(X[[row]], items, values)
@@ -264,8 +283,7 @@ def report(options: argparse.Namespace) -> None:
     from beekit.alone import alone_in
     from beekit.hub import write_card
     from beekit.report import write_report, write_tables
-    from beekit.run.folder import RunFolder
-    from beekit.run.made_by import require_own_place
+    from beekit.run_folder import RunFolder, require_own_place
 
     runs = [RunFolder(Path(run)) for run in options.paths]
     path = Path(options.out) if options.out else runs[0].report
@@ -298,7 +316,7 @@ def report(options: argparse.Namespace) -> None:
     transfers=True,
 )
 def push(options: argparse.Namespace) -> None:
-    from beekit.hub.facts import Facts, load_facts
+    from beekit.hub.card_facts import Facts, load_facts
     from beekit.hub.push import push
     from beekit.hub.upload_files import files_to_upload, size
 
@@ -324,14 +342,20 @@ def push(options: argparse.Namespace) -> None:
     argument("--out", required=True, metavar="RUN", help="run folder to make"),
     argument("--revision", metavar="REVISION", help="branch, tag or commit"),
     argument("--data", metavar="DIR", help="its dataset folder on this machine"),
+    argument(
+        "--trust-foreign-code",
+        action="store_true",
+        help="accept splits and metrics from outside beekit, whose code runs when they are used",
+    ),
     transfers=True,
 )
 def pull(options: argparse.Namespace) -> None:
     from beekit.hub.pull import pull
-    from beekit.run.made_by import require_own_place
+    from beekit.run_folder import require_own_place
 
     require_own_place(Path(options.out))
-    commit = pull(options.repo, options.out, revision=options.revision, data=options.data)
+    given = {name: getattr(options, name) for name in ("revision", "data", "trust_foreign_code")}
+    commit = pull(options.repo, options.out, **given)
     print(f"{options.repo} at {commit[:12]} is in {options.out}")
     if options.data:
         print(f"next: beekit verify {options.out}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from beekit.errors import ConfigError
@@ -10,6 +12,8 @@ from beekit.errors import ConfigError
 
 def imported(path: str, what: str) -> Any:
     """What Python imports by `package.module:name`; that runs the module's code.
+
+    The module may also lie in the current folder, as it may for `python -m`.
 
     Args:
         path: module and name, which may be dotted.
@@ -19,6 +23,9 @@ def imported(path: str, what: str) -> Any:
         ConfigError: if the module cannot be imported, or has no such name.
     """
     module, _, name = path.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:  # last, so that it hides no installed package
+        sys.path.append(here)
     try:
         found = import_module(module)
         for part in name.split("."):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,77 +12,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from beekit.errors import RunError
-from beekit.files import file_digest
 from beekit.finite import finite_vectors
-from beekit.results_shape import misfits
 
-_SCHEMA = 1
-# Says what a model is, not what it does.
-_CARD = "README.md"
-# Of what is wrong in a file, how many places a line names.
-_SHOWN = 3
 _AGAIN = "Make the run again with this version of beekit, or restore the file from a copy."
-
-
-def read_results(folder: str | Path) -> dict[str, Any]:
-    """What a finished run measured: `results.json`, of the shape that every reader relies on.
-
-    Raises:
-        RunError: if the run is not finished, or if the file is broken, of another schema, lacks a
-            key, or holds under one what no run writes there.
-    """
-    path = Path(folder) / "results.json"
-    if not path.is_file():
-        raise RunError(
-            f"no results.json in {folder}",
-            expected="a finished run folder",
-            remedy="Check the path, or finish the run.",
-        )
-    results = read_json(path)
-    schema = results.get("schema")
-    if schema != _SCHEMA:
-        raise broken(path, f"schema {schema!r}", f"results of schema {_SCHEMA}")
-    wrong = list(islice(misfits(results), _SHOWN))
-    if wrong:
-        raise broken(path, f"nothing of use under {', '.join(wrong)}", "what a finished run writes")
-    return results
-
-
-def require_same_datasets(
-    config: Mapping[str, Any], results: Mapping[str, Any], folder: str | Path
-) -> None:
-    """Refuse a configuration and results of different runs.
-
-    Args:
-        config: the content of `config.yaml`, and `results` that of `results.json`.
-        folder: where both lie.
-
-    Raises:
-        RunError: if one is of a training and the other of a comparison, or if they do not name as
-            many datasets, in the same order. A single dataset may lie in a folder of any name.
-    """
-    stated = [dataset["name"] for dataset in results.get("datasets", [results["dataset"]])]
-    data = config.get("data")
-    entries = data if isinstance(data, list) else [data]
-    named = [entry.get("data") if isinstance(entry, dict) else entry for entry in entries]
-    kinds = [
-        "comparison" if "models" in config else "training",
-        "training" if "training" in results else "comparison",
-    ]
-    places = [Path(one) for one in named if isinstance(one, str)]
-    alike = len(stated) == len(places) == len(named) and kinds[0] == kinds[1]
-    if alike and (
-        len(stated) == 1
-        or all(name in (p.name, p.resolve().name) for name, p in zip(stated, places, strict=True))
-    ):
-        return
-    raise RunError(
-        f"config.yaml in {folder} is of a {kinds[0]} on "
-        f"{', '.join(place.name for place in places) or 'no dataset'}, results.json of a "
-        f"{kinds[1]} on {', '.join(stated) or 'no dataset'}",
-        expected="both of one run, with the same datasets in the same order",
-        remedy="Restore config.yaml from a copy.",
-    )
 
 
 def read_json(path: str | Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -168,32 +98,6 @@ def read_parquet(path: str | Path, columns: tuple[str, ...]) -> pa.Table:
     if missing:
         raise broken(path, f"no column {', '.join(missing)}", "Parquet as beekit writes it")
     return table
-
-
-def model_digests(model: Path) -> dict[str, str]:
-    """SHA-256 of each file of a saved model, by its path inside; of its card not."""
-    files = (path for path in sorted(model.rglob("*")) if path.is_file() and path.name != _CARD)
-    return {path.relative_to(model).as_posix(): file_digest(path) for path in files}
-
-
-def require_noted(model: Path, noted: Mapping[str, str] | None) -> None:
-    """Refuse a saved model whose files are not those that training noted; None refuses none.
-
-    Raises:
-        RunError: if a file of the model is missing or changed. What was added is no part of it.
-    """
-    if noted is None:
-        return
-    found = model_digests(model)
-    for name in noted:
-        if noted[name] != found.get(name):
-            state = "changed" if name in found else "missing"
-            raise RunError(
-                f"{model / name} is {state} since the model was trained and measured",
-                expected="the model's files as training wrote them",
-                remedy="Restore the file from a copy, or train again; use a changed model from a "
-                "folder outside of the run.",
-            )
 
 
 def broken(path: str | Path, found: str, expected: str) -> RunError:

@@ -20,8 +20,9 @@ import numpy as np
 from beekit import Dataset, ItemIndex
 from beekit.index import Effort, measure_index
 from beekit.index.measure import index_bytes
+from beekit.run.claim import saved_config
 from beekit.run.dataset import load_dataset
-from beekit.run.folder import RunFolder
+from beekit.run_folder import RunFolder
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("folder", help="run folder, or dataset folder")
@@ -45,7 +46,7 @@ generator = np.random.default_rng(0)
 run = RunFolder(Path(options.folder))
 user_side = None
 if run.config.is_file():
-    dataset = load_dataset(run.load_config())
+    dataset = load_dataset(saved_config(run))
     saved = ItemIndex.load(run.index)
     if not np.array_equal(saved.item_ids, dataset.catalog.item_ids):
         raise SystemExit(f"{run.path}: index and dataset list other items; `beekit index` first")

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from beekit.files import write_json, write_text
 from beekit.hub import render_card
-from beekit.hub.facts import load_facts
-from beekit.hub.public import public_results
+from beekit.hub.card_facts import load_facts
+from beekit.hub.redaction import public_results
 
 HERE = Path(__file__).parent
 
@@ -35,7 +34,7 @@ for name in names:
     facts = load_facts(HERE / f"{name}.yaml")
     card = render_card(
         json.loads(results.read_text(encoding="utf-8")),
-        replace(facts, repo=facts.repo or f"user/{name}"),
+        facts.replace(repo=facts.repo or f"user/{name}"),
     )
     write_text(HERE / f"{name}.md", card)
     print(f"{name}.md")

@@ -12,7 +12,7 @@ import beekit
 from beekit.cli import main
 from beekit.commands import COMMANDS
 from beekit.errors import DataError
-from beekit.one_line import exit_code
+from beekit.exit_codes import exit_code
 from beekit.progress import progress_bar
 from beekit.recipes import find_config, recipes
 

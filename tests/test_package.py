@@ -130,3 +130,17 @@ def test_wheel_holds_beekit_alone(tmp_path):
     for command, folder in (("train", "train"), ("evaluate", "eval")):
         files = {path.name for path in (ROOT / folder / "recipes").iterdir()}
         assert {Path(name).name for name in names if f"recipes/{command}/" in name} == files
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *('"fine-tuned"', '"pretrained"', "calibrated_recall@20", '"results.json"', "index.json"),
+        *('"config.yaml"', "users.faiss", '"thumbnails.json"', '"table.csv"', '["datasets"]'),
+    ],
+)
+def test_what_runs_and_indexes_call_things_stands_once(name):
+    code = {path: path.read_text() for path in (ROOT / "beekit").rglob("*.py")}
+    assert sum(text.count(name) for text in code.values()) == 1, [
+        str(path.relative_to(ROOT)) for path, text in code.items() if name in text
+    ]

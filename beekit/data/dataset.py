@@ -15,7 +15,7 @@ from beekit.data import ids
 from beekit.data.catalog import Catalog
 from beekit.data.image_column import ImageColumn
 from beekit.data.interactions import Interactions, require_policy
-from beekit.data.rules import Kept, keeps
+from beekit.data.rules import Duplicates, Kept, MissingText, UnknownItems, keeps
 from beekit.data.tables import id_column, number_column, read_table, value_column
 from beekit.data.template import render
 from beekit.errors import DataError
@@ -86,12 +86,9 @@ class Dataset:
                 argument does not fit them, or if no user or no text is left; a fault is repaired
                 only where `unknown_items`, `missing_text` or `duplicates` says so.
         """
-        for option, value, allowed in (
-            ("unknown_items", unknown_items, ("error", "drop")),
-            ("missing_text", missing_text, ("error", "drop", "keep")),
-            ("duplicates", duplicates, ("error", "merge")),
-        ):
-            require_policy(option, value, allowed)
+        require_policy("unknown_items", unknown_items, UnknownItems)
+        require_policy("missing_text", missing_text, MissingText)
+        require_policy("duplicates", duplicates, Duplicates)
         folder = Path(folder)
         items = read_table(folder, "items", id_columns=("item_id",))
         events = read_table(folder, "interactions", id_columns=("user_id", "item_id"))

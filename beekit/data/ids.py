@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beekit.checked import plain_integer
 from beekit.errors import DataError
+from beekit.plain import plain_integer
 
 
 def as_ids(values: Iterable[object] | np.ndarray | pa.Array | pa.ChunkedArray) -> pa.Array:

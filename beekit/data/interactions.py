@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
 from beekit.data import ids
-from beekit.data.rules import Kept, keeps, strong_enough
+from beekit.data.rules import Duplicates, Kept, keeps, strong_enough
 from beekit.errors import DataError
 from beekit.finite import finite_csr, require_finite
 
@@ -95,7 +96,7 @@ class Interactions:
                 `duplicates` is "error", if no user is left, or if `duplicates` is neither "error"
                 nor "merge".
         """
-        require_policy("duplicates", duplicates, ("error", "merge"))
+        require_policy("duplicates", duplicates, Duplicates)
         user_array, item_array = ids.as_ids(user_ids), ids.as_ids(item_ids)
         values = None if values is None else np.asarray(values)
         timestamps = None if timestamps is None else _seconds(timestamps)
@@ -167,9 +168,9 @@ class Interactions:
         return ids.digest(self.user_ids, self.item_ids[order], ranked.indptr, ranked.indices)
 
 
-def require_policy(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raise a `DataError` unless `value` is one of the policies allowed."""
-    if value not in allowed:
+def require_policy(option: str, value: str, policies: Any) -> None:
+    """Raise a `DataError` unless `value` is one of the policies (a `Literal`)."""
+    if value not in (allowed := get_args(policies)):
         raise DataError(
             f"{option}={value!r}",
             expected=" or ".join(allowed),

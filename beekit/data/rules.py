@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from numbers import Real
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,12 @@ from beekit.errors import DataError
 from beekit.finite import require_finite
 
 logger = logging.getLogger(__name__)
+
+# What may happen to rows that do not fit.
+UnknownItems = Literal["error", "drop"]
+MissingText = Literal["error", "drop", "keep"]
+MissingImage = Literal["error", "drop", "keep"]
+Duplicates = Literal["error", "merge"]
 
 # Values named in a message.
 _SHOWN = 3

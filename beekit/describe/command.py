@@ -26,7 +26,7 @@ from beekit.describe.endpoint import EndpointChat
 from beekit.describe.job import Described, describe
 from beekit.describe.task import DEFAULT_COLUMN, PROMPT, Task
 from beekit.errors import ConfigError
-from beekit.one_line import exit_code
+from beekit.exit_codes import exit_code
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:

@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.checked import plain_integer
 from beekit.errors import ConfigError, DataError
 from beekit.evaluation.item_intervals import Lists
 from beekit.evaluation.metrics import FROM_HITS
 from beekit.finite import require_finite
 from beekit.imported import imported
+from beekit.plain import plain_integer
 
 DEFAULT_METRICS = (
     "calibrated_recall@20",

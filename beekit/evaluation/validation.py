@@ -13,6 +13,7 @@ from beekit.errors import ConfigError
 from beekit.evaluation.named_metrics import named_metric
 from beekit.evaluation.scoring import evaluate
 from beekit.index import ItemIndex
+from beekit.results import DEFAULT_METRIC
 from beekit.split import HeldOut
 
 
@@ -33,7 +34,7 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         self,
         held_out: HeldOut,
         inputs: ItemInputs,
-        metric: str = "calibrated_recall@20",
+        metric: str = DEFAULT_METRIC,
         item_ids: np.ndarray | None = None,
     ) -> None:
         super().__init__()

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from beekit.alone import alone_in, require_new
 from beekit.encoders import load_encoder
-from beekit.errors import ConfigError, ExportError, RunError
+from beekit.errors import ConfigError, ExportError
 from beekit.export.encoder import export_encoder
 from beekit.export.items import export_items
 from beekit.export.libraries import NEEDED, need
 from beekit.files import replacing_folder
-from beekit.run.folder import RunFolder
-from beekit.run.made_by import require_own_place
-from beekit.run.model_files import require_as_trained
+from beekit.run.claim import saved_config
+from beekit.run_folder import RunFolder, require_own_place
 
 FORMATS = (*NEEDED, "faiss")
 
@@ -76,12 +75,12 @@ def export(
     inside = folder.path.resolve() in target.resolve().parents
     with alone_in(folder.whole.path if inside else target):
         require_new(target, ExportError)
-        require_as_trained(folder)
+        folder.require_as_trained()
         if format == "faiss":
             with replacing_folder(target) as staging:
                 return Exported(target, (export_items(folder, staging, factory),))
         need(format)
-        config = folder.load_config()
+        config = saved_config(folder)
         trust = config.trust_remote_code
         encoder = load_encoder(folder.model, device="cpu", trust_remote_code=trust)
         with replacing_folder(target) as staging:
@@ -95,19 +94,9 @@ def _require_encoder_run(folder: RunFolder, format: str) -> None:
         RunError: if the folder holds no run, a run that is not finished or not a training, or
             repeats, or if it holds several datasets and `format` is "faiss".
     """
-    if not folder.config.is_file():
-        raise RunError(
-            f"no config.yaml in {folder.path}",
-            expected="a run folder made by `beekit train`",
-            remedy="Check the path.",
-        )
+    folder.require_config()
     folder.require_kind("training", "quickstart")
     folder.require_not_repeated()
     if format == "faiss":
         folder.require_one_dataset()
-    if not folder.model.is_dir():
-        raise RunError(
-            f"no model/ in {folder.path}",
-            expected="a finished run of `beekit train`",
-            remedy="Finish that run, or name the run of the encoder that was compared.",
-        )
+    folder.require_model("a finished run of `beekit train`, not one that compares its encoder")

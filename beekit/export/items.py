@@ -20,8 +20,10 @@ from beekit.files import write_json
 from beekit.index import ItemIndex
 from beekit.index.copies import within
 from beekit.index.factory import keeps_vectors, searched
-from beekit.run.folder import RunFolder
+from beekit.index_files import APPROXIMATE, ITEM_VECTORS
+from beekit.run.claim import saved_config
 from beekit.run.serve import Server
+from beekit.run_folder import RunFolder
 
 faiss: Any = faiss_module  # its stubs take C++ vectors for lists
 _USERS, _TOP_K = 300, 10
@@ -61,11 +63,11 @@ def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> st
     vectors = index.item_vectors
     flat = faiss.IndexFlatIP(vectors.shape[1])
     flat.add(vectors)
-    faiss.write_index(flat, str(folder / "items.faiss"))
+    faiss.write_index(flat, str(folder / ITEM_VECTORS))
     factory = factory or index.factory
     refine = 1
     if factory != "Flat":
-        refine = _write_approximate(index, factory, folder / "approximate.faiss")
+        refine = _write_approximate(index, factory, folder / APPROXIMATE)
     known = server.items
     columns = {
         "item_id": [ids.plain(item) for item in known.item_ids],
@@ -116,7 +118,7 @@ def _write_approximate(index: ItemIndex, factory: str, path: Path) -> int:
 def _histories(run: RunFolder, server: Server) -> tuple[str, list[list[int | str]]]:
     """Histories of the run's users, or made-up ones, as item ids of the index."""
     item_ids = [ids.plain(item) for item in server.items.item_ids]
-    dataset = run_dataset(run.load_config())
+    dataset = run_dataset(saved_config(run))
     if dataset is not None:
         X = dataset.interactions.matrix
         row_of = ids.lookup(dataset.catalog.item_ids.tolist(), server.items.item_ids)
@@ -165,7 +167,7 @@ def _compare(
         "tolerance": float(allowed.max()),
         "same_top_10": shared(found, wanted),
     }
-    if (folder / "approximate.faiss").is_file():
+    if (folder / APPROXIMATE).is_file():
         quick = recommend.Items(folder, approximate=True).recommend(histories, _TOP_K)
         agreement["approximate_recall_at_10"] = shared(_as_arrays(quick, server)[0], wanted)
     return agreement

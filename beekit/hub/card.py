@@ -10,18 +10,14 @@ from huggingface_hub import ModelCard
 
 from beekit.errors import HubError, RunError
 from beekit.files import write_text
-from beekit.hub.facts import Facts
+from beekit.hub.card_facts import Facts
 from beekit.hub.metadata import card_metadata, card_title, encoder_name
-from beekit.report.meaning import (
-    INTERVALS,
-    main_metric,
-    metric_meanings,
-    split_meaning,
-    tested_against,
-)
+from beekit.report.glossary import INTERVALS, metric_meanings, tested_against
 from beekit.report.numbers import difference, p_value
 from beekit.report.settings import settings_caption
-from beekit.run_files import read_results
+from beekit.results import DatasetResults, dataset_results, main_metric
+from beekit.run_folder import DATASETS, RunFolder
+from beekit.split import said_of
 from beekit.templates import template
 
 # What a card says of a training, and of where it was done; a report does without.
@@ -41,8 +37,8 @@ def write_card(run: str | Path) -> None:
         RunError: if the folder has no results, if they are broken, or if `render_card` refuses
             them.
     """
-    run = Path(run)
-    write_text(run / "README.md", render_card(read_results(run)))
+    folder = RunFolder(Path(run))
+    write_text(folder.card, render_card(folder.read_results()))
 
 
 def render_card(
@@ -66,27 +62,27 @@ def render_card(
         named = ("text", "image", "max_seq_length", "fusion", "dataset_batches", "needs_beekit")
         training = {**dict.fromkeys(named), **training}
     metrics = list(results["rows"][0]["metrics"]) if results["rows"] else []
-    parts = _parts(results)
-    reads = _reads(training, parts)
-    texts = [part["dataset"].get("text") for part in parts] + [training.get("text")]
+    datasets = dataset_results(results)
+    reads = _reads(datasets)
     place = "RUN" if facts.repo else "."
-    if len(parts) > 1:
-        place += f"/datasets/{parts[0]['dataset']['name']}"
+    if len(datasets) > 1:
+        place += f"/{DATASETS}/{datasets[0].name}"
     return template("hub", "card.md.j2").render(
-        header=card_metadata(results, parts, reads, facts).to_yaml(),
+        header=card_metadata(results, datasets, reads, facts).to_yaml(),
         title=card_title(results, facts),
         encoder=encoder_name(results, facts),
         facts=facts,
         results=results,
         training=training,
         reads=reads,
-        templates=list(dict.fromkeys(filter(None, texts))),
+        templates=list(dict.fromkeys(one.text for one in datasets if one.text)),
         place=place,
-        parts=parts,
+        datasets=datasets,
+        tests=_tests(results.get("comparisons") or []),
         metrics=metrics,
         main=main_metric(metrics),
         meanings=metric_meanings(metrics),
-        split_meaning=split_meaning,
+        said_of=said_of,
         chart=chart,
         cell=_cell,
         settings_caption=settings_caption,
@@ -134,22 +130,6 @@ def _require_said(results: Mapping[str, Any]) -> None:
         )
 
 
-def _parts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Dataset, split and rows of each dataset the run was trained on."""
-    if "datasets" not in results:
-        tests = _tests(results.get("comparisons") or [])
-        return [{**{name: results[name] for name in ("dataset", "split", "rows")}, "tests": tests}]
-    return [
-        {
-            "dataset": dataset,
-            "split": dataset["split"],
-            "tests": None,  # those of each dataset are in its folder
-            "rows": [r for r in results["rows"] if r["scenario"].startswith(f"{dataset['name']}/")],
-        }
-        for dataset in results["datasets"]
-    ]
-
-
 def _cell(metric: Mapping[str, Any]) -> str:
     """A value with its intervals."""
     ends = [metric[key] for key in ("ci95", "ci95_items") if key in metric]
@@ -169,9 +149,8 @@ def _tests(comparisons: Sequence[Mapping[str, Any]]) -> str | None:
     )
 
 
-def _reads(training: Mapping[str, Any], parts: list[dict[str, Any]]) -> str:
+def _reads(datasets: Sequence[DatasetResults]) -> str:
     """What the encoder reads of an item: "text", "picture", or both."""
-    named = [training, *(part["dataset"] for part in parts)]
-    kinds = {"text": "text", "image": "picture"}
-    read = [word for key, word in kinds.items() if any(one.get(key) for one in named)]
-    return " and ".join(read) or "text"
+    texts = ["text"] if any(one.text for one in datasets) else []
+    pictures = ["picture"] if any(one.image for one in datasets) else []
+    return " and ".join(texts + pictures) or "text"

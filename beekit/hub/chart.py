@@ -9,8 +9,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from beekit.report.meaning import main_metric
 from beekit.report.numbers import widest
+from beekit.results import FINE_TUNED, main_metric
 
 _GREY, _BLUE = "#777777", "#0072B2"
 # Inches a row, and dots an inch: sharp on screens of two points a pixel.
@@ -34,7 +34,7 @@ def results_chart(results: Mapping[str, Any]) -> bytes | None:
         axes = figure.subplots()
         for place, row in enumerate(rows):
             measured = row["metrics"][metric]
-            colour = _BLUE if row["model"] == "fine-tuned" else _GREY
+            colour = _BLUE if row["model"] == FINE_TUNED else _GREY
             limits, over = widest(measured)
             axes.hlines(place, *limits, color=colour, linewidth=2.5)
             axes.plot(measured["value"], place, "o", color=colour, markersize=6)

@@ -9,16 +9,13 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from beekit import index_files
 from beekit.encoders import load_encoder
 from beekit.index import ItemIndex
-from beekit.run_files import (
-    broken,
-    parse_json,
-    read_json,
-    read_parquet,
-    read_vectors,
-    require_noted,
-)
+from beekit.model_files import require_noted
+from beekit.results import model_files
+from beekit.run_files import broken, parse_json, read_json, read_parquet, read_vectors
+from beekit.run_folder import RESULTS, SPLIT_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +52,7 @@ def require_whole_model(
                     pass
             except (SafetensorError, OSError) as problem:
                 raise broken(path, str(problem)[:120], "weights as beekit writes them") from problem
-    noted = results.get("training", {}).get("model_files")
+    noted = model_files(results)
     require_noted(folder, noted)
     if noted is None:
         logger.warning(
@@ -85,11 +82,11 @@ def require_whole_split(files: Mapping[str, Path], results: Mapping[str, Any]) -
                 raise broken(path, f"a column {min(foreign)}", "a table of the split")
         else:
             read_json(path)
-    place = files["split/split.json"]
+    place = files[SPLIT_FILE]
     described = read_json(place, ("kind", "hash"))
     for key in ("kind", "hash"):
         if described[key] != results["split"][key]:
-            raise broken(place, f"another {key}", "the split that results.json speaks of")
+            raise broken(place, f"another {key}", f"the split that {RESULTS} speaks of")
 
 
 def require_whole_index(folder: Path) -> None:
@@ -99,9 +96,11 @@ def require_whole_index(folder: Path) -> None:
         RunError: if a file is broken, or if `items.parquet` holds other items than the index.
     """
     index = ItemIndex.load(folder, gpu=False)
-    path = folder / "items.parquet"
+    path = folder / index_files.ITEMS
     known = read_parquet(path, ("item_id", "label", "cold"))["item_id"].to_pylist()
     if known != index.item_ids.tolist():
-        raise broken(path, "other items than index.json", "the items of the index, in its order")
-    if (folder / "text_part.npy").is_file():
-        read_vectors(folder / "text_part.npy", index.item_vectors, index.item_ids)
+        raise broken(
+            path, f"other items than {index_files.INDEX}", "the items of the index, in its order"
+        )
+    if (folder / index_files.TEXT_PART).is_file():
+        read_vectors(folder / index_files.TEXT_PART, index.item_vectors, index.item_ids)

@@ -13,10 +13,11 @@ from pathlib import Path, PurePosixPath
 import beekit
 from beekit.errors import HubError
 from beekit.files import file_digest
+from beekit.run_folder import CARD, CONFIG, RESULTS
 
 MANIFEST = "beekit.json"
 # Without these there is no run.
-_NEEDED = ("README.md", "results.json", "config.yaml", "modules.json")
+_NEEDED = (CARD, RESULTS, CONFIG, "modules.json")
 
 
 def make_manifest(files: Mapping[str, Path | bytes]) -> bytes:

@@ -7,31 +7,27 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from beekit.hub.facts import Facts
+from beekit.hub.card_facts import Facts
 from beekit.hub.names import slug, told
-from beekit.hub.public import known_encoders
 from beekit.report.settings import NOT_STATED
+from beekit.results import FINE_TUNED, DatasetResults, base_models, part_of, rows_of
+from beekit.split import said_of
 
 _TAGS = ["sentence-transformers", "recommender-systems", "cold-start", "beeformer", "beekit"]
 # By what the encoder reads: text has the Hub's own widget, the others go by what they make.
 _PIPELINES = {"text": "sentence-similarity", "picture": "image-feature-extraction"}
-_TASKS = {
-    "cold_start": "recommendation of items without history",
-    "user": "recommendation to users unseen in training",
-    "time": "recommendation of what users take up next",
-}
 # Digits of a metric in the head; the full number is in results.json.
 _DIGITS = 6
 
 
 def card_metadata(
-    results: Mapping[str, Any], parts: Sequence[Mapping[str, Any]], reads: str, facts: Facts
+    results: Mapping[str, Any], datasets: Sequence[DatasetResults], reads: str, facts: Facts
 ) -> ModelCardData:
     """Metadata of a run's card.
 
     Args:
         results: of the run.
-        parts: `dataset`, `split` and `rows` of each of its datasets.
+        datasets: what they say of each dataset.
         reads: what the encoder reads of an item, "text", "picture" or "text and picture".
         facts: what the run does not know.
     """
@@ -49,8 +45,8 @@ def card_metadata(
     )
     if base:
         data["base_model_relation"] = "finetune"
-    several = len(parts) > 1
-    evaluations = [result for part in parts for result in _evaluations(part, facts, several)]
+    several = len(datasets) > 1
+    evaluations = [result for one in datasets for result in _evaluations(one, facts, several)]
     if evaluations:
         data.eval_results = evaluations
         data.model_name = card_title(results, facts)
@@ -77,29 +73,28 @@ def encoder_name(results: Mapping[str, Any], facts: Facts) -> str:
 
 
 def _base_models(results: Mapping[str, Any], facts: Facts) -> list[str]:
-    return [facts.base_model] if facts.base_model else known_encoders(results)
+    return [facts.base_model] if facts.base_model else base_models(results)
 
 
-def _evaluations(part: Mapping[str, Any], facts: Facts, several: bool) -> list[EvalResult]:
+def _evaluations(measured: DatasetResults, facts: Facts, several: bool) -> list[EvalResult]:
     """The fine-tuned encoder's metrics on one dataset, each with its intervals.
 
     Results of one dataset, configuration and split are one entry of the index, so datasets of a run
     on several are told apart by the configuration too.
     """
-    dataset, split = part["dataset"], part["split"]
-    rows = [row for row in part["rows"] if row["model"] == "fine-tuned"]
+    dataset, split = measured.dataset, measured.split
     return [
         EvalResult(
             task_type="recommendation",
-            task_name=_TASKS.get(split["kind"], "recommendation"),
+            task_name=said_of(split, "task") or "recommendation",
             dataset_type=facts.datasets.get(dataset["name"], slug(dataset["name"])),
             dataset_name=dataset["name"],
             dataset_config=f"{slug(dataset['name'])}-{split['kind']}" if several else split["kind"],
-            dataset_split=row["scenario"].rpartition("/")[2],
+            dataset_split=part_of(row["scenario"]),
             dataset_args={
                 "split_hash": split["hash"],
                 "fingerprint": dataset["fingerprint"],
-                "candidates": split[row["scenario"].rpartition("/")[2]]["candidates"],
+                "candidates": split[part_of(row["scenario"])]["candidates"],
                 "users": row["users"],
                 "settings_chosen": row.get("settings_chosen", NOT_STATED),
             },
@@ -112,6 +107,6 @@ def _evaluations(part: Mapping[str, Any], facts: Facts, several: bool) -> list[E
                 if key in metric
             },
         )
-        for row in rows
+        for row in rows_of(measured.rows, FINE_TUNED)
         for name, metric in row["metrics"].items()
     ]

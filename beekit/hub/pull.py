@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,7 +17,8 @@ from beekit.errors import HubError, RunError
 from beekit.files import replacing_folder
 from beekit.hub.client import ask, check_repo_name, client
 from beekit.hub.manifest import MANIFEST, read_manifest, sha256
-from beekit.hub.upload_files import CARD, RUN_PARTS
+from beekit.hub.upload_files import RUN_PARTS
+from beekit.run_folder import CARD, CONFIG, DATASETS, MODEL
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ def pull(
     revision: str | None = None,
     data: str | Path | None = None,
     token: str | None = None,
+    trust_foreign_code: bool = False,
 ) -> str:
     """Bring a run that beekit pushed into a run folder.
 
@@ -44,6 +46,8 @@ def pull(
         data: the dataset folder on this machine, written into the run's configuration. Of several
             datasets, a folder that holds theirs by name.
         token: for the Hub; the saved one without.
+        trust_foreign_code: accept a run that names a split or metric from outside beekit by its
+            import path, whose code runs when the run is used.
 
     Returns:
         the commit it was taken from.
@@ -51,8 +55,8 @@ def pull(
     Raises:
         RunError: if `out` is there already, or if another process has it.
         HubError: if `repo` cannot be a name, if there is no such repository or revision, if beekit
-            did not push it, if the Hub cannot be reached, or if a file differs from what was
-            pushed.
+            did not push it, if the Hub cannot be reached, if a file differs from what was pushed,
+            or if the run names code from outside beekit that is not trusted.
     """
     check_repo_name(repo)
     out = Path(out)
@@ -65,10 +69,10 @@ def pull(
         with replacing_folder(out) as staging:
             for path in (*hashes, MANIFEST):
                 of_run = PurePosixPath(path).parts[0] in RUN_PARTS
-                place = staging / (path if of_run else f"model/{path}")
+                place = staging / (path if of_run else f"{MODEL}/{path}")
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(snapshot / path, place)
-            _settle(staging, out, data, repo)
+            _settle(staging, out, data, repo, trust_foreign_code)
     return commit
 
 
@@ -115,14 +119,21 @@ def _require_pushed(snapshot: Path, hashes: Mapping[str, str], repo: str) -> Non
         )
 
 
-def _settle(staging: Path, out: Path, data: str | Path | None, repo: str) -> None:
+def _settle(
+    staging: Path, out: Path, data: str | Path | None, repo: str, trust_foreign_code: bool
+) -> None:
     """Write places of this machine into the configurations, and give each dataset the model."""
-    for path in [staging / "config.yaml", *sorted(staging.glob("datasets/*/config.yaml"))]:
+    for path in [staging / CONFIG, *sorted(staging.glob(f"{DATASETS}/*/{CONFIG}"))]:
         part = path.parent.relative_to(staging)
         try:
             config = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
             config["out"] = str(out / part)
             config.pop("trust_remote_code", None)
+            code = (
+                []
+                if trust_foreign_code
+                else sorted(name for name in _foreign_code(config) if ":" in name)
+            )
             if data is not None:
                 config["data"] = _placed(config["data"], Path(data), several=part != Path())
         except (yaml.YAMLError, TypeError, ValueError, KeyError) as error:
@@ -131,10 +142,26 @@ def _settle(staging: Path, out: Path, data: str | Path | None, repo: str) -> Non
                 expected="one as beekit pushes it",
                 remedy="Choose another --revision.",
             ) from error
+        if code:
+            raise HubError(
+                f"{path.relative_to(staging)} of {repo} names code from outside beekit "
+                f"({', '.join(dict.fromkeys(code))})",
+                expected="trust in whoever wrote that code, since using the run will run it",
+                remedy="Give --trust-foreign-code if you have it.",
+            )
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         path.write_text(text, encoding="utf-8")
         if part != Path():
-            (path.parent / "model").symlink_to("../../model", target_is_directory=True)
+            (path.parent / MODEL).symlink_to(f"../../{MODEL}", target_is_directory=True)
+
+
+def _foreign_code(config: Mapping[str, Any]) -> Iterator[str]:
+    """What a configuration names by import path: kinds of split, and metrics."""
+    data = config.get("data")
+    for section in (config, *(data if isinstance(data, list) else [])):
+        split = section.get("split") if isinstance(section, dict) else None
+        yield str((split or {}).get("kind", ""))
+    yield from map(str, (config.get("evaluation") or {}).get("metrics") or [])
 
 
 def _placed(named: Any, data: Path, several: bool) -> Any:

@@ -19,10 +19,11 @@ from huggingface_hub.errors import RevisionNotFoundError
 from huggingface_hub.hf_api import CommitInfo, ModelInfo
 
 from beekit.errors import HubError
+from beekit.hub.card_facts import Facts
 from beekit.hub.client import ask, client, is_passing
-from beekit.hub.facts import Facts
 from beekit.hub.manifest import MANIFEST, read_manifest, sha256
-from beekit.hub.upload_files import CARD, files_to_upload, read
+from beekit.hub.upload_files import files_to_upload, read
+from beekit.run_folder import CARD
 
 logger = logging.getLogger(__name__)
 

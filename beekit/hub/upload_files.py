@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,17 +17,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from beekit import index_files
 from beekit.errors import HubError, RunError
 from beekit.hub.card import check_card, render_card
+from beekit.hub.card_facts import Facts
 from beekit.hub.chart import results_chart
 from beekit.hub.client import check_repo_name
-from beekit.hub.facts import Facts
 from beekit.hub.file_checks import require_whole_index, require_whole_model, require_whole_split
 from beekit.hub.manifest import MANIFEST, make_manifest
-from beekit.hub.public import public_config, public_results
-from beekit.run_files import read_parquet, read_results, read_yaml, require_same_datasets
+from beekit.hub.redaction import public_config, public_results
+from beekit.results import dataset_results, is_joint, is_repeated
+from beekit.run_files import read_parquet, read_yaml
+from beekit.run_folder import (
+    CARD,
+    CONFIG,
+    DATASETS,
+    INDEX,
+    RESULTS,
+    SPLIT,
+    RunFolder,
+    require_same_run,
+)
 
-CARD = "README.md"
 _CHART = "results.png"
 # What of the split is said: how it was made, and of which items, with digests of their texts, so
 # that it can be told elsewhere what the encoder learnt from; not who used them. The same is said of
@@ -37,10 +47,10 @@ _SPLIT = ("split.json", "training_items.parquet")
 _BEFORE = ("before.json", "before/*/training_items.parquet")
 _CANDIDATES = "candidates.parquet"
 # What beekit keeps in an index; the last three not in every one.
-_INDEX = ("index.json", "items.faiss", "items.parquet")
-_INDEX_MORE = ("users.faiss", "approximate.faiss", "text_part.npy")
+_INDEX = (index_files.INDEX, index_files.ITEM_VECTORS, index_files.ITEMS)
+_INDEX_MORE = (index_files.USER_SIDE, index_files.APPROXIMATE, index_files.TEXT_PART)
 # Where the parts of a run lie in a repository as in a run folder; the rest is the model.
-RUN_PARTS = (CARD, _CHART, MANIFEST, "results.json", "config.yaml", "split", "index", "datasets")
+RUN_PARTS = (CARD, _CHART, MANIFEST, RESULTS, CONFIG, SPLIT, INDEX, DATASETS)
 _WEIGHTS = (".safetensors", ".bin")
 # No model is made of these, and somebody's data may be.
 _NOT_OF_MODELS = (".csv", ".parquet", ".arrow", ".npy", ".npz", ".pt", ".pth", ".pkl", ".jsonl")
@@ -70,26 +80,27 @@ def files_to_upload(
             model folder does not belong to a model, or if a file names a path of this machine.
     """
     check_repo_name(repo)
-    run, facts = Path(run), replace(facts or Facts(), repo=repo)
+    run, facts = Path(run), (facts or Facts()).replace(repo=repo)
     results, config = _read_run(run)
-    if "repeats" in results:
+    if is_repeated(results):
         folders = [str(run / folder) for folder in results["repeats"]["folders"]]
         raise RunError(
             f"{run} holds {len(folders)} repeats, each with a model of its own",
             expected="one of them",
             remedy=f"Name {' or '.join(folders)}.",
         )
-    parts = results.get("datasets", [])
-    facts.require_datasets([part["name"] for part in parts] or [results["dataset"]["name"]])
-    model = dict(_model(run / "model"))
+    datasets = dataset_results(results)
+    facts.require_datasets([one.name for one in datasets])
+    folder = RunFolder(run)
+    model = dict(_model(folder.model))
     trust = config.get("trust_remote_code") is True
-    require_whole_model(run / "model", model, results, trust=trust)
+    require_whole_model(folder.model, model, results, trust=trust)
     files: dict[str, Path | bytes] = dict(model)
-    files |= _described(run, results, config, Path(), split=not parts, index=index)
-    for part in parts:
-        below = Path("datasets", part["name"])
-        its_results, its_config = _read_run(run / below)
-        files |= _described(run / below, its_results, its_config, below, split=True, index=index)
+    files |= _described(run, results, config, Path(), split=not is_joint(results), index=index)
+    for below in folder.dataset_folders() if is_joint(results) else []:
+        files |= _described(
+            below.path, *_read_run(below.path), below.path.relative_to(run), split=True, index=index
+        )
     chart = results_chart(results)
     if chart is not None:
         files[_CHART] = chart
@@ -146,8 +157,8 @@ def _described(
     told = json.dumps(public_results(results), indent=2, ensure_ascii=False) + "\n"
     settings = yaml.safe_dump(public_config(config, results), sort_keys=False, allow_unicode=True)
     files: dict[str, Path | bytes] = {
-        "results.json": told.encode(),
-        "config.yaml": settings.encode(),
+        RESULTS: told.encode(),
+        CONFIG: settings.encode(),
     }
     if split:
         names = (*_SPLIT, _CANDIDATES) if results["rows"] else _SPLIT
@@ -157,11 +168,12 @@ def _described(
         require_whole_split(of_split, results)
         files |= of_split
     if split and index:
-        files |= {f"index/{name}": _require(folder / "index" / name, folder) for name in _INDEX}
-        more = (folder / "index" / name for name in _INDEX_MORE)
-        files |= {f"index/{path.name}": path for path in more if path.is_file()}
-        require_whole_index(folder / "index")
-        files["index/items.parquet"] = _without_labels(folder / "index" / "items.parquet")
+        files |= {f"{INDEX}/{name}": _require(folder / INDEX / name, folder) for name in _INDEX}
+        more = (folder / INDEX / name for name in _INDEX_MORE)
+        files |= {f"{INDEX}/{path.name}": path for path in more if path.is_file()}
+        require_whole_index(folder / INDEX)
+        items = f"{INDEX}/{index_files.ITEMS}"
+        files[items] = _without_labels(folder / items)
     return {(below / name).as_posix(): content for name, content in files.items()}
 
 
@@ -178,14 +190,15 @@ def _require(path: Path, folder: Path) -> Path:
 
 def _read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Results and configuration of a finished run, which are of the same run."""
-    if not (folder / "results.json").is_file() or not (folder / "config.yaml").is_file():
+    run = RunFolder(folder)
+    if not run.results.is_file() or not run.config.is_file():
         raise RunError(
-            f"no results.json or no config.yaml in {folder}",
+            f"no {RESULTS} or no {CONFIG} in {folder}",
             expected="a finished run folder",
             remedy="Check the path, or finish the run with `beekit train`.",
         )
-    results, config = read_results(folder), read_yaml(folder / "config.yaml")
-    require_same_datasets(config, results, folder)
+    results, config = run.read_results(), read_yaml(run.config)
+    require_same_run(config, results, folder)
     return results, config
 
 

@@ -11,6 +11,7 @@ import faiss
 import numpy as np
 import scipy.sparse as sp
 
+from beekit import index_files
 from beekit.data.ids import digest, lookup
 from beekit.errors import ConfigError, DataError, RunError
 from beekit.files import file_digest, replacing_folder
@@ -139,25 +140,30 @@ class ItemIndex(VectorSearch):
         return lookup(item_ids, self.item_ids)
 
     def save(self, folder: str | Path) -> None:
-        """Write the index, whole or not at all.
-
-        `items.faiss` holds the vectors and `index.json` item ids, factory, effort and digests;
-        `users.faiss` the user side and `approximate.faiss` the trained index, where there are any.
-        """
+        """Write the index, whole or not at all, in a folder of its own."""
         with replacing_folder(folder) as staging:
-            faiss.write_index(_flat(self.item_vectors), str(staging / "items.faiss"))
-            described: dict[str, Any] = {
-                "item_ids": self.item_ids.tolist(),
-                "vectors": digest(self.item_vectors.view(np.int32)),
-                "factory": self.factory,
-            }
-            if self.factory != "Flat":
-                faiss.write_index(self.proposing_index(), str(staging / "approximate.faiss"))
-                described["approximate"] = file_digest(staging / "approximate.faiss")
-                described["effort"] = dataclasses.asdict(self.effort)
-            (staging / "index.json").write_text(json.dumps(described))
-            if self.user_side is not None:
-                faiss.write_index(_flat(self.user_side), str(staging / "users.faiss"))
+            self.write(staging)
+
+    def write(self, folder: Path) -> None:
+        """Write the files of the index into a folder that is there, one by one.
+
+        `beekit.index_files` says what they are: vectors; item ids, factory, effort and digests; the
+        user side and the trained index, where there are any.
+        """
+        faiss.write_index(_flat(self.item_vectors), str(folder / index_files.ITEM_VECTORS))
+        described: dict[str, Any] = {
+            "item_ids": self.item_ids.tolist(),
+            "vectors": digest(self.item_vectors.view(np.int32)),
+            "factory": self.factory,
+        }
+        if self.factory != "Flat":
+            place = folder / index_files.APPROXIMATE
+            faiss.write_index(self.proposing_index(), str(place))
+            described["approximate"] = file_digest(place)
+            described["effort"] = dataclasses.asdict(self.effort)
+        (folder / index_files.INDEX).write_text(json.dumps(described))
+        if self.user_side is not None:
+            faiss.write_index(_flat(self.user_side), str(folder / index_files.USER_SIDE))
 
     @classmethod
     def load(cls, folder: str | Path, *, gpu: bool | None = None) -> ItemIndex:
@@ -168,10 +174,10 @@ class ItemIndex(VectorSearch):
                 a vector is not finite.
         """
         folder = Path(folder)
-        if not (folder / "index.json").is_file():
+        if not (folder / index_files.INDEX).is_file():
             raise RunError(
                 f"no index in {folder}",
-                expected="index.json and items.faiss",
+                expected=f"{index_files.INDEX} and {index_files.ITEM_VECTORS}",
                 remedy="Make it with `beekit index RUN`.",
             )
         try:
@@ -181,8 +187,8 @@ class ItemIndex(VectorSearch):
             *(AttributeError, ConfigError, DataError),  # faiss reads "null" as None
         ) as error:
             raise RunError(
-                f"items.faiss, index.json and what lies beside them in {folder} are broken or "
-                "differ",
+                f"{index_files.ITEM_VECTORS}, {index_files.INDEX} and what lies beside them in "
+                f"{folder} are broken or differ",
                 expected="whole files, written together",
                 remedy="Make the index again with `beekit index RUN`.",
             ) from error
@@ -190,23 +196,24 @@ class ItemIndex(VectorSearch):
     @classmethod
     def _read(cls, folder: Path, gpu: bool | None) -> ItemIndex:
         """The index in a folder; an error of any kind where its files are not as written."""
-        described = json.loads((folder / "index.json").read_text())
+        described = json.loads((folder / index_files.INDEX).read_text())
         item_ids = np.array(
             described["item_ids"],
             dtype=object if isinstance(next(iter(described["item_ids"]), 0), str) else np.int64,
         )
-        vectors = _vectors(folder / "items.faiss", item_ids)
+        vectors = _vectors(folder / index_files.ITEM_VECTORS, item_ids)
         if digest(vectors.view(np.int32)) != described["vectors"]:
-            raise ValueError("items.faiss is not the one index.json was written with")
-        has_user_side = (folder / "users.faiss").is_file()
-        user_side = _vectors(folder / "users.faiss", item_ids) if has_user_side else None
+            raise ValueError("the vectors are not those the index was written with")
+        side = folder / index_files.USER_SIDE
+        user_side = _vectors(side, item_ids) if side.is_file() else None
         index = cls(vectors, item_ids, user_side=user_side, gpu=gpu)
         factory = described.get("factory", "Flat")  # older folders are all flat
         if factory != "Flat":
             # Before FAISS reads it: a broken file can ask for any amount of memory.
-            if file_digest(folder / "approximate.faiss") != described["approximate"]:
-                raise ValueError("approximate.faiss is not the one index.json was written with")
-            approximate = faiss.read_index(str(folder / "approximate.faiss"))
+            place = folder / index_files.APPROXIMATE
+            if file_digest(place) != described["approximate"]:
+                raise ValueError("the trained index is not the one the index was written with")
+            approximate = faiss.read_index(str(place))
             index.propose_from(approximate, factory, Effort(**described["effort"]))
         return index
 

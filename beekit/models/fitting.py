@@ -1,13 +1,15 @@
-"""The one loop that learns by steps, and what it starts from."""
+"""The one loop that learns by steps, what it needs, and what it starts from."""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
-from typing import TypeVar
+from dataclasses import dataclass
+from itertools import chain, count, islice
+from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
 import torch
 
 from beekit.errors import ConfigError
@@ -16,6 +18,7 @@ from beekit.progress import progress_bar
 logger = logging.getLogger(__name__)
 
 Batch = TypeVar("Batch")
+Each = TypeVar("Each", covariant=True)
 
 # Steps between looks at the loss: to look is to wait for a GPU.
 _LOOK_EVERY = 50
@@ -25,13 +28,62 @@ _WORSE = 1.5
 _DIVERGED = 100
 
 
+class Batches(Protocol[Each]):
+    """The batches of a pass, drawn anew whenever they are iterated."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Each]: ...
+
+
+AfterEpoch = Callable[[Any, int, float], bool | None]
+"""Gets a model after a pass, fitted so far, the number of the pass, from 1, and its mean loss; ends
+the training by returning True."""
+
+
+@dataclass(frozen=True)
+class Training(Generic[Batch]):
+    """What a model that learns by steps gives the loop.
+
+    Attributes:
+        epochs: passes over the data.
+        batches: of one pass; iterated once for each.
+        step: updates parameters in place and returns the loss before that, a scalar.
+        keep: puts what has been learnt so far into the model. It leaves training as it is: more
+            passes may follow.
+    """
+
+    epochs: int
+    batches: Batches[Batch]
+    step: Callable[[Batch], torch.Tensor]
+    keep: Callable[[], None]
+
+
+def learn(model: Any, training: Training[Any], after_epoch: AfterEpoch | None = None) -> None:
+    """Train a model, which then holds what it learnt.
+
+    Raises:
+        ConfigError: as of `train`.
+    """
+
+    def shown(epoch: int, loss: float) -> bool | None:
+        training.keep()
+        return None if after_epoch is None else after_epoch(model, epoch, loss)
+
+    plan = (training.epochs, training.batches, training.step)
+    taken = train(type(model).__name__, *plan, after_epoch and shown)
+    # With `after_epoch` it is there already, unless no pass was made.
+    if after_epoch is None or not taken:
+        training.keep()
+
+
 def train(
     name: str,
     epochs: int,
-    steps: int,
-    batches: Callable[[], Iterable[Batch]],
+    batches: Batches[Batch],
     step: Callable[[Batch], torch.Tensor],
-) -> None:
+    after_epoch: Callable[[int, float], bool | None] | None = None,
+) -> int:
     """Take a step on each batch of each epoch; a bar on stderr shows the loss.
 
     A warning says when the mean loss of the last epoch is well above that of the very first step:
@@ -40,44 +92,31 @@ def train(
 
     Args:
         name: what is trained.
-        epochs: passes over the data.
-        steps: batches of a pass, for the bar.
-        batches: makes the batches of one pass.
-        step: updates parameters in place and returns the loss before that, a scalar.
+        epochs, batches, step: as `Training` has them.
+        after_epoch: gets the number of each epoch and its mean loss; True ends the training.
+
+    Returns:
+        epochs taken.
 
     Raises:
         ConfigError: if the loss is no longer finite, or ends 100 times above its start.
     """
-    if steps == 0:
+    if not len(batches):
         logger.warning(
             "%s has nothing to learn from, such as users with two interactions: it stays as it was "
             "drawn, and knows nothing of any item",
             name,
         )
-        return
-    losses: list[float] = []
-    first = math.inf
-    with progress_bar(total=epochs * steps, desc=name, unit="step") as bar:
+        return 0
+    first = last = math.inf
+    with progress_bar(total=epochs * len(batches), desc=name, unit="step") as bar:
         for epoch in range(1, epochs + 1):
-            losses = []
-            for group in _groups(batches(), _LOOK_EVERY):
-                pending = []
-                for batch in group:
-                    pending.append(step(batch).detach())
-                    bar.update()
-                values = torch.stack(pending).tolist()
-                losses += values
-                wrong = [loss for loss in values if not math.isfinite(loss)]
-                if wrong:
-                    raise ConfigError(
-                        f"{name} diverged in epoch {epoch}: loss {wrong[0]}",
-                        expected="a finite loss",
-                        remedy="Choose a smaller learning_rate.",
-                    )
-                bar.set_postfix(epoch=epoch, loss=f"{losses[-1]:.4f}", refresh=False)
+            losses = _pass(name, epoch, batches, step, bar)
             if epoch == 1 and losses:
                 first = losses[0]
-    last = math.fsum(losses) / max(1, len(losses))
+            last = math.fsum(losses) / max(1, len(losses))
+            if after_epoch is not None and after_epoch(epoch, last):
+                break
     if last > _DIVERGED * abs(first):
         raise ConfigError(
             f"{name} diverged: its loss was {first:.4g} at the start and {last:.4g} at the end",
@@ -92,6 +131,34 @@ def train(
             first,
             last,
         )
+    return epoch
+
+
+def _pass(
+    name: str,
+    epoch: int,
+    batches: Iterable[Batch],
+    step: Callable[[Batch], torch.Tensor],
+    bar: Any,
+) -> list[float]:
+    """The losses of one pass."""
+    losses: list[float] = []
+    for group in _groups(batches, _LOOK_EVERY):
+        pending = []
+        for batch in group:
+            pending.append(step(batch).detach())
+            bar.update()
+        values = torch.stack(pending).tolist()
+        losses += values
+        wrong = [loss for loss in values if not math.isfinite(loss)]
+        if wrong:
+            raise ConfigError(
+                f"{name} diverged in epoch {epoch}: loss {wrong[0]}",
+                expected="a finite loss",
+                remedy="Choose a smaller learning_rate.",
+            )
+        bar.set_postfix(epoch=epoch, loss=f"{losses[-1]:.4f}", refresh=False)
+    return losses
 
 
 def _groups(batches: Iterable[Batch], size: int) -> Iterator[Iterator[Batch]]:
@@ -101,9 +168,55 @@ def _groups(batches: Iterable[Batch], size: int) -> Iterator[Iterator[Batch]]:
         yield chain([batch], islice(every, size - 1))
 
 
-def shuffled(count: int, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+def by_gradient(
+    optimizer: torch.optim.Optimizer,
+    loss: Callable[[Batch], torch.Tensor],
+    falls_to_zero_in: int | None = None,
+) -> Callable[[Batch], torch.Tensor]:
+    """Steps of an optimizer down the gradient of a loss.
+
+    Args:
+        optimizer: of the parameters.
+        loss: of a batch.
+        falls_to_zero_in: steps in which the learning rate falls linearly to zero; without, it
+            stays.
+    """
+    start = optimizer.param_groups[0]["lr"]
+    numbers = count()
+
+    def step(batch: Batch) -> torch.Tensor:
+        if falls_to_zero_in is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = start * (1 - next(numbers) / falls_to_zero_in)
+        optimizer.zero_grad()
+        value = loss(batch)
+        value.backward()
+        optimizer.step()
+        return value
+
+    return step
+
+
+@dataclass(frozen=True)
+class Shuffled:
     """0 to count − 1 in random order, in batches (batch,) int64."""
-    yield from torch.randperm(count, generator=generator).split(batch_size) if count else ()
+
+    count: int
+    batch_size: int
+    generator: torch.Generator
+
+    def __len__(self) -> int:
+        return -(-self.count // self.batch_size)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        if self.count:
+            order = torch.randperm(self.count, generator=self.generator)
+            yield from order.split(self.batch_size)
+
+
+def learnt_array(parameter: torch.Tensor) -> np.ndarray:
+    """A parameter as it is now, as an array that further steps leave alone."""
+    return parameter.detach().cpu().numpy().copy()
 
 
 def normal_vectors(

@@ -45,19 +45,39 @@ def save_fields(model: Any, folder: str | Path) -> None:
             plain[field.name] = value.item() if isinstance(value, np.generic) else value
     for name, array in arrays.items():
         _require_finite(array, f"{type(model).__name__}.{name}", DataError)
-    described = {"schema": _SCHEMA, "model": type(model).__name__, "fields": plain}
+    try:
+        described = _description(type(model), plain)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{type(model).__name__} with fields that cannot be kept ({error})",
+            expected="arrays, sparse matrices, and what JSON holds",
+            remedy="Give the model save(folder) and load(folder) of its own.",
+        ) from error
     with replacing_folder(folder) as staging:
-        (staging / "model.json").write_text(json.dumps(described, indent=2) + "\n")
+        (staging / "model.json").write_text(described)
         np.savez(staging / "arrays.npz", allow_pickle=False, **arrays)
 
 
+def save_own(model: Any, folder: str | Path, inside: str) -> None:
+    """Write a model that saves itself into a folder inside, and beside it which class it is."""
+    with replacing_folder(folder) as staging:
+        model.save(staging / inside)
+        (staging / "model.json").write_text(_description(type(model), {}))
+
+
+def kind_of(model: type) -> str:
+    """How a saved folder names a class: by its name, or from outside by its import path."""
+    ours = model.__module__.partition(".")[0] == "beekit"
+    return model.__name__ if ours else f"{model.__module__}:{model.__qualname__}"
+
+
 def saved_kind(folder: str | Path) -> str:
-    """Class name of the model saved in a folder.
+    """The class of the model saved in a folder, as `kind_of` names it.
 
     Raises:
         RunError: if there is no model, or if its `model.json` is broken.
     """
-    return str(_described(Path(folder))["model"])
+    return _kind(_described(Path(folder)))
 
 
 def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
@@ -69,10 +89,10 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
     """
     folder = Path(folder)
     described = _described(folder)
-    if described["model"] != kind.__name__:
+    if _kind(described) != kind_of(kind):
         raise RunError(
-            f"a model {described['model']} in {folder}",
-            expected=f"a model {kind.__name__}",
+            f"a model {_kind(described)} in {folder}",
+            expected=f"a model {kind_of(kind)}",
             remedy=f"Load it with {described['model']}.load.",
         )
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
@@ -101,6 +121,18 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, BeekitError) as error:
         raise _broken(folder, str(error)) from error
     return model
+
+
+def _description(model: type, fields: dict[str, Any]) -> str:
+    """What `model.json` holds."""
+    described = {"schema": _SCHEMA, "model": model.__name__, "fields": fields}
+    if ":" in kind_of(model):
+        described["kind"] = kind_of(model)
+    return json.dumps(described, indent=2) + "\n"
+
+
+def _kind(described: dict[str, Any]) -> str:
+    return str(described.get("kind", described["model"]))
 
 
 def _require_finite(array: np.ndarray, what: str, error: type[BeekitError]) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,37 +14,27 @@ from scipy.sparse.linalg import ArpackError
 
 from beekit.errors import ConfigError
 
-Kind = TypeVar("Kind")
-Given = ParamSpec("Given")
-
 # Rows named in a message.
 _NAMED = 5
 # Numbers squared at once: 64 MB in float32.
 _BLOCK_ELEMENTS = 2**24
 
 
-def sound(
-    fit: Callable[Concatenate[Kind, Given], Kind],
-) -> Callable[Concatenate[Kind, Given], Kind]:
-    """A model's `fit` that ends with finite numbers or with a `ConfigError`.
+@contextmanager
+def guarded(model: Any) -> Iterator[None]:
+    """Within it a model is fitted, and ends with finite numbers or with a `ConfigError`.
 
-    When it does not, or is interrupted, the model is as before `fit`.
+    When it does not, or is interrupted, the model is as before.
     """
-
-    @wraps(fit)
-    def checked(model: Kind, /, *args: Given.args, **kwargs: Given.kwargs) -> Kind:
-        before = dict(vars(model))
-        try:
-            with solvable(model):
-                fit(model, *args, **kwargs)
-            require_sound(model)
-        except BaseException:
-            vars(model).clear()
-            vars(model).update(before)
-            raise
-        return model
-
-    return checked
+    before = dict(vars(model))
+    try:
+        with solvable(model):
+            yield
+        require_sound(model)
+    except BaseException:
+        vars(model).clear()
+        vars(model).update(before)
+        raise
 
 
 def require_sound(model: Any) -> None:

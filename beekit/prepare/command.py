@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from beekit.errors import ConfigError
-from beekit.one_line import exit_code
+from beekit.exit_codes import exit_code
 from beekit.prepare import datasets
 from beekit.prepare.build import build, require_free, summary
 from beekit.prepare.download import fetch

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -43,7 +44,7 @@ class Filters:
     duplicates: str = "latest"
 
     def __post_init__(self) -> None:
-        require_policy("duplicates", self.duplicates, ("latest", "first"))
+        require_policy("duplicates", self.duplicates, Literal["latest", "first"])
 
 
 @dataclass

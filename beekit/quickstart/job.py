@@ -18,12 +18,13 @@ from beekit.quickstart.encoder import build_encoder
 from beekit.quickstart.image_encoder import build_image_encoder
 from beekit.quickstart.plot import draw_before_after
 from beekit.quickstart.shop import Shop, make_shop
+from beekit.run.claim import config_to_run, write_config
 from beekit.run.config import Config, make_config
 from beekit.run.dataset import load_dataset
-from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
 from beekit.run.summary import print_summary
 from beekit.run.train import train
+from beekit.run_folder import RunFolder
 from beekit.split import load_split
 
 _NOTE = (
@@ -152,13 +153,13 @@ def _quickstart(folder: RunFolder, modality: str, seed: int) -> RunFolder:
         }
     )
     if folder.config.is_file():
-        folder.require_trainable(config)  # before its shop and encoder are written again
+        config_to_run(folder, config)  # before its shop and encoder are written again
     print(f"{_NOTE}\n")
     shop = make_shop(seed=seed)
     shop.save(made / "shop", gaps=recipe.gaps)
     with replacing_folder(made / "encoder") as staging:
         recipe.build(shop, seed).save(str(staging))
-    folder.write_config(config)
+    write_config(folder, config)
     train(config)
     split = load_split(folder.split, load_dataset(config).interactions)
     if split.test is not None:

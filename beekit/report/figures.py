@@ -29,36 +29,22 @@ _SIZE = (4.2, 2.9)
 _MARKED = 40
 
 
-def loss_figure(curve: Sequence[Sequence[Any]], name: str) -> Markup | None:
-    """Training loss by step; None where there is no finite value.
-
-    Args:
-        curve: [step, loss] pairs.
-        name: unique on the page; prefixes the ids inside.
-    """
-    points = _finite(curve)
-    if not points:
-        return None
-    with matplotlib.rc_context(_settings(name)):
-        figure = Figure(figsize=_SIZE, layout="constrained")
-        axes = figure.subplots()
-        _line(axes, points)
-        axes.set_xlabel("training step")
-        axes.set_ylabel("loss")
-        return _svg(figure, name, f"Training loss by step: {_ends(points)}.")
-
-
-def validation_figure(
-    curve: Sequence[Sequence[Any]], metric: str, best_step: int | None, name: str
+def curve_figure(
+    curve: Sequence[Sequence[Any]],
+    quantity: str,
+    about: str,
+    name: str,
+    best_step: int | None = None,
 ) -> Markup | None:
-    """The validation metric by step, the step whose weights were kept marked; None where there is
-    no finite value.
+    """A quantity by training step, the step whose weights were kept marked; None where there is no
+    finite value.
 
     Args:
         curve: [step, value] pairs; step 0 is the encoder before training.
-        metric: its name.
-        best_step: the step kept for its value, if that is how weights were chosen.
+        quantity: on the vertical axis.
+        about: what the curve is, for those who cannot see it.
         name: unique on the page; prefixes the ids inside.
+        best_step: the step kept for its value, if that is how weights were chosen.
     """
     points = _finite(curve)
     if not points:
@@ -77,8 +63,8 @@ def validation_figure(
         if before or kept:
             _legend(figure, axes)
         axes.set_xlabel("training step")
-        axes.set_ylabel(metric)
-        return _svg(figure, name, f"{metric} on validation users by step: {_ends(points)}.")
+        axes.set_ylabel(quantity)
+        return _svg(figure, name, f"{about} by step: {_ends(points)}.")
 
 
 def bins_figure(by: Mapping[str, Any], quantity: str, name: str) -> Markup | None:

@@ -25,6 +25,11 @@ def measure(value: Any) -> str:
     return _signed(value, text)
 
 
+def with_spread(metric: Mapping[str, Any]) -> str:
+    """The mean of a metric over repeats, and the standard deviation between them."""
+    return f"{measure(metric['value'])} ± {measure(metric['spread'])}"
+
+
 def difference(value: Any) -> str:
     """As `measure`, with a plus where there is a gain."""
     return f"+{measure(value)}" if is_finite(value) and value > 0 else measure(value)

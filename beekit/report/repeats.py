@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from beekit.report import figures, numbers
-from beekit.report.meaning import main_metric, tested_against
-from beekit.report.p_values import TESTS, p_values, tests_of
-from beekit.report.settings import settings_caption
-from beekit.report.table import metric_names
+from beekit.report.table import results_table
+from beekit.results import main_metric, metric_names, part_of, rows_by_scenario
+from beekit.split import said_of
 
-# What another seed of a split draws.
-_DRAWN = {
-    "cold_start": "the items held out",
-    "user": "the users held out",
-    "zero_shot": "what is known of each user",
-    "time": "",
-}
 _SEEDS = "the seeds of training"
 # Pairs of models that a sentence names.
 _PAIRS = 5
-# What a row says beside its metrics, where it does.
-_BESIDES = ("fit_seconds", "fit_memory_mb", "seconds", "settings_chosen")
 
 
 def repeats_part(result: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -38,11 +26,11 @@ def repeats_part(result: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {
         "count": repeats["count"],
         "metrics": metric_names(result["rows"]),
-        "groups": _groups(result),
+        "groups": results_table([result], [""], spread=True).groups,
         "figures": [
             figures.repeats_figure(rows, main, f"{key}-repeats-{number}")
-            for number, (scenario, rows) in enumerate(_scenarios(result))
-            if main is not None and scenario.rpartition("/")[2] == "test"
+            for number, (scenario, rows) in enumerate(rows_by_scenario(result["rows"]).items())
+            if main is not None and part_of(scenario) == "test"
         ],
         "main": main,
         "comparisons": result["comparisons"],
@@ -59,7 +47,11 @@ def interval_meanings(result: Mapping[str, Any]) -> list[str]:
         f"The interval over repeats says where the mean over all draws from this dataset lies, as "
         f"far as {count} of them tell: {_drawn(result)} changed from one to the next, the "
         "interactions and the catalog did not"
-        + (", nor did a model that draws nothing." if result["split"]["kind"] == "time" else "."),
+        + (
+            ", nor did a model that draws nothing."
+            if said_of(result["split"], "drawn") == ""
+            else "."
+        ),
         "The interval over users that each repeat's own report shows says how far its average "
         "depends on which users were asked, with what was held out and learnt as it is: it cannot "
         "tell how another draw would come out.",
@@ -127,114 +119,14 @@ def _order(order: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def csv_of_repeats(results: Mapping[str, Any]) -> str:
-    """One line a row, full precision: mean, spread and interval of a metric, then each repeat's.
-
-    The comparisons of the best model stand in the line of the other.
-    """
-    metrics, count = metric_names(results["rows"]), results["repeats"]["count"]
-    besides = [name for name in _BESIDES if any(name in row for row in results["rows"])]
-    tests = tests_of(results)
-    against = [name for name in TESTS if any(name in test for test in tests.values())]
-    parts = ("", " spread", " low", " high", *(f" repeat {i + 1}" for i in range(count)))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    columns = [f"{metric}{part}" for metric in metrics for part in parts]
-    writer.writerow(["scenario", "model", "users", *columns, *against, *besides])
-    for row in results["rows"]:
-        cells = [
-            cell
-            for m in (row["metrics"][metric] for metric in metrics)
-            for cell in (m["value"], m["spread"], *m["ci95"], *m["values"])
-        ]
-        test = tests.get((row["scenario"], row["model"]), {})
-        said = [test.get(name, "") for name in against] + [row.get(name, "") for name in besides]
-        writer.writerow([row["scenario"], row["model"], row["users"], *cells, *said])
-    return out.getvalue()
-
-
-def markdown_of_repeats(results: Mapping[str, Any]) -> str:
-    """A table a scenario: means ± spread with their intervals, then what they say together."""
-    count, lines = results["repeats"]["count"], []
-    tests = tests_of(results)
-    for group in _groups(results):
-        tested = any((group["scenario"], row["model"]) in tests for row in group["rows"])
-        head = [*metric_names(results["rows"]), *(["p"] if tested else [])]
-        lines += [
-            f"{results['dataset']['name']}, {group['scenario']}, {group['users']} users on "
-            f"average, {count} repeats",
-            "",
-            f"| model | {' | '.join(head)} |",
-            f"| --- |{' ---: |' * len(head)}",
-        ]
-        for row in group["rows"]:
-            cells = [_markdown(cell) for cell in row["cells"]]
-            if tested:
-                cells.append(p_values(tests.get((group["scenario"], row["model"]))))
-            lines.append(f"| {row['model'].replace('|', chr(92) + '|')} | {' | '.join(cells)} |")
-        lines += ["", *filter(None, [group["settings"]]), ""]
-    lines.append(
-        f"Means over {count} repeats ± the standard deviation between them, with 95% t intervals "
-        "of the mean over repeats (not cut at 0 or 1); the best of a column in bold."
-    )
-    by_scenario: dict[str, list[Mapping[str, Any]]] = {}
-    for (scenario, _), test in tests.items():
-        by_scenario.setdefault(scenario, []).append(test)
-    said = [tested_against(made, "repeats") for made in by_scenario.values()]
-    lines += [line for one in dict.fromkeys(said) for line in ("", f"p: {one}")]
-    lines += ["", *summarise_repeats(results), "", *interval_meanings(results)]
-    lines += [f"- {note}" for note in results.get("notes", [])]
-    return "\n".join(lines) + "\n"
-
-
-def _markdown(cell: Mapping[str, Any]) -> str:
-    value = f"**{cell['value']}**" if cell["best"] else cell["value"]
-    return f"{value} ({cell['interval']})" if cell["interval"] else value
-
-
-def _groups(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows by scenario, their cells as text."""
-    groups = []
-    for scenario, rows in _scenarios(result):
-        metrics = metric_names(rows)
-        best = {m: max(row["metrics"][m]["value"] for row in rows) for m in metrics if rows[1:]}
-        groups.append(
-            {
-                "scenario": scenario,
-                "users": numbers.count(rows[0]["users"]),
-                "settings": settings_caption(rows, result["split"]),
-                "rows": [
-                    {
-                        "model": row["model"],
-                        "cells": [_cell(row["metrics"][m], best.get(m)) for m in metrics],
-                    }
-                    for row in rows
-                ],
-            }
-        )
-    return groups
-
-
-def _cell(metric: Mapping[str, Any], best: float | None) -> dict[str, Any]:
-    return {
-        "value": f"{numbers.measure(metric['value'])} ± {numbers.measure(metric['spread'])}",
-        "interval": numbers.interval(metric["ci95"], metric["value"]),
-        "best": metric["value"] == best,
-    }
-
-
-def _scenarios(result: Mapping[str, Any]) -> list[tuple[str, list[Mapping[str, Any]]]]:
-    names = dict.fromkeys(row["scenario"] for row in result["rows"])
-    return [(name, [row for row in result["rows"] if row["scenario"] == name]) for name in names]
-
-
 def _drawn(result: Mapping[str, Any]) -> str:
-    drawn = _DRAWN.get(result["split"]["kind"], "what is held out")
+    drawn = said_of(result["split"], "drawn")
+    drawn = "what is held out" if drawn is None else drawn
     return f"{drawn} and {_SEEDS}" if drawn else _SEEDS
 
 
 def _stated(metric: Mapping[str, Any]) -> str:
-    cell = _cell(metric, None)
-    return f"{cell['value']}" + (
-        f" (95% interval over repeats {cell['interval']})" if cell["interval"] else ""
+    limits = numbers.interval(metric["ci95"], metric["value"])
+    return numbers.with_spread(metric) + (
+        f" (95% interval over repeats {limits})" if limits else ""
     )

@@ -12,19 +12,15 @@ from markupsafe import Markup
 from beekit.errors import RunError
 from beekit.files import write_text
 from beekit.report import figures, numbers
-from beekit.report.meaning import (
-    INTERVALS,
-    main_metric,
-    metric_meanings,
-    split_meaning,
-    tested_against,
-)
+from beekit.report.glossary import INTERVALS, metric_meanings, tested_against
 from beekit.report.repeats import repeats_part, summarise_repeats
 from beekit.report.summary import summarise
-from beekit.report.table import metric_names, results_table
-from beekit.run_files import read_json, read_results
+from beekit.report.table import results_table
+from beekit.results import SPLIT_PARTS, is_repeated, main_metric, metric_names
+from beekit.run_files import read_json
+from beekit.run_folder import RunFolder
+from beekit.split import said_of
 
-_PARTS = ("validation", "test", "warm", "overall")
 _CURVES = ("loss_curve", "validation_curve")
 
 
@@ -33,18 +29,18 @@ def write_report(runs: Sequence[str | Path], path: str | Path) -> None:
 
     Args:
         runs: run folders; each is named by its folder, by its path where folders share a name. A
-            run on several datasets stands for its parts.
+            run on several datasets stands for the results on each.
         path: the HTML file.
 
     Raises:
         RunError: if no run is named, if a folder has no results, or if this version cannot read
             them.
     """
-    folders = [folder for run in runs for folder in _parts(Path(run))]
-    results = [{**read_results(folder), "thumbnails": _thumbnails(folder)} for folder in folders]
-    names = [folder.resolve().name for folder in folders]
+    folders = [folder for run in runs for folder in RunFolder(Path(run)).dataset_folders()]
+    results = [{**one.read_results(), "thumbnails": _thumbnails(one)} for one in folders]
+    names = [folder.path.resolve().name for folder in folders]
     if len(set(names)) < len(names):
-        names = [folder.as_posix() for folder in folders]
+        names = [folder.path.as_posix() for folder in folders]
     write_text(path, render_report(results, names))
 
 
@@ -106,10 +102,9 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
     history = result.get("by_history") or {"bins": []}
     support = result.get("by_support") or {"bins": []}
     metric = training.get("metric", "validation metric")
-    best_step = training.get("best_step")
     split = result["split"]
     neighbours = result.get("neighbours") or []
-    repeated = "repeats" in result
+    repeated = is_repeated(result)
     return {
         "key": key,
         "name": name,
@@ -119,17 +114,21 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         "note": result.get("note"),
         "dataset": result["dataset"],
         "split": split,
-        "split_meaning": split_meaning(split["kind"]),
-        "parts": {part: split[part] for part in _PARTS if split.get(part)},
+        "split_meaning": said_of(split, "meaning"),
+        "parts": {part: split[part] for part in SPLIT_PARTS if split.get(part)},
         "table": results_table([result], [name]),
         "comparisons": [] if repeated else _by_pair(result.get("comparisons") or []),
         "tested": None
         if repeated or not result.get("comparisons")
         else tested_against(result["comparisons"]),
         "training": training,
-        "loss": figures.loss_figure(curves["loss_curve"], f"{key}-loss"),
-        "validation": figures.validation_figure(
-            curves["validation_curve"], metric, best_step, f"{key}-validation"
+        "loss": figures.curve_figure(curves["loss_curve"], "loss", "Training loss", f"{key}-loss"),
+        "validation": figures.curve_figure(
+            curves["validation_curve"],
+            metric,
+            f"{metric} on validation users",
+            f"{key}-validation",
+            training.get("best_step"),
         ),
         "history": history,
         "history_models": list(
@@ -194,12 +193,5 @@ def _mean_together(neighbours: Sequence[Mapping[str, Any]]) -> dict[str, float] 
     return means
 
 
-def _parts(folder: Path) -> list[Path]:
-    """A run on several datasets keeps the results on each in a folder of its own."""
-    several = read_results(folder).get("datasets", [])
-    return [folder / "datasets" / dataset["name"] for dataset in several] or [folder]
-
-
-def _thumbnails(folder: Path) -> dict[str, str]:
-    path = folder / "thumbnails.json"
-    return read_json(path) if path.is_file() else {}
+def _thumbnails(folder: RunFolder) -> dict[str, str]:
+    return read_json(folder.thumbnails) if folder.thumbnails.is_file() else {}

@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from beekit.report import numbers
-from beekit.report.meaning import main_metric
-from beekit.report.table import metric_names
+from beekit.results import (
+    FINE_TUNED,
+    POPULARITY,
+    PRETRAINED,
+    RANDOM,
+    main_metric,
+    metric_names,
+    part_of,
+)
+from beekit.split import said_of
 
-TUNED, PRETRAINED = "fine-tuned", "pretrained"
-_FLOORS = ("random", "popularity")
+_FLOORS = (RANDOM, POPULARITY)
 
 
 def summarise(result: Mapping[str, Any]) -> list[str]:
@@ -22,7 +29,7 @@ def summarise(result: Mapping[str, Any]) -> list[str]:
     metric = main_metric(metric_names(rows))
     if metric is None:
         return ["Nothing was held out, so nothing was measured."]
-    scenario = next((row for row in rows if row["model"] == TUNED), rows[0]).get("scenario")
+    scenario = next((row for row in rows if row["model"] == FINE_TUNED), rows[0]).get("scenario")
     measured = {
         row["model"]: row["metrics"][metric]
         for row in rows
@@ -34,14 +41,14 @@ def summarise(result: Mapping[str, Any]) -> list[str]:
     setting = _setting(result["split"], scenario or "", users)
     if not measured:
         return [f"{setting}, {metric} has no finite value for any model."]
-    if TUNED not in measured:
+    if FINE_TUNED not in measured:
         return [*_without_tuned(setting, metric, measured), *_floors(measured, None)]
     sentences = [_headline(setting, metric, measured)]
     sentences += _paired(result.get("comparisons", ()), metric)
-    sentences += _floors(measured, TUNED)
+    sentences += _floors(measured, FINE_TUNED)
     best = max(measured, key=lambda model: measured[model]["value"])
-    if best not in (TUNED, PRETRAINED, *_FLOORS) and _value(measured, best) > _value(
-        measured, TUNED
+    if best not in (FINE_TUNED, PRETRAINED, *_FLOORS) and _value(measured, best) > _value(
+        measured, FINE_TUNED
     ):
         sentences.append(
             f"The highest value in the table is that of {best}, {_stated(measured[best])}."
@@ -50,33 +57,33 @@ def summarise(result: Mapping[str, Any]) -> list[str]:
 
 
 def _setting(split: Mapping[str, Any], scenario: str, users: Any) -> str:
-    part = split.get(scenario.rpartition("/")[2])
+    part = split.get(part_of(scenario))
     candidates = part.get("candidates") if isinstance(part, Mapping) else None
     asked = f"For {numbers.count(users)} users" if numbers.is_finite(users) else "For these users"
     if not numbers.is_finite(candidates):
         return asked
-    kind = (
-        "items without an interaction in training"
-        if split["kind"] == "cold_start"
-        else "candidate items"
-    )
+    kind = said_of(split, "candidates") or "candidate items"
     return f"{asked} and {numbers.count(candidates)} {kind}"
 
 
 def _headline(setting: str, metric: str, measured: Mapping[str, Mapping[str, Any]]) -> str:
-    start = f"{setting}, {metric} is {_stated(measured[TUNED])} with the fine-tuned encoder"
+    start = f"{setting}, {metric} is {_stated(measured[FINE_TUNED])} with the fine-tuned encoder"
     if PRETRAINED not in measured:
         return f"{start}; there is no row of the encoder before training to compare it with."
     both = f"{start} and {_stated(measured[PRETRAINED])} with the encoder as it came"
     before = _value(measured, PRETRAINED)
     if before <= 0:
         return f"{both}."
-    return f"{both}: {numbers.ratio(_value(measured, TUNED) / before)} times as much."
+    return f"{both}: {numbers.ratio(_value(measured, FINE_TUNED) / before)} times as much."
 
 
 def _paired(comparisons: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
     for paired in comparisons:
-        if (paired["metric"], paired["first"], paired["second"]) != (metric, TUNED, PRETRAINED):
+        if (paired["metric"], paired["first"], paired["second"]) != (
+            metric,
+            FINE_TUNED,
+            PRETRAINED,
+        ):
             continue
         ends, over = numbers.widest(paired)
         limits = numbers.interval(ends)

@@ -8,6 +8,7 @@ from typing import Any
 
 from beekit.report import numbers
 from beekit.report.settings import settings_caption
+from beekit.results import metric_names
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,13 @@ class Table:
         return said
 
 
-def results_table(results: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
+def results_table(
+    results: Sequence[Mapping[str, Any]], names: Sequence[str], *, spread: bool = False
+) -> Table:
     """All rows of all runs, grouped by dataset, split and scenario in order of appearance.
 
     The best value is sought within a group, among finite values of at least two models; equals
-    share it.
+    share it. With `spread`, values are of repeats and stand with the deviation between them.
     """
     metrics = metric_names(row for result in results for row in result["rows"])
     grouped: dict[tuple[str, ...], list[tuple[str, Mapping[str, Any]]]] = {}
@@ -89,13 +92,10 @@ def results_table(results: Sequence[Mapping[str, Any]], names: Sequence[str]) ->
             same = (*key, str(dataset.get("fingerprint")))
             grouped.setdefault(same, []).append((name, row))
             splits[same] = split
-    groups = [_group(key, members, metrics, splits[key]) for key, members in grouped.items()]
+    groups = [
+        _group(key, members, metrics, splits[key], spread) for key, members in grouped.items()
+    ]
     return Table(metrics, groups)
-
-
-def metric_names(rows: Any) -> list[str]:
-    """Names of the metrics any of these rows has, in order of appearance."""
-    return list(dict.fromkeys(name for row in rows for name in row["metrics"]))
 
 
 def _group(
@@ -103,11 +103,12 @@ def _group(
     members: Sequence[tuple[str, Mapping[str, Any]]],
     metrics: Sequence[str],
     split: Mapping[str, Any],
+    spread: bool,
 ) -> Group:
     scenario, dataset, split_hash, _ = key
     best = {name: _best([row for _, row in members], name) for name in metrics}
     rows = [
-        Row(run, row["model"], [_cell(row["metrics"].get(m), best[m]) for m in metrics])
+        Row(run, row["model"], [_cell(row["metrics"].get(m), best[m], spread) for m in metrics])
         for run, row in members
     ]
     users = sorted({row["users"] for _, row in members if numbers.is_finite(row.get("users"))})
@@ -127,9 +128,10 @@ def _best(rows: Sequence[Mapping[str, Any]], metric: str) -> float | None:
     return max(finite) if len(finite) > 1 else None
 
 
-def _cell(metric: Mapping[str, Any] | None, best: float | None) -> Cell:
+def _cell(metric: Mapping[str, Any] | None, best: float | None, spread: bool) -> Cell:
     if metric is None:
         return Cell(numbers.MISSING, None, False)
     value = metric["value"]
     limits, wider = (numbers.interval(metric.get(key), value) for key in ("ci95", "ci95_items"))
-    return Cell(numbers.measure(value), limits, best is not None and value == best, wider)
+    text = numbers.with_spread(metric) if spread else numbers.measure(value)
+    return Cell(text, limits, best is not None and value == best, wider)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from beekit.checked import plain
 from beekit.errors import ConfigError
+from beekit.models.registry import parameters
+from beekit.plain import plain
 from beekit.report.settings import (
     CHOSEN_ON,
     DEFAULTS,
@@ -17,6 +17,7 @@ from beekit.report.settings import (
     TEST,
     VALIDATION,
 )
+from beekit.results import FINE_TUNED, dataset_results, rows_of
 from beekit.split import Split
 
 _LONGEST = 200
@@ -74,17 +75,14 @@ def settings_chosen(
 
     Args:
         settings: given for the model, or for the training.
-        kind: the dataclass they are fields of; given values that equal its defaults count as such.
+        kind: the class that takes them; given values that equal its defaults count as such.
         stated: `chosen_on` of the model itself.
         above: `chosen_on` of the whole configuration, for all that has a choice.
     """
     if stated is not None:
         return stated
-    choices = {
-        f.name: f.default
-        for f in dataclasses.fields(kind)
-        if f.init and not f.name.startswith(_NEUTRAL)
-    }
+    taken = parameters(kind).items()
+    choices = {name: one.default for name, one in taken if not name.startswith(_NEUTRAL)}
     if above is not None and choices:
         return above
     changed = [name for name, value in settings.items() if _differs(name, value, choices)]
@@ -103,11 +101,10 @@ def settings_of_run(results: Mapping[str, Any], split: Split) -> str:
 
     What was chosen on another split's parts was chosen elsewhere.
     """
-    rows = [row for row in results.get("rows", []) if row["model"] == "fine-tuned"]
+    rows = rows_of(results["rows"], FINE_TUNED)
     said = {str(row.get("settings_chosen", NOT_STATED)) for row in rows} or {NOT_STATED}
     if len(said) > 1:
         return NOT_STATED
     (chosen,) = said
-    parts = results.get("datasets", [results])
-    here = any(part["split"]["hash"] == split.hash for part in parts)
+    here = any(one.split["hash"] == split.hash for one in dataset_results(results))
     return ELSEWHERE if chosen in (TEST, VALIDATION) and not here else chosen

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import inspect
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
+from pydantic import Field, field_validator
 
-from beekit.checked import checked, mapping, read_content, require_known, require_type
-from beekit.errors import ConfigError
-from beekit.models import model_class, model_names
+from beekit.config_file import mapping, read_config_file
+from beekit.config_model import read, require_known, require_type, text_keys
+from beekit.errors import BeekitError, ConfigError
+from beekit.models.registry import by_name, can_be_saved, parameters, takes_anything
 from beekit.run.chosen import check_chosen_on
-from beekit.run.config import (
-    EvaluationConfig,
-    SplitConfig,
-    check_image_policy,
-    check_repeats,
-    with_sections,
-)
+from beekit.run.data_config import DataConfig
 
 # Keys of a model that say which one, whose embeddings it gets, and how it was set; all others are
 # its settings.
@@ -53,42 +49,37 @@ class Entry:
     @property
     def seed(self) -> int | None:
         """What it draws with; None for a class without a seed."""
-        found = self.settings.get("seed", getattr(self.kind, "seed", None))
+        default = parameters(self.kind).get("seed")
+        found = self.settings.get("seed", default and default.default)
         return found if isinstance(found, int) else None
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(DataConfig):
     """Everything a comparison depends on, under the keys of its YAML file.
 
-    `repeats` is how often all of it is done, each time with the next `split.seed` and the next seed
-    of every model that has one; a model's `run` is then a training with as many repeats.
-    `chosen_on` says how settings were chosen: "defaults", "validation", "test", "elsewhere"
-    (another dataset), or a sentence; for all models that have any, or under a model for it alone.
+    With `repeats`, each has the next `split.seed` and the next seed of every model that has one; a
+    model's `run` is then a training with as many repeats.
     """
 
-    data: str
-    out: str
-    models: dict[str, Any]
-    encoder: str | None = None
-    text: str | None = None
-    image: str | None = None
-    min_value: float | None = None
-    user_min_support: int = 1
-    item_min_support: int = 1
-    unknown_items: str = "error"
-    missing_text: str = "error"
-    missing_image: str = "error"
-    cache: str | None = None
-    duplicates: str = "error"
-    max_seq_length: int | None = None
-    trust_remote_code: bool = False
-    note: str | None = None
-    chosen_on: str | None = None
-    save_models: bool = False
-    repeats: int = 1
-    split: SplitConfig = field(default_factory=SplitConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    data: str = Field(description="Dataset folder.")
+    encoder: str | None = Field(
+        None, description="Encoder of the models that know items by content and name none."
+    )
+    models: dict[str, Any] = Field(
+        description="The table's rows by name, or a list of names: `model` is the class where the "
+        "name is another, then `encoder`, or `run` for a run's encoder, `chosen_on`, and the "
+        "settings of the class."
+    )
+    save_models: bool = Field(
+        False, description="Whether fitted models are kept, for `beekit recommend`."
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _by_name(cls, models: Any) -> Any:
+        if isinstance(models, list):
+            return {str(name): None for name in models}
+        return {str(k): v for k, v in models.items()} if isinstance(models, dict) else models
 
     def entries(self) -> list[Entry]:
         """The models, in the order of the configuration.
@@ -105,23 +96,28 @@ class Comparison:
 
     def _entry(self, label: str, given: Mapping[str, Any]) -> Entry:
         where = f"models.{label}."
-        kind = model_class(_model_name(str(given.get("model", label)), where))
-        hints = typing.get_type_hints(kind)
-        fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
+        kind = by_name(str(given.get("model", label)), where)
+        taken = parameters(kind)
+        hints = typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else kind.__init__)
         # Item vectors come from an encoder, and a configuration holds no other arrays.
-        arrays = {name for name in fields if np.ndarray in (hints[name], *get_args(hints[name]))}
+        arrays = {
+            name
+            for name in taken
+            if name == VECTORS or np.ndarray in (hints.get(name), *get_args(hints.get(name)))
+        }
         for key, value in given.items():
             if key in _OWN_KEYS:
                 require_type(f"{where}{key}", value, str)
                 if key == "chosen_on":
                     check_chosen_on(f"{where}{key}", value)
                 continue
-            require_known(key, [*(set(fields) - arrays), *_OWN_KEYS], where)
-            require_type(f"{where}{key}", value, hints[key])
+            if key in taken or not takes_anything(kind):
+                require_known(key, [*(set(taken) - arrays), *_OWN_KEYS], where)
+                require_type(f"{where}{key}", value, hints.get(key, Any))
         run = given.get("run")
         encoder = f"{run}/model" if run else given.get("encoder")
-        if VECTORS in fields:
-            required = fields[VECTORS].default is dataclasses.MISSING
+        if VECTORS in taken:
+            required = taken[VECTORS].default is inspect.Parameter.empty
             if encoder is None and required:
                 encoder = self.encoder
             if encoder is None and required:
@@ -139,7 +135,22 @@ class Comparison:
         settings = {key: value for key, value in given.items() if key not in _OWN_KEYS}
         # Refuses values outside their range now, not when the others have been fitted.
         content = {VECTORS: np.eye(2, dtype=np.float32)} if encoder is not None else {}
-        kind(**settings, **content)
+        try:
+            kind(**settings, **content)
+        except BeekitError:
+            raise
+        except Exception as error:  # whatever a class from outside raises
+            raise ConfigError(
+                f"models.{label}, of which {kind.__name__} says {type(error).__name__}: {error}",
+                expected="settings that the class takes",
+                remedy="Correct them.",
+            ) from error
+        if self.save_models and not can_be_saved(kind):
+            raise ConfigError(
+                f"save_models=true and models.{label}, a {kind.__name__} without save and load",
+                expected="models that can be kept",
+                remedy="Make the class a dataclass, or add save(folder) and load(folder).",
+            )
         return Entry(label, kind, settings, encoder, run, given.get("chosen_on"))
 
 
@@ -149,7 +160,10 @@ def load_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
     Raises:
         ConfigError: if the file cannot be read, or if `make_comparison` refuses what it says.
     """
-    return make_comparison(read_content(path, overrides))
+    keys = text_keys(Comparison)
+    return make_comparison(
+        read_config_file(path, overrides, text_keys=keys, examples="eval/recipes")
+    )
 
 
 def make_comparison(content: Mapping[str, Any]) -> Comparison:
@@ -159,54 +173,27 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
         ConfigError: if a key, model or setting is unknown, if a value has the wrong type, is
             outside its range or does not fit the others, or if no model is named.
     """
-    values = with_sections(content)
-    if isinstance(values.get("models"), list):
-        values["models"] = {str(name): None for name in values["models"]}
-    comparison: Comparison = checked(Comparison, values, "")
-    check_image_policy(comparison)
-    check_chosen_on("chosen_on", comparison.chosen_on)
-    entries = comparison.entries()
+    comparison = read(Comparison, content)
+    comparison.check_image_policy()
+    entries, split = comparison.entries(), comparison.split
     if not entries:
         raise ConfigError(
             "no models", expected="at least one model", remedy="Name some under models."
         )
-    published = comparison.split.kind == "published"
-    if comparison.split.kind == "none" or published != (comparison.split.test is not None):
+    if not split.holds_out:
         raise ConfigError(
-            f"split.kind={comparison.split.kind}, split.test={comparison.split.test}",
-            expected="a split that holds something out; files train and test with kind published",
-            remedy="Correct the section split.",
+            f"split.kind={split.kind}",
+            expected="a split that holds something out",
+            remedy="Choose another kind.",
         )
     filters = ("min_value", "user_min_support", "item_min_support", "text")
-    given = [name for name in filters if getattr(comparison, name) != _default(name)]
-    if published and given:
+    given = [n for n in filters if getattr(comparison, n) != Comparison.model_fields[n].default]
+    if split.own_files and given:
         raise ConfigError(
-            f"{', '.join(given)} with split.kind=published",
+            f"{', '.join(given)} with split.kind={split.kind}",
             expected="interactions as they were published, without a catalog",
             remedy=f"Remove {' and '.join(given)}.",
         )
     seeded = any(entry.seed is not None or entry.run is not None for entry in entries)
-    unvaried = published or (comparison.split.kind == "time" and not seeded)
-    check_repeats(comparison.repeats, unvaried=comparison.split.kind if unvaried else None)
+    comparison.check_repeats(vary=split.repeatable and (seeded or split.drawn != ""))
     return comparison
-
-
-def _default(name: str) -> Any:
-    return next(f.default for f in dataclasses.fields(Comparison) if f.name == name)
-
-
-def _model_name(given: str, where: str) -> str:
-    """The class a name means: capitals, spaces and hyphens do not matter."""
-    plain = {_plain(name): name for name in model_names()}
-    if _plain(given) in plain:
-        return plain[_plain(given)]
-    near = difflib.get_close_matches(_plain(given), plain, n=1, cutoff=0.5)
-    raise ConfigError(
-        f"{where}model={given!r}",
-        expected=f"one of {', '.join(sorted(plain.values()))}",
-        remedy=f"Did you mean {plain[near[0]]}?" if near else f"Write {where}model: EASE.",
-    )
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "").replace(" ", "")

@@ -22,9 +22,9 @@ def encoder_to_train(config: Config) -> SentenceTransformer:
         EncoderError: if no encoder can be loaded under a name, or if the two sides do not fit
             together.
     """
-    parts = config.datasets()
-    texts = any(part.text is not None or part.image is None for part in parts)
-    pictures = any(part.image is not None for part in parts)
+    datasets = config.datasets()
+    texts = any(one.text is not None or one.image is None for one in datasets)
+    pictures = any(one.image is not None for one in datasets)
     encoder = load_encoder(
         config.encoder,
         pooling=config.pooling,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,34 +10,28 @@ from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformer
 
 from beekit.alone import alone_in
 from beekit.data import Dataset
-from beekit.encoders import ItemInputs, embed_items
 from beekit.errors import RunError
 from beekit.evaluation import Evaluation, best_against_others, by_history, by_support, evaluate
 from beekit.evaluation.named_metrics import usual_metrics
 from beekit.ranking import Model
 from beekit.report import write_report, write_tables
-from beekit.report.meaning import main_metric
-from beekit.run.apart import fitted_apart, reason_of, worth_a_process
+from beekit.results import compose_results, main_metric
 from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
+from beekit.run.claim import write_config
 from beekit.run.comparison import VECTORS, Comparison, Entry
-from beekit.run.config import require_single
 from beekit.run.cost import Cost, measured
-from beekit.run.dataset import describe, load_dataset, load_published
-from beekit.run.encoder import encoder_to_compare
+from beekit.run.dataset import describe, load_dataset
+from beekit.run.embeddings import Embeddings, run_behind, settle_items
 from beekit.run.environment import environment
-from beekit.run.folder import RunFolder
-from beekit.run.inputs import item_inputs
+from beekit.run.fit_process import fitted_apart, reason_of, worth_a_process
 from beekit.run.known_items import KnownItems
 from beekit.run.leaks import require_unseen
-from beekit.run.model_files import require_as_trained
-from beekit.run.reading import differing_reading, say
-from beekit.run.sources import run_of, sources
-from beekit.run.splitting import make_split
-from beekit.split import Split, published_split
+from beekit.run.lineage import sources
+from beekit.run_folder import RunFolder
+from beekit.split import Split, make_split
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +59,7 @@ def run_comparison(
         BeekitError: if there is a fault in the configuration, the data or the folder that the user
             can mend, or if no model is left.
     """
-    require_single(config)
+    config.require_single()
     with alone_in(config.out):
         return _compare_all(config, RunFolder(Path(config.out)), embedded)
 
@@ -83,7 +76,7 @@ def _compare_all(
     chosen = _settings_chosen(config, entries, split)
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
     split.save(folder.split)
-    folder.write_config(config)
+    write_config(folder, config)
     shutil.rmtree(folder.models, ignore_errors=True)  # of a comparison that was interrupted
 
     known = KnownItems.of(dataset.catalog, split.training_item_ids)
@@ -116,20 +109,18 @@ def _compare_all(
             remedy="See the reason of each above.",
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    folder.write_results(
-        {
-            "schema": 1,
-            "dataset": describe(dataset),
-            "split": split.summary(),
-            "environment": environment(device),
-            "rows": rows,
-            **({"note": config.note} if config.note else {}),
-            **({"notes": notes + vectors.notes} if notes + vectors.notes else {}),
-            **({"left_out": left_out} if left_out else {}),
-            **_findings(tests, split, metrics),
-        }
+    results = compose_results(
+        dataset=describe(dataset),
+        split=split.summary(),
+        environment=environment(device),
+        rows=rows,
+        note=config.note or None,
+        notes=notes + vectors.notes or None,
+        left_out=left_out or None,
+        **_findings(tests, split, metrics),
     )
-    write_tables(folder.read_results(), folder.path)
+    folder.write_results(results)
+    write_tables(results, folder.path)
     write_report([folder.path], folder.report)
     return folder
 
@@ -139,13 +130,12 @@ def _data(
     entries: Sequence[Entry],
     embedded: dict[tuple[str, str], np.ndarray] | None,
 ) -> tuple[Dataset, Split, Embeddings]:
-    if config.split.kind == "published":
-        dataset, test = load_published(config)
-        split = published_split(dataset.interactions, test)
-        return dataset, split, Embeddings(dataset, config, entries)
-    vectors = Embeddings(load_dataset(config), config, entries, embedded)
-    dataset = vectors.dataset
-    return dataset, make_split(dataset.interactions, config.split), vectors
+    if config.split.own_files:
+        dataset, split = config.split.load(Path(config.data), config.duplicates)
+        return dataset, split, Embeddings(config, dataset, {})
+    dataset, inputs = settle_items(config, load_dataset(config), entries)
+    split = make_split(dataset.interactions, config.split)
+    return dataset, split, Embeddings(config, dataset, inputs, embedded)
 
 
 def _test_parts(split: Split) -> list[str]:
@@ -156,105 +146,12 @@ def _learnt_elsewhere(entries: Sequence[Entry], dataset: Dataset, split: Split) 
     """Refuse encoders that learnt from what is held out here; what to say of the others."""
     notes = []
     for entry in entries:
-        run = _run(entry)
+        run = run_behind(entry)
         if run is not None:
             RunFolder(run).require_not_repeated()
-            require_as_trained(RunFolder(run))
+            RunFolder(run).require_as_trained()
             notes += require_unseen(entry.label, sources(run), dataset, split)
     return notes
-
-
-def _run(entry: Entry) -> Path | None:
-    """The run an entry's encoder comes from, however it is named."""
-    return Path(entry.run) if entry.run else run_of(entry.encoder)
-
-
-class Embeddings:
-    """Embeddings of the catalog, computed once an encoder.
-
-    Attributes:
-        dataset: without the items whose pictures cannot be used, so the one to split.
-        known: what has been computed, by fingerprint of the dataset and encoder.
-        notes: how encoders of runs read other than they were trained to.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        config: Comparison,
-        entries: Sequence[Entry],
-        known: dict[tuple[str, str], np.ndarray] | None = None,
-    ) -> None:
-        self.dataset, self.config = dataset, config
-        self.known = {} if known is None else known
-        self.inputs: dict[str, ItemInputs] = {}
-        self.notes: list[str] = []
-        self.differing: dict[str, list[str]] = {}
-        if dataset.catalog.images is None:
-            return
-        for entry in entries:
-            encoder = None if entry.encoder is None else self._encoder(entry)
-            if encoder is not None and encoder.supports("image"):
-                # The same pictures are usable for all encoders: the first that reads any tells.
-                self.dataset, inputs = item_inputs(config, dataset, encoder)
-                self.inputs[self._name(entry)] = inputs
-                return
-
-    def encoder(self, entry: Entry) -> SentenceTransformer | None:
-        """The encoder, where `of` needs it.
-
-        Raises:
-            EncoderError: if it cannot be loaded.
-            ConfigError: if it reads nothing of what the configuration names.
-        """
-        if entry.encoder is None or self._key(entry) in self.known:
-            return None
-        return self._encoder(entry)
-
-    def _key(self, entry: Entry) -> tuple[str, str]:
-        return self.dataset.fingerprint, self._name(entry)
-
-    def _name(self, entry: Entry) -> str:
-        """An encoder and where it cuts texts, which one embedding may share with another."""
-        limit = self._limit(entry)
-        return f"{entry.encoder}" if limit is None else f"{entry.encoder}, {limit} tokens"
-
-    def _limit(self, entry: Entry) -> int | None:
-        # A run's encoder knows how long its texts are.
-        return None if entry.run else self.config.max_seq_length
-
-    def of(self, entry: Entry, encoder: SentenceTransformer | None = None) -> np.ndarray:
-        """(items, dims) in the order of the dataset.
-
-        Args:
-            entry: of the table.
-            encoder: its encoder, if it is loaded already.
-        """
-        name, key = self._name(entry), self._key(entry)
-        encoder = encoder or self.encoder(entry)
-        if encoder is not None:
-            if name not in self.inputs:
-                _, self.inputs[name] = item_inputs(self.config, self.dataset, encoder)
-            item_ids = self.dataset.catalog.item_ids
-            self.known[key] = embed_items(
-                encoder, self.inputs.pop(name), item_ids=item_ids, progress=True
-            )
-        self._note_reading(entry, encoder)
-        return self.known[key]
-
-    def _note_reading(self, entry: Entry, encoder: SentenceTransformer | None) -> None:
-        """Note how a run's encoder reads other than it was trained to."""
-        run, name = _run(entry), self._name(entry)
-        if run is None:
-            return
-        if name not in self.differing:
-            used = encoder or self._encoder(entry)
-            self.differing[name] = differing_reading(run, self.config, self.dataset, used)
-        self.notes += say(entry.label, self.differing[name])
-
-    def _encoder(self, entry: Entry) -> SentenceTransformer:
-        config = dataclasses.replace(self.config, max_seq_length=self._limit(entry))
-        return encoder_to_compare(config, str(entry.encoder), self.dataset)
 
 
 def _tried(
@@ -302,7 +199,7 @@ def _settings_chosen(config: Comparison, entries: Sequence[Entry], split: Split)
     chosen = {}
     for entry in entries:
         above = config.chosen_on
-        run = _run(entry)
+        run = run_behind(entry)
         if above is None and run is not None and entry.chosen_on is None:
             # A run's encoder is what its training made it, whatever is scored with it.
             above = settings_of_run(RunFolder(run).read_results(), split)

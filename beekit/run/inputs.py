@@ -11,18 +11,24 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from beekit.data import Catalog, Dataset
-from beekit.encoders import ItemInputs, ItemPairs, ItemPixels, ItemTokens
+from beekit.encoders import (
+    ItemInputs,
+    ItemPairs,
+    ItemPixels,
+    ItemTokens,
+    embed_items,
+    embed_sides,
+)
 from beekit.encoders.text_image import reads_both
 from beekit.errors import DataError
-from beekit.run.comparison import Comparison
-from beekit.run.config import Config
+from beekit.run.data_config import DataConfig
 from beekit.run.dataset import load_dataset
 
 logger = logging.getLogger(__name__)
 
 
 def item_inputs(
-    config: Config | Comparison, dataset: Dataset, encoder: SentenceTransformer
+    config: DataConfig, dataset: Dataset, encoder: SentenceTransformer
 ) -> tuple[Dataset, ItemInputs]:
     """What this encoder reads of the catalog's items, and the dataset of the items that have it.
 
@@ -58,7 +64,16 @@ def item_inputs(
     )
 
 
-def _settle(config: Config | Comparison, catalog: Catalog, pixels: ItemPixels) -> bool:
+def embed_inputs(
+    encoder: SentenceTransformer, inputs: ItemInputs, item_ids: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Embeddings (items, dims), and what of them comes from texts where pictures are read too."""
+    if isinstance(inputs, ItemPairs):
+        return embed_sides(encoder, inputs, item_ids=item_ids, progress=True)
+    return embed_items(encoder, inputs, item_ids=item_ids, progress=True), None
+
+
+def _settle(config: DataConfig, catalog: Catalog, pixels: ItemPixels) -> bool:
     """Whether to leave out the items whose pictures cannot be used, by the policy for them.
 
     Raises:
@@ -98,7 +113,7 @@ def _require_every_item(has: np.ndarray, side: str) -> None:
         )
 
 
-def pixel_cache(config: Config | Comparison) -> Path:
+def pixel_cache(config: DataConfig) -> Path:
     """Where preprocessed pictures are kept, below the first there is of these folders: `cache` of
     the configuration, BEEKIT_CACHE, the user's cache folder."""
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "beekit"

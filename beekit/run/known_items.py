@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from beekit.data import Catalog, ids
 from beekit.errors import RunError
 from beekit.files import replacing_folder
+from beekit.index_files import ITEMS
+from beekit.models.registry import save_model
 from beekit.ranking import Model
 from beekit.run_files import read_parquet
-
-_FILE = "items.parquet"
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ class KnownItems:
     def save_with(self, model: Model, folder: Path) -> None:
         """Write a model and these items as one folder, whole or not at all."""
         with replacing_folder(folder) as staging:
-            model.save(staging / "model")
+            save_model(model, staging / "model")
             for path in (staging / "model").iterdir():
                 path.rename(staging / path.name)
             (staging / "model").rmdir()
             self.save(staging)
 
     def save(self, folder: Path) -> None:
-        """Write `items.parquet`, whole or not at all."""
+        """Write the items into a folder that is there."""
         table = pa.table(
             {
                 "item_id": ids.as_ids(self.item_ids),
@@ -80,9 +80,7 @@ class KnownItems:
                 "cold": pa.array(self.cold),
             }
         )
-        partial = folder / f".{_FILE}.partial"
-        pq.write_table(table, partial)
-        partial.rename(folder / _FILE)
+        pq.write_table(table, folder / ITEMS)
 
     @classmethod
     def load(cls, folder: Path) -> KnownItems:
@@ -91,12 +89,12 @@ class KnownItems:
         Raises:
             RunError: if there is no such file, or if it is broken.
         """
-        if not (folder / _FILE).is_file():
+        if not (folder / ITEMS).is_file():
             raise RunError(
-                f"no {_FILE} in {folder}",
+                f"no {ITEMS} in {folder}",
                 expected="an index made by `beekit index`, or a model kept by `beekit evaluate`",
                 remedy="Make it again with `beekit index RUN`.",
             )
-        items = read_parquet(folder / _FILE, ("item_id", "label", "cold"))
+        items = read_parquet(folder / ITEMS, ("item_id", "label", "cold"))
         item_ids = ids.to_numpy(ids.as_ids(items["item_id"]))
         return cls(item_ids, items["label"].to_pylist(), np.asarray(items["cold"]))

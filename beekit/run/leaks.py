@@ -40,9 +40,9 @@ import pyarrow as pa
 from beekit.data import Dataset, ids
 from beekit.data.content import content_digests
 from beekit.errors import RunError
-from beekit.run.sources import Source, shown
+from beekit.run.lineage import Source, shown
 from beekit.split import Split
-from beekit.split.learnt import PAIRS, Learnt, pair_hashes
+from beekit.split.training_record import PAIRS, TrainingRecord, pair_hashes
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class _Check:
             notes += self._pairs(learnt, same, renamed, parts)
         return notes
 
-    def _items(self, learnt: Learnt) -> tuple[np.ndarray, np.ndarray]:
+    def _items(self, learnt: TrainingRecord) -> tuple[np.ndarray, np.ndarray]:
         """(items,) bool each: trained on under the same id, and under another by the content."""
         here = ids.as_ids(self.dataset.catalog.item_ids).cast(pa.large_string())
         place = ids.positions(here, learnt.item_ids.cast(pa.large_string()))
@@ -164,7 +164,7 @@ class _Check:
         # What the same people used under other ids is the same.
         return (same | renamed, renamed & False) if self.people else (same, renamed)
 
-    def _same_people(self, learnt: Learnt, place: np.ndarray) -> bool:
+    def _same_people(self, learnt: TrainingRecord, place: np.ndarray) -> bool:
         """Whether more pairs were trained on than chance explains.
 
         Args:
@@ -213,7 +213,7 @@ class _Check:
                 remedy="Restore that file from a copy, or train it again.",
             )
 
-    def _names(self, learnt: Learnt, place: np.ndarray) -> np.ndarray:
+    def _names(self, learnt: TrainingRecord, place: np.ndarray) -> np.ndarray:
         """(items,) ids as the training has them."""
         names = ids.to_numpy(ids.as_ids(self.dataset.catalog.item_ids).cast(pa.large_string()))
         names = names.copy()
@@ -240,7 +240,7 @@ class _Check:
         return [f"{self.label}: {self.noted} was trained on {found}{self._first(alike)}"]
 
     def _pairs(
-        self, learnt: Learnt, same: np.ndarray, renamed: np.ndarray, parts: Sequence[str]
+        self, learnt: TrainingRecord, same: np.ndarray, renamed: np.ndarray, parts: Sequence[str]
     ) -> list[str]:
         asked = 0
         leaked: list[np.ndarray] = []
@@ -306,7 +306,7 @@ class _Check:
         )
 
 
-def _known(learnt: Learnt, hashes: np.ndarray) -> tuple[int, int]:
+def _known(learnt: TrainingRecord, hashes: np.ndarray) -> tuple[int, int]:
     """How many of some pairs were trained on, and among how many that would be noted."""
     if learnt.pairs is None:
         return 0, 0

@@ -11,10 +11,10 @@ from sentence_transformers import SentenceTransformer
 
 from beekit.data import Dataset
 from beekit.encoders.pooling import pooling_of
-from beekit.run.comparison import Comparison
-from beekit.run.config import Config
-from beekit.run.folder import RunFolder
+from beekit.results import dataset_results
+from beekit.run.data_config import DataConfig
 from beekit.run_files import read_yaml
+from beekit.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _POLICIES = ("missing_text", "missing_image")
 
 
 def differing_reading(
-    run: Path, config: Comparison | Config, dataset: Dataset, encoder: SentenceTransformer
+    run: Path, config: DataConfig, dataset: Dataset, encoder: SentenceTransformer
 ) -> list[str]:
     """One line for each way in which a run's encoder reads other than it was trained to.
 
@@ -39,9 +39,8 @@ def differing_reading(
     if not training:
         return []
     lines = []
-    parts = results.get("datasets", [training])
     for side, here in content_of(dataset).items():
-        known = list(dict.fromkeys(part.get(side) for part in parts))
+        known = list(dict.fromkeys(getattr(one, side) for one in dataset_results(results)))
         if here not in known:
             was = " and ".join(one or f"no {side}" for one in known)
             lines.append(f"trained on {was}, read here as {here or f'no {side}'}")

@@ -8,16 +8,15 @@ import numpy as np
 
 from beekit.alone import alone_in
 from beekit.data import Dataset
-from beekit.encoders import ItemPairs, embed_items, embed_sides, load_encoder
-from beekit.errors import RunError
+from beekit.encoders import load_encoder
 from beekit.index import IndexQuality, ItemIndex, measure_index
 from beekit.index.factory import untrained
+from beekit.run.claim import saved_config
 from beekit.run.dataset import load_dataset
-from beekit.run.folder import RunFolder
-from beekit.run.inputs import item_inputs
-from beekit.run.model_files import require_as_trained
+from beekit.run.inputs import embed_inputs, item_inputs
 from beekit.run.reading import differing_reading, say
 from beekit.run.serve import save_index
+from beekit.run_folder import RunFolder
 from beekit.split import load_training_item_ids
 
 # Users whose lists are compared with exact search: the recall's error is then about one percent.
@@ -49,16 +48,11 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
 
 def _reindex(folder: RunFolder, factory: str) -> IndexQuality | None:
     folder.require_kind("training", "quickstart")
-    config = folder.load_config()
+    config = saved_config(folder)
     folder.require_not_repeated()
     folder.require_one_dataset()
-    if not folder.model.is_dir():
-        raise RunError(
-            f"no model in {folder.path}",
-            expected="a finished training",
-            remedy="Finish the run with `beekit train`.",
-        )
-    require_as_trained(folder)
+    folder.require_model()
+    folder.require_as_trained()
     dataset = load_dataset(config)
     encoder = load_encoder(folder.model, trust_remote_code=config.trust_remote_code)
     if folder.results.is_file():
@@ -67,11 +61,8 @@ def _reindex(folder: RunFolder, factory: str) -> IndexQuality | None:
     if factory != "Flat" and dims:  # a mistake shows before the catalog is embedded
         untrained(factory, dims)
     dataset, inputs = item_inputs(config, dataset, encoder)
-    text_part, item_ids = None, dataset.catalog.item_ids
-    if isinstance(inputs, ItemPairs):
-        vectors, text_part = embed_sides(encoder, inputs, item_ids=item_ids, progress=True)
-    else:
-        vectors = embed_items(encoder, inputs, item_ids=item_ids, progress=True)
+    item_ids = dataset.catalog.item_ids
+    vectors, text_part = embed_inputs(encoder, inputs, item_ids)
     index = ItemIndex(vectors, item_ids, factory=factory)
     trained = load_training_item_ids(folder.split)
     save_index(folder, index, dataset.catalog, trained, text_part)

@@ -13,8 +13,7 @@ import numpy as np
 from beekit.errors import RunError
 from beekit.evaluation.comparisons import holm
 from beekit.evaluation.repeats import compare_repeats, order_over_repeats, over_repeats
-from beekit.report.meaning import main_metric
-from beekit.run.parts import joint_hash
+from beekit.results import compose_results, joint_hash, main_metric, part_of, rows_by_scenario
 
 # What a row says of its cost.
 _COSTS = ("seconds", "fit_seconds", "fit_memory_mb")
@@ -58,25 +57,24 @@ def join_results(
         for name, value in _common([one.get("training", {}) for one in each]).items()
         if name not in _CURVES
     }
-    return {
-        "schema": 1,
-        "dataset": each[0]["dataset"],
-        "split": _split([one["split"] for one in each], hashes),
-        "environment": _common([one["environment"] for one in each]),
-        "repeats": {
+    return compose_results(
+        dataset=each[0]["dataset"],
+        split=_split([one["split"] for one in each], hashes),
+        environment=_common([one["environment"] for one in each]),
+        repeats={
             "count": len(each),
             "seeds": list(seeds),
             "splits": hashes,
             "folders": list(folders),
             "users": "mean",
         },
-        "rows": rows,
-        **({"note": each[0]["note"]} if "note" in each[0] else {}),
-        **({"notes": notes} if notes else {}),
-        **({"left_out": left_out} if left_out else {}),
-        **({"training": training} if training else {}),
+        rows=rows,
+        note=each[0].get("note"),
+        notes=notes or None,
+        left_out=left_out or None,
+        training=training or None,
         **_findings(rows),
-    }
+    )
 
 
 def require_alike(folders: Sequence[Path], each: Sequence[Results]) -> None:
@@ -156,10 +154,10 @@ def _split(splits: Sequence[Mapping[str, Any]], hashes: Sequence[str]) -> dict[s
     counted = {
         name: {key: _mean_count([split[name][key] for split in splits]) for key in counts}
         for name, counts in splits[0].items()
-        if name not in ("kind", "hash", "settings")
+        if name not in ("kind", "hash", "settings", "about")
     }
     return {
-        "kind": splits[0]["kind"],
+        **{key: splits[0][key] for key in ("kind", "about") if key in splits[0]},
         "hash": joint_hash(list(dict.fromkeys(hashes))),
         "settings": _common([split.get("settings", {}) for split in splits]),
         **counted,
@@ -171,15 +169,10 @@ def _findings(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     main = main_metric(rows[0]["metrics"])
     comparisons: list[dict[str, Any]] = []
     orders: list[dict[str, Any]] = []
-    scenarios = dict.fromkeys(row["scenario"] for row in rows)
-    for scenario in (s for s in scenarios if s.rpartition("/")[2] == "test"):
-        if main is None:
-            break
-        values = {
-            row["model"]: row["metrics"][main]["values"]
-            for row in rows
-            if row["scenario"] == scenario
-        }
+    for scenario, measured in rows_by_scenario(rows).items():
+        if main is None or part_of(scenario) != "test":
+            continue
+        values = {row["model"]: row["metrics"][main]["values"] for row in measured}
         order = order_over_repeats(values)
         about = {"metric": main, "scenario": scenario}
         orders.append({**about, **dataclasses.asdict(order)})

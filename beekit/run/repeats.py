@@ -7,7 +7,6 @@ number of repeats runs the new ones alone.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -19,13 +18,15 @@ from beekit.alone import alone_in
 from beekit.errors import RunError
 from beekit.hub import write_card
 from beekit.report import write_report, write_tables
+from beekit.results import is_repeated
+from beekit.run.claim import differences, saved_config, write_config
 from beekit.run.comparison import Comparison, Entry, load_comparison
 from beekit.run.config import Config
 from beekit.run.evaluate import run_comparison
-from beekit.run.folder import RunFolder, differences
 from beekit.run.repeat_results import join_results, require_alike
 from beekit.run.train import train
 from beekit.run_files import read_yaml
+from beekit.run_folder import RunFolder
 from beekit.training import BeeFormerTrainingArguments
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ def _repeat_all(
         each.append(own.read_results())
         require_alike([one.path for one in folders], each)
         if number == 1:  # not sooner: what cannot begin leaves nothing behind
-            folder.write_config(config)
+            write_config(folder, config)
     results = join_results(
         each,
         folders=[str(own.path.relative_to(folder.path)) for own in folders],
@@ -122,14 +123,14 @@ def _of_repeat(config: _Job, folder: RunFolder, number: int) -> _Job:
     changes: dict[str, Any] = {
         "repeats": 1,
         "out": str(folder.repeat(number).path),
-        "split": dataclasses.replace(config.split, seed=config.split.seed + step),
+        "split": config.split.replace(seed=config.split.seed + step),
     }
     if isinstance(config, Comparison):
         changes["models"] = {
             entry.label: _of_model(config.models[entry.label], entry, number)
             for entry in config.entries()
         }
-        return dataclasses.replace(config, **changes)
+        return config.replace(**changes)
     training = dict(config.training)
     for name, usual in _TRAINING_SEEDS.items():
         seed = training.get(name, usual)
@@ -137,11 +138,11 @@ def _of_repeat(config: _Job, folder: RunFolder, number: int) -> _Job:
             training[name] = seed + step
     if training.get("bf16") == "auto" and step and folder.repeat(1).config.is_file():
         # Decided by timing, which may come out differently from repeat to repeat.
-        training["bf16"] = folder.repeat(1).load_config().training.get("bf16", "auto")
+        training["bf16"] = saved_config(folder.repeat(1)).training.get("bf16", "auto")
     data = config.data
     if not isinstance(data, str):
         data = [_of_dataset(entry, step) for entry in data]
-    return dataclasses.replace(config, **changes, training=training, data=data)
+    return config.replace(**changes, training=training, data=data)
 
 
 def _of_model(given: Any, entry: Entry, number: int) -> dict[str, Any]:
@@ -185,7 +186,7 @@ def _claim(folder: RunFolder, config: _Job) -> None:
     """
     if not folder.repeats.is_dir():
         _require_empty(folder)
-    if folder.results.is_file() and "repeats" not in folder.read_results():
+    if folder.results.is_file() and not is_repeated(folder.read_results()):
         raise RunError(
             f"{folder.path} holds a finished run without repeats",
             expected="an empty or new folder, or one with repeats of the same configuration",
@@ -248,4 +249,4 @@ def _differences(own: RunFolder, config: Config | Comparison) -> list[str]:
         return ["command"]
     if isinstance(config, Comparison):
         return differences(load_comparison(str(own.config)), config)
-    return differences(own.load_config(), config)
+    return differences(saved_config(own), config)

@@ -11,20 +11,21 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from beekit.checked import require_type
+from beekit.config_model import require_type
 from beekit.data import Catalog, ids
 from beekit.data.rules import keeps, strong_enough
 from beekit.data.tables import id_column, read_file, value_column
 from beekit.errors import ConfigError, DataError, RunError
+from beekit.files import replacing_folder
+from beekit.hub.manifest import MANIFEST
 from beekit.index import ItemIndex
+from beekit.index_files import ITEMS, TEXT_PART
 from beekit.models import load_model
 from beekit.ranking import Recommendations, Recommender
-from beekit.run.folder import RunFolder
 from beekit.run.known_items import KnownItems
 from beekit.run_files import read_vectors, read_yaml
+from beekit.run_folder import RunFolder
 
-# Beside an index, of encoders that read text and picture: what of its vectors comes from the text.
-_TEXT_PART = "text_part.npy"
 _INDEX_AGAIN = "Make the index again with `beekit index RUN`."
 
 
@@ -35,7 +36,7 @@ def save_index(
     trained: np.ndarray,
     text_part: np.ndarray | None = None,
 ) -> None:
-    """Write the index, and beside it what each item is called and whether it is cold.
+    """Write the index with what each item is called and whether it is cold, all or nothing.
 
     Args:
         folder: the run.
@@ -44,10 +45,11 @@ def save_index(
         trained: ids of the items with a training interaction; the others are cold.
         text_part: (items, dims) what of the vectors comes from the text, the rest from the picture.
     """
-    index.save(folder.index)
-    KnownItems.of(catalog, trained).save(folder.index)
-    if text_part is not None:
-        np.save(folder.index / _TEXT_PART, text_part)
+    with replacing_folder(folder.index) as staging:
+        index.write(staging)
+        KnownItems.of(catalog, trained).save(staging)
+        if text_part is not None:
+            np.save(staging / TEXT_PART, text_part)
 
 
 @dataclass(frozen=True)
@@ -73,17 +75,13 @@ class Server:
                 index or not that model.
         """
         folder = RunFolder(Path(run))
-        if not folder.config.is_file():
-            raise RunError(
-                f"no config.yaml in {folder.path}",
-                expected="a run folder made by `beekit train` or `beekit evaluate`",
-                remedy="Check the path.",
-            )
+        folder.require_config("`beekit train` or `beekit evaluate`")
         folder.require_not_repeated()
         folder.require_one_dataset()
         if model is not None:
             place = folder.kept_model(model)
-            return cls(load_model(place), KnownItems.load(place))
+            own = not (folder.path / MANIFEST).is_file()  # of a pulled folder others chose the code
+            return cls(load_model(place, trust_foreign_code=own), KnownItems.load(place))
         if not folder.index.exists() and folder.kept_models():
             raise RunError(
                 f"{folder.path} keeps the models {', '.join(folder.kept_models())}",
@@ -99,11 +97,11 @@ class Server:
             )
         if not np.array_equal(index.item_ids.astype(str), items.item_ids.astype(str)):
             raise RunError(
-                f"items.parquet and the index in {folder.index} differ in their items or the order",
+                f"{ITEMS} and the index in {folder.index} differ in their items or the order",
                 expected="the same items in both",
                 remedy=_INDEX_AGAIN,
             )
-        path = folder.index / _TEXT_PART
+        path = folder.index / TEXT_PART
         noted = path.is_file()
         part = read_vectors(path, index.item_vectors, index.item_ids) if noted else None
         return cls(index, items, part)
@@ -136,19 +134,38 @@ class Server:
             DataError: if the run does not have an item with one of these ids.
         """
         flat = [item for history in histories for item in history]
-        columns = ids.lookup(flat, self.items.item_ids)
-        unknown = [str(item) for item, column in zip(flat, columns, strict=True) if column < 0]
-        if unknown:
+        rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+        return self._matrix(rows, flat, np.arange(len(flat)), len(histories))
+
+    def histories_of(
+        self, user_ids: pa.Array, item_ids: pa.Array
+    ) -> tuple[np.ndarray, sp.csr_array]:
+        """Distinct users and X (users, items) of pairs of ids, as `read_histories` has them.
+
+        Raises:
+            DataError: if the run does not have an item with one of these ids.
+        """
+        users, rows = ids.encode(user_ids)
+        items, which = ids.encode(item_ids)
+        return users, self._matrix(rows, items.tolist(), which, len(users))
+
+    def _matrix(
+        self, rows: np.ndarray, item_ids: Sequence[object], which: np.ndarray, n_users: int
+    ) -> sp.csr_array:
+        """X of pairs: (pairs,) user indices, and `which` of some ids each is of."""
+        columns = ids.lookup(item_ids, self.items.item_ids)[which]
+        order = np.argsort(rows, kind="stable")
+        unknown = order[columns[order] < 0]
+        if len(unknown):
             known = ", ".join(map(str, self.items.item_ids[:3]))
             raise DataError(
-                f"no item {', '.join(unknown[:5])} in the run",
+                f"no item {', '.join(str(item_ids[one]) for one in which[unknown[:5]])} in the run",
                 expected=f"item ids of the run's dataset, such as {known}",
                 remedy="Correct the ids of the history.",
             )
-        rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
         X = sp.csr_array(
-            (np.ones(len(flat), dtype=np.float32), (rows, columns)),
-            shape=(len(histories), len(self.items)),
+            (np.ones(len(rows), dtype=np.float32), (rows, columns)),
+            shape=(n_users, len(self.items)),
         )
         X.data[:] = 1  # an id named twice counts once
         return X
@@ -202,10 +219,8 @@ def least_value(run: str | Path) -> float | None:
     return value
 
 
-def read_histories(
-    path: str | Path, min_value: float | None = None
-) -> tuple[list[Any], list[list[Any]]]:
-    """Users and their item ids from a table with user_id and item_id, and perhaps value.
+def read_histories(path: str | Path, min_value: float | None = None) -> tuple[pa.Array, pa.Array]:
+    """(pairs,) user ids and item ids of a table with user_id and item_id, and perhaps value.
 
     Args:
         path: of a Parquet or CSV file.
@@ -228,9 +243,4 @@ def read_histories(
                 remedy="Check the column value.",
             )
         table = table.filter(pa.array(strong))
-    users, rows = ids.encode(id_column(table, "user_id", name))
-    items = id_column(table, "item_id", name).to_pylist()
-    histories: list[list[Any]] = [[] for _ in users]
-    for row, item in zip(rows, items, strict=True):
-        histories[row].append(item)
-    return [ids.plain(user) for user in users], histories
+    return id_column(table, "user_id", name), id_column(table, "item_id", name)

@@ -7,7 +7,8 @@ from typing import Any
 
 from beekit.report.repeats import summarise_repeats
 from beekit.report.settings import settings_caption
-from beekit.run.folder import RunFolder
+from beekit.results import is_repeated, part_of, rows_by_scenario
+from beekit.run_folder import RunFolder
 
 _SHOWN = 4
 
@@ -15,12 +16,12 @@ _SHOWN = 4
 def print_summary(folder: RunFolder) -> None:
     """Print the first metrics of every row, and the paths of report and model."""
     results = folder.read_results()
-    if "repeats" in results:
+    if is_repeated(results):
         _print_repeats(folder, results)
         return
-    for part in folder.parts():
-        print(f"\n{part.path.name}" if part != folder else "")
-        results = part.read_results()
+    for own in folder.dataset_folders():
+        print(f"\n{own.path.name}" if own != folder else "")
+        results = own.read_results()
         print(summary_table(results))
         for note in results.get("notes", []):
             print(f"note: {note}")
@@ -30,8 +31,7 @@ def print_summary(folder: RunFolder) -> None:
 
 
 def _print_repeats(folder: RunFolder, results: Mapping[str, Any]) -> None:
-    for scenario in dict.fromkeys(row["scenario"] for row in results["rows"]):
-        rows = [row for row in results["rows"] if row["scenario"] == scenario]
+    for scenario, rows in rows_by_scenario(results["rows"]).items():
         names = list(rows[0]["metrics"])[:_SHOWN]
         cells = [
             [
@@ -71,17 +71,16 @@ def summary_table(results: Mapping[str, Any]) -> str:
     rows = results["rows"]
     if not rows:
         return "nothing was held out, so nothing was measured"
-    scenarios = dict.fromkeys(row["scenario"] for row in rows)
     tables = [
-        _table([row for row in rows if row["scenario"] == scenario], results["split"], scenario)
-        for scenario in scenarios
+        _table(compared, results["split"], scenario)
+        for scenario, compared in rows_by_scenario(rows).items()
     ]
     return "\n\n".join(tables)
 
 
 def _table(rows: Sequence[Mapping[str, Any]], split: Mapping[str, Any], scenario: str) -> str:
     names = list(rows[0]["metrics"])[:_SHOWN]
-    part = scenario.rpartition("/")[2]
+    part = part_of(scenario)
     table = [["" if part == "test" else part, *names]]
     for row in rows:
         cells = []

@@ -13,7 +13,7 @@ from PIL import Image
 from beekit.data import Catalog
 from beekit.data.images import UnusableImageError, open_image
 from beekit.files import write_json
-from beekit.run.folder import RunFolder
+from beekit.run_folder import RunFolder
 
 # Twice what the report shows them at, for screens of two points a pixel.
 _SIDE = 192

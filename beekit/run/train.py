@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from beekit.alone import alone_in
-from beekit.encoders import ItemInputs, ItemPairs, embed_items, embed_sides
+from beekit.encoders import ItemInputs
 from beekit.errors import RunError
 from beekit.evaluation import (
     Evaluation,
@@ -28,32 +27,40 @@ from beekit.evaluation.named_metrics import usual_metrics
 from beekit.files import replacing_folder
 from beekit.hub import write_card
 from beekit.index import ItemIndex
+from beekit.model_files import model_digests
 from beekit.models import Popularity, Random
 from beekit.ranking import Recommender
 from beekit.report import write_report
 from beekit.report.settings import DEFAULTS, NOT_STATED
+from beekit.results import (
+    FINE_TUNED,
+    POPULARITY,
+    PRETRAINED,
+    RANDOM,
+    compose_results,
+    joint_hash,
+    main_metric,
+)
 from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
-from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config, require_single
+from beekit.run.claim import claim, config_to_run, last_checkpoint, write_config
+from beekit.run.config import TRAINING_ALIASES, Config
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
-from beekit.run.folder import RunFolder
+from beekit.run.inputs import embed_inputs
+from beekit.run.joint_results import finish_joint
 from beekit.run.leaks import require_unseen
-from beekit.run.model_files import require_as_trained
-from beekit.run.parts import Part, joint_hash, load_parts, make_parts
+from beekit.run.lineage import Source, run_of, save_before, shown, sources
 from beekit.run.reading import content_of, differing_reading, say
+from beekit.run.run_dataset import RunDataset, load_datasets, settle_datasets
 from beekit.run.serve import save_index
-from beekit.run.several import finish_several
-from beekit.run.sources import Source, run_of, save_before, shown, sources
 from beekit.run.thumbnails import write_thumbnails
 from beekit.run.training import describe_training, make_trainer, training_arguments
-from beekit.run_files import model_digests
+from beekit.run_folder import RunFolder
 from beekit.split import Split
-from beekit.split.learnt import learnt_from, save_learnt
+from beekit.split.training_record import record_training, save_training_record
 from beekit.training import BeeFormerTrainingArguments
 from beekit.training.precision import bf16_pays
-
-logger = logging.getLogger(__name__)
 
 
 def train(config: Config) -> RunFolder:
@@ -71,7 +78,7 @@ def train(config: Config) -> RunFolder:
         BeekitError: if there is a fault in the configuration, the data, the encoder or the folder
             that the user can mend.
     """
-    require_single(config)
+    config.require_single()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise RunError(
             f"a launcher with {os.environ['WORLD_SIZE']} processes",
@@ -79,42 +86,82 @@ def train(config: Config) -> RunFolder:
             remedy="Run `beekit train` alone, or BeeFormerTrainer in a script of your own.",
         )
     with alone_in(config.out):
-        return _train(config, RunFolder(Path(config.out)))
+        return _train(_settle(config, RunFolder(Path(config.out))))
 
 
-def _train(config: Config, folder: RunFolder) -> RunFolder:
-    metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
-    folder.require_trainable(config)
-    loaded = load_parts(config)
-    # Mistakes in the arguments show before anything takes long.
-    training_arguments(config, folder, [split for _, _, split in loaded])
+# An index over a catalog, and what of its vectors comes from texts where pictures are read too.
+_Indexed = tuple[ItemIndex, np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A training with everything decided, and nothing begun.
+
+    Attributes:
+        config: as the run keeps it.
+        folder: of the run.
+        encoder: to train.
+        datasets: to train and evaluate on.
+        arguments: of the Trainer.
+        metrics: to evaluate by.
+        begun: the runs that the encoder comes from, and what they learnt from.
+        notes: what to say beside the figures on each dataset.
+    """
+
+    config: Config
+    folder: RunFolder
+    encoder: SentenceTransformer
+    datasets: Sequence[RunDataset]
+    arguments: BeeFormerTrainingArguments
+    metrics: tuple[str, ...]
+    begun: Mapping[Path, Sequence[Source]]
+    notes: Sequence[Sequence[str]]
+
+
+def _settle(asked: Config, folder: RunFolder) -> _Job:
+    """Decide everything, mistakes that cost the least to find first."""
+    metrics = usual_metrics(asked.evaluation.metrics, asked.evaluation.top_k)
+    config = config_to_run(folder, asked)
+    loaded = load_datasets(config)
+    arguments = training_arguments(config, folder, [split for _, _, split in loaded])
     for _, _, split in loaded:
         require_validation({"chosen_on": config.chosen_on}, split)
     encoder = encoder_to_train(config)
-    parts = make_parts(folder, loaded, encoder)
+    datasets = settle_datasets(folder, loaded, encoder)
     begun = _begun(config)
-    noted = [_notes(config, folder, part, parts, encoder, begun) for part in parts]
-    config = folder.claim(
-        config,
-        joint_hash([part.split.hash for part in parts]),
-        joint_hash([part.dataset.fingerprint for part in parts]),
+    notes = [_notes(config, folder, one, datasets, encoder, begun) for one in datasets]
+    if config.training.get("bf16") == "auto":
+        config = _with_precision(config, encoder, datasets[0].inputs)
+        arguments = training_arguments(config, folder, [one.split for one in datasets])
+        datasets = [
+            dataclasses.replace(one, config=own)
+            for one, own in zip(datasets, config.datasets(), strict=True)
+        ]
+    return _Job(config, folder, encoder, datasets, arguments, metrics, begun, notes)
+
+
+def _train(job: _Job) -> RunFolder:
+    folder, encoder, datasets = job.folder, job.encoder, job.datasets
+    claim(
+        folder,
+        joint_hash([one.split.hash for one in datasets]),
+        joint_hash([one.dataset.fingerprint for one in datasets]),
     )
-    config = _settle_precision(config, encoder, parts[0].inputs)
-    folder.write_config(config)
-    before = [_before(part, encoder, metrics) for part in parts]
-    save_before(parts[0].folder.split, [one for each in begun.values() for one in each])
+    write_config(folder, job.config)
+    before = [_before(one, encoder, job.metrics) for one in datasets]
+    save_before(datasets[0].folder.split, [one for each in job.begun.values() for one in each])
     started = time.perf_counter()
-    trainer = make_trainer(config, folder, encoder, parts)
-    trainer.train(resume_from_checkpoint=folder.last_checkpoint)
+    trainer = make_trainer(job.arguments, encoder, datasets)
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     seconds = time.perf_counter() - started
     with replacing_folder(folder.model) as staging:
         encoder.save(str(staging), create_model_card=False)  # the run's own says more
     files = model_digests(folder.model)
-    training = {**describe_training(config, trainer, seconds), "model_files": files}
-    for part, (embedded, evaluations), notes in zip(parts, before, noted, strict=True):
-        _finish(part, encoder, training, embedded, evaluations, metrics, notes, list(begun))
-    if parts[1:]:
-        finish_several(folder, config, parts)
+    training = {**describe_training(job.config, trainer, seconds), "model_files": files}
+    for one, (indexed, evaluations), notes in zip(datasets, before, job.notes, strict=True):
+        _finish(job, one, training, indexed, evaluations, notes)
+    if datasets[1:]:
+        finish_joint(folder, datasets)
     return folder
 
 
@@ -123,15 +170,15 @@ def _begun(config: Config) -> dict[Path, list[Source]]:
     runs = map(run_of, (config.encoder, config.image_encoder))
     begun = {run: sources(run) for run in runs if run is not None}
     for run in begun:
-        require_as_trained(RunFolder(run))
+        RunFolder(run).require_as_trained()
     return begun
 
 
 def _notes(
     config: Config,
     folder: RunFolder,
-    part: Part,
-    parts: Sequence[Part],
+    own: RunDataset,
+    datasets: Sequence[RunDataset],
     encoder: SentenceTransformer,
     begun: Mapping[Path, Sequence[Source]],
 ) -> list[str]:
@@ -141,11 +188,11 @@ def _notes(
         RunError: if the encoder comes from a run that learnt, or may have learnt, from what is held
             out here.
     """
-    dataset, split = part.dataset, part.split
+    dataset, split = own.dataset, own.split
     notes = []
     for run, learnt in begun.items():
         notes += require_unseen(shown(run), learnt, dataset, split)
-        lines = differing_reading(run, part.config, dataset, encoder)
+        lines = differing_reading(run, own.config, dataset, encoder)
         notes += say(shown(run), lines if config.image_encoder is None else [])
     others = [
         Source(
@@ -153,101 +200,81 @@ def _notes(
             other.dataset.name,
             other.dataset.fingerprint,
             other.split.hash,
-            learnt_from(other.split, other.dataset.catalog),
+            record_training(other.split, other.dataset.catalog),
         )
-        for other in parts
-        if other is not part
+        for other in datasets
+        if other is not own
     ]
-    return notes + require_unseen("fine-tuned", others, dataset, split, refuse=False)
+    return notes + require_unseen(FINE_TUNED, others, dataset, split, refuse=False)
 
 
 def _before(
-    part: Part, encoder: SentenceTransformer, metrics: tuple[str, ...]
-) -> tuple[Embedded, list[Evaluation]]:
+    own: RunDataset, encoder: SentenceTransformer, metrics: tuple[str, ...]
+) -> tuple[_Indexed, list[Evaluation]]:
     """The dataset's split written down; its embeddings and rows before training."""
-    part.split.save(part.folder.split)
-    save_learnt(part.folder.split, learnt_from(part.split, part.dataset.catalog))
-    embedded = Embedded.of(part, encoder)
+    own.split.save(own.folder.split)
+    save_training_record(own.folder.split, record_training(own.split, own.dataset.catalog))
+    indexed = _indexed(own, encoder)
     floors: dict[str, Recommender] = {
-        "random": Random(part.config.evaluation.seed),
-        "popularity": Popularity().fit(part.split.train),
+        RANDOM: Random(own.config.evaluation.seed),
+        POPULARITY: Popularity().fit(own.split.train),
     }
-    return embedded, _evaluate_all({**floors, "pretrained": embedded.index}, part, metrics)
+    return indexed, _evaluate_all({**floors, PRETRAINED: indexed[0]}, own, metrics)
 
 
 def _finish(
-    part: Part,
-    encoder: SentenceTransformer,
+    job: _Job,
+    own: RunDataset,
     training: Mapping[str, Any],
-    before: Embedded,
+    before: _Indexed,
     evaluations: list[Evaluation],
-    metrics: tuple[str, ...],
     notes: Sequence[str],
-    begun: Sequence[Path],
 ) -> None:
     """Index, results, report and card of a dataset after training."""
-    folder, config, dataset, split = part.folder, part.config, part.dataset, part.split
-    after = Embedded.of(part, encoder)
-    evaluations = [*evaluations, *_evaluate_all({"fine-tuned": after.index}, part, metrics)]
-    save_index(folder, after.index, dataset.catalog, split.training_item_ids, after.text_part)
+    folder, dataset, split = own.folder, own.dataset, own.split
+    index, text_part = _indexed(own, job.encoder)
+    evaluations = [*evaluations, *_evaluate_all({FINE_TUNED: index}, own, job.metrics)]
+    save_index(folder, index, dataset.catalog, split.training_item_ids, text_part)
     near = neighbours(
-        before.index,
-        after.index,
+        before[0],
+        index,
         dataset.interactions.matrix,
         dataset.catalog,
         split.test.candidates if split.test else dataset.interactions.used_items,
-        text_parts=(before.text_part, after.text_part),
+        text_parts=(before[1], text_part),
     )
     write_thumbnails(folder, dataset.catalog, near)
-    earlier = [settings_of_run(RunFolder(run).whole.read_results(), split) for run in begun]
-    folder.write_results(
-        {
-            "schema": 1,
-            "dataset": describe(dataset),
-            "split": split.summary(),
-            "environment": environment(encoder.device),
-            "rows": [
-                {
-                    **evaluation.row(),
-                    "settings_chosen": _settings_chosen(config, evaluation.model, earlier),
-                }
-                for evaluation in evaluations
-            ],
-            **({"note": config.note} if config.note else {}),
-            **({"notes": list(notes)} if notes else {}),
-            "training": {
-                **training,
-                **{k: v for k, v in content_of(dataset).items() if v is not None},
-            },
-            **_findings(evaluations, split, metrics),
-            "neighbours": near,
-        }
+    earlier = [settings_of_run(RunFolder(run).whole.read_results(), split) for run in job.begun]
+    results = compose_results(
+        dataset=describe(dataset),
+        split=split.summary(),
+        environment=environment(job.encoder.device),
+        rows=[
+            {
+                **evaluation.row(),
+                "settings_chosen": _settings_chosen(job.config, evaluation.model, earlier),
+            }
+            for evaluation in evaluations
+        ],
+        note=job.config.note or None,
+        notes=list(notes) or None,
+        training={
+            **training,
+            **{k: v for k, v in content_of(dataset).items() if v is not None},
+        },
+        **_findings(evaluations, split),
+        neighbours=near,
     )
+    folder.write_results(results)
     write_report([folder.path], folder.report)
     write_card(folder.path)
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """A catalog's embeddings at one time.
-
-    Attributes:
-        index: over them.
-        text_part: what of them comes from texts, where an encoder reads pictures too.
-    """
-
-    index: ItemIndex
-    text_part: np.ndarray | None
-
-    @classmethod
-    def of(cls, part: Part, encoder: SentenceTransformer) -> Embedded:
-        """With the encoder as it is now."""
-        item_ids = part.dataset.catalog.item_ids
-        if isinstance(part.inputs, ItemPairs):
-            vectors, text_part = embed_sides(encoder, part.inputs, item_ids=item_ids, progress=True)
-            return cls(ItemIndex(vectors, item_ids), text_part)
-        vectors = embed_items(encoder, part.inputs, item_ids=item_ids, progress=True)
-        return cls(ItemIndex(vectors, item_ids), None)
+def _indexed(own: RunDataset, encoder: SentenceTransformer) -> _Indexed:
+    """The catalog as the encoder embeds it now, and what of the vectors comes from texts."""
+    item_ids = own.dataset.catalog.item_ids
+    vectors, text_part = embed_inputs(encoder, own.inputs, item_ids)
+    return ItemIndex(vectors, item_ids), text_part
 
 
 def _settings_chosen(config: Config, model: str, earlier: Sequence[str] = ()) -> str:
@@ -260,52 +287,49 @@ def _settings_chosen(config: Config, model: str, earlier: Sequence[str] = ()) ->
     """
     said = set(earlier) or {DEFAULTS}
     before = said.pop() if len(said) == 1 else NOT_STATED
-    if model == "pretrained":
+    if model == PRETRAINED:
         return before
-    if model != "fine-tuned":
+    if model != FINE_TUNED:
         return DEFAULTS
     given = {TRAINING_ALIASES.get(key, key): value for key, value in config.training.items()}
     own = settings_chosen(given, BeeFormerTrainingArguments, config.chosen_on)
     return before if own == DEFAULTS and config.chosen_on is None else own
 
 
-def _settle_precision(config: Config, encoder: SentenceTransformer, inputs: ItemInputs) -> Config:
-    if config.training.get("bf16") != "auto":
-        return config
+def _with_precision(config: Config, encoder: SentenceTransformer, inputs: ItemInputs) -> Config:
+    """The configuration with a `bf16` of "auto" decided by timing the encoder."""
     budget = config.training.get("mini_batch_tokens", BeeFormerTrainingArguments.mini_batch_tokens)
     decided = bf16_pays(encoder, inputs, budget)
-    return dataclasses.replace(config, training={**config.training, "bf16": decided})
+    return config.replace(training={**config.training, "bf16": decided})
 
 
 def _evaluate_all(
-    recommenders: Mapping[str, Recommender], part: Part, metrics: tuple[str, ...]
+    recommenders: Mapping[str, Recommender], own: RunDataset, metrics: tuple[str, ...]
 ) -> list[Evaluation]:
-    if part.split.test is None:
+    if own.split.test is None:
         return []
     return [
         evaluate(
             recommender,
-            part.split.test,
+            own.split.test,
             metrics=metrics,
-            top_k=part.config.evaluation.top_k,
+            top_k=own.config.evaluation.top_k,
             model=name,
-            scenario=f"{part.split.kind}/test",
-            seed=part.config.evaluation.seed,
+            scenario=f"{own.split.kind}/test",
+            seed=own.config.evaluation.seed,
         )
         for name, recommender in recommenders.items()
     ]
 
 
-def _findings(
-    evaluations: list[Evaluation], split: Split, metrics: tuple[str, ...]
-) -> dict[str, Any]:
+def _findings(evaluations: list[Evaluation], split: Split) -> dict[str, Any]:
     """Fine-tuned against pretrained: paired tests, and the main metric by history length."""
     if split.test is None:
         return {}
     named = {evaluation.model: evaluation for evaluation in evaluations}
-    tuned, pretrained = named["fine-tuned"], named["pretrained"]
+    tuned, pretrained = named[FINE_TUNED], named[PRETRAINED]
     comparisons = compare_metrics(tuned, pretrained)
-    main = DEFAULT_METRIC if DEFAULT_METRIC in tuned.per_user else next(iter(tuned.per_user), None)
+    main = main_metric(tuned.per_user)
     if main is None:
         return {"comparisons": comparisons}
     history = by_history([pretrained, tuned], split.test.source, main)

@@ -16,9 +16,10 @@ from beekit.errors import ConfigError
 from beekit.evaluation import HeldOutEvaluator, MeanEvaluator
 from beekit.evaluation.named_metrics import named_metric
 from beekit.hub.names import published
-from beekit.run.config import DEFAULT_METRIC, TRAINING_ALIASES, Config
-from beekit.run.folder import RunFolder
-from beekit.run.parts import Part
+from beekit.results import DEFAULT_METRIC
+from beekit.run.config import TRAINING_ALIASES, Config
+from beekit.run.run_dataset import RunDataset
+from beekit.run_folder import RunFolder
 from beekit.split import Split
 from beekit.training import BeeFormerTrainer, BeeFormerTrainingArguments
 from beekit.training.trainer import peak_memory
@@ -98,26 +99,27 @@ def _try_out(arguments: BeeFormerTrainingArguments) -> None:
 
 
 def make_trainer(
-    config: Config, folder: RunFolder, encoder: SentenceTransformer, parts: Sequence[Part]
+    arguments: BeeFormerTrainingArguments,
+    encoder: SentenceTransformer,
+    datasets: Sequence[RunDataset],
 ) -> BeeFormerTrainer:
     """The Trainer, evaluating on the validation parts that the datasets' splits have."""
-    arguments = training_arguments(config, folder, [part.split for part in parts])
     metric = _validation_metric(arguments)
     evaluators = {
-        part.dataset.name: HeldOutEvaluator(
-            part.split.validation, part.inputs, metric, part.dataset.catalog.item_ids
+        one.dataset.name: HeldOutEvaluator(
+            one.split.validation, one.inputs, metric, one.dataset.catalog.item_ids
         )
-        for part in parts
-        if part.split.validation is not None and arguments.eval_strategy != "no"
+        for one in datasets
+        if one.split.validation is not None and arguments.eval_strategy != "no"
     }
     evaluator = None
     if evaluators:
-        evaluator = MeanEvaluator(evaluators) if parts[1:] else next(iter(evaluators.values()))
+        evaluator = MeanEvaluator(evaluators) if datasets[1:] else next(iter(evaluators.values()))
     return BeeFormerTrainer(
         encoder,
         arguments,
-        interactions=[part.split.train for part in parts],
-        items=[part.inputs for part in parts],
+        interactions=[one.split.train for one in datasets],
+        items=[one.inputs for one in datasets],
         evaluator=evaluator,
     )
 

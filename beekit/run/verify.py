@@ -13,15 +13,14 @@ from beekit.encoders import embed_items, load_encoder
 from beekit.errors import RunError
 from beekit.evaluation import evaluate
 from beekit.index import ItemIndex
+from beekit.results import FINE_TUNED, rows_of
+from beekit.run.claim import saved_config
 from beekit.run.config import Config
 from beekit.run.dataset import load_dataset
-from beekit.run.folder import RunFolder
 from beekit.run.inputs import item_inputs
-from beekit.run.model_files import require_as_trained
-from beekit.run.splitting import make_split
-from beekit.run_files import read_yaml, require_same_datasets
-
-_MODEL = "fine-tuned"
+from beekit.run_files import read_yaml
+from beekit.run_folder import RunFolder, require_same_run
+from beekit.split import make_split
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,10 @@ def verify(run: str | Path) -> list[Repeated]:
     """
     folder = RunFolder(Path(run))
     folder.require_not_repeated()
-    if not folder.model.is_dir():
-        raise RunError(
-            f"no model in {folder.path}",
-            expected="a run with a fine-tuned model",
-            remedy="Check the path, or finish the run with `beekit train`.",
-        )
-    config, parts = folder.load_config(), folder.parts()
-    require_same_datasets(read_yaml(folder.config), folder.read_results(), folder.path)
-    each = [part.read_results() for part in parts]
+    folder.require_model("a run with a fine-tuned model")
+    config, folders = saved_config(folder), folder.dataset_folders()
+    require_same_run(read_yaml(folder.config), folder.read_results(), folder.path)
+    each = [own.read_results() for own in folders]
     encoder = load_encoder(folder.model, trust_remote_code=config.trust_remote_code)
     repeated = [
         metric
@@ -98,14 +92,14 @@ def verify(run: str | Path) -> list[Repeated]:
             expected=f"the same within {first.tolerance:.4f}",
             remedy="Model and results do not belong together: train or pull the run again.",
         )
-    require_as_trained(folder)  # what differs and shows in no metric
+    folder.require_as_trained()  # what differs and shows in no metric
     return repeated
 
 
 def _repeat(
     config: Config, results: Mapping[str, Any], encoder: SentenceTransformer
 ) -> list[Repeated]:
-    stated = next((row for row in results["rows"] if row["model"] == _MODEL), None)
+    stated = next(iter(rows_of(results["rows"], FINE_TUNED)), None)
     if stated is None:
         return []
     dataset, inputs = item_inputs(config, load_dataset(config), encoder)
@@ -121,7 +115,7 @@ def _repeat(
         split.test,
         metrics=tuple(stated["metrics"]),
         top_k=config.evaluation.top_k,
-        model=_MODEL,
+        model=FINE_TUNED,
         seed=config.evaluation.seed,
     )
     return [

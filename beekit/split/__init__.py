@@ -1,6 +1,8 @@
 """Splits of X into training and held-out parts, as artefacts with a hash."""
 
 from beekit.split.cold_start import cold_start_split
+from beekit.split.config import SplitConfig
+from beekit.split.kinds import make_split, said_of
 from beekit.split.published import published_split
 from beekit.split.split import HeldOut, Split, load_split, load_training_item_ids
 from beekit.split.time import time_split
@@ -10,10 +12,13 @@ from beekit.split.zero_shot import zero_shot_split
 __all__ = [
     "HeldOut",
     "Split",
+    "SplitConfig",
     "cold_start_split",
     "load_split",
     "load_training_item_ids",
+    "make_split",
     "published_split",
+    "said_of",
     "time_split",
     "user_split",
     "zero_shot_split",

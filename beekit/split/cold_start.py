@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+from pydantic import Field
 
 from beekit.data import Interactions
+from beekit.split.config import SplitConfig, share_field, validation_field, validation_size
 from beekit.split.draw import share, shuffled, validation_share
 from beekit.split.entries import (
     columns,
@@ -14,6 +18,41 @@ from beekit.split.entries import (
     used_items,
 )
 from beekit.split.split import HeldOut, Split
+
+
+class ColdStartSplit(SplitConfig):
+    """Hold out items, with all their interactions."""
+
+    kind: Literal["cold_start"] = "cold_start"
+    items: int | None = Field(None, ge=1, description="How many items the test part has.")
+    fraction: float | None = share_field(None, "Their share instead; 0.2 where neither is given.")
+    validation: int | float | None = validation_field("items")
+    warm_fraction: float | None = share_field(
+        None,
+        "Share of each user's other interactions that is held out too, for the parts "
+        "`warm` and `overall`.",
+    )
+
+    meaning = (
+        "Some items were held out with all their interactions, so nothing in training "
+        "knows who used them; they have to be recommended from their descriptions. A user's other "
+        "interactions are the source, those with held-out items the targets."
+    )
+    task = "recommendation of items without history"
+    drawn = "the items held out"
+    candidates = "items without an interaction in training"
+
+    def make(self, interactions: Interactions) -> Split:
+        """As `cold_start_split` does."""
+        neither = self.items is None and self.fraction is None
+        return cold_start_split(
+            interactions,
+            items=self.items,
+            fraction=0.2 if neither else self.fraction,
+            **validation_size("items", self.validation),
+            warm_fraction=self.warm_fraction,
+            seed=self.seed,
+        )
 
 
 def cold_start_split(

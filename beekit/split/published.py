@@ -2,12 +2,69 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+from typing import Literal
 
-from beekit.data import Interactions, ids
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from beekit.data import Catalog, Dataset, Interactions, ids
+from beekit.data.rules import strong_enough
+from beekit.data.tables import id_column, read_file, value_column
 from beekit.errors import SplitError
+from beekit.split.config import SplitConfig
 from beekit.split.entries import entries
 from beekit.split.split import HeldOut, Split
+
+
+class PublishedSplit(SplitConfig):
+    """Hold out what others did, as their files say; the seed changes nothing."""
+
+    kind: Literal["published"] = "published"
+    train: str = Field(
+        "train.parquet", description="File of the training interactions in the dataset folder."
+    )
+    test: str = Field(description="File of the test interactions in the dataset folder.")
+
+    meaning = (
+        "Training and test interactions are those of files that others published, so "
+        "that numbers can be compared with theirs; all items are candidates."
+    )
+    drawn = ""
+    trainable = False
+    own_files = True
+    repeatable = False
+    without_effect = ("fraction", "validation")
+
+    def load(self, folder: Path, duplicates: str) -> tuple[Dataset, Split]:
+        """A dataset that comes as two files of interactions, without a catalog.
+
+        Returns:
+            all interactions, over items known by their ids alone; and the split.
+
+        Raises:
+            DataError: if a file cannot be read, if a value is 0 or below or a boolean, or if a pair
+                occurs twice, in one file or in both, and `duplicates` is not "merge".
+            SplitError: if no user has both a training and a test interaction.
+        """
+        names = (self.train, self.test)
+        tables = [read_file(folder / name, id_columns=("user_id", "item_id")) for name in names]
+        users, items = (
+            [id_column(table, column, name) for table, name in zip(tables, names, strict=True)]
+            for column in ("user_id", "item_id")
+        )
+        for table, name in zip(tables, names, strict=True):
+            if "value" in table.column_names:
+                remedy = f"Remove those rows of {name}, or its column value."
+                strong_enough(value_column(table, name), None, remedy)
+        test = Interactions.from_arrays(users[1], items[1], duplicates=duplicates)
+        interactions = Interactions.from_arrays(
+            pa.concat_arrays(users), pa.concat_arrays(items), duplicates=duplicates
+        )
+        catalog = Catalog(interactions.item_ids, pa.table({}))
+        dataset = Dataset(folder.resolve().name, interactions, catalog)
+        return dataset, published_split(interactions, test)
 
 
 def published_split(interactions: Interactions, test: Interactions) -> Split:

@@ -21,8 +21,8 @@ from beekit.files import replacing_folder
 from beekit.finite import finite_csr
 from beekit.run_files import read_json, read_parquet
 
-# Kinds whose sources are not what training knows.
-_OWN_SOURCE = ("user", "zero_shot")
+# What `sources` was of kinds that were saved before it was saved too.
+_SOURCES_BEFORE = {"user": "own", "zero_shot": "own", "time": "before"}
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,18 @@ class Split:
     """Training interactions and held-out parts over the same users and items.
 
     Attributes:
-        kind: "cold_start", "user", "time", "zero_shot", "published" or "none".
+        kind: "cold_start", "user", "time", "zero_shot", "published", "none", or the import path of
+            another.
         settings: what the split was made with.
         interactions: all of X.
         train: (users, items) what models may learn from.
         validation, test: the held-out parts; None where there is none.
         warm: of a cold-start split, interactions held out of the training items.
+        sources: what is known of the users of a held-out part, from which a saved split is put
+            together again: what is in "train", all interactions "before" the part (train, and the
+            parts before it), or interactions of its "own" that are in no other part.
+        trains: whether there must be something to train on.
+        about: what results keep of a kind from outside, such as its meaning.
         parts: all of these by name; where there is a warm part, also `overall`, the targets and
             candidates of test and warm together.
     """
@@ -86,6 +92,9 @@ class Split:
     validation: HeldOut | None = None
     test: HeldOut | None = None
     warm: HeldOut | None = None
+    sources: str = "train"
+    trains: bool = True
+    about: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, HeldOut] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +111,7 @@ class Split:
                     expected="at least one",
                     remedy="Hold out another share, or lower the support filters.",
                 )
-        if self.train.nnz == 0 and self.kind != "zero_shot":
+        if self.train.nnz == 0 and self.trains:
             raise SplitError(
                 f"the {self.kind} split leaves no training interactions",
                 expected="at least one",
@@ -157,6 +166,7 @@ class Split:
             "hash": self.hash,
             "settings": dict(self.settings),
             "train": {"interactions": int(self.train.nnz), "cold_items": len(self.cold_items)},
+            **({"about": dict(self.about)} if self.about else {}),
             **counts,
         }
 
@@ -165,13 +175,14 @@ class Split:
         `candidates.parquet` (part, item_id) and `training_items.parquet` (item_id); the folder
         appears complete or not at all."""
         with replacing_folder(folder) as staging:
-            (staging / "split.json").write_text(json.dumps(self.summary(), indent=2) + "\n")
+            said = {**self.summary(), "sources": self.sources}
+            (staging / "split.json").write_text(json.dumps(said, indent=2) + "\n")
             held_out = [
                 self._pairs(part, role, matrix)
                 for part, held in self.parts.items()
                 if part != "overall"  # test and warm hold it
                 for role, matrix in (("source", held.source), ("target", held.target))
-                if role == "target" or self.kind in _OWN_SOURCE
+                if role == "target" or self.sources == "own"
             ]
             candidates = [
                 pa.table(
@@ -239,6 +250,7 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
             expected="who used what was held out, which stays behind when a run is pushed",
             remedy="Make the split again from the dataset; `beekit verify` does.",
         )
+    sources = saved.get("sources", _SOURCES_BEFORE.get(saved["kind"], "train"))
     parts: dict[str, HeldOut] = {}
     train = interactions.matrix
     if (folder / "held_out.parquet").is_file():
@@ -271,9 +283,18 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
             if places.min(initial=0) < 0:
                 raise _other_data(folder)
             parts[part] = HeldOut(matrices.get(f"{part}/source", known), target, places)
-            if saved["kind"] == "time":
+            if sources == "before":
                 known = sp.csr_array(known + target)
-    split = Split(saved["kind"], saved["settings"], interactions, train, **parts)
+    split = Split(
+        saved["kind"],
+        saved["settings"],
+        interactions,
+        train,
+        **parts,
+        sources=sources,
+        trains=train.nnz > 0,
+        about=saved.get("about", {}),
+    )
     if split.hash != saved["hash"]:
         raise _other_data(folder)
     return split

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+from pydantic import Field
 
 from beekit.data import Interactions
 from beekit.errors import SplitError
+from beekit.split.config import SplitConfig, share_field
 from beekit.split.entries import entries, used_items
 from beekit.split.split import HeldOut, Split
+
+
+class TimeSplit(SplitConfig):
+    """Hold out the latest interactions; the seed changes nothing."""
+
+    kind: Literal["time"] = "time"
+    fraction: float = share_field(0.1, "Share of the interactions in the test part.")
+    validation: int | float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share of those in the validation part before it; a quarter of the test part's "
+        "where it is not given.",
+    )
+
+    meaning = (
+        "Interactions were cut in time: what came before is the source, what came after the "
+        "targets."
+    )
+    task = "recommendation of what users take up next"
+    drawn = ""
+
+    def make(self, interactions: Interactions) -> Split:
+        """As `time_split` does."""
+        return time_split(interactions, fraction=self.fraction, validation_fraction=self.validation)
 
 
 def time_split(
@@ -57,4 +86,5 @@ def time_split(
         train,
         validation=HeldOut(train, between, used_items(train)) if validation_fraction else None,
         test=HeldOut(before_test, entries(interactions, stamps >= cut[1]), used_items(before_test)),
+        sources="before",
     )

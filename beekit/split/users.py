@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+from pydantic import Field
 
 from beekit.data import Interactions
+from beekit.split.config import SplitConfig, share_field, validation_field, validation_size
 from beekit.split.draw import share, shuffled, validation_share
 from beekit.split.entries import (
     entries,
@@ -13,6 +17,37 @@ from beekit.split.entries import (
     used_items,
 )
 from beekit.split.split import HeldOut, Split
+
+
+class UserSplit(SplitConfig):
+    """Hold out users, with all their interactions."""
+
+    kind: Literal["user"] = "user"
+    users: int | None = Field(None, ge=1, description="How many users the test part has.")
+    fraction: float | None = share_field(None, "Their share instead; 0.1 where neither is given.")
+    validation: int | float | None = validation_field("users")
+    source_fraction: float = share_field(
+        0.8, "Share of a held-out user's interactions that is known."
+    )
+
+    meaning = (
+        "Some users were held out whole; part of what each used is the source, the rest are "
+        "the targets."
+    )
+    task = "recommendation to users unseen in training"
+    drawn = "the users held out"
+
+    def make(self, interactions: Interactions) -> Split:
+        """As `user_split` does."""
+        neither = self.users is None and self.fraction is None
+        return user_split(
+            interactions,
+            users=self.users,
+            fraction=0.1 if neither else self.fraction,
+            **validation_size("users", self.validation),
+            source_fraction=self.source_fraction,
+            seed=self.seed,
+        )
 
 
 def user_split(
@@ -79,4 +114,5 @@ def user_split(
         train,
         validation=part(1),
         test=part(2),
+        sources="own",
     )

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from beekit.data import Interactions
+from beekit.split.config import SplitConfig, share_field
 from beekit.split.entries import entries, require_source_fraction, source_entries
 from beekit.split.split import HeldOut, Split
+
+
+class ZeroShotSplit(SplitConfig):
+    """Hold out everything, for models that learnt elsewhere."""
+
+    kind: Literal["zero_shot"] = "zero_shot"
+    source_fraction: float = share_field(0.8, "Share of each user's interactions that is known.")
+
+    meaning = (
+        "Nothing of this dataset was trained on. Part of what each user used is the "
+        "source, the rest are the targets, and all items anybody used are candidates."
+    )
+    drawn = "what is known of each user"
+    trainable = False
+    without_effect = ("fraction", "validation")
+
+    def make(self, interactions: Interactions) -> Split:
+        """As `zero_shot_split` does."""
+        return zero_shot_split(interactions, source_fraction=self.source_fraction, seed=self.seed)
 
 
 def zero_shot_split(
@@ -30,4 +52,6 @@ def zero_shot_split(
         test=HeldOut(
             entries(interactions, known), entries(interactions, ~known), interactions.used_items
         ),
+        sources="own",
+        trains=False,
     )

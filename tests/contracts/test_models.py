@@ -11,7 +11,7 @@ from contracts.models import IMPERSONAL, MODELS
 
 from beekit.errors import BeekitError, RunError
 from beekit.models import load_model
-from beekit.run.extend import Extendable
+from beekit.run.add_items import Extendable
 
 
 def vectors_of(X, dims: int = 8):

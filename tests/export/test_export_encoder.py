@@ -393,7 +393,7 @@ def test_what_is_no_run_of_an_encoder_is_refused(run_of, tmp_path):
     with pytest.raises(RunError, match=r"no config\.yaml"):
         export(tmp_path, "onnx")
     (tmp_path / "config.yaml").write_text("data: d\nout: o\nmodels: {EASE: {}}\n")
-    with pytest.raises(RunError, match="no model/"):
+    with pytest.raises(RunError, match="no model in"):
         export(tmp_path, "onnx")
     with pytest.raises(ConfigError, match="format 'gguf'"):
         export(run_of("text"), "gguf")

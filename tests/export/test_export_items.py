@@ -17,8 +17,8 @@ from beekit import ItemIndex, embed_items, load_encoder
 from beekit.errors import ConfigError, ExportError, RunError
 from beekit.export import export, items
 from beekit.export.standalone import recommend
-from beekit.run.folder import RunFolder
 from beekit.run.serve import Server, save_index
+from beekit.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from huggingface_hub import ModelCard
 from local_hub import metadata_errors
 
 from beekit.hub import render_card
-from beekit.hub.facts import Facts, load_facts
+from beekit.hub.card_facts import Facts, load_facts
 
 CARDS = Path(__file__).parents[2] / "hub_cards"
 NAMES = sorted(path.stem for path in CARDS.glob("*.yaml"))
@@ -30,7 +29,7 @@ def test_a_card_is_what_its_results_render_to(name):
     results = json.loads((CARDS / f"{name}.results.json").read_text())
     facts = load_facts(CARDS / f"{name}.yaml")
     card = (CARDS / f"{name}.md").read_text()
-    assert card == render_card(results, replace(facts, repo=facts.repo or f"user/{name}")), (
+    assert card == render_card(results, facts.replace(repo=facts.repo or f"user/{name}")), (
         "run `python hub_cards/render.py`"
     )
     assert metadata_errors(card) == []

@@ -22,8 +22,9 @@ from beekit.hub.manifest import MANIFEST
 from beekit.hub.pull import pull
 from beekit.hub.push import push
 from beekit.quickstart import build_encoder, make_shop
-from beekit.run.folder import RunFolder
+from beekit.run.claim import saved_config
 from beekit.run.verify import verify
+from beekit.run_folder import RunFolder
 from beekit.split import load_split
 
 REPO = "bee/shop"
@@ -202,7 +203,7 @@ def test_code_in_a_repository_is_not_run(hub, text_run, shop_folder, tmp_path):
     listed["files"]["config.yaml"] = hashlib.sha256(config).hexdigest()
     hub.commit(REPO, {MANIFEST: json.dumps(listed).encode(), "config.yaml": config})
     pull(REPO, tmp_path / "pulled", data=shop_folder)
-    assert not RunFolder(tmp_path / "pulled").load_config().trust_remote_code
+    assert not saved_config(RunFolder(tmp_path / "pulled")).trust_remote_code
 
 
 @pytest.mark.parametrize("config", [b"- 1\n", b"data: [1]\n", b"encoder: x\n"])

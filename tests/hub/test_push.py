@@ -21,7 +21,7 @@ from local_hub import Fault, metadata_errors
 
 from beekit.cli import main
 from beekit.errors import HubError, RunError
-from beekit.hub.facts import Facts
+from beekit.hub.card_facts import Facts
 from beekit.hub.manifest import MANIFEST
 from beekit.hub.push import push
 from beekit.hub.upload_files import CARD, files_to_upload, read

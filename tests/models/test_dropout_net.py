@@ -94,7 +94,7 @@ def test_factors_are_dropped_with_the_probability():
 
 
 def test_warm_items_enter_with_factors_and_cold_ones_without():
-    made = network()
+    made = network().eval()
     warm = torch.arange(40) % 3 > 0
     found = torch.from_numpy(made.learnt(warm))
     with torch.no_grad():

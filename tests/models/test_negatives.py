@@ -42,7 +42,7 @@ def test_all_others_come_with_equal_chance():
 def test_an_epoch_has_every_interaction_once_and_fresh_draws(random_matrix):
     X = random_matrix(30, 40, 0.2, seed=1)
     triples = Triples(X, 3, 50, torch.Generator().manual_seed(0))
-    first, second = (list(triples.epoch()) for _ in range(2))
+    first, second = (list(triples) for _ in range(2))
     for epoch in (first, second):
         users, items, others = (torch.cat(part).numpy() for part in zip(*epoch, strict=True))
         assert [len(batch[0]) for batch in epoch[:-1]] == [50] * (len(epoch) - 1)
@@ -55,10 +55,10 @@ def test_an_epoch_has_every_interaction_once_and_fresh_draws(random_matrix):
 def test_who_has_everything_is_left_out():
     X = sp.csr_array(np.array([[1, 1, 1], [0, 1, 0]], dtype=np.float32))
     triples = Triples(X, 1, 10, torch.Generator().manual_seed(0))
-    ((users, items, others),) = triples.epoch()
+    ((users, items, others),) = triples
     assert (users.tolist(), items.tolist()) == ([1], [1])
     assert others[0, 0] in (0, 2)
-    assert list(Triples(X[:1], 1, 10, torch.Generator()).epoch()) == []
+    assert list(Triples(X[:1], 1, 10, torch.Generator())) == []
 
 
 @given(

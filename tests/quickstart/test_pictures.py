@@ -16,6 +16,7 @@ from beekit.errors import ConfigError
 from beekit.models import Popularity, Random
 from beekit.quickstart import build_image_encoder, job, make_shop
 from beekit.quickstart.pictures import LABEL, SIZE, draw_label
+from beekit.run.claim import saved_config
 from beekit.run.config import make_config
 from beekit.run.dataset import load_dataset
 from beekit.run.inputs import item_inputs
@@ -153,7 +154,7 @@ def test_quickstart_on_pictures_learns_what_is_used_together(
     brief = replace(recipe, training={**recipe.training, **training, "disable_tqdm": True})
     monkeypatch.setitem(job._RECIPES, modality, brief)
     folder = job.run_quickstart(tmp_path / "run", modality)
-    config = folder.load_config()
+    config = saved_config(folder)
     split = load_split(folder.split, load_dataset(config).interactions)
 
     def recall(recommender) -> float:  # at 5, since there are but 58 cold items

@@ -58,7 +58,7 @@ def test_what_says_nothing_is_refused_in_one_line(value):
 def test_a_run_says_how_its_encoder_was_set_as_seen_from_here(shop_dataset):
     split = cold_start_split(shop_dataset.interactions, items=40)
     row = {"model": "fine-tuned", "settings_chosen": "test"}
-    here = {"rows": [row], "split": {"hash": split.hash}}
+    here = {"dataset": {"name": "shop"}, "rows": [row], "split": {"hash": split.hash}}
     assert settings_of_run(here, split) == "test"
     assert settings_of_run({**here, "split": {"hash": "other"}}, split) == "elsewhere"
     assert settings_of_run({**here, "rows": [{"model": "fine-tuned"}]}, split) == "not stated"
@@ -141,5 +141,5 @@ def test_every_recipe_of_a_comparison_says_how_each_model_was_set(path):
         # A run says it itself.
         said = settings_chosen(entry.settings, entry.kind, entry.chosen_on, config.chosen_on)
         assert entry.run is not None or said != "not stated"
-        if (config.split.validation == 0) or config.split.kind in ("published", "zero_shot"):
+        if config.split.kind in ("published", "zero_shot") or config.split.validation == 0:
             assert said != "validation"

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from beekit.errors import ConfigError
+from beekit.run.claim import saved_config, write_config
 from beekit.run.config import load_config, make_config
-from beekit.run.folder import RunFolder
+from beekit.run_folder import RunFolder
 
 LEAST = {"data": "shop", "out": "run", "encoder": "encoder"}
 
@@ -37,8 +38,8 @@ def test_floats_without_a_point_are_numbers(tmp_path):
 def test_saved_configuration_reads_back(tmp_path):
     config = make_config({**LEAST, "split": {"fraction": 0.1}, "training": {"epochs": 2}})
     folder = RunFolder(tmp_path)
-    folder.write_config(config)
-    assert folder.load_config() == config
+    write_config(folder, config)
+    assert saved_config(folder) == config
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ import torch
 import yaml
 
 from beekit.cli import main
-from beekit.run.folder import RunFolder
+from beekit.run.claim import last_checkpoint
+from beekit.run_folder import RunFolder
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -220,7 +221,7 @@ def test_a_killed_training_goes_on_whatever_else_was_tried(
     ended = {}
     for name, killed_when in {
         "early": run.made_of.is_file,
-        "late": lambda: run.last_checkpoint is not None,
+        "late": lambda: last_checkpoint(run) is not None,
     }.items():
         process = start("train", train)
         wait_for(process, killed_when)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from beekit.errors import DataError
-from beekit.run.serve import read_histories
+from beekit.models import Random
+from beekit.run.known_items import KnownItems
+from beekit.run.serve import Server, read_histories
 
 FILE = "user_id,item_id,value\n1,10,5\n1,20,0\n2,10,-1\n"
 
@@ -15,7 +19,8 @@ def test_values_that_may_mean_no_are_no_history_unless_the_run_says_what_counts(
     path.write_text(FILE)
     with pytest.raises(DataError, match=r"2 of 3 interactions .* \(0, -1\)"):
         read_histories(path)
-    assert read_histories(path, 1) == ([1], [[10]])
+    users, items = read_histories(path, 1)
+    assert (users.to_pylist(), items.to_pylist()) == ([1], [10])
     with pytest.raises(DataError, match="no value of at least 9"):
         read_histories(path, 9)
 
@@ -25,3 +30,24 @@ def test_a_file_of_histories_is_read_as_strictly_as_a_dataset(tmp_path):
     path.write_text('user_id,item_id\n1,"10\n1,20\n')
     with pytest.raises(DataError, match="line 2: a quote that is never closed"):
         read_histories(path)
+
+
+@pytest.mark.parametrize("item_ids", [[10, 20, 30], ["10", "x", "30"]])
+def test_a_table_of_users_means_the_same_as_their_lists(item_ids):
+    items = np.array(item_ids, dtype=object if "x" in item_ids else np.int64)
+    known = KnownItems(items, list(map(str, item_ids)), np.zeros(3, dtype=bool))
+    server = Server(Random(0), known)
+    first, second, third = map(str, item_ids)
+    users, X = server.histories_of(
+        pa.array(["b", "a", "b", "b"]), pa.array([third, second, first, third])
+    )
+    assert users.tolist() == ["a", "b"]
+    expected = server.histories([[second], [third, first, third]])
+    assert (X.toarray() == expected.toarray()).all()
+    assert X.max() == 1
+
+
+def test_items_a_run_does_not_have_are_named_in_the_order_of_users():
+    server = Server(Random(0), KnownItems(np.array([1]), ["one"], np.array([False])))
+    with pytest.raises(DataError, match="no item 5, 4, 5 in the run"):
+        server.histories_of(pa.array([2, 2, 1, 1]), pa.array([4, 5, 5, 1]))

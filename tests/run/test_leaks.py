@@ -23,10 +23,15 @@ from beekit.run.config import make_config
 from beekit.run.dataset import describe
 from beekit.run.evaluate import _settings_chosen
 from beekit.run.leaks import require_unseen
-from beekit.run.sources import BEFORE, Source, load_before, run_of, shown, sources
+from beekit.run.lineage import BEFORE, Source, load_before, run_of, shown, sources
 from beekit.run.train import _settings_chosen as chosen_in_training
 from beekit.split import Split, zero_shot_split
-from beekit.split.learnt import PAIRS, learnt_from, load_learnt, save_learnt
+from beekit.split.training_record import (
+    PAIRS,
+    load_training_record,
+    record_training,
+    save_training_record,
+)
 
 ITEMS = 60
 TITLES = [f"film number {item:03d} of a long series" for item in range(ITEMS)]
@@ -57,7 +62,7 @@ def learnt(dataset, split) -> list[Source]:
             dataset.name,
             dataset.fingerprint,
             split.hash,
-            learnt_from(split, dataset.catalog),
+            record_training(split, dataset.catalog),
         )
     ]
 
@@ -173,7 +178,7 @@ def test_pairs_that_were_trained_on_are_refused(films, tmp_path, kind):
 
 
 def test_a_sample_of_the_pairs_finds_what_all_of_them_find(films, monkeypatch):
-    monkeypatch.setattr("beekit.split.learnt._NOTED", 200)
+    monkeypatch.setattr("beekit.split.training_record._NOTED", 200)
     split = user_split(films.interactions, users=20, seed=1)
     trained = cold_start_split(films.interactions, items=10, seed=1)
     (source,) = learnt(films, trained)
@@ -190,14 +195,14 @@ def test_a_sample_of_the_pairs_finds_what_all_of_them_find(films, monkeypatch):
 def test_what_is_noted_is_read_back(films, tmp_path):
     split = cold(films)
     split.save(tmp_path / "split")
-    noted = learnt_from(split, films.catalog)
-    save_learnt(tmp_path / "split", noted)
-    read = load_learnt(tmp_path / "split")
+    noted = record_training(split, films.catalog)
+    save_training_record(tmp_path / "split", noted)
+    read = load_training_record(tmp_path / "split")
     assert read.item_ids.equals(noted.item_ids)
     assert read.contents == noted.contents
     np.testing.assert_array_equal(read.pairs, noted.pairs)
     with pytest.raises(RunError, match="no such file"):
-        load_learnt(tmp_path)
+        load_training_record(tmp_path)
     assert all(len(own) == 1 and own[0].endswith("+") for own in content_digests(films.catalog))
 
 
@@ -206,9 +211,9 @@ def test_runs_that_note_less_are_taken_to_know_what_they_may(films, tmp_path, ki
     split = cold(films, 2)
     split.save(tmp_path / "split")
     if kind == "pulled":
-        save_learnt(tmp_path / "split", learnt_from(split, films.catalog))
+        save_training_record(tmp_path / "split", record_training(split, films.catalog))
         (tmp_path / "split" / PAIRS).unlink()
-    known = load_learnt(tmp_path / "split")
+    known = load_training_record(tmp_path / "split")
     source = [Source("runs/a", "elsewhere", "another", split.hash, known)]
     assert "items held out here" in refused(source, films, cold(films, 1))
     said = refused(source, films, user_split(films.interactions, users=20, seed=1))
@@ -286,9 +291,9 @@ def test_pairs_of_the_same_texts_under_other_ids_are_refused(films, tmp_path):
 def test_no_word_of_other_people_where_pairs_were_not_compared(films, tmp_path):
     split = untouched(films)
     split.save(tmp_path / "split")
-    save_learnt(tmp_path / "split", learnt_from(split, films.catalog))
+    save_training_record(tmp_path / "split", record_training(split, films.catalog))
     (tmp_path / "split" / PAIRS).unlink()
-    known = load_learnt(tmp_path / "split")
+    known = load_training_record(tmp_path / "split")
     few = type(known)(known.item_ids[:15], known.contents[:15], None, known.below)
     source = [Source("runs/a", "elsewhere", "another", "x", few)]
     (note,) = require_unseen(
@@ -370,12 +375,12 @@ def test_notes_that_count_numbers_are_held_against_numbers(tmp_path):
     contents = [digests[one] for one in source.learnt.item_ids.to_pylist()]
     old = dataclasses.replace(source.learnt, contents=contents, numbers=True)
     cold(other, 2).save(tmp_path / "split")
-    save_learnt(tmp_path / "split", old)
-    read = load_learnt(tmp_path / "split")
+    save_training_record(tmp_path / "split", old)
+    read = load_training_record(tmp_path / "split")
     assert read.numbers
     refused([dataclasses.replace(source, learnt=read)], films, cold(films))
-    save_learnt(tmp_path / "split", source.learnt)
-    assert not load_learnt(tmp_path / "split").numbers
+    save_training_record(tmp_path / "split", source.learnt)
+    assert not load_training_record(tmp_path / "split").numbers
 
 
 @pytest.mark.parametrize("as_text", [False, True])
@@ -417,7 +422,7 @@ def run(tmp_path, films, encoder_folder):
 def as_trained(path, films, folder, encoder_folder, encoder="x", seed=2):
     split = cold(films, seed)
     split.save(path / "split")
-    save_learnt(path / "split", learnt_from(split, films.catalog))
+    save_training_record(path / "split", record_training(split, films.catalog))
     shutil.copytree(encoder_folder, path / "model")
     config = {
         "data": str(folder),

@@ -26,12 +26,17 @@ from test_leaks import (
 from beekit import user_split
 from beekit.cli import main
 from beekit.errors import RunError
-from beekit.run.folder import RunFolder
 from beekit.run.leaks import require_unseen
-from beekit.run.made_by import kind_of
-from beekit.run.sources import BEFORE, Source, load_before, run_of, save_before, sources
-from beekit.split.learnt import ITEMS as NOTED_ITEMS
-from beekit.split.learnt import PAIRS, Learnt, learnt_from, load_learnt, save_learnt
+from beekit.run.lineage import BEFORE, Source, load_before, run_of, save_before, sources
+from beekit.run_folder import RunFolder
+from beekit.split.training_record import ITEMS as NOTED_ITEMS
+from beekit.split.training_record import (
+    PAIRS,
+    TrainingRecord,
+    load_training_record,
+    record_training,
+    save_training_record,
+)
 
 
 @pytest.fixture
@@ -65,7 +70,7 @@ def test_a_run_with_a_broken_configuration_is_refused(run, tmp_path, capsys, con
     else:
         (run / "config.yaml").write_bytes(config)
     assert run_of(str(run / "model")) == run
-    assert kind_of(run) == "training"
+    assert RunFolder(run).kind == "training"
     assert "config.yaml" in evaluates(tmp_path, capsys, encoder=str(run / "model"))
     assert main(training_from(run, tmp_path)) == 2
     assert not (tmp_path / "new").exists()
@@ -91,7 +96,7 @@ def test_a_broken_configuration_does_not_hide_the_other_datasets_of_a_run(run, t
     part.mkdir(parents=True)
     (run / "config.yaml").write_bytes(b"\xff\xfe")
     shutil.rmtree(run / "checkpoints")
-    assert kind_of(run) == "training"
+    assert RunFolder(run).kind == "training"
     (run / "results.json").write_text(json.dumps({}))
     assert RunFolder(part).whole.path == run
 
@@ -173,13 +178,13 @@ def test_ancestors_of_wrong_types_are_refused_in_one_line(tmp_path, wrong):
 def test_items_of_wrong_types_are_refused_in_one_line(tmp_path, wrong):
     pq.write_table(pa.table(wrong), tmp_path / NOTED_ITEMS)
     with pytest.raises(RunError, match=r"training_items\.parquet cannot be read"):
-        load_learnt(tmp_path)
+        load_training_record(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["none", "text", "null", "int64", "descending", "items"])
 def test_pairs_of_wrong_types_are_refused_in_one_line(films, tmp_path, kind):
     untouched(films).save(tmp_path / "split")
-    save_learnt(tmp_path / "split", learnt_from(untouched(films), films.catalog))
+    save_training_record(tmp_path / "split", record_training(untouched(films), films.catalog))
     pairs = pq.read_table(tmp_path / "split" / PAIRS)["pair"].to_numpy()
     wrong = {
         "none": pairs[:0],
@@ -191,7 +196,7 @@ def test_pairs_of_wrong_types_are_refused_in_one_line(films, tmp_path, kind):
     }[kind]
     pq.write_table(pa.table({"pair": wrong}), tmp_path / "split" / PAIRS)
     with pytest.raises(RunError, match=r"training_pairs\.parquet cannot be read"):
-        load_learnt(tmp_path / "split")
+        load_training_record(tmp_path / "split")
 
 
 def test_pairs_of_another_run_do_not_make_the_own_people_others(films, tmp_path):
@@ -201,7 +206,9 @@ def test_pairs_of_another_run_do_not_make_the_own_people_others(films, tmp_path)
     people = write(tmp_path / "people", who=1)
     (other,) = learnt(people, untouched(people))
     for pairs in (other.learnt.pairs, other.learnt.pairs[:100]):
-        swapped = Learnt(source.learnt.item_ids, source.learnt.contents, pairs, source.learnt.below)
+        swapped = TrainingRecord(
+            source.learnt.item_ids, source.learnt.contents, pairs, source.learnt.below
+        )
         wrong = Source("runs/a", "films", films.fingerprint, "x", swapped)
         assert "are not in the dataset it was trained on" in refused([wrong], films, split)
 
@@ -210,10 +217,10 @@ def test_pairs_of_another_run_beside_the_items_are_refused(films, tmp_path):
     people = write(tmp_path / "people", who=1)
     for name, dataset in (("mine", films), ("other", people)):
         untouched(dataset).save(tmp_path / name)
-        save_learnt(tmp_path / name, learnt_from(untouched(dataset), dataset.catalog))
+        save_training_record(tmp_path / name, record_training(untouched(dataset), dataset.catalog))
     shutil.copy(tmp_path / "other" / PAIRS, tmp_path / "mine" / PAIRS)
     with pytest.raises(RunError, match="other pairs than were written with the items"):
-        load_learnt(tmp_path / "mine")
+        load_training_record(tmp_path / "mine")
 
 
 def test_texts_said_twice_of_an_item_tell_it_still(films, tmp_path):
@@ -252,4 +259,4 @@ def test_training_goes_on_from_a_run_that_notes_less(run, tmp_path, kind):
     (before,) = load_before(tmp_path / "b" / "split")
     assert before.learnt.pairs is None
     assert (before.learnt.contents is None) == (kind == "old")
-    assert before.learnt.item_ids.equals(load_learnt(run / "split").item_ids)
+    assert before.learnt.item_ids.equals(load_training_record(run / "split").item_ids)

@@ -8,9 +8,8 @@ import pytest
 
 from beekit.cli import main
 from beekit.errors import RunError
-from beekit.run.folder import RunFolder
-from beekit.run.model_files import require_as_trained
-from beekit.run_files import model_digests
+from beekit.model_files import model_digests
+from beekit.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ def folder(tmp_path):
 
 def test_the_model_as_it_was_trained_passes_whatever_its_card_says(folder):
     (folder.model / "README.md").write_text("about it")
-    require_as_trained(folder)
+    folder.require_as_trained()
 
 
 @pytest.mark.parametrize("state", ["missing", "changed"])
@@ -47,7 +46,7 @@ def test_any_other_is_refused_with_the_file(folder, state):
     else:
         weights.write_bytes(b"others")
     with pytest.raises(RunError, match=f"{weights.name} is {state}"):
-        require_as_trained(folder)
+        folder.require_as_trained()
 
 
 def test_a_run_that_noted_nothing_passes(folder):
@@ -55,7 +54,7 @@ def test_a_run_that_noted_nothing_passes(folder):
     del results["training"]["model_files"]
     folder.results.write_text(json.dumps(results))
     (folder.model / "model.safetensors").unlink()
-    require_as_trained(folder)
+    folder.require_as_trained()
 
 
 def test_no_command_takes_a_changed_model_for_the_trained_one(

@@ -12,8 +12,8 @@ import yaml
 from beekit.cli import main
 from beekit.index import ItemIndex
 from beekit.run.config import load_config
-from beekit.run.folder import RunFolder
-from beekit.run.splitting import make_split
+from beekit.run_folder import RunFolder
+from beekit.split import make_split
 
 
 @pytest.fixture

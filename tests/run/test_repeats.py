@@ -18,9 +18,9 @@ from beekit.models import EASE, ItemKNN
 from beekit.run.comparison import load_comparison
 from beekit.run.config import load_config
 from beekit.run.evaluate import run_comparison
-from beekit.run.folder import RunFolder
 from beekit.run.repeat_results import join_results
 from beekit.run.train import train
+from beekit.run_folder import RunFolder
 
 METRIC = "calibrated_recall@20"
 SEEDS = (3, 4, 5)
@@ -441,7 +441,7 @@ def test_each_repeat_compares_the_encoder_trained_on_its_split(
     trained, tmp_path, shop_folder, encoder_folder, monkeypatch, capsys
 ):
     embedded = []
-    from beekit.run import evaluate as job
+    from beekit.run import embeddings as job
 
     embed = job.embed_items
 

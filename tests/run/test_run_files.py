@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -17,12 +16,12 @@ from beekit.encoders import load_encoder
 from beekit.errors import ConfigError, EncoderError, RunError
 from beekit.hub import render_card
 from beekit.index import ItemIndex
+from beekit.run.claim import write_config
 from beekit.run.config import make_config
-from beekit.run.folder import RunFolder
-from beekit.run.made_by import kind_of, require_own_place
 from beekit.run.repeats import _claim, _of_repeat
 from beekit.run.serve import least_value
-from beekit.run_files import read_parquet, read_results, read_yaml, require_same_datasets
+from beekit.run_files import read_parquet, read_yaml
+from beekit.run_folder import RunFolder, require_own_place, require_same_run
 
 CARDS = Path(__file__).parents[2] / "hub_cards"
 
@@ -145,7 +144,7 @@ def test_results_of_another_shape_end_in_one_line(tmp_path, capsys, command, rep
 @pytest.mark.parametrize("repeats", [0, 2])
 def test_results_as_they_are_written_are_read_and_reported(tmp_path, repeats):
     (tmp_path / "results.json").write_text(json.dumps(results_of(repeats=repeats)))
-    assert read_results(tmp_path) == results_of(repeats=repeats)
+    assert RunFolder(tmp_path).read_results() == results_of(repeats=repeats)
     assert main(["report", str(tmp_path)]) == 0
 
 
@@ -159,13 +158,13 @@ def test_an_integer_that_no_float_holds_is_reported_as_missing(tmp_path):
 @pytest.mark.parametrize("path", sorted(CARDS.glob("*.results.json")), ids=lambda path: path.name)
 def test_published_results_are_read(tmp_path, path):
     shutil.copy(path, tmp_path / "results.json")
-    assert read_results(tmp_path)["rows"]
+    assert RunFolder(tmp_path).read_results()["rows"]
 
 
 def test_half_a_character_is_refused(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps({**results_of(), "note": "\ud800"}))
     with pytest.raises(RunError, match="cannot be read"):
-        read_results(tmp_path)
+        RunFolder(tmp_path).read_results()
 
 
 @pytest.mark.parametrize("key", ["optimizer", "seed", "users_per_step"])
@@ -187,7 +186,7 @@ def test_broken_yaml_and_parquet_are_a_run_error(tmp_path, read, content):
 def test_a_project_with_a_configuration_and_datasets_is_no_training(tmp_path):
     (tmp_path / "datasets" / "ml1m").mkdir(parents=True)
     (tmp_path / "config.yaml").write_text("data: datasets/ml1m\n")
-    assert kind_of(tmp_path) is None
+    assert RunFolder(tmp_path).kind is None
     require_own_place(tmp_path / "runs" / "pulled")
 
 
@@ -203,11 +202,11 @@ def test_a_repeat_begun_with_another_precision_is_told_in_one_line(tmp_path):
     )
     folder = RunFolder(tmp_path)
     folder.repeat(1).path.mkdir(parents=True)
-    own = _of_repeat(dataclasses.replace(config, training={}), folder, 1)
-    folder.repeat(1).write_config(own)
+    own = _of_repeat(config.replace(training={}), folder, 1)
+    write_config(folder.repeat(1), own)
     with pytest.raises(RunError, match=r"another training\.bf16"):
         _claim(folder, config)
-    _claim(folder, dataclasses.replace(config, training={"bf16": "auto"}))
+    _claim(folder, config.replace(training={"bf16": "auto"}))
 
 
 @pytest.mark.parametrize(
@@ -228,10 +227,11 @@ def test_a_repeat_begun_with_another_precision_is_told_in_one_line(tmp_path):
     ],
 )
 def test_a_configuration_of_another_run_is_refused(tmp_path, config, names, trained):
-    results = {"dataset": {"name": "shop"}, **({"training": {}} if trained else {})}
-    results |= {"datasets": [{"name": name} for name in names]} if names else {}
+    results = {"dataset": {"name": "shop"}, "split": {}, "rows": []}
+    results |= {"training": {}} if trained else {}
+    results |= {"datasets": [{"name": name, "split": {}} for name in names]} if names else {}
     with pytest.raises(RunError, match=r"config\.yaml in .* is of a .*, results\.json of a "):
-        require_same_datasets(yaml.safe_load(config), results, tmp_path)
+        require_same_run(yaml.safe_load(config), results, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -243,9 +243,9 @@ def test_a_configuration_of_another_run_is_refused(tmp_path, config, names, trai
     ],
 )
 def test_a_configuration_of_the_same_run_passes(tmp_path, config, names):
-    results = {"dataset": {"name": "shop"}, "training": {}}
-    results |= {"datasets": [{"name": name} for name in names]} if names else {}
-    require_same_datasets(yaml.safe_load(config), results, tmp_path)
+    results = {"dataset": {"name": "shop"}, "split": {}, "rows": [], "training": {}}
+    results |= {"datasets": [{"name": name, "split": {}} for name in names]} if names else {}
+    require_same_run(yaml.safe_load(config), results, tmp_path)
 
 
 @pytest.mark.parametrize("command", ["push", "verify"])

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from beekit.cli import main
-from beekit.run.folder import RunFolder
 from beekit.run.serve import Server
+from beekit.run_folder import RunFolder
 
 
 def write_config(path, shop_folder, encoder_folder, out, **changes):
@@ -200,8 +200,14 @@ def test_an_unfinished_run_goes_on_and_ends_the_same(run, shop_folder, tmp_path,
     changed = tmp_path / "changed"
     shutil.copytree(shop_folder, changed)
     pq.write_table(pa.table(items), changed / "items.parquet")
-    assert main(["train", str(run.config), f"out={again.path}", f"data={changed}"]) == 2
-    assert "dataset or split" in capsys.readouterr().err
+    command = ["train", str(run.config), f"out={again.path}", f"data={changed}"]
+    assert main(command) == 2
+    assert "another data;" in capsys.readouterr().err
+    saved = again.config.read_text()
+    again.config.write_text(yaml.safe_dump({**yaml.safe_load(saved), "data": str(changed)}))
+    assert main(command) == 2
+    assert "another dataset or split;" in capsys.readouterr().err
+    again.config.write_text(saved)
     other = ["train", str(run.config), f"out={again.path}", "training.learning_rate=1e-3"]
     assert main(other) == 2
     assert "training.learning_rate" in capsys.readouterr().err

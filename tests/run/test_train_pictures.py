@@ -17,8 +17,8 @@ from sentence_transformers import SentenceTransformer
 from beekit.cli import main
 from beekit.data.images import TOO_LARGE
 from beekit.quickstart import build_image_encoder
-from beekit.run.folder import RunFolder
 from beekit.run.serve import Server
+from beekit.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

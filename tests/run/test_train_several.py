@@ -10,7 +10,7 @@ import yaml
 
 from beekit.cli import main
 from beekit.quickstart import make_shop
-from beekit.run.folder import RunFolder
+from beekit.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_each_dataset_has_its_own_cold_start_evaluation(run):
     assert results["dataset"]["users"] == 500
     assert results["datasets"][1]["split"]["test"]["candidates"] == 30
     assert len(results["rows"]) == 8
-    for part in run.parts():
+    for part in run.dataset_folders():
         own = part.read_results()
         rows = {row["model"]: value(row) for row in own["rows"]}
         assert rows["fine-tuned"] > rows["pretrained"]
@@ -83,7 +83,7 @@ def test_what_one_dataset_taught_of_the_other_s_cold_items_is_said(run):
 
 
 def test_each_dataset_s_folder_serves(run, capsys):
-    for part in run.parts():
+    for part in run.dataset_folders():
         assert main(["recommend", str(part.path), "--history", "1,2", "--k", "3", "--json"]) == 0
         before = json.loads(capsys.readouterr().out)
         assert main(["index", str(part.path)]) == 0
@@ -140,7 +140,9 @@ def test_a_run_that_saw_a_dataset_is_not_evaluated_on_another_split_of_it(
     assert "under another split" in capsys.readouterr().err
     assert main(command) == 0
     (row,) = RunFolder(tmp_path / "table").read_results()["rows"]
-    assert value(row) == pytest.approx(value(run.parts()[1].read_results()["rows"][-1]), abs=1e-9)
+    assert value(row) == pytest.approx(
+        value(run.dataset_folders()[1].read_results()["rows"][-1]), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,8 @@ def test_a_run_that_saw_a_dataset_is_not_evaluated_on_another_split_of_it(
         ("data.2.data=x", "a number from 0 to 1"),
         ("data.1.min_vale=3", "min_value"),
         ("data.1.min_value=high", "data.1.min_value='high'"),
-        ("data.1.split.kind=zero_shot", "split.kind=cold_start, zero_shot"),
+        ("data.1.split={kind: zero_shot}", "split.kind=cold_start, zero_shot"),
+        ("data.1.split.kind=zero_shot", "Remove data.1.split.items"),
         ("data=[]", "(none)"),
         ("training.dataset_batches=turns", "one of mixed, proportional, round_robin"),
     ],

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,25 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from beekit.index import ItemIndex
-from beekit.matrices import ones
-from beekit.models.checks import training_matrix
-from beekit.models.cold.descent import descend
-from beekit.models.cold.networks import Perceptron
-from beekit.models.cold.new_items import append_items, weights_of
-from beekit.models.cold.samples import Sample, Samples, chosen_rows
-from beekit.models.cold.settings import check_settings
-from beekit.models.content_vectors import content_vectors, require_vectors_of, standardised
+from beekit.models.cold.content_network import ContentNetwork
+from beekit.models.cold.networks import Perceptron, evaluating
+from beekit.models.cold.new_items import weights_of
+from beekit.models.cold.samples import Sample, chosen_rows
+from beekit.models.content_vectors import standardised
 from beekit.models.factors.towers import batch_histories
-from beekit.models.factors.vector_ranking import fitted
-from beekit.models.fitting import normal_vectors, training_device
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
-from beekit.ranking import Recommendations
+from beekit.models.fitting import Training, learnt_array, normal_vectors, training_device
+from beekit.models.settings import HiddenDims, Positive, Share
+from beekit.models.vectors import VectorRecommender
 
 
 @dataclass(eq=False)
-class CLCRec:
+class CLCRec(ContentNetwork, VectorRecommender):
     """CLCRec (Wei, Wang, Li, Nie, Li, Li & Chua, ACM Multimedia 2021).
 
     With z the collaborative embedding of an item, g(c) its content encoded by a network, u a user
@@ -50,64 +43,28 @@ class CLCRec:
     items are all others of a step, not k drawn for each pair; and what keeps g from learning items
     by heart is dropout of content beside weight decay.
 
-    Args:
-        vectors: c (items, dims), for example a sentence encoder's embeddings.
+    Args (those of `ContentNetwork`, and):
         embedding_dim: dimensions of z and g(c).
         hidden_dims: widths of g's hidden layers of tanh; none for a linear map.
         content_weight: share of L_RE in the loss, 0 to 1.
         exchange: probability in [0, 1] to enter an item of L_UI by its content.
         temperature: τ > 0 of both terms.
-        dropout: share of content values, and of hidden ones, zeroed in training.
-        learning_rate, weight_decay: of AdamW.
-        epochs: passes over the users.
-        users_per_step, items_per_step: of a training step.
-        seed: of every draw.
-        device: where to train; by default the GPU where there is one.
 
-    Attributes:
+    Attributes (those of `ContentNetwork`):
         user_side: z (items, dims) float32 after `fit`, zeros for items without interactions.
         item_vectors: x (items, dims) float32 after `fit`.
-        warm: (items,) bool after `fit`, the items with interactions.
         encoder_weights: (weights,) float32 after `fit`, of g, for `add_items`.
     """
 
     scores_cold_items: ClassVar[bool] = True
 
-    vectors: np.ndarray = field(repr=False)
-    embedding_dim: int = 64
-    hidden_dims: tuple[int, ...] = ()
-    content_weight: float = 0.5
-    exchange: float = 0.5
-    temperature: float = 0.2
-    dropout: float = 0.6
-    learning_rate: float = 0.003
-    weight_decay: float = 0.01
-    epochs: int = 10
-    users_per_step: int = 512
-    items_per_step: int = 2048
-    seed: int = 0
-    device: str | None = None
-    user_side: np.ndarray | None = field(default=None, init=False, repr=False)
-    item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
-    warm: np.ndarray | None = field(default=None, init=False, repr=False)
-    encoder_weights: np.ndarray | None = field(default=None, init=False, repr=False)
+    hidden_dims: HiddenDims = ()
+    content_weight: Share = 0.5
+    exchange: Share = 0.5
+    temperature: Positive = 0.2
 
-    def __post_init__(self) -> None:
-        self.vectors = content_vectors(self.vectors)
-        self.hidden_dims = tuple(self.hidden_dims)
-        check_settings(self)
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
-        """Learn z and g from X (users, items).
-
-        Raises:
-            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
-                item for each vector.
-            ConfigError: if training diverges.
-        """
-        X = training_matrix(X)
-        require_vectors_of(self.vectors, X.shape[1])
+    def _fit(self, X: sp.csr_array) -> Training[Any]:
+        """Learn z and g."""
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
         device = training_device(self.device)
         network = CLCRecNetwork(
@@ -130,56 +87,14 @@ class CLCRec:
                 1 - self.content_weight
             ) * user_contrast(sums, lengths, z, x, held, self.temperature)
 
-        descend(
-            "CLCRec",
-            loss,
-            Samples(X, self.users_per_step, self.items_per_step, np.random.default_rng(self.seed)),
-            network.parameters(),
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-        )
-        self.user_side, self.item_vectors = network.learnt()
-        self.warm, self.encoder_weights = warm, weights_of(network.encoder)
-        return self
+        def keep() -> None:
+            self.user_side, self.item_vectors = network.learnt()
+            self.warm, self.encoder_weights = warm, weights_of(network.encoder)
 
-    def add_items(self, vectors: np.ndarray) -> Self:
-        """Append cold items by their content (new items, content dims).
+        return self._training(X, network, loss, keep)
 
-        Nothing is trained and the others stay as they are. The new ones get x = g(c), and add
-        nothing to users who have them.
-
-        Raises:
-            ConfigError: if the model is not fitted, or if the vectors are too large to be ranked
-                by.
-            DataError: if the vectors are not finite, or if they have another number of dimensions
-                than the model was fitted with.
-        """
-        inputs, dims = self.vectors.shape[1], fitted(self, self.item_vectors).shape[1]
-        encoder = Perceptron(inputs, self.hidden_dims, dims, 0.0, torch.Generator())
-        append_items(self, encoder, vectors)
-        return self
-
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
-        """The k best items by the sum of z over the history · x."""
-        vectors = fitted(self, self.item_vectors, X)
-        index = ItemIndex(vectors, user_side=self.user_side)
-        return index.recommend(ones(X), k, candidates, exclude_seen)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings, content and what was learnt."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+    def _cold_network(self, inputs: int, dims: int) -> nn.Module:
+        return Perceptron(inputs, self.hidden_dims, dims, 0.0, torch.Generator())
 
 
 class CLCRecNetwork(nn.Module):
@@ -220,12 +135,11 @@ class CLCRecNetwork(nn.Module):
         sums = functional.embedding_bag(items, self.embeddings, starts, mode="sum")
         return sums, lengths[:, None].to(sums.dtype)
 
-    @torch.no_grad()
     def learnt(self) -> tuple[np.ndarray, np.ndarray]:
         """z and x (items, dims) once trained."""
-        self.eval()
-        x = torch.where(self.warm[:, None], self.embeddings, self.encoder(self.content))
-        return self.embeddings.cpu().numpy(), x.cpu().numpy()
+        with evaluating(self):
+            x = torch.where(self.warm[:, None], self.embeddings, self.encoder(self.content))
+        return learnt_array(self.embeddings), x.cpu().numpy()
 
 
 def item_contrast(embeddings: Tensor, encoded: Tensor, temperature: float) -> Tensor:

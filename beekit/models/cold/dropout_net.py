@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from beekit.index import ItemIndex
-from beekit.matrices import ones
-from beekit.models.checks import training_matrix
-from beekit.models.cold.descent import descend
+from beekit.models.cold.content_network import ContentNetwork
 from beekit.models.cold.linear_factors import linear_factors, unit_scale
-from beekit.models.cold.networks import Perceptron
-from beekit.models.cold.new_items import append_items, weights_of
-from beekit.models.cold.samples import Sample, Samples, chosen_rows, pair_weights
-from beekit.models.cold.settings import check_settings
-from beekit.models.content_vectors import content_vectors, require_vectors_of, standardised
-from beekit.models.factors.vector_ranking import fitted
-from beekit.models.fitting import training_device
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
-from beekit.ranking import Recommendations
+from beekit.models.cold.networks import Perceptron, evaluating
+from beekit.models.cold.new_items import weights_of
+from beekit.models.cold.samples import Sample, chosen_rows, pair_weights
+from beekit.models.content_vectors import standardised
+from beekit.models.fitting import Training, training_device
+from beekit.models.settings import HiddenDims, Positive, Share
+from beekit.models.vectors import VectorRecommender
 
 
 @dataclass(eq=False)
-class DropoutNet:
+class DropoutNet(ContentNetwork, VectorRecommender):
     """DropoutNet (Volkovs, Yu & Poutanen, NeurIPS 2017) for new items.
 
     With c the content of an item, q its pretrained collaborative factors and p those of a user, a
@@ -47,76 +40,32 @@ class DropoutNet:
     items count, weighted as if drawn, with p scaled to length 1. f has no batch normalisation; what
     keeps it from learning items by heart is dropout of content.
 
-    Args:
-        vectors: c (items, dims), for example a sentence encoder's embeddings.
+    Args (those of `ContentNetwork`, and):
         embedding_dim: dimensions of the factors; not used where they are given.
         hidden_dims: widths of f's hidden layers of tanh; none for a linear map.
         cf_dropout: probability to drop an item's factors in a training step.
         negatives: items a user does not have for each one they have.
-        dropout: share of content values, and of hidden ones, zeroed in training.
-        learning_rate, weight_decay: of AdamW.
-        epochs: passes over the users.
-        users_per_step, items_per_step: of a training step.
-        seed: of every draw.
-        device: where to train; by default the GPU where there is one.
         cf_user_side, cf_item_factors: E and D (items, any) of a linear model fitted to the same X,
             to use in place of those of ELSA.
 
-    Attributes:
+    Attributes (those of `ContentNetwork`):
         user_side: E (items, dims) float32 after `fit`; a history x is the user x E.
         item_vectors: v (items, dims) float32 after `fit`.
-        warm: (items,) bool after `fit`, the items with interactions.
         encoder_weights: (weights,) float32 after `fit`, of f, for `add_items`.
     """
 
     scores_cold_items: ClassVar[bool] = True
 
-    vectors: np.ndarray = field(repr=False)
-    embedding_dim: int = 64
-    hidden_dims: tuple[int, ...] = ()
-    cf_dropout: float = 0.5
-    negatives: float = 5.0
-    dropout: float = 0.6
-    learning_rate: float = 0.003
-    weight_decay: float = 0.01
-    epochs: int = 10
-    users_per_step: int = 512
-    items_per_step: int = 2048
-    seed: int = 0
-    device: str | None = None
+    hidden_dims: HiddenDims = ()
+    cf_dropout: Share = 0.5
+    negatives: Positive = 5.0
     cf_user_side: np.ndarray | None = field(default=None, repr=False)
     cf_item_factors: np.ndarray | None = field(default=None, repr=False)
-    user_side: np.ndarray | None = field(default=None, init=False, repr=False)
-    item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
-    warm: np.ndarray | None = field(default=None, init=False, repr=False)
-    encoder_weights: np.ndarray | None = field(default=None, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self.vectors = content_vectors(self.vectors)
-        self.hidden_dims = tuple(self.hidden_dims)
-        check_settings(self)
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
-        """Factorise X (users, items) unless factors were given, and learn f.
-
-        Raises:
-            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
-                item for each vector, or if the factors given are not finite or are of another
-                number of items.
-            ConfigError: if only one of `cf_user_side` and `cf_item_factors` is given, or if
-                training diverges.
-        """
-        X = training_matrix(X)
-        require_vectors_of(self.vectors, X.shape[1])
-        factors = linear_factors(
-            X,
-            self.embedding_dim,
-            self.seed,
-            self.device,
-            self.cf_user_side,
-            self.cf_item_factors,
-        )
+    def _fit(self, X: sp.csr_array) -> Training[Any]:
+        """Factorise X unless factors were given, and learn f."""
+        given = (self.cf_user_side, self.cf_item_factors)
+        factors = linear_factors(X, self.embedding_dim, self.seed, self.device, *given)
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
         device = training_device(self.device)
         network = DropoutNetwork(
@@ -134,58 +83,16 @@ class DropoutNet:
             v = network(items, self.cf_dropout)
             return score_error(users, v, network.factors[items], weights)
 
-        descend(
-            "DropoutNet",
-            loss,
-            Samples(X, self.users_per_step, self.items_per_step, np.random.default_rng(self.seed)),
-            network.parameters(),
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-        )
-        self.user_side = factors.user_side
-        self.item_vectors = network.learnt(torch.from_numpy(warm).to(device))
-        self.warm, self.encoder_weights = warm, weights_of(network.tower)
-        return self
+        def keep() -> None:
+            self.user_side, self.warm = factors.user_side, warm
+            self.item_vectors = network.learnt(torch.from_numpy(warm).to(device))
+            self.encoder_weights = weights_of(network.tower)
 
-    def add_items(self, vectors: np.ndarray) -> Self:
-        """Append cold items by their content (new items, content dims).
+        return self._training(X, network, loss, keep)
 
-        Nothing is trained and the others stay as they are. The new ones get v = f([0, c]), and add
-        nothing to users who have them.
-
-        Raises:
-            ConfigError: if the model is not fitted, or if the vectors are too large to be ranked
-                by.
-            DataError: if the vectors are not finite, or if they have another number of dimensions
-                than the model was fitted with.
-        """
-        inputs, dims = self.vectors.shape[1], fitted(self, self.item_vectors).shape[1]
+    def _cold_network(self, inputs: int, dims: int) -> nn.Module:
         tower = Perceptron(dims + inputs, self.hidden_dims, dims, 0.0, torch.Generator())
-        without_factors = nn.ConstantPad1d((dims, 0), 0.0)
-        append_items(self, nn.Sequential(without_factors, tower), vectors)
-        return self
-
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
-        """The k best items by X E · v."""
-        vectors = fitted(self, self.item_vectors, X)
-        index = ItemIndex(vectors, user_side=self.user_side)
-        return index.recommend(ones(X), k, candidates, exclude_seen)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings, content and what was learnt."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+        return nn.Sequential(nn.ConstantPad1d((dims, 0), 0.0), tower)  # no factors, then content
 
 
 class DropoutNetwork(nn.Module):
@@ -223,12 +130,11 @@ class DropoutNetwork(nn.Module):
         v: Tensor = self.tower(torch.cat([q, self.content[items]], dim=1))
         return v
 
-    @torch.no_grad()
     def learnt(self, warm: Tensor) -> np.ndarray:
         """v (items, dims) once trained, without q unless `warm` (items,) bool."""
-        self.eval()
         items = torch.arange(len(self.content), device=self.content.device)
-        return self.vectors(items, ~warm[:, None]).cpu().numpy()
+        with evaluating(self):
+            return self.vectors(items, ~warm[:, None]).cpu().numpy()
 
 
 def score_error(users: Tensor, vectors: Tensor, factors: Tensor, weights: Tensor) -> Tensor:

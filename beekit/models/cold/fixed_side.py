@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
-from typing import Self
+from typing import Annotated, Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from beekit.index import ItemIndex
-from beekit.models.checks import require, require_fitted, training_matrix
-from beekit.models.content_vectors import (
-    compared,
-    content_vectors,
-    require_vectors_of,
-    require_width,
-)
-from beekit.models.linear.elsa_steps import Items, Schedule, check_schedule, teaching, train
+from beekit.models.base import Request
+from beekit.models.cold.new_items import GrowsByContent
+from beekit.models.content_vectors import compared
+from beekit.models.fitting import Training, training_device
+from beekit.models.linear.elsa_steps import Items, elsa_training, teaching
 from beekit.models.linear.normalised_error import Batch, normalised_error
 from beekit.models.linear.row_nadam import RowNadam
 from beekit.models.linear.spectral import co_used, second_moment
 from beekit.models.linear.two_sides import recommend_by_sides
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import require_sound_additions, sound
+from beekit.models.settings import FROM_TWO_OR_ALL, NOT_FITTED, Count, ItemVectors, Positive, one_of
+from beekit.models.vectors import VectorRecommender
 from beekit.ranking import Recommendations
 
 
 @dataclass(eq=False)
-class FixedSideELSA:
+class FixedSideELSA(GrowsByContent, VectorRecommender):
     """A linear item-item model B = E Dᵀ − diag(E Dᵀ), one side given, the other one learnt.
 
     The given side holds item embeddings F (items, dims): an encoder's output, an SVD of attributes,
@@ -76,63 +70,43 @@ class FixedSideELSA:
             items without interactions.
     """
 
-    vectors: np.ndarray = field(repr=False)
-    side: str = "decoder"
+    vectors: ItemVectors = field(repr=False)
+    side: Annotated[str, one_of("decoder", "encoder")] = "decoder"
     centre: bool = True
     normalize: bool = True
-    ridge: float = 0.1
-    learning_rate: float = 0.3
-    epochs: int = 2
-    users_per_step: int = 512
-    items_per_step: int | None = None
+    ridge: Positive = 0.1
+    learning_rate: Positive = 0.3
+    epochs: Count = 2
+    users_per_step: Count = 512
+    items_per_step: Annotated[int | None, FROM_TWO_OR_ALL] = None
     seed: int = 42
     device: str | None = None
-    mean: np.ndarray | None = field(default=None, init=False, repr=False)
-    encoder_side: np.ndarray | None = field(default=None, init=False, repr=False)
-    decoder_side: np.ndarray | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self.vectors = content_vectors(self.vectors)
-        require(self.side in ("encoder", "decoder"), f"side={self.side!r}", "encoder or decoder")
-        require(self.ridge > 0, f"ridge={self.ridge}", "a number above 0")
-        check_schedule(self)
+    mean: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
+    encoder_side: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
+    decoder_side: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     @property
-    def scores_cold_items(self) -> bool:
+    def scores_cold_items(self) -> bool:  # type: ignore[override]
         """Whether new items can be recommended: with the decoder fixed."""
         return self.side == "decoder"
 
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
-        """Learn the free side from X (users, items), any sparse format; what is nonzero counts.
-
-        Raises:
-            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
-                item for each vector.
-            ConfigError: if training diverges, or if rounding makes an equation unsolvable.
-        """
-        X = training_matrix(X)
-        require_vectors_of(self.vectors, X.shape[1])
-        rows, items = teaching(X)
+    def _fit(self, X: sp.csr_array) -> Training[Any] | None:
+        """Learn the free side of the items that have something to teach."""
+        rows, taught = teaching(X)
         dims = self.vectors.shape[1]
-        known = self.vectors[items] if self.centre and len(items) else np.zeros((1, dims))
+        known = self.vectors[taught] if self.centre and len(taught) else np.zeros((1, dims))
         self.mean = known.mean(axis=0, dtype=np.float64)
         fixed = compared(self.vectors, self.mean, self.normalize)
         learnt = np.zeros_like(fixed)
-        if len(items):
-            learnt[items] = self._learn(rows, fixed[items])
-        self._keep(fixed, learnt)
-        return self
-
-    def _learn(self, X: sp.csr_array, fixed: np.ndarray) -> np.ndarray:
-        """The free side (items, dims) of items that all have interactions."""
-        schedule = Schedule.of(self)
-        given = torch.from_numpy(fixed).to(schedule.device)
+        if not len(taught):
+            self._keep(fixed, learnt)
+            return None
+        given = torch.from_numpy(fixed[taught]).to(training_device(self.device))
         is_decoder = self.side == "decoder"
-        moment = given.T @ given / len(given) if is_decoder else second_moment(X, given)
+        moment = given.T @ given / len(given) if is_decoder else second_moment(rows, given)
         turn = decorrelation(moment, self.ridge)
         given = given @ turn
-        free = co_used(X, given)
+        free = co_used(rows, given)
         free /= free.norm(dim=1).mean().clamp(min=torch.finfo(free.dtype).tiny)
         nadam = RowNadam(free)
 
@@ -149,70 +123,28 @@ class FixedSideELSA:
                 free[items] = moved
             return error.loss
 
-        train(X, schedule, step, "ELSA, one side fixed")
-        return np.asarray((free @ turn).cpu().numpy())
+        def keep() -> None:
+            learnt[taught] = (free @ turn).cpu().numpy()
+            self._keep(fixed, learnt.copy())
 
-    def add_items(self, vectors: np.ndarray) -> Self:
-        """Append items by their vectors (new items, dims); what is learnt stays as it is.
+        return elsa_training(self, rows, step, keep)
 
-        Raises:
-            ConfigError: if the model is not fitted.
-            DataError: if the vectors are not finite, or if they have another number of dimensions
-                than the model was fitted with.
-        """
-        fixed, learnt = self._sides()
-        assert self.mean is not None  # for the type checker
-        new = content_vectors(vectors)
-        require_width(new, self.vectors.shape[1])
-        joining = compared(new, self.mean, self.normalize)
-        require_sound_additions(self, joining)
-        self.vectors = np.concatenate([self.vectors, new])
-        self._keep(
-            np.concatenate([fixed, joining]),
-            np.concatenate([learnt, np.zeros_like(new)]),
-        )
-        return self
-
-    def _sides(self) -> tuple[np.ndarray, np.ndarray]:
-        """The fixed side and the learnt one."""
-        require_fitted(self, None if self.decoder_side is None else 0, sp.csr_array((0, 0)))
-        assert self.encoder_side is not None  # for the type checker
-        assert self.decoder_side is not None
-        if self.side == "decoder":
-            return self.decoder_side, self.encoder_side
-        return self.encoder_side, self.decoder_side
+    def _join(self, joining: np.ndarray) -> None:
+        sides = (self.decoder_side, self.encoder_side)
+        fixed, learnt = sides if self.side == "decoder" else sides[::-1]
+        nothing = np.zeros_like(joining)
+        self._keep(np.concatenate([fixed, joining]), np.concatenate([learnt, nothing]))
 
     def _keep(self, fixed: np.ndarray, learnt: np.ndarray) -> None:
         sides = (learnt, fixed) if self.side == "decoder" else (fixed, learnt)
         self.encoder_side, self.decoder_side = sides
-        self.__dict__.pop("index", None)
 
-    @cached_property
-    def index(self) -> ItemIndex:
-        """D for serving, with E for users; made at its first use after `fit` or `add_items`."""
-        self._sides()
-        assert self.decoder_side is not None  # for the type checker
-        return ItemIndex(self.decoder_side, user_side=self.encoder_side)
+    def _sides(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.decoder_side, self.encoder_side
 
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
+    def _recommend(self, asked: Request) -> Recommendations:
         """The k best items by X (E Dᵀ − diag(E Dᵀ))."""
-        require_fitted(self, None if self.decoder_side is None else len(self.decoder_side), X)
-        return recommend_by_sides(self.index, X, k, candidates, exclude_seen)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings, embeddings and both sides."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+        return recommend_by_sides(self.index, *asked)
 
 
 def decorrelation(moment: Tensor, ridge: float) -> Tensor:

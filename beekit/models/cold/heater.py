@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,25 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from beekit.index import ItemIndex
-from beekit.matrices import ones
-from beekit.models.checks import training_matrix
-from beekit.models.cold.descent import descend
+from beekit.models.cold.content_network import ContentNetwork
 from beekit.models.cold.linear_factors import linear_factors, unit_scale
-from beekit.models.cold.networks import MixtureOfExperts, identity
-from beekit.models.cold.new_items import append_items, weights_of
-from beekit.models.cold.samples import Sample, Samples, chosen_rows, pair_weights
-from beekit.models.cold.settings import check_settings
-from beekit.models.content_vectors import content_vectors, require_vectors_of, standardised
-from beekit.models.factors.vector_ranking import fitted
-from beekit.models.fitting import training_device
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
-from beekit.ranking import Recommendations
+from beekit.models.cold.networks import MixtureOfExperts, evaluating, identity
+from beekit.models.cold.new_items import weights_of
+from beekit.models.cold.samples import Sample, chosen_rows, pair_weights
+from beekit.models.content_vectors import standardised
+from beekit.models.fitting import Training, training_device
+from beekit.models.settings import Count, CountOrNone, NotNegative, Positive, Share
+from beekit.models.vectors import VectorRecommender
 
 
 @dataclass(eq=False)
-class Heater:
+class Heater(ContentNetwork, VectorRecommender):
     """Heater (Zhu, Sefati, Saadatpanah & Caverlee, SIGIR 2020) for new items.
 
     With c the content of an item and q its pretrained collaborative factors:
@@ -53,79 +46,36 @@ class Heater:
     weighted as if drawn. Gates are softmax. What keeps experts from learning items by heart is
     dropout of content.
 
-    Args:
-        vectors: c (items, dims), for example a sentence encoder's embeddings.
+    Args (those of `ContentNetwork`, and):
         embedding_dim: dimensions of the factors; not used where they are given.
         experts: how many.
         hidden_dim: width of an expert's hidden layer of tanh; 0 for linear experts.
         exchange: probability in [0, 1] to enter an item by its factors.
         similarity: weight of the distance between transformed content and factors.
         negatives: items a user does not have for each one they have.
-        dropout: share of content values, and of hidden ones, zeroed in training.
-        learning_rate, weight_decay: of AdamW.
-        epochs: passes over the users.
-        users_per_step, items_per_step: of a training step.
-        seed: of every draw.
-        device: where to train; by default the GPU where there is one.
         cf_user_side, cf_item_factors: E and D (items, any) of a linear model fitted to the same X,
             to use in place of those of ELSA.
 
-    Attributes:
+    Attributes (those of `ContentNetwork`):
         user_side: E W (items, dims) float32 after `fit`; a history x is the user x E W.
         item_vectors: v (items, dims) float32 after `fit`.
-        warm: (items,) bool after `fit`, the items with interactions.
         encoder_weights: (weights,) float32 after `fit`, of t and M, for `add_items`.
     """
 
     scores_cold_items: ClassVar[bool] = True
 
-    vectors: np.ndarray = field(repr=False)
-    embedding_dim: int = 64
-    experts: int = 5
-    hidden_dim: int = 0
-    exchange: float = 0.5
-    similarity: float = 0.1
-    negatives: float = 5.0
-    dropout: float = 0.6
-    learning_rate: float = 0.003
-    weight_decay: float = 0.01
-    epochs: int = 10
-    users_per_step: int = 512
-    items_per_step: int = 2048
-    seed: int = 0
-    device: str | None = None
+    experts: Count = 5
+    hidden_dim: CountOrNone = 0
+    exchange: Share = 0.5
+    similarity: NotNegative = 0.1
+    negatives: Positive = 5.0
     cf_user_side: np.ndarray | None = field(default=None, repr=False)
     cf_item_factors: np.ndarray | None = field(default=None, repr=False)
-    user_side: np.ndarray | None = field(default=None, init=False, repr=False)
-    item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
-    warm: np.ndarray | None = field(default=None, init=False, repr=False)
-    encoder_weights: np.ndarray | None = field(default=None, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self.vectors = content_vectors(self.vectors)
-        check_settings(self)
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
-        """Factorise X (users, items) unless factors were given, and learn the transformation.
-
-        Raises:
-            DataError: if X is not a matrix of finite numbers, has no users, or does not have an
-                item for each vector, or if the factors given are not finite or are of another
-                number of items.
-            ConfigError: if only one of `cf_user_side` and `cf_item_factors` is given, or if
-                training diverges.
-        """
-        X = training_matrix(X)
-        require_vectors_of(self.vectors, X.shape[1])
-        factors = linear_factors(
-            X,
-            self.embedding_dim,
-            self.seed,
-            self.device,
-            self.cf_user_side,
-            self.cf_item_factors,
-        )
+    def _fit(self, X: sp.csr_array) -> Training[Any]:
+        """Factorise X unless factors were given, and learn the transformation."""
+        given = (self.cf_user_side, self.cf_item_factors)
+        factors = linear_factors(X, self.embedding_dim, self.seed, self.device, *given)
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
         device = training_device(self.device)
         network = HeaterNetwork(
@@ -144,70 +94,23 @@ class Heater:
             gap = (step.transformed - step.factors).square().mean()
             return torch.add(rating, gap, alpha=self.similarity)
 
-        descend(
-            "Heater",
-            loss,
-            Samples(X, self.users_per_step, self.items_per_step, np.random.default_rng(self.seed)),
-            network.parameters(),
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-        )
-        self.user_side, self.item_vectors = network.learnt(torch.from_numpy(warm).to(device))
-        self.warm = warm
-        self.encoder_weights = weights_of(nn.Sequential(network.transform, network.item_layer))
-        return self
+        def keep() -> None:
+            self.user_side, self.item_vectors = network.learnt(torch.from_numpy(warm).to(device))
+            learnt = nn.Sequential(network.transform, network.item_layer)
+            self.warm, self.encoder_weights = warm, weights_of(learnt)
 
-    def add_items(self, vectors: np.ndarray) -> Self:
-        """Append cold items by their content (new items, content dims).
+        return self._training(X, network, loss, keep)
 
-        Nothing is trained and the others stay as they are. The new ones get v = t M, and add
-        nothing to users who have them.
-
-        Raises:
-            ConfigError: if the model is not fitted, or if the vectors are too large to be ranked
-                by.
-            DataError: if the vectors are not finite, or if they have another number of dimensions
-                than the model was fitted with.
-        """
-        inputs, dims = self.vectors.shape[1], fitted(self, self.item_vectors).shape[1]
+    def _cold_network(self, inputs: int, dims: int) -> nn.Module:
+        dropout, generator = 0.0, torch.Generator()
         transform = MixtureOfExperts(
-            inputs, self.hidden_dim, dims, self.experts, 0.0, torch.Generator()
+            inputs, self.hidden_dim, dims, self.experts, dropout, generator
         )
-        append_items(self, nn.Sequential(transform, identity(dims)), vectors)
-        return self
-
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
-        """The k best items by X E W · v."""
-        vectors = fitted(self, self.item_vectors, X)
-        index = ItemIndex(vectors, user_side=self.user_side)
-        return index.recommend(ones(X), k, candidates, exclude_seen)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings, content and what was learnt."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+        return nn.Sequential(transform, identity(dims))
 
 
-@dataclass(frozen=True)
-class HeaterStep:
-    """What the loss is made of.
-
-    Attributes:
-        scores: (users, items) s.
-        transformed: (items, dims) t.
-        factors: (items, dims) q.
-    """
+class HeaterStep(NamedTuple):
+    """What the loss is made of: s (users, items), and t and q (items, dims)."""
 
     scores: Tensor
     transformed: Tensor
@@ -262,12 +165,11 @@ class HeaterNetwork(nn.Module):
         lengths = users.norm(dim=1, keepdim=True).clamp(min=torch.finfo(users.dtype).tiny)
         return HeaterStep(scores / lengths + self.offset, t, q)
 
-    @torch.no_grad()
     def learnt(self, warm: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """E W and v (items, dims) once trained; items that are `warm` (items,) bool enter by q."""
-        self.eval()
-        entered = torch.where(warm[:, None], self.factors, self.transform(self.content))
-        side, vectors = self.user_layer(self.encoder), self.item_layer(entered)
+        with evaluating(self):
+            entered = torch.where(warm[:, None], self.factors, self.transform(self.content))
+            side, vectors = self.user_layer(self.encoder), self.item_layer(entered)
         return side.cpu().numpy(), vectors.cpu().numpy()
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from torch import Tensor, ones
 
+from beekit.errors import ConfigError
 from beekit.finite import finite_vectors
-from beekit.models.checks import require
 from beekit.models.linear.elsa import ELSA
 
 
@@ -51,12 +51,13 @@ def linear_factors(
         ConfigError: if only one of `user_side` and `item_factors` is given, or if ELSA diverges.
         DataError: if the factors given are not two finite matrices (items, dims) of one shape.
     """
-    require(
-        (user_side is None) == (item_factors is None),
-        "one of cf_user_side and cf_item_factors",
-        "both sides of one linear model, or neither",
-    )
-    if user_side is not None and item_factors is not None:
+    if (user_side is None) != (item_factors is None):
+        raise ConfigError(
+            "one of cf_user_side and cf_item_factors",
+            expected="both sides of one linear model, or neither",
+            remedy="Choose another value.",
+        )
+    if user_side is not None:
         again = "Fit the model they come from again."
         encoder = finite_vectors(user_side, "cf_user_side", rows=X.shape[1], remedy=again)
         decoder = finite_vectors(
@@ -69,7 +70,6 @@ def linear_factors(
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
         return LinearFactors(encoder, decoder * warm[:, None])
     vectors = ELSA(embedding_dim=dims, seed=seed, device=device).fit(X).item_vectors
-    assert vectors is not None  # for the type checker
     return LinearFactors(vectors, vectors)
 
 

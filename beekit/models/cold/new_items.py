@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import nn
 
-from beekit.models.content_vectors import content_vectors, require_width, standardised
+from beekit.models.content_vectors import compared, content_vectors, require_width
 from beekit.models.sound import require_sound_additions
+
+
+class GrowsByContent(ABC):
+    """A part of models, with `vectors` of their items, that new items can join."""
+
+    def add_items(self, vectors: np.ndarray) -> Self:
+        """Append cold items by their content (new items, content dims).
+
+        Nothing is trained and the others stay as they are.
+
+        Raises:
+            ConfigError: if the model is not fitted, or if the vectors are too large to be ranked
+                by; then nothing is added.
+            DataError: if the vectors are not finite, or if they have another number of dimensions
+                than the model was fitted with.
+        """
+        model: Any = self
+        model._require_fitted()
+        new = content_vectors(vectors)
+        require_width(new, model.vectors.shape[1])
+        joining = self._vectors_of_new(new)
+        require_sound_additions(model, joining)
+        self._join(joining)
+        model.vectors = np.concatenate([model.vectors, new])
+        return self
+
+    def _vectors_of_new(self: Any, new: np.ndarray) -> np.ndarray:
+        """(new items, dims) as the model ranks by them: here, as it compares content."""
+        return compared(new, self.mean, self.normalize)
+
+    @abstractmethod
+    def _join(self, joining: np.ndarray) -> None:
+        """Append to what is learnt."""
 
 
 def weights_of(network: nn.Module) -> np.ndarray:
@@ -18,35 +52,8 @@ def weights_of(network: nn.Module) -> np.ndarray:
         return nn.utils.parameters_to_vector(network.parameters()).cpu().numpy()
 
 
-def append_items(model: Any, network: nn.Module, vectors: np.ndarray) -> None:
-    """Append cold items to a fitted model, as if they had been in its catalog from the start.
-
-    Args:
-        model: with `vectors`, `warm`, `encoder_weights`, `user_side` and `item_vectors`.
-        network: from standardised content to vectors of cold items, its weights still to be set.
-        vectors: (new items, content dims) not standardised.
-
-    Raises:
-        DataError: if the vectors are not finite, or if they have another number of dimensions than
-            the model was fitted with.
-        ConfigError: if the vectors are so large that nothing can be ranked by them; then nothing is
-            added.
-    """
-    new = content_vectors(vectors)
-    require_width(new, model.vectors.shape[1])
-    known = len(model.vectors)
-    # Only known items decide the scale, as when the model was fitted.
-    reference = model.warm if model.warm.any() else np.ones(known, dtype=bool)
-    everything = np.concatenate([model.vectors, new])
-    warm = np.concatenate([model.warm, np.zeros(len(new), dtype=bool)])
-    decides = np.concatenate([reference, np.zeros(len(new), dtype=bool)])
-    content = torch.from_numpy(standardised(everything, decides)[known:])
-    network.eval()
+def with_weights(network: nn.Module, weights: np.ndarray) -> nn.Module:
+    """A network with the weights of another one of its shape, as it recommends."""
     with torch.no_grad():
-        nn.utils.vector_to_parameters(torch.from_numpy(model.encoder_weights), network.parameters())
-        made = network(content).numpy()
-    require_sound_additions(model, made)
-    nothing = np.zeros((len(new), model.user_side.shape[1]), dtype=np.float32)
-    model.vectors, model.warm = everything, warm
-    model.user_side = np.concatenate([model.user_side, nothing])
-    model.item_vectors = np.concatenate([model.item_vectors, made])
+        nn.utils.vector_to_parameters(torch.from_numpy(weights), network.parameters())
+    return network.eval()

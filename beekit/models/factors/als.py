@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import ConfigError
-from beekit.matrices import ones
-from beekit.models.checks import require, training_matrix
-from beekit.models.factors.fold_in import fold_in
-from beekit.models.factors.vector_ranking import fitted, recommend_by_vectors, similar_items
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import solvable, sound
-from beekit.ranking import Recommendations
+from beekit.models.factors.fold_in import FoldIn
+from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive
+from beekit.models.sound import solvable
+from beekit.models.vectors import VectorRecommender
 
 
 @dataclass(eq=False)
-class ALS:
+class ALS(VectorRecommender):
     """Weighted matrix factorisation (Hu, Koren & Volinsky, ICDM 2008), by the package `implicit`.
 
     Minimises Σ_{u,i} c_ui (x_ui − p_u·q_i)² + λ(Σ|p_u|² + Σ|q_i|²) over all pairs, c_ui = 1 + α
@@ -41,71 +37,32 @@ class ALS:
         item_vectors: Q (items, embedding_dim) float32 after `fit`.
     """
 
-    scores_cold_items: ClassVar[bool] = False
-
-    embedding_dim: int = 64
-    regularization: float = 0.1
-    alpha: float = 10.0
-    iterations: int = 15
+    embedding_dim: Count = 64
+    regularization: Positive = 0.1
+    alpha: NotNegative = 10.0
+    iterations: Count = 15
     seed: int = 0
-    item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+    item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        require(
-            self.embedding_dim >= 1, f"embedding_dim={self.embedding_dim}", "an integer from 1 on"
-        )
-        require(
-            self.regularization > 0, f"regularization={self.regularization}", "a number above 0"
-        )
-        require(self.alpha >= 0, f"alpha={self.alpha}", "a number from 0 on")
-        require(self.iterations >= 1, f"iterations={self.iterations}", "an integer from 1 on")
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
+    def _fit(self, X: sp.csr_array) -> None:
         """Factorise X (users, items) on all cores.
 
         Raises:
             ConfigError: if `implicit` is not installed, or if the vectors it learns are not finite.
         """
-        binary = training_matrix(X)
         solver = _solver(self)
         # The package reads values as confidences, and wants a matrix, not an array.
-        confidences = sp.csr_matrix(binary * np.float32(1 + self.alpha))
+        confidences = sp.csr_matrix(X * np.float32(1 + self.alpha))
         with _one_blas_thread():
             solver.fit(confidences, show_progress=sys.stderr.isatty())
-        used = np.bincount(binary.indices, minlength=binary.shape[1]) > 0
+        used = np.bincount(X.indices, minlength=X.shape[1]) > 0
         self.item_vectors = np.where(used[:, None], solver.item_factors, 0).astype(np.float32)
-        return self
 
-    def user_vectors(self, X: sp.csr_array) -> np.ndarray:
-        """(users, embedding_dim) float32: the histories' vectors in closed form."""
-        vectors = fitted(self, self.item_vectors, X)
+    def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
+        """The histories' vectors in closed form."""
+        items = self._kept("fold-in", FoldIn, self.item_vectors)
         with solvable(self):
-            return fold_in(ones(X), vectors, 1 + self.alpha, self.regularization)
-
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
-        """The k best items by p·q."""
-        vectors = fitted(self, self.item_vectors, X)
-        return recommend_by_vectors(vectors, self.user_vectors(X), X, k, candidates, exclude_seen)
-
-    def similar(self, item_indices: np.ndarray, k: int) -> Recommendations:
-        """The k items nearest to each given one by the cosine of their vectors."""
-        return similar_items(fitted(self, self.item_vectors), item_indices, k)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings and item vectors."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder; it needs no `implicit`."""
-        return load_fields(cls, folder)
+            return items.users(histories, 1 + self.alpha, self.regularization)
 
 
 def _solver(model: ALS) -> Any:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch.nn import functional
 
-from beekit.matrices import ones
-from beekit.models.checks import require, training_matrix
+from beekit.index import ItemIndex
 from beekit.models.factors.negatives import UnseenItems
-from beekit.models.factors.vector_ranking import fitted, recommend_by_vectors, similar_items
-from beekit.models.fitting import normal_vectors, shuffled, train, training_device
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
-from beekit.ranking import Recommendations
+from beekit.models.fitting import (
+    Shuffled,
+    Training,
+    by_gradient,
+    learnt_array,
+    normal_vectors,
+    training_device,
+)
+from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive
+from beekit.models.vectors import VectorRecommender, at_length_one
 
 
 @dataclass(eq=False)
-class AsymmetricSVD:
+class AsymmetricSVD(VectorRecommender):
     """Asymmetric-SVD for implicit feedback (Koren, KDD 2008, eq. 13).
 
     A history N scores item i by b_i + q_i·p with p = |N|^(−1/2) Σ_{j in N} y_j: of the paper's
@@ -51,61 +54,37 @@ class AsymmetricSVD:
         history_vectors: y (items, embedding_dim) float32 after `fit`.
     """
 
-    scores_cold_items: ClassVar[bool] = False
-
-    embedding_dim: int = 64
-    learning_rate: float = 0.005
-    regularization: float = 0.001
-    negatives: int = 4
-    epochs: int = 20
-    users_per_step: int = 256
+    embedding_dim: Count = 64
+    learning_rate: Positive = 0.005
+    regularization: NotNegative = 0.001
+    negatives: Count = 4
+    epochs: Count = 20
+    users_per_step: Count = 256
     seed: int = 0
     device: str | None = None
-    item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
-    history_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+    item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
+    history_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        require(
-            self.embedding_dim >= 1, f"embedding_dim={self.embedding_dim}", "an integer from 1 on"
-        )
-        require(self.learning_rate > 0, f"learning_rate={self.learning_rate}", "a number above 0")
-        require(
-            self.regularization >= 0, f"regularization={self.regularization}", "a number from 0 on"
-        )
-        require(self.negatives >= 1, f"negatives={self.negatives}", "an integer from 1 on")
-        require(self.epochs >= 1, f"epochs={self.epochs}", "an integer from 1 on")
-        require(
-            self.users_per_step >= 1,
-            f"users_per_step={self.users_per_step}",
-            "an integer from 1 on",
-        )
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
-        """Learn q, b and y from X (users, items).
-
-        Raises:
-            ConfigError: if training diverges.
-        """
-        histories = training_matrix(X)
+    def _fit(self, X: sp.csr_array) -> Training[Any]:
+        """Learn q, b and y."""
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
-        shape = (histories.shape[1], self.embedding_dim)
+        shape = (X.shape[1], self.embedding_dim)
         q, y = (normal_vectors(*shape, 0.05, generator, device) for _ in range(2))
         b = torch.zeros(shape[0], device=device)
         parameters = [q.requires_grad_(), y.requires_grad_(), b.requires_grad_()]
         optimizer = torch.optim.Adam(parameters, lr=self.learning_rate)
-        unseen = UnseenItems(histories)
+        unseen = UnseenItems(X)
         # Whoever has nothing, or everything, gives nothing to predict or to set against it.
-        lengths = torch.from_numpy(np.diff(histories.indptr))
+        lengths = torch.from_numpy(np.diff(X.indptr))
         users = torch.nonzero((lengths > 0) & (unseen.counts > 0)).flatten()
 
-        def step(places: torch.Tensor) -> torch.Tensor:
+        def loss(places: torch.Tensor) -> torch.Tensor:
             members = users[places]
-            theirs = histories[members.numpy()]
+            theirs = X[members.numpy()]
             owner = torch.repeat_interleave(lengths[members])
             against = unseen.draw(members[owner].repeat(self.negatives), generator)
-            loss = squared_error(
+            return squared_error(
                 q,
                 y,
                 b,
@@ -114,54 +93,24 @@ class AsymmetricSVD:
                 against.view(self.negatives, -1).T.to(device),
                 self.regularization,
             )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            return loss
 
-        train(
-            "AsymmetricSVD",
-            self.epochs,
-            -(-len(users) // self.users_per_step),
-            lambda: shuffled(len(users), self.users_per_step, generator),
-            step,
-        )
-        self.item_vectors = torch.cat([q, b[:, None]], dim=1).detach().cpu().numpy()
-        self.history_vectors = y.detach().cpu().numpy()
-        return self
+        def keep() -> None:
+            self.item_vectors = learnt_array(torch.cat([q, b[:, None]], dim=1))
+            self.history_vectors = learnt_array(y)
 
-    def user_vectors(self, X: sp.csr_array) -> np.ndarray:
-        """(users, embedding_dim + 1) float32: p, and a one for the bias."""
-        fitted(self, self.item_vectors, X)
-        histories = ones(X)
+        batches = Shuffled(len(users), self.users_per_step, generator)
+        return Training(self.epochs, batches, by_gradient(optimizer, loss), keep)
+
+    def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
+        """(users, embedding_dim + 1): p, and a one for the bias."""
         sums = histories @ self.history_vectors
         lengths = np.maximum(np.diff(histories.indptr), 1).astype(np.float32)
         pooled = sums / np.sqrt(lengths)[:, None]
         return np.concatenate([pooled, np.ones((len(pooled), 1), dtype=np.float32)], axis=1)
 
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
-        """The k best items by q·p + b."""
-        vectors = fitted(self, self.item_vectors, X)
-        return recommend_by_vectors(vectors, self.user_vectors(X), X, k, candidates, exclude_seen)
-
-    def similar(self, item_indices: np.ndarray, k: int) -> Recommendations:
-        """The k items nearest to each given one by the cosine of their q."""
-        return similar_items(fitted(self, self.item_vectors)[:, :-1], item_indices, k)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings and vectors."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+    def _directions(self) -> ItemIndex:
+        """Of q alone."""
+        return self._kept("directions", lambda qb: at_length_one(qb[:, :-1]), self.item_vectors)
 
 
 def squared_error(

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from beekit.models.fitting import shuffled
+from beekit.models.fitting import Shuffled
 
 
 def interactions(histories: sp.csr_array) -> tuple[torch.Tensor, torch.Tensor]:
@@ -70,31 +70,23 @@ class Triples:
         generator: torch.Generator,
     ) -> None:
         self.unseen = UnseenItems(histories)
-        owners = np.repeat(np.arange(histories.shape[0]), np.diff(histories.indptr))
-        users, items = (
-            torch.from_numpy(owners),
-            torch.from_numpy(histories.indices.astype(np.int64)),
-        )
+        users, items = interactions(histories)
         kept = self.unseen.counts[users] > 0
         self.users, self.items = users[kept], items[kept]
         self.negatives = negatives
-        self.batch_size = batch_size
         self.generator = generator
 
+        self.order = Shuffled(len(self.users), batch_size, generator)
+
     def __len__(self) -> int:
-        return len(self.users)
+        return len(self.order)
 
-    @property
-    def batches(self) -> int:
-        """Mini-batches of a pass."""
-        return -(-len(self) // self.batch_size)
-
-    def epoch(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """One pass: users (batch,), their items (batch,), items they lack (batch, negatives)."""
         # Drawn in the order of users, which the binary search is several times quicker on.
         drawn = [self.unseen.draw(self.users, self.generator) for _ in range(self.negatives)]
         against = torch.stack(drawn, dim=1)
-        for part in shuffled(len(self), self.batch_size, self.generator):
+        for part in self.order:
             yield self.users[part], self.items[part], against[part]
 
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import scipy.sparse as sp
 import torch
 
-from beekit.matrices import ones
-from beekit.models.checks import require, training_matrix
-from beekit.models.factors.fold_in import KnownUsers, recall_users, remember
+from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.factors.negatives import Triples
-from beekit.models.factors.vector_ranking import fitted, recommend_by_vectors, similar_items
-from beekit.models.fitting import normal_vectors, train, training_device
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
-from beekit.ranking import Recommendations
+from beekit.models.fitting import Training, training_device
+from beekit.models.settings import Count, NotNegative, Positive
+from beekit.models.vectors import VectorRecommender
 
 
 @dataclass(eq=False)
-class PMF:
+class PMF(RemembersUsers, VectorRecommender):
     """Probabilistic matrix factorisation (Salakhutdinov & Mnih, NeurIPS 2007).
 
     The maximum a posteriori vectors: they minimise
@@ -32,68 +26,28 @@ class PMF:
     drawn uniformly and anew each epoch. Stochastic gradient descent on mini-batches, gradients of a
     batch added up; no momentum.
 
-    Users are known by their histories, as `BPR` knows them.
+    Users are known by their histories, as `RemembersUsers` says.
 
-    Args:
-        embedding_dim: length of the vectors.
+    Args (those of `RemembersUsers`, and):
         learning_rate: of a single pair.
         regularization: λ ≥ 0.
         negatives: zeros drawn for each interaction.
         epochs: passes over the interactions.
         batch_size: interactions in a mini-batch.
-        seed: of first vectors, order and draws.
-        device: where to train; by default the GPU where there is one. There, sums run in no fixed
-            order, so that results of one seed may differ in the last digits.
-
-    Attributes:
-        item_vectors: Q (items, embedding_dim) float32 after `fit`.
-        known_keys, known_vectors: histories (histories,) uint64 of training users and their p
-            (histories, embedding_dim) float32.
-        known_turn: (embedding_dim, embedding_dim) float32, from folded-in vectors to p.
     """
 
-    scores_cold_items: ClassVar[bool] = False
+    learning_rate: Positive = 0.2
+    regularization: NotNegative = 0.002
+    negatives: Count = 4
+    epochs: Count = 50
+    batch_size: Count = 4096
 
-    embedding_dim: int = 64
-    learning_rate: float = 0.2
-    regularization: float = 0.002
-    negatives: int = 4
-    epochs: int = 50
-    batch_size: int = 4096
-    seed: int = 0
-    device: str | None = None
-    item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
-    known_keys: np.ndarray | None = field(default=None, init=False, repr=False)
-    known_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
-    known_turn: np.ndarray | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        require(
-            self.embedding_dim >= 1, f"embedding_dim={self.embedding_dim}", "an integer from 1 on"
-        )
-        require(self.learning_rate > 0, f"learning_rate={self.learning_rate}", "a number above 0")
-        require(
-            self.regularization >= 0, f"regularization={self.regularization}", "a number from 0 on"
-        )
-        require(self.negatives >= 1, f"negatives={self.negatives}", "an integer from 1 on")
-        require(self.epochs >= 1, f"epochs={self.epochs}", "an integer from 1 on")
-        require(self.batch_size >= 1, f"batch_size={self.batch_size}", "an integer from 1 on")
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
-        """Learn the vectors of users and items from X (users, items).
-
-        Raises:
-            ConfigError: if training diverges.
-        """
-        histories = training_matrix(X)
+    def _fit(self, X: sp.csr_array) -> Training[Any]:
+        """Learn the vectors of users and items."""
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
-        users, items = (
-            normal_vectors(rows, self.embedding_dim, 0.1, generator, device)
-            for rows in histories.shape
-        )
-        triples = Triples(histories, self.negatives, self.batch_size, generator)
+        users, items = self._first_vectors(X, generator, device)
+        triples = Triples(X, self.negatives, self.batch_size, generator)
         # An interaction, and then its zeros.
         target = torch.zeros(1 + self.negatives, device=device)
         target[0] = 1
@@ -105,44 +59,10 @@ class PMF:
                 users, items, user, pairs, target, self.learning_rate, self.regularization
             )
 
-        train("PMF", self.epochs, triples.batches, triples.epoch, step)
-        self.item_vectors = items.cpu().numpy()
-        known = remember(histories, users.cpu().numpy(), self.item_vectors)
-        self.known_keys, self.known_vectors, self.known_turn = known.keys, known.vectors, known.turn
-        return self
+        def keep() -> None:
+            self._keep_vectors(X, users, items)
 
-    def user_vectors(self, X: sp.csr_array) -> np.ndarray:
-        """(users, embedding_dim) float32: learnt, or folded in, for the histories X."""
-        vectors = fitted(self, self.item_vectors, X)
-        assert self.known_keys is not None  # for the type checker
-        assert self.known_vectors is not None
-        assert self.known_turn is not None
-        known = KnownUsers(self.known_keys, self.known_vectors, self.known_turn)
-        return recall_users(ones(X), known, vectors)
-
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
-        """The k best items by p·q, which orders items as σ(p·q) does."""
-        vectors = fitted(self, self.item_vectors, X)
-        return recommend_by_vectors(vectors, self.user_vectors(X), X, k, candidates, exclude_seen)
-
-    def similar(self, item_indices: np.ndarray, k: int) -> Recommendations:
-        """The k items nearest to each given one by the cosine of their vectors."""
-        return similar_items(fitted(self, self.item_vectors), item_indices, k)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings and vectors."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+        return Training(self.epochs, triples, step, keep)
 
 
 def pointwise_step(

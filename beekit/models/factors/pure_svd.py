@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import svds
 
-from beekit.index import ItemIndex
-from beekit.matrices import ones
-from beekit.models.checks import require, training_matrix
-from beekit.models.factors.vector_ranking import fitted, similar_items
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
-from beekit.ranking import Recommendations
+from beekit.models.settings import NOT_FITTED, Count
+from beekit.models.vectors import VectorRecommender
 
 
 @dataclass(eq=False)
-class PureSVD:
+class PureSVD(VectorRecommender):
     """PureSVD (Cremonesi, Koren & Turrin, RecSys 2010).
 
     With X ≈ U Σ Vᵀ of the largest singular values, missing entries taken for zeros, a history x
@@ -36,52 +29,18 @@ class PureSVD:
         item_vectors: V (items, min(embedding_dim, users, items)) float32 after `fit`.
     """
 
-    scores_cold_items: ClassVar[bool] = False
-
-    embedding_dim: int = 64
+    embedding_dim: Count = 64
     seed: int = 0
-    item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+    item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        require(
-            self.embedding_dim >= 1, f"embedding_dim={self.embedding_dim}", "an integer from 1 on"
-        )
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
-        """Decompose X (users, items) in float64, sparse throughout."""
-        binary = training_matrix(X).astype(np.float64)
+    def _fit(self, X: sp.csr_array) -> None:
+        """Decompose X in float64, sparse throughout."""
+        binary = X.astype(np.float64)
         values, vectors = right_singular_vectors(binary, self.embedding_dim, self.seed)
         # svds finds the squares of singular values to within rounding of the largest.
         precision = np.finfo(np.float64).eps * max(binary.shape)
         vectors = vectors * (values**2 > precision * (values**2).max(initial=0))
         self.item_vectors = with_signs(vectors).astype(np.float32)
-        return self
-
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
-        """The k best items by X V Vᵀ."""
-        return ItemIndex(fitted(self, self.item_vectors, X)).recommend(
-            ones(X), k, candidates, exclude_seen
-        )
-
-    def similar(self, item_indices: np.ndarray, k: int) -> Recommendations:
-        """The k items nearest to each given one by the cosine of their rows of V."""
-        return similar_items(fitted(self, self.item_vectors), item_indices, k)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings and V."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
 
 
 def right_singular_vectors(X: sp.csr_array, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

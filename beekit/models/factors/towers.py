@@ -7,7 +7,7 @@ import scipy.sparse as sp
 import torch
 from torch.nn import functional
 
-from beekit.models.fitting import normal_vectors
+from beekit.models.fitting import learnt_array, normal_vectors
 
 
 class Towers:
@@ -97,7 +97,7 @@ class Towers:
         inputs = self.embeddings
         if self.features is not None and self.projection is not None:
             inputs = inputs + self.features @ self.projection
-        return inputs.cpu().numpy(), tower(inputs, *self.item_layers).cpu().numpy()
+        return learnt_array(inputs), learnt_array(tower(inputs, *self.item_layers))
 
 
 def tower(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated
 
 import numpy as np
 import psutil
@@ -12,9 +11,8 @@ import scipy.sparse as sp
 import torch
 
 from beekit.errors import DataError
-from beekit.models.checks import require, require_fitted, training_matrix
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
+from beekit.models.base import BaseRecommender, Request
+from beekit.models.settings import NOT_FITTED, Positive, ShareBelowOne, one_of
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import Scorer, recommend_by_scores
 
@@ -23,7 +21,7 @@ _BLOCK_ELEMENTS = 2**26
 
 
 @dataclass(eq=False)
-class EASE:
+class EASE(BaseRecommender):
     """Embarrassingly shallow autoencoder (Steck, WWW 2019).
 
     Minimises ‖X − X B‖² + λ‖B‖² over B (items, items) with a zero diagonal; with P = (XᵀX + λI)⁻¹,
@@ -45,30 +43,19 @@ class EASE:
         item_item: B (items, items) after `fit`.
     """
 
-    scores_cold_items: ClassVar[bool] = False
-
-    regularization: float = 500.0
-    dropout: float = 0.0
-    dtype: str = "float32"
+    regularization: Positive = 500.0
+    dropout: ShareBelowOne = 0.0
+    dtype: Annotated[str, one_of("float32", "float64")] = "float32"
     device: str | None = None
-    item_item: np.ndarray | None = field(default=None, init=False, repr=False)
+    item_item: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        require(
-            self.regularization > 0, f"regularization={self.regularization}", "a number above 0"
-        )
-        require(0 <= self.dropout < 1, f"dropout={self.dropout}", "a number from 0 to below 1")
-        require(self.dtype in ("float32", "float64"), f"dtype={self.dtype!r}", "float32 or float64")
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
+    def _fit(self, X: sp.csr_array) -> None:
         """Solve for B; O(items³) time and 2 items² numbers of memory.
 
         Raises:
             DataError: if there is not enough free memory; then nothing is started.
             ConfigError: if rounding makes the equations unsolvable.
         """
-        X = training_matrix(X)
         need = predicted_bytes(X.shape[1], self.dtype)
         device = _device(self.device, need)
         _require_memory(need, X.shape[1], device)
@@ -84,7 +71,6 @@ class EASE:
         precision /= -diagonal
         precision.fill_diagonal_(0)
         self.item_item = precision.cpu().numpy()
-        return self
 
     def _gram(self, X: sp.csr_array, device: torch.device) -> torch.Tensor:
         """XᵀX + Λ, dense, made in blocks of rows so that its sparse form never exists whole."""
@@ -98,17 +84,9 @@ class EASE:
         gram.diagonal().mul_(1 / (1 - self.dropout)).add_(self.regularization)
         return gram
 
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
+    def _recommend(self, asked: Request) -> Recommendations:
         """The k best items by X B."""
         item_item = self.item_item
-        require_fitted(self, None if item_item is None else len(item_item), X)
-        assert item_item is not None  # for the type checker
 
         def scorer(allowed: np.ndarray) -> Scorer:
             if 2 * len(allowed) > len(item_item):
@@ -117,16 +95,7 @@ class EASE:
             side = np.ascontiguousarray(item_item[:, allowed])
             return lambda histories: np.asarray(histories @ side)
 
-        return recommend_by_scores(scorer, X, k, candidates, exclude_seen)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings and B."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+        return recommend_by_scores(scorer, *asked)
 
 
 def predicted_bytes(items: int, dtype: str = "float32") -> int:

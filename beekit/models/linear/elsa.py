@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,19 +13,20 @@ from torch.nn import functional
 
 from beekit.errors import ConfigError
 from beekit.index import ItemIndex
-from beekit.models.checks import require, require_fitted, training_matrix
-from beekit.models.linear.elsa_steps import Items, Schedule, check_schedule, teaching, train
+from beekit.models.base import Request
+from beekit.models.fitting import Training, training_device
+from beekit.models.linear.elsa_steps import Items, elsa_training, teaching
 from beekit.models.linear.normalised_error import Batch, normalised_error
 from beekit.models.linear.row_nadam import RowNadam
 from beekit.models.linear.spectral import spectral_vectors
 from beekit.models.linear.two_sides import recommend_by_sides
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
+from beekit.models.settings import FROM_TWO_OR_ALL, NOT_FITTED, Count, Positive
+from beekit.models.vectors import VectorRecommender
 from beekit.ranking import Recommendations
 
 
 @dataclass(eq=False)
-class ELSA:
+class ELSA(VectorRecommender):
     """Scalable linear shallow autoencoder (Vančura et al., RecSys 2022).
 
     B = A Aᵀ − I with A (items, dims), rows of length 1, so that an item never explains itself.
@@ -59,42 +58,25 @@ class ELSA:
         item_vectors: A (items, dims) float32 after `fit`.
     """
 
-    scores_cold_items: ClassVar[bool] = False
-
-    embedding_dim: int = 256
-    learning_rate: float = 0.08
-    epochs: int = 2
-    users_per_step: int = 128
-    items_per_step: int | None = None
+    embedding_dim: Count = 256
+    learning_rate: Positive = 0.08
+    epochs: Count = 2
+    users_per_step: Count = 128
+    items_per_step: Annotated[int | None, FROM_TWO_OR_ALL] = None
     seed: int = 42
     device: str | None = None
-    item_vectors: np.ndarray | None = field(default=None, init=False, repr=False)
+    item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        require(self.embedding_dim >= 1, f"embedding_dim={self.embedding_dim}", "at least 1")
-        check_schedule(self)
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
-        """Learn A from X (users, items), any sparse format; what is nonzero counts.
-
-        Raises:
-            ConfigError: if training diverges, or if rounding makes an equation unsolvable.
-        """
-        X = training_matrix(X)
-        vectors = np.zeros((X.shape[1], self.embedding_dim), dtype=np.float32)
-        rows, items = teaching(X)
-        if len(items):
-            vectors[items] = self._learn(rows).cpu().numpy()
-        self.item_vectors = vectors
-        self.__dict__.pop("index", None)
-        return self
-
-    def _learn(self, X: sp.csr_array) -> Tensor:
-        """A of items that all have interactions."""
-        schedule = Schedule.of(self)
+    def _fit(self, X: sp.csr_array) -> Training[Any] | None:
+        """Learn A of the items that have something to teach."""
+        learnt = np.zeros((X.shape[1], self.embedding_dim), dtype=np.float32)
+        rows, taught = teaching(X)
+        if not len(taught):
+            self.item_vectors = learnt
+            return None
         generator = torch.Generator().manual_seed(self.seed)
-        vectors = spectral_vectors(X, self.embedding_dim, generator, schedule.device)
+        device = training_device(self.device)
+        vectors = spectral_vectors(rows, self.embedding_dim, generator, device)
         had_length = vectors.any(dim=1)
         nadam = RowNadam(vectors)
 
@@ -107,16 +89,19 @@ class ELSA:
                 vectors[items] = moved
             return loss
 
-        train(X, schedule, step, "ELSA")
-        # A row too long to be measured is put back on the sphere as zeros.
-        lost = int((had_length & ~vectors.any(dim=1)).sum())
-        if lost:
-            raise ConfigError(
-                f"ELSA diverged: {lost:,} of {len(vectors):,} item vectors left the sphere",
-                expected="steps of a few radians at most",
-                remedy=f"Choose a smaller learning_rate than {self.learning_rate}.",
-            )
-        return vectors
+        def keep() -> None:
+            # A row too long to be measured is put back on the sphere as zeros.
+            lost = int((had_length & ~vectors.any(dim=1)).sum())
+            if lost:
+                raise ConfigError(
+                    f"ELSA diverged: {lost:,} of {len(vectors):,} item vectors left the sphere",
+                    expected="steps of a few radians at most",
+                    remedy=f"Choose a smaller learning_rate than {self.learning_rate}.",
+                )
+            learnt[taught] = vectors.cpu().numpy()
+            self.item_vectors = learnt.copy()
+
+        return elsa_training(self, rows, step, keep)
 
     @property
     def encoder_side(self) -> np.ndarray:
@@ -128,41 +113,16 @@ class ELSA:
         """D (items, dims)."""
         return self.index.item_vectors
 
-    @cached_property
-    def index(self) -> ItemIndex:
-        """A for serving; made at its first use after `fit`."""
-        items = None if self.item_vectors is None else len(self.item_vectors)
-        require_fitted(self, items, sp.csr_array((0, items or 0)))
-        assert self.item_vectors is not None  # for the type checker
-        return ItemIndex(self.item_vectors)
+    def _directions(self) -> ItemIndex:
+        return self.index
 
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
+    def _recommend(self, asked: Request) -> Recommendations:
         """The k best items by X A Aᵀ − X.
 
         The −X takes a seen item's similarity with itself out of its score, as in training; for
         unseen items it changes nothing.
         """
-        require_fitted(self, None if self.item_vectors is None else len(self.item_vectors), X)
-        return recommend_by_sides(self.index, X, k, candidates, exclude_seen)
-
-    def similar(self, item_indices: np.ndarray, k: int) -> Recommendations:
-        """The k items nearest to each given one by A Aᵀ (a cosine), itself left out."""
-        return self.index.similar(item_indices, k)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings and A."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+        return recommend_by_sides(self.index, *asked)
 
 
 def sphere_gradient(batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated
 
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.models.checks import require, require_fitted, training_matrix
+from beekit.models.base import BaseRecommender, Request
 from beekit.models.linear.nearest import nearest
 from beekit.models.linear.sparse_scores import recommend_sparse
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
+from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive, one_of
 from beekit.ranking import Recommendations
 
 SIMILARITIES = ("cosine", "asymmetric", "conditional", "jaccard", "tversky")
@@ -21,7 +19,7 @@ WEIGHTINGS = ("none", "unit", "tf-idf", "bm25")
 
 
 @dataclass(eq=False)
-class ItemKNN:
+class ItemKNN(BaseRecommender):
     """Scores an item by its similarity to what the user has (Deshpande & Karypis, TOIS 2004).
 
     With w the weighted interactions, c_ij = Σ_u w_ui w_uj and n_i = c_ii (for plain interactions,
@@ -56,67 +54,29 @@ class ItemKNN:
         item_item: B (items, items) float32 CSR, from history to recommended item, after `fit`.
     """
 
-    scores_cold_items: ClassVar[bool] = False
-
-    neighbours: int = 200
-    similarity: str = "cosine"
-    shrinkage: float = 0.0
-    alpha: float = 0.5
-    beta: float = 0.5
-    weighting: str = "none"
-    power: float = 1.0
+    neighbours: Count = 200
+    similarity: Annotated[str, one_of(*SIMILARITIES)] = "cosine"
+    shrinkage: NotNegative = 0.0
+    alpha: NotNegative = 0.5
+    beta: NotNegative = 0.5
+    weighting: Annotated[str, one_of(*WEIGHTINGS)] = "none"
+    power: Positive = 1.0
     normalize: bool = False
-    item_item: sp.csr_array | None = field(default=None, init=False, repr=False)
+    item_item: sp.csr_array = field(default=NOT_FITTED, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        require(self.neighbours >= 1, f"neighbours={self.neighbours}", "at least 1")
-        require(
-            self.similarity in SIMILARITIES,
-            f"similarity={self.similarity!r}",
-            f"one of {', '.join(SIMILARITIES)}",
-        )
-        require(
-            self.weighting in WEIGHTINGS,
-            f"weighting={self.weighting!r}",
-            f"one of {', '.join(WEIGHTINGS)}",
-        )
-        require(self.shrinkage >= 0, f"shrinkage={self.shrinkage}", "0 or more")
-        require(self.alpha >= 0, f"alpha={self.alpha}", "0 or more")
-        require(self.beta >= 0, f"beta={self.beta}", "0 or more")
-        require(self.power > 0, f"power={self.power}", "a number above 0")
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
+    def _fit(self, X: sp.csr_array) -> None:
         """Find every item's neighbours, a block of items at a time."""
-        weighted = _weighted(training_matrix(X), self.weighting)
+        weighted = _weighted(X, self.weighting)
         item_item = sp.csr_array(nearest(weighted, self.neighbours, self._similarities).T)
         if self.normalize:
             total = np.asarray(item_item.sum(axis=1, dtype=np.float64)).ravel()
             scale = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
             item_item.data *= np.repeat(scale, np.diff(item_item.indptr)).astype(np.float32)
         self.item_item = item_item
-        return self
 
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
+    def _recommend(self, asked: Request) -> Recommendations:
         """The k best items by X B."""
-        item_item = self.item_item
-        require_fitted(self, None if item_item is None else item_item.shape[0], X)
-        return recommend_sparse(item_item, X, k, candidates, exclude_seen)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings and B."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+        return recommend_sparse(self.item_item, *asked)
 
     def _similarities(
         self, common: np.ndarray, known: np.ndarray, target: np.ndarray

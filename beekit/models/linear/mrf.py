@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
-from beekit.models.checks import require, require_fitted, training_matrix
+from beekit.models.base import BaseRecommender, Request
 from beekit.models.linear.gram import gram_parts
 from beekit.models.linear.sparse_scores import recommend_sparse
 from beekit.models.linear.strongest import strongest
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
+from beekit.models.settings import FROM_ONE_OR_ALL, NOT_FITTED, NotNegative, Positive, Share
 from beekit.progress import progress_bar
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import scramble
@@ -25,7 +23,7 @@ _BLOCK_ELEMENTS = 2**22
 
 
 @dataclass(eq=False)
-class MRF:
+class MRF(BaseRecommender):
     """Sparse Gaussian Markov random field (Steck, NeurIPS 2019).
 
     The covariance of the items, S_ij = c_ij − n_i n_j / users (times the users), is rescaled to
@@ -55,32 +53,15 @@ class MRF:
             not vary, and have neither row nor column in it.
     """
 
-    scores_cold_items: ClassVar[bool] = False
+    regularization: Positive = 1.0
+    threshold: NotNegative = 0.1
+    neighbours: Annotated[int | None, FROM_ONE_OR_ALL] = 1000
+    overlap: Share = 0.5
+    alpha: Share = 0.75
+    item_item: sp.csr_array = field(default=NOT_FITTED, init=False, repr=False)
 
-    regularization: float = 1.0
-    threshold: float = 0.1
-    neighbours: int | None = 1000
-    overlap: float = 0.5
-    alpha: float = 0.75
-    item_item: sp.csr_array | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        require(
-            self.regularization > 0, f"regularization={self.regularization}", "a number above 0"
-        )
-        require(self.threshold >= 0, f"threshold={self.threshold}", "0 or more")
-        require(
-            self.neighbours is None or self.neighbours >= 1,
-            f"neighbours={self.neighbours}",
-            "at least 1, or None for all",
-        )
-        require(0 <= self.overlap <= 1, f"overlap={self.overlap}", "from 0 to 1")
-        require(0 <= self.alpha <= 1, f"alpha={self.alpha}", "from 0 to 1")
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
+    def _fit(self, X: sp.csr_array) -> None:
         """Find the pattern, then solve for B on it."""
-        X = training_matrix(X)
         users, items = X.shape
         support = np.bincount(X.indices, minlength=items).astype(np.float64)
         variance = support - support**2 / max(1, users)
@@ -98,28 +79,10 @@ class MRF:
         item_item = sp.csr_array(sp.csr_array(by_target, shape=(items, items)).T)
         item_item.eliminate_zeros()
         self.item_item = item_item
-        return self
 
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
+    def _recommend(self, asked: Request) -> Recommendations:
         """The k best items by X B."""
-        item_item = self.item_item
-        require_fitted(self, None if item_item is None else item_item.shape[0], X)
-        return recommend_sparse(item_item, X, k, candidates, exclude_seen)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings and B."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+        return recommend_sparse(self.item_item, *asked)
 
 
 @dataclass(frozen=True)

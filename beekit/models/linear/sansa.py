@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated
 
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.models.checks import require, require_fitted, training_matrix
+from beekit.models.base import BaseRecommender, Request
 from beekit.models.linear.exact_inverse import exact_inverse
 from beekit.models.linear.factor_scores import recommend_by_factors
 from beekit.models.linear.incomplete_inverse import incomplete_inverse
 from beekit.models.linear.minimal_residual import minimal_residual
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
+from beekit.models.settings import NOT_FITTED, CountOrNone, Positive, Range, one_of
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import scramble
 
-_FACTORISATIONS = ("incomplete", "exact")
+_DENSITY = Range(lambda share: 0 < share <= 1, "a number above 0, at most 1")
 
 
 @dataclass(eq=False)
-class SANSA:
+class SANSA(BaseRecommender):
     """Scalable approximate nonsymmetric autoencoder (Spišák et al., RecSys 2023).
 
     EASE scores by B = I − A⁻¹ / diag(A⁻¹), with A = XᵀX + λI. SANSA factorises P A Pᵀ ≈ L D Lᵀ,
@@ -65,38 +63,20 @@ class SANSA:
         decoder: Z (items, items) CSR after `fit`; its rows are in the order of P.
     """
 
-    scores_cold_items: ClassVar[bool] = False
+    regularization: Positive = 500.0
+    density: Annotated[float, _DENSITY] = 0.01
+    factorisation: Annotated[str, one_of("incomplete", "exact")] = "incomplete"
+    residual_steps: CountOrNone = 0
+    encoder: sp.csr_array = field(default=NOT_FITTED, init=False, repr=False)
+    decoder: sp.csr_array = field(default=NOT_FITTED, init=False, repr=False)
 
-    regularization: float = 500.0
-    density: float = 0.01
-    factorisation: str = "incomplete"
-    residual_steps: int = 0
-    encoder: sp.csr_array | None = field(default=None, init=False, repr=False)
-    decoder: sp.csr_array | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        require(
-            self.regularization > 0, f"regularization={self.regularization}", "a number above 0"
-        )
-        require(0 < self.density <= 1, f"density={self.density}", "a number above 0, at most 1")
-        require(
-            self.factorisation in _FACTORISATIONS,
-            f"factorisation={self.factorisation!r}",
-            " or ".join(_FACTORISATIONS),
-        )
-        require(
-            self.residual_steps >= 0, f"residual_steps={self.residual_steps}", "a count from 0 on"
-        )
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
+    def _fit(self, X: sp.csr_array) -> None:
         """Factorise, invert and scale.
 
         Raises:
             DataError: if rounding makes an exact factorisation indefinite; a larger
                 `regularization` helps.
         """
-        X = training_matrix(X)
         items = X.shape[1]
         keys = scramble(np.arange(items, dtype=np.uint64))  # equals in no order of the catalog's
         order = np.lexsort((keys, np.bincount(X.indices, minlength=items)))
@@ -113,30 +93,10 @@ class SANSA:
         decoded = (-scaled / precision[K.indices]).astype(np.float32)
         self.encoder = _csr(K.data, columns, rows, items)
         self.decoder = _csr(decoded, rows, columns, items)
-        return self
 
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
+    def _recommend(self, asked: Request) -> Recommendations:
         """The k best items by X B; memory bounded by blocks of users."""
-        encoder, decoder = self.encoder, self.decoder
-        require_fitted(self, None if encoder is None else encoder.shape[0], X)
-        assert encoder is not None  # for the type checker
-        assert decoder is not None
-        return recommend_by_factors(encoder, decoder, X, k, candidates, exclude_seen)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings, W and Z."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+        return recommend_by_factors(self.encoder, self.decoder, *asked)
 
 
 def _csr(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, items: int) -> sp.csr_array:

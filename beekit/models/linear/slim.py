@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import Annotated
 
 import numpy as np
 import psutil
 import scipy.sparse as sp
 
 from beekit.errors import DataError
-from beekit.models.checks import require, require_fitted, training_matrix
+from beekit.models.base import BaseRecommender, Request
 from beekit.models.linear.coordinate_descent import ElasticNet, solve_blocks, solve_shared
 from beekit.models.linear.gram import gram_parts
 from beekit.models.linear.nearest import cosine, nearest
 from beekit.models.linear.sparse_scores import recommend_sparse
-from beekit.models.saved import load_fields, save_fields
-from beekit.models.sound import sound
+from beekit.models.settings import FROM_ONE_OR_ALL, NOT_FITTED, Count, NotNegative, Positive
 from beekit.progress import progress_bar
 from beekit.ranking import Recommendations
 
@@ -32,7 +30,7 @@ _TARGETS_AT_ONCE = 512
 
 
 @dataclass(eq=False)
-class SLIM:
+class SLIM(BaseRecommender):
     """Sparse linear methods (Ning & Karypis, ICDM 2011).
 
     Minimises ½‖X − X B‖² + ½ l2 ‖B‖² + l1 ‖B‖₁ over B ≥ 0 with a zero diagonal (eq. 3), one column
@@ -57,34 +55,19 @@ class SLIM:
         item_item: B (items, items) float32 CSR, after `fit`.
     """
 
-    scores_cold_items: ClassVar[bool] = False
+    l1: NotNegative = 0.5
+    l2: NotNegative = 100.0
+    neighbours: Annotated[int | None, FROM_ONE_OR_ALL] = 200
+    tolerance: Positive = 1e-4
+    max_sweeps: Count = 200
+    item_item: sp.csr_array = field(default=NOT_FITTED, init=False, repr=False)
 
-    l1: float = 0.5
-    l2: float = 100.0
-    neighbours: int | None = 200
-    tolerance: float = 1e-4
-    max_sweeps: int = 200
-    item_item: sp.csr_array | None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        require(self.l1 >= 0, f"l1={self.l1}", "0 or more")
-        require(self.l2 >= 0, f"l2={self.l2}", "0 or more")
-        require(
-            self.neighbours is None or self.neighbours >= 1,
-            f"neighbours={self.neighbours}",
-            "at least 1, or None for all items",
-        )
-        require(self.tolerance > 0, f"tolerance={self.tolerance}", "a number above 0")
-        require(self.max_sweeps >= 1, f"max_sweeps={self.max_sweeps}", "at least 1")
-
-    @sound
-    def fit(self, X: sp.csr_array) -> Self:
+    def _fit(self, X: sp.csr_array) -> None:
         """Solve for B, many columns at a time.
 
         Raises:
             DataError: if `neighbours` is None and the Gram matrix does not fit into memory.
         """
-        X = training_matrix(X)
         net = ElasticNet(self.l1, self.l2, self.tolerance, self.max_sweeps)
         parts = _on_all(net, X) if self.neighbours is None else _on_few(net, X, self.neighbours)
         rows, columns, values = [], [], []
@@ -109,28 +92,10 @@ class SLIM:
         places = np.concatenate([empty, *rows]), np.concatenate([empty, *columns])
         data = np.concatenate([np.empty(0, dtype=np.float32), *values])
         self.item_item = sp.csr_array((data, places), shape=(X.shape[1], X.shape[1]))
-        return self
 
-    def recommend(
-        self,
-        X: sp.csr_array,
-        k: int,
-        candidates: np.ndarray | None = None,
-        exclude_seen: bool = True,
-    ) -> Recommendations:
+    def _recommend(self, asked: Request) -> Recommendations:
         """The k best items by X B."""
-        item_item = self.item_item
-        require_fitted(self, None if item_item is None else item_item.shape[0], X)
-        return recommend_sparse(item_item, X, k, candidates, exclude_seen)
-
-    def save(self, folder: str | Path) -> None:
-        """Write settings and B."""
-        save_fields(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder."""
-        return load_fields(cls, folder)
+        return recommend_sparse(self.item_item, *asked)
 
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -9,6 +9,7 @@ from beekit.matrices import as_csr, ones
 from beekit.models.linear.blocks import row_blocks
 from beekit.models.linear.strongest import strongest
 from beekit.ranking import Recommendations
+from beekit.ranking.lists import empty_lists
 from beekit.ranking.ties import history_keys, tie_keys
 from beekit.ranking.top_k import candidate_indices, require_length, sparse_top_k, top_k
 
@@ -37,16 +38,14 @@ def recommend_sparse(
     """
     require_length(k)
     histories = ones(X)
-    users, n_items = histories.shape
-    allowed = candidate_indices(candidates, n_items)
-    everything = len(allowed) == n_items
+    ranked, best = empty_lists(histories.shape[0], k)
+    allowed = candidate_indices(candidates, histories.shape[1])
+    if not len(allowed):
+        return ranked, best
+    everything = len(allowed) == histories.shape[1]
     side = as_csr(item_item if everything else item_item[:, allowed])
     known = histories if everything else sp.csr_array(histories[:, allowed])
     keys = history_keys(histories)
-    ranked = np.full((users, k), -1, dtype=np.int64)
-    best = np.full((users, k), -np.inf, dtype=np.float32)
-    if not len(allowed):
-        return ranked, best
     for begin, end in row_blocks(histories, side, _BLOCK_STORED):
         scores = histories[begin:end] @ side
         seen = known[begin:end] if exclude_seen else None
@@ -65,8 +64,7 @@ def _best_stored(
     """`sparse_top_k`, which it leaves only users whose lists run into ties or out of scores."""
     unseen = scores if seen is None else scores - seen * np.finfo(np.float32).max
     positive = strongest(unseen, k + 1)
-    rows = np.full((scores.shape[0], k), -1, dtype=np.int64)
-    values = np.full((scores.shape[0], k), -np.inf, dtype=np.float32)
+    rows, values = empty_lists(scores.shape[0], k)
     full = np.flatnonzero(np.diff(positive.indptr) == k + 1)
     stored = positive[full]
     items, found = (a.reshape(-1, k + 1) for a in (allowed[stored.indices], stored.data))

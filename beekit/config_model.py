@@ -1,0 +1,235 @@
+"""What every configuration class is: keys declared once, refused in one line.
+
+A field's type, range, default and `description` are all that is said of a key: reading checks
+them, and the table of keys, the editors' schema and error messages are made from them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Self, TypeVar
+
+import annotated_types
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.fields import FieldInfo
+
+from beekit.errors import ConfigError
+from beekit.plain import plain
+
+_CHECKS = ConfigDict(
+    strict=True, frozen=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True
+)
+_NAMES: dict[Any, str] = {
+    **{bool: "true or false", int: "an integer", float: "a number", str: "text"},
+    **{list: "a list", tuple: "a list", dict: "keys and values", type(None): "nothing"},
+}
+_SECTION = _NAMES[dict]
+
+
+class ConfigModel(BaseModel):
+    """A section of a configuration. "4" is not 4 and true is not 1; an integer is a number."""
+
+    model_config = _CHECKS
+
+    @classmethod
+    def chosen(cls, section: Any) -> type[ConfigModel]:
+        """The class that a section is read as: this one, where no key chooses among several."""
+        return cls
+
+    @classmethod
+    def unknown(cls, key: Any, section: Mapping[str, Any], where: str) -> ConfigError:
+        """What is said of a key of the section that the class does not have."""
+        return _unknown(key, cls.model_fields, where)
+
+    def replace(self, **changes: Any) -> Self:
+        """The same with other values, which are not checked."""
+        return self.model_copy(update=changes)
+
+    def content(self) -> dict[str, Any]:
+        """Keys and values, as YAML holds them."""
+        return self.model_dump()
+
+
+M = TypeVar("M", bound=ConfigModel)
+
+
+def read(kind: type[M], content: Mapping[str, Any], where: str = "") -> M:
+    """A configuration from keys and values: no unknown key, no wrong type, none left out.
+
+    Args:
+        kind: the class.
+        content: its keys.
+        where: of a section, what is written before its keys in messages, such as "split.".
+
+    Raises:
+        ConfigError: if a key is unknown (the message names the nearest known one), if a required
+            key has no value, if a value has the wrong type or is outside its range, if it is not
+            finite or no file can hold it, or if `kind` itself refuses a value.
+    """
+    values = plain(content)
+    _require_storable(values, where)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise _in_one_line(kind, values, where, error) from error
+
+
+def require_known(key: Any, known: Iterable[str], where: str) -> None:
+    """Refuse a key that is not known, naming the nearest that is.
+
+    Raises:
+        ConfigError: if `key` is not one of `known`.
+    """
+    if key not in (names := list(known)):
+        raise _unknown(key, names, where)
+
+
+def require_type(name: str, value: Any, hint: Any) -> None:
+    """Refuse a value that a type does not fit; lists stand for tuples, texts for enumerations.
+
+    Raises:
+        ConfigError: if the value does not fit, is not finite, or if no file can hold it.
+    """
+    _require_storable(value, f"{name}.")
+    try:
+        # As JSON, which has the types of YAML.
+        TypeAdapter(hint, config=_CHECKS).validate_json(json.dumps(value))
+    except (ValidationError, TypeError) as error:
+        raise _unfit(name, value, described(hint)) from error
+
+
+def type_schema(hint: Any) -> dict[str, Any]:
+    """What JSON schema says of a type; nothing of one that it has no word for."""
+    try:
+        return TypeAdapter(hint, config=_CHECKS).json_schema()
+    except PydanticInvalidForJsonSchema:
+        return {}
+
+
+def text_keys(kind: type[ConfigModel]) -> set[str]:
+    """Keys that hold text, among other things or alone."""
+    return {name for name, field in kind.model_fields.items() if str in _options(field.annotation)}
+
+
+def described(hint: Any, limits: Iterable[Any] = ()) -> str:
+    """A type in words, such as "a number or nothing", or the range of one that has limits."""
+    if ranged := " and ".join(filter(None, map(_limit, limits))):
+        return ranged
+    options = _options(hint)
+    if float in options:
+        options = [option for option in options if option is not int]
+    words = [
+        ", ".join(map(str, typing.get_args(option)))
+        if typing.get_origin(option) is Literal
+        else _NAMES.get(typing.get_origin(option) or option, _SECTION * _is_section(option))
+        for option in options
+    ]
+    return " or ".join(dict.fromkeys(filter(None, words)))
+
+
+def _options(hint: Any) -> list[Any]:
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return list(typing.get_args(hint)) if union else [hint]
+
+
+def _is_section(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, ConfigModel)
+
+
+def _limit(limit: Any) -> str:
+    match limit:
+        case annotated_types.Ge(ge=least):
+            return f"{least} or more"
+        case annotated_types.Gt(gt=least):
+            return f"above {least}"
+        case annotated_types.Lt(lt=most):
+            return f"below {most}"
+    return ""
+
+
+def _in_one_line(
+    kind: type[ConfigModel], values: Any, where: str, error: ValidationError
+) -> ConfigError:
+    """The first mistake in the words of the house; a misspelt key before what it leaves out."""
+    first = min(error.errors(), key=lambda one: "extra_forbidden" not in one["type"])
+    owner, section, key = kind.chosen(values), values, first["loc"][0]
+    for deeper in first["loc"][1:]:
+        field = owner.model_fields.get(str(key))
+        if field is None or not _is_section(field.annotation):
+            break  # inside a list, or which type of several: the key's own value is shown
+        owner = typing.cast(type[ConfigModel], field.annotation).chosen(section[key])
+        section, where, key = section[key], f"{where}{key}.", deeper
+    field, value = owner.model_fields.get(str(key)), section.get(key)
+    if field is None:
+        return owner.unknown(key, section, where)
+    return _mistake(f"{where}{key}", value, field, ranged="than" in first["type"])
+
+
+def _mistake(name: str, value: Any, field: FieldInfo, *, ranged: bool) -> ConfigError:
+    if value is None and field.is_required():
+        return ConfigError(
+            f"no key {name}",
+            expected=f"a value for {name}",
+            remedy=f"Add it to the configuration, or {name}=... to the command.",
+        )
+    if typing.get_origin(field.annotation) is Literal:
+        known = list(map(str, typing.get_args(field.annotation)))
+        near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.5)
+        return ConfigError(
+            f"{name}={value!r}",
+            expected=f"one of {', '.join(known)}",
+            remedy=f"Did you mean {near[0]}?" if near else "Choose one of those.",
+        )
+    return _unfit(name, value, described(field.annotation, field.metadata if ranged else ()))
+
+
+def _unfit(name: str, value: Any, expected: str) -> ConfigError:
+    remedy = f"Indent them under {name}:." if expected == _SECTION else "Correct the value."
+    return ConfigError(f"{name}={value!r}", expected=expected, remedy=remedy)
+
+
+def _unknown(key: Any, known: Iterable[str], where: str) -> ConfigError:
+    names = list(known)
+    near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.5)
+    return ConfigError(
+        f"unknown key {where}{key}",
+        expected="a key beekit knows",
+        remedy=f"Did you mean {where}{near[0]}?"
+        if near
+        else f"Known here: {', '.join(sorted(names)[:20])}.",
+    )
+
+
+def _require_storable(value: Any, where: str) -> None:
+    """Refuse numbers and texts that no file can hold, also inside.
+
+    Raises:
+        ConfigError: if a text holds a NUL or a lone surrogate, if an integer needs more than 64
+            bits, or if a number is not finite.
+    """
+    name = where.rstrip(".")
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            _require_storable(str(key), f"the key {where}{key}")
+            _require_storable(inside, f"{where}{key}.")
+    elif isinstance(value, list):
+        for number, inside in enumerate(value):
+            _require_storable(inside, f"{where}{number}.")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise _unfit(name, value, "a finite number")
+    elif isinstance(value, int) and abs(value) >= 2**63:
+        raise _unfit(name, value, "an integer of 64 bits")
+    elif isinstance(value, str) and any(
+        sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in value
+    ):
+        raise ConfigError(
+            f"{name} with a NUL or half of a character",
+            expected="text that UTF-8 can hold",
+            remedy="Write it again.",
+        )

@@ -1,0 +1,108 @@
+"""A run folder and the configuration that made it: taking the folder for a job, and resuming."""
+
+from __future__ import annotations
+
+import yaml
+from transformers.trainer_utils import get_last_checkpoint
+
+from beekit.errors import RunError
+from beekit.files import write_json, write_text
+from beekit.run.comparison import Comparison
+from beekit.run.config import Config, load_config
+from beekit.run_files import read_json
+from beekit.run_folder import RunFolder
+
+
+def saved_config(folder: RunFolder) -> Config:
+    """The resolved configuration of a training.
+
+    Raises:
+        RunError: if there is no run.
+        ConfigError: if its configuration cannot be read.
+    """
+    folder.require_config()
+    return load_config(folder.config)
+
+
+def write_config(folder: RunFolder, config: Config | Comparison) -> None:
+    """Write a resolved configuration as YAML."""
+    text = yaml.safe_dump(config.content(), sort_keys=False, allow_unicode=True)
+    write_text(folder.config, text)
+
+
+def last_checkpoint(folder: RunFolder) -> str | None:
+    """The newest complete checkpoint, if any."""
+    return get_last_checkpoint(str(folder.checkpoints)) if folder.checkpoints.is_dir() else None
+
+
+def config_to_run(folder: RunFolder, asked: Config) -> Config:
+    """The configuration of a training in this folder, which may hold one to go on with.
+
+    What the quickstart began, a training may go on with if it is the same one.
+
+    Returns:
+        the one asked for; where a run goes on from a checkpoint the saved one, since it has settled
+        what was left to `auto`, with pictures cached where it is asked for.
+
+    Raises:
+        RunError: if the folder holds a finished run, an unfinished one of another configuration or
+            of another kind of job, repeats, or other files.
+    """
+    begun = folder.kind == "quickstart"
+    folder.require_unfinished("quickstart" if begun else "training")
+    if not begun and last_checkpoint(folder) is None:
+        return asked
+    saved = saved_config(folder) if folder.config.is_file() else None
+    differing = ["key"] if saved is None else differences(saved, asked)
+    if saved is None or differing:
+        what = "quickstart" if begun else "run"
+        raise RunError(
+            f"{folder.path} holds an unfinished {what} with another {', '.join(differing)}",
+            expected="the same configuration, to go on with it",
+            remedy="Choose another `out`, or remove that folder.",
+        )
+    if last_checkpoint(folder) is None:
+        return asked
+    return saved.replace(cache=asked.cache)
+
+
+def claim(folder: RunFolder, split_hash: str, fingerprint: str) -> None:
+    """Take the folder for a training that `config_to_run` lets begin or go on there.
+
+    Args:
+        folder: to take.
+        split_hash, fingerprint: of the split and dataset as they are now; a checkpoint that
+            learnt from others must not be continued, for it may know what is held out.
+
+    Raises:
+        RunError: if the folder holds an unfinished run on other data.
+    """
+    made_of = {"split": split_hash, "fingerprint": fingerprint}
+    if last_checkpoint(folder) is None:
+        folder.checkpoints.mkdir(parents=True, exist_ok=True)
+        write_json(folder.made_of, made_of)
+    elif not folder.made_of.is_file() or read_json(folder.made_of) != made_of:
+        raise RunError(
+            f"{folder.path} holds an unfinished run with another dataset or split",
+            expected="the same configuration and data, to go on with it",
+            remedy="Choose another `out`, or remove that folder.",
+        )
+
+
+def differences(saved: Config | Comparison, asked: Config | Comparison) -> list[str]:
+    """Keys whose values differ, less a bf16 that was `auto` and has been settled.
+
+    Where a folder is, where pictures are cached and how many repeats there are is left out.
+    """
+    apart = ("training", "out", "cache", "repeats")
+    names = [
+        name
+        for name in vars(asked)
+        if name not in apart and getattr(saved, name) != getattr(asked, name)
+    ]
+    trained = getattr(saved, "training", {}), getattr(asked, "training", {})
+    for key in sorted({*trained[0], *trained[1]}):
+        mine, theirs = trained[0].get(key), trained[1].get(key)
+        if mine != theirs and not (key == "bf16" and theirs == "auto"):
+            names.append(f"training.{key}")
+    return names

@@ -1,0 +1,147 @@
+"""Every key of a configuration: a table for readers, and a JSON schema for editors."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pydantic.fields import FieldInfo
+
+from beekit.config_model import ConfigModel, described, type_schema
+from beekit.run.comparison import Comparison
+from beekit.run.config import TRAINING_ALIASES, Config, training_types
+from beekit.run.data_config import DataConfig, DatasetEntry
+from beekit.split.kinds import KINDS
+
+COMMANDS: dict[str, type[DataConfig]] = {"train": Config, "evaluate": Comparison}
+TRAINER_PAGE = (
+    "https://huggingface.co/docs/transformers/main_classes/trainer#transformers.TrainingArguments"
+)
+_HEAD = """# Keys of a configuration
+
+Made from their declarations by `beekit.run.config_keys.markdown`; `beekit train --keys` and
+`beekit evaluate --keys` print the same, and `--schema` a JSON schema for editors. A key whose
+default is `required` has to be there. On the command line, dots reach into sections:
+`split.seed=7`.
+"""
+_FOOT = f"""Every other key of `training` is one of the Hugging Face Trainer's, under its own name
+and with its own meaning: see [TrainingArguments]({TRAINER_PAGE}).
+`beekit train --keys` names those of the version that is installed.
+"""
+
+
+class Key(NamedTuple):
+    """A key with its sections, its type in words, its default as YAML has it ("required" where it
+    has none), and a sentence."""
+
+    name: str
+    type: str
+    default: str
+    meaning: str
+
+
+def keys(command: str) -> dict[str, list[Key]]:
+    """All keys of the configuration of a command of `COMMANDS`, by what they are about."""
+    kind = COMMANDS[command]
+    shared = [name for name in DataConfig.model_fields if name not in ("data", "split")]
+    own = [name for name in kind.model_fields if name not in DataConfig.model_fields]
+    found = {f"`beekit {command}` alone": list(_keys(kind, ["data", *own]))}
+    found["Data, and the run"] = list(_keys(kind, shared))
+    for name, split in KINDS.items():
+        title = f"`split` with `kind: {name}`: {(split.__doc__ or '').splitlines()[0]}"
+        found[title] = list(_keys(split, list(split.model_fields)[1:], "split."))
+    if command == "train":
+        found["`training`"] = list(_training_keys())
+    return found
+
+
+def _keys(kind: type[ConfigModel], names: Any, where: str = "") -> Iterator[Key]:
+    for name in names:
+        field = kind.model_fields[name]
+        inside = field.annotation
+        if isinstance(inside, type) and issubclass(inside, ConfigModel):
+            yield from _keys(inside, inside.model_fields, f"{where}{name}.")
+        else:
+            default = field.get_default(call_default_factory=True, validated_data={})
+            said = "required" if field.is_required() else _written(default)
+            yield Key(f"{where}{name}", _type(field), said, str(field.description))
+
+
+def _type(field: FieldInfo) -> str:
+    """The type of a key, and its range where it has one."""
+    plain, ranged = described(field.annotation), described(field.annotation, field.metadata)
+    return plain if plain == ranged else f"{plain}, {ranged}"
+
+
+def _training_keys() -> Iterator[Key]:
+    """beekit's own keys of the training section, and the Trainer's with another default here."""
+    from beekit.training.arguments import BeeFormerTrainingArguments
+
+    types = training_types()
+    fields = {f.name: f for f in dataclasses.fields(BeeFormerTrainingArguments)}
+    meanings = {
+        name: str(fields[name].metadata.get("help", "The Trainer's; this default is beekit's."))
+        for name in BeeFormerTrainingArguments.__annotations__
+    } | {alias: f"The Trainer's `{name}`." for alias, name in TRAINING_ALIASES.items()}
+    for name, meaning in meanings.items():
+        default = fields[TRAINING_ALIASES.get(name, name)].default
+        yield Key(f"training.{name}", described(types[name]), _written(default), meaning)
+
+
+def _written(value: Any) -> str:
+    """A default as YAML has it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def text(command: str) -> str:
+    """The keys of a command for a terminal."""
+    lines = []
+    for title, found in keys(command).items():
+        lines += ["", title.replace("`", "")]
+        for key in found:
+            default = key.default if key.default == "required" else f"default {key.default}"
+            lines.append(f"  {key.name} ({key.type}; {default}): {key.meaning}")
+    if command == "train":
+        shown = {key.name.rpartition(".")[2] for key in found}
+        trainers = ", ".join(name for name in training_types() if name not in shown)
+        lines += [f"  keys of the Trainer, under training too ({TRAINER_PAGE}): {trainers}"]
+    return "\n".join(lines[1:])
+
+
+def markdown() -> str:
+    """The keys of all commands as tables; what both have stands once."""
+    tables: dict[str, list[Key]] = {}
+    for command in COMMANDS:
+        tables |= keys(command)
+    lines = [_HEAD]
+    for title, found in tables.items():
+        lines += [f"## {title}", "", "| key | type | default | meaning |", "|---|---|---|---|"]
+        lines += [
+            f"| `{key.name}` | {key.type} | `{key.default}` | {key.meaning} |" for key in found
+        ]
+        lines.append("")
+    return "\n".join([*lines, _FOOT])
+
+
+def schema(command: str) -> dict[str, Any]:
+    """A JSON schema of the configuration of a command, for editors that know YAML by schema."""
+    found = COMMANDS[command].model_json_schema()
+    kinds = [kind.model_json_schema() for kind in KINDS.values()]
+    for kind in kinds[1:]:  # without a kind, it is the first
+        kind["required"] = ["kind", *kind.get("required", [])]
+    outside = {"type": "object", "properties": {"kind": {"pattern": ":"}}, "required": ["kind"]}
+    found["$defs"]["SplitConfig"] = {"anyOf": [*kinds, outside]}
+    if command == "evaluate":
+        found["properties"]["models"]["type"] = ["object", "array"]
+    else:
+        found["$defs"]["DatasetEntry"] = DatasetEntry.model_json_schema()
+        folders = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/DatasetEntry"}]}
+        found["properties"]["data"]["anyOf"][1]["items"] = folders
+        types = {name: type_schema(hint) for name, hint in training_types().items()}
+        types["bf16"] = {"enum": [True, False, "auto"]}
+        found["properties"]["training"] |= {"properties": types, "additionalProperties": False}
+        for inside in (found["$defs"]["DatasetEntry"], *types.values()):
+            found["$defs"] = inside.pop("$defs", {}) | found["$defs"]
+    return found

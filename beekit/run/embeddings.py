@@ -1,0 +1,131 @@
+"""Embeddings of a comparison's catalog: which items there are is settled first, then each encoder
+embeds them once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from sentence_transformers import SentenceTransformer
+
+from beekit.data import Dataset
+from beekit.encoders import ItemInputs, embed_items
+from beekit.run.comparison import Comparison, Entry
+from beekit.run.encoder import encoder_to_compare
+from beekit.run.inputs import item_inputs
+from beekit.run.lineage import run_of
+from beekit.run.reading import differing_reading, say
+
+
+def settle_items(
+    config: Comparison, dataset: Dataset, entries: Sequence[Entry]
+) -> tuple[Dataset, dict[str, ItemInputs]]:
+    """The dataset without the items whose pictures cannot be used, so the one to split.
+
+    The same pictures are usable for all encoders: the first that reads any tells.
+
+    Returns:
+        the dataset, and what that encoder reads of its items, by the encoder's key.
+
+    Raises:
+        EncoderError: if the encoder cannot be loaded.
+        DataError: if `item_inputs` refuses the items.
+    """
+    if dataset.catalog.images is not None:
+        for entry in entries:
+            encoder = None if entry.encoder is None else _load(config, dataset, entry)
+            if encoder is not None and encoder.supports("image"):
+                usable, inputs = item_inputs(config, dataset, encoder)
+                return usable, {encoder_key(config, entry): inputs}
+    return dataset, {}
+
+
+def run_behind(entry: Entry) -> Path | None:
+    """The run an entry's encoder comes from, however it is named."""
+    return Path(entry.run) if entry.run else run_of(entry.encoder)
+
+
+def encoder_key(config: Comparison, entry: Entry) -> str:
+    """An encoder and where it cuts texts, which one embedding may share with another."""
+    limit = _limit(config, entry)
+    return f"{entry.encoder}" if limit is None else f"{entry.encoder}, {limit} tokens"
+
+
+class Embeddings:
+    """Embeddings of the catalog, computed once an encoder.
+
+    Args:
+        config: of the comparison.
+        dataset: as `settle_items` leaves it.
+        inputs: what encoders read of its items, as far as that is there, by their keys.
+        known: what has been computed, by fingerprint of the dataset and encoder; taken from here
+            and added to it.
+
+    Attributes:
+        notes: how encoders of runs read other than they were trained to.
+    """
+
+    def __init__(
+        self,
+        config: Comparison,
+        dataset: Dataset,
+        inputs: dict[str, ItemInputs],
+        known: dict[tuple[str, str], np.ndarray] | None = None,
+    ) -> None:
+        self.config, self.dataset, self.inputs = config, dataset, inputs
+        self.known = {} if known is None else known
+        self.notes: list[str] = []
+        self.differing: dict[str, list[str]] = {}
+
+    def encoder(self, entry: Entry) -> SentenceTransformer | None:
+        """The encoder, where `of` needs it.
+
+        Raises:
+            EncoderError: if it cannot be loaded.
+            ConfigError: if it reads nothing of what the configuration names.
+        """
+        if entry.encoder is None or self._key(entry) in self.known:
+            return None
+        return _load(self.config, self.dataset, entry)
+
+    def _key(self, entry: Entry) -> tuple[str, str]:
+        return self.dataset.fingerprint, encoder_key(self.config, entry)
+
+    def of(self, entry: Entry, encoder: SentenceTransformer | None = None) -> np.ndarray:
+        """(items, dims) in the order of the dataset.
+
+        Args:
+            entry: of the table.
+            encoder: its encoder, if it is loaded already.
+        """
+        key = self._key(entry)
+        encoder = encoder or self.encoder(entry)
+        if encoder is not None:
+            inputs = self.inputs.pop(key[1], None)
+            if inputs is None:
+                _, inputs = item_inputs(self.config, self.dataset, encoder)
+            item_ids = self.dataset.catalog.item_ids
+            self.known[key] = embed_items(encoder, inputs, item_ids=item_ids, progress=True)
+        self._note_reading(entry, encoder)
+        return self.known[key]
+
+    def _note_reading(self, entry: Entry, encoder: SentenceTransformer | None) -> None:
+        """Note how a run's encoder reads other than it was trained to."""
+        run, name = run_behind(entry), encoder_key(self.config, entry)
+        if run is None:
+            return
+        if name not in self.differing:
+            used = encoder or _load(self.config, self.dataset, entry)
+            self.differing[name] = differing_reading(run, self.config, self.dataset, used)
+        self.notes += say(entry.label, self.differing[name])
+
+
+def _limit(config: Comparison, entry: Entry) -> int | None:
+    # A run's encoder knows how long its texts are.
+    return None if entry.run else config.max_seq_length
+
+
+def _load(config: Comparison, dataset: Dataset, entry: Entry) -> SentenceTransformer:
+    limited = config.replace(max_seq_length=_limit(config, entry))
+    return encoder_to_compare(limited, str(entry.encoder), dataset)

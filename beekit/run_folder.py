@@ -1,0 +1,358 @@
+"""A run folder: what its files are called, which kind of job made it, and what state it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from beekit import index_files
+from beekit.alone import LOCK_FILE
+from beekit.errors import RunError
+from beekit.files import write_json
+from beekit.model_files import require_noted
+from beekit.results import dataset_results, is_joint, is_training, model_files
+from beekit.results_schema import read_results
+from beekit.run_files import read_yaml
+
+CONFIG, RESULTS, CARD, REPORT = "config.yaml", "results.json", "README.md", "report.html"
+THUMBNAILS = "thumbnails.json"
+TABLE_CSV, TABLE_MARKDOWN = "table.csv", "table.md"
+MODEL, SPLIT, CHECKPOINTS, INDEX = "model", "split", "checkpoints", "index"
+MODELS, DATASETS, REPEATS = "models", "datasets", "repeats"
+# Where the quickstart keeps its shop and encoder, in the run folder itself.
+QUICKSTART = "quickstart"
+SPLIT_FILE, MADE_OF = f"{SPLIT}/split.json", f"{CHECKPOINTS}/made_of.json"
+# What makes folders, and the command to go on with.
+COMMANDS = {
+    "training": "beekit train",
+    "comparison": "beekit evaluate",
+    "quickstart": "beekit quickstart",
+}
+# What a job writes before its configuration.
+_BEFORE_CONFIG = {
+    "training": {CHECKPOINTS},
+    "comparison": {SPLIT},
+    "quickstart": {QUICKSTART, CHECKPOINTS},
+}
+# What a run keeps, but its report.
+_KEPT = (
+    *(CONFIG, MODEL, SPLIT, CHECKPOINTS, INDEX, MODELS, DATASETS, REPEATS),
+    *(RESULTS, THUMBNAILS, CARD, TABLE_CSV, TABLE_MARKDOWN, QUICKSTART, LOCK_FILE),
+)
+# A configuration may be the one that a user wrote, beside folders of any name: a job's stands
+# beside one of these.
+_SIGNS = (
+    *(RESULTS, MADE_OF, f"{CHECKPOINTS}/checkpoint-*/trainer_state.json"),
+    *(SPLIT_FILE, f"{INDEX}/{index_files.INDEX}", f"{REPEATS}/*/{CONFIG}"),
+)
+
+
+class _At:
+    """A file or folder of a run, by its name there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: RunFolder, kind: type[RunFolder]) -> Path:
+        return folder.path / self.name
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps what; the contract names the files."""
+
+    path: Path
+
+    config, results, card, report = _At(CONFIG), _At(RESULTS), _At(CARD), _At(REPORT)
+    model, split, checkpoints, index = _At(MODEL), _At(SPLIT), _At(CHECKPOINTS), _At(INDEX)
+    models = _At(MODELS)  # fitted models of a comparison that keeps them
+    repeats = _At(REPEATS)  # folders of the repeats of a job that has several
+    thumbnails = _At(THUMBNAILS)  # small pictures of the items that the report shows, by item id
+    made_of = _At(MADE_OF)  # hashes of what the checkpoints learnt from
+    quickstart = _At(QUICKSTART)
+
+    def repeat(self, number: int) -> RunFolder:
+        """One of several repeats, numbered from 1."""
+        return RunFolder(self.repeats / str(number))
+
+    def dataset(self, name: str) -> RunFolder:
+        """The results on one dataset of several that a run has."""
+        return RunFolder(self.path / DATASETS / name)
+
+    def dataset_folders(self) -> list[RunFolder]:
+        """The folders of a finished run's datasets: this one alone, or one for each of several."""
+        results = self.read_results()
+        if not is_joint(results):
+            return [self]
+        return [self.dataset(one.name) for one in dataset_results(results)]
+
+    @property
+    def whole(self) -> RunFolder:
+        """The run on several datasets that this folder is one dataset of; else itself."""
+        place = self.path.resolve()
+        above = RunFolder(place.parent.parent)
+        return above if place.parent.name == DATASETS and above.kind is not None else self
+
+    def kept_models(self) -> list[str]:
+        """Labels of the models kept here."""
+        if not self.models.is_dir():
+            return []
+        return sorted(unquote(p.name) for p in self.models.iterdir() if p.name[0] != ".")
+
+    def model_folder(self, label: str) -> Path:
+        """Where a model of a comparison is kept; a label may hold what a path must not."""
+        return self.models / quote(label, safe=" ,+()")
+
+    def kept_model(self, label: str) -> Path:
+        """Folder of a model kept here.
+
+        Raises:
+            RunError: if no model of that label is kept.
+        """
+        if label not in self.kept_models():
+            kept = ", ".join(self.kept_models())
+            raise RunError(
+                f"no model {label!r} kept in {self.path}",
+                expected=f"one of {kept}" if kept else "a comparison made with save_models=true",
+                remedy="Choose one of those." if kept else "Evaluate again with save_models=true.",
+            )
+        return self.model_folder(label)
+
+    def write_results(self, results: Mapping[str, Any]) -> None:
+        write_json(self.results, results)
+
+    def read_results(self) -> dict[str, Any]:
+        """What the run measured.
+
+        Raises:
+            RunError: if the run is not finished, or if the file is broken.
+        """
+        return read_results(self.results)
+
+    @property
+    def kind(self) -> str | None:
+        """What made the folder: "training", "comparison" or "quickstart"; None if none of these.
+
+        Finished and interrupted runs are recognised by their files: the configuration of a
+        comparison has a key `models`, and what is written before it is of one kind. If the
+        configuration is broken, the other files decide.
+        """
+        if (self.quickstart / "shop").is_dir():
+            return "quickstart"
+        signed = self.config.is_file() and any(any(self.path.glob(sign)) for sign in _SIGNS)
+        if signed:
+            try:
+                return _job_of(read_yaml(self.config))
+            except RunError:
+                pass
+        if self.made_of.is_file() or (signed and self.model.is_dir()):
+            return "training"
+        return "comparison" if (self.path / SPLIT_FILE).is_file() else None
+
+    def require_config(self, commands: str = "`beekit train`") -> None:
+        """Refuse what is no run.
+
+        Args:
+            commands: what makes the run that is wanted.
+
+        Raises:
+            RunError: if the folder has no configuration.
+        """
+        if not self.config.is_file():
+            raise RunError(
+                f"no {CONFIG} in {self.path}",
+                expected=f"a run folder made by {commands}",
+                remedy="Check the path.",
+            )
+
+    def require_model(self, expected: str = "a finished training") -> None:
+        """Refuse a run without a model of its own.
+
+        Raises:
+            RunError: if there is no model, with what was expected in its place.
+        """
+        if not self.model.is_dir():
+            raise RunError(
+                f"no {MODEL} in {self.path}",
+                expected=expected,
+                remedy="Check the path, or finish the run with `beekit train`.",
+            )
+
+    def require_kind(self, *kinds: str) -> None:
+        """Refuse a folder that another kind of job made, or a training that is not done.
+
+        Raises:
+            RunError: if another kind of job made the folder, or if it holds a training that is not
+                finished.
+        """
+        if self.kind is not None and self.kind not in kinds:
+            raise RunError(
+                f"{self.path} holds a {self.kind}",
+                expected=f"a {' or '.join(kinds)}",
+                remedy=f"Name a run made by `{COMMANDS[kinds[0]]}`.",
+            )
+        whole = self.whole
+        if whole.checkpoints.is_dir() and not whole.results.is_file():
+            raise RunError(
+                f"{whole.path} holds an unfinished training",
+                expected="a finished one",
+                remedy=f"Finish it with `{COMMANDS[whole.kind or 'training']}`.",
+            )
+
+    def require_one_dataset(self) -> None:
+        """Refuse the folder of a run on several datasets, whose items are in folders of their own.
+
+        Raises:
+            RunError: if the folder holds a run on several datasets.
+        """
+        several = sorted(self.path.glob(f"{DATASETS}/*/{INDEX}"))
+        if several:
+            raise RunError(
+                f"{self.path} holds a run on several datasets",
+                expected="one of them",
+                remedy=f"Name {' or '.join(str(index.parent) for index in several)}.",
+            )
+
+    def require_not_repeated(self) -> None:
+        """Refuse the folder of several repeats, each of which has its model in its own.
+
+        Raises:
+            RunError: if the folder holds repeats.
+        """
+        if self.repeats.is_dir():
+            numbered = (path for path in self.repeats.iterdir() if path.name.isdecimal())
+            found = sorted(numbered, key=lambda path: int(path.name))
+            raise RunError(
+                f"{self.path} holds {len(found)} repeat{'' if len(found) == 1 else 's'} of a job",
+                expected="one of them",
+                remedy=f"Name {' or '.join(map(str, found))}." if found else "Finish them first.",
+            )
+
+    def require_as_trained(self) -> None:
+        """Refuse a model whose files are not those that training wrote.
+
+        A run of a version that noted no digests passes.
+
+        Raises:
+            RunError: if a file of the model is missing or changed, or if the results cannot be
+                read.
+        """
+        whole = self.whole
+        if whole.results.is_file():
+            require_noted(whole.model, model_files(whole.read_results()))
+
+    def require_unfinished(self, kind: str) -> None:
+        """Refuse a folder with a finished run, another kind's unfinished one, or other files.
+
+        Args:
+            kind: of the job that is to write here: "training", "comparison" or "quickstart".
+
+        Raises:
+            RunError: if the folder holds a finished run, an unfinished one of another kind of job,
+                repeats or other files, or if it is a file.
+        """
+        path = self.path
+        if self.repeats.exists():
+            raise RunError(
+                f"{path} holds a job with several repeats",
+                expected="a folder for one run",
+                remedy="Choose another `out`, or set `repeats` to go on with them.",
+            )
+        if self.results.is_file():
+            raise RunError(
+                f"{path} holds a finished run",
+                expected=f"a folder without {RESULTS}",
+                remedy="Choose another `out`, or remove that folder.",
+            )
+        if not path.is_dir():
+            if path.exists():
+                raise RunError(
+                    f"{path} is a file", expected="a folder", remedy="Choose another `out`."
+                )
+            return
+        made_by = self.kind
+        if made_by not in (None, kind):
+            raise RunError(
+                f"{path} holds an unfinished {made_by}",
+                expected=f"an empty or new folder, or an unfinished {kind}",
+                remedy=f"Choose another `out`, finish it with `{COMMANDS[str(made_by)]}`, or "
+                "remove that folder.",
+            )
+        if made_by is None or not self.config.is_file():
+            names = {entry.name for entry in path.iterdir()}
+            own = {LOCK_FILE, *_BEFORE_CONFIG[kind]}
+            others = {name for name in names if not name.endswith(".partial")} - own
+            if others:
+                raise RunError(
+                    f"{path} holds other files ({', '.join(sorted(others)[:3])})",
+                    expected="an empty or new folder",
+                    remedy="Choose another `out`.",
+                )
+
+
+def require_own_place(place: Path, runs: Sequence[Path] = ()) -> None:
+    """Refuse to write a file or folder into a run that is none of these.
+
+    In one of these it may stand beside the run's own files, and take the place of none but the
+    report.
+
+    Raises:
+        RunError: if `place` lies in a run that is none of these, or where one of these keeps a
+            file or folder of its own.
+    """
+    own = {run.resolve() for run in runs}
+    resolved = place.resolve()
+    for above in resolved.parents:
+        kind = RunFolder(above).kind
+        if kind is None:
+            continue
+        name = resolved.relative_to(above).parts[0]
+        if above in own and name not in _KEPT:
+            return
+        found = f"where the run keeps its own {name}" if above in own else f"in the {kind} {above}"
+        raise RunError(
+            f"{place}, {found}",
+            expected="a place that is nobody else's",
+            remedy="Choose another --out.",
+        )
+
+
+def require_same_run(
+    config: Mapping[str, Any], results: Mapping[str, Any], folder: str | Path
+) -> None:
+    """Refuse a configuration and results of different runs.
+
+    Args:
+        config: the content of `config.yaml`, and `results` that of `results.json`.
+        folder: where both lie.
+
+    Raises:
+        RunError: if one is of a training and the other of a comparison, or if they do not name as
+            many datasets, in the same order. A single dataset may lie in a folder of any name.
+    """
+    stated = [one.name for one in dataset_results(results)]
+    data = config.get("data")
+    entries = data if isinstance(data, list) else [data]
+    named = [entry.get("data") if isinstance(entry, dict) else entry for entry in entries]
+    kinds = [_job_of(config), "training" if is_training(results) else "comparison"]
+    places = [Path(one) for one in named if isinstance(one, str)]
+    alike = len(stated) == len(places) == len(named) and kinds[0] == kinds[1]
+    if alike and (
+        len(stated) == 1
+        or all(name in (p.name, p.resolve().name) for name, p in zip(stated, places, strict=True))
+    ):
+        return
+    raise RunError(
+        f"{CONFIG} in {folder} is of a {kinds[0]} on "
+        f"{', '.join(place.name for place in places) or 'no dataset'}, {RESULTS} of a "
+        f"{kinds[1]} on {', '.join(stated) or 'no dataset'}",
+        expected="both of one run, with the same datasets in the same order",
+        remedy=f"Restore {CONFIG} from a copy.",
+    )
+
+
+def _job_of(config: Mapping[str, Any]) -> str:
+    return "comparison" if "models" in config else "training"

@@ -1,0 +1,80 @@
+"""Which kinds of split there are: a new one is a class in a file of its own, named here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from beekit.data import Interactions
+from beekit.errors import ConfigError
+from beekit.imported import imported
+from beekit.split.cold_start import ColdStartSplit
+from beekit.split.config import SplitConfig
+from beekit.split.nothing import NoSplit
+from beekit.split.published import PublishedSplit
+from beekit.split.split import Split
+from beekit.split.time import TimeSplit
+from beekit.split.users import UserSplit
+from beekit.split.zero_shot import ZeroShotSplit
+
+KINDS: dict[str, type[SplitConfig]] = {
+    kind.model_fields["kind"].default: kind
+    for kind in (ColdStartSplit, UserSplit, TimeSplit, NoSplit, ZeroShotSplit, PublishedSplit)
+}
+"""beekit's own, by `kind` of the configuration."""
+
+# What results keep of a kind from outside, so that they can be reported without its code.
+_KEPT = ("meaning", "task", "drawn", "candidates")
+
+
+def split_class(kind: Any) -> type[SplitConfig]:
+    """The class of a kind of split: one of beekit's, or the one at an import path.
+
+    Raises:
+        ConfigError: if it is neither, or if the path does not lead to a `SplitConfig`.
+    """
+    if isinstance(kind, str) and kind in KINDS:
+        return KINDS[kind]
+    if ":" not in str(kind):
+        raise ConfigError(
+            f"split.kind={kind!r}",
+            expected=f"one of {', '.join(KINDS)}, or package.module:Class",
+            remedy="Choose one of those.",
+        )
+    found = imported(str(kind), f"split.kind={kind!r}")
+    if not (isinstance(found, type) and issubclass(found, SplitConfig)):
+        raise ConfigError(
+            f"split.kind={kind!r}",
+            expected="a class derived from beekit.split.SplitConfig",
+            remedy="Derive it from that class.",
+        )
+    return found
+
+
+def make_split(interactions: Interactions, config: SplitConfig) -> Split:
+    """Split X as configured.
+
+    Raises:
+        SplitError: if such a split cannot be made from these interactions.
+    """
+    split = config.make(interactions)
+    if config.kind in KINDS:
+        return split
+    said = {name: getattr(config, name) for name in _KEPT}
+    return dataclasses.replace(split, about={k: v for k, v in said.items() if v is not None})
+
+
+def said_of(split: Mapping[str, Any], what: str) -> str | None:
+    """What a kind of split says of itself under "meaning", "task", "drawn" or "candidates".
+
+    Args:
+        split: as results.json describes it.
+        what: of the class.
+
+    Returns:
+        None of a kind that neither beekit nor the results know.
+    """
+    known = KINDS.get(split["kind"])
+    said: str | None = getattr(known, what) if known else split.get("about", {}).get(what)
+    return said

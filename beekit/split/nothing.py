@@ -1,0 +1,25 @@
+"""No split: training sees every interaction."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from beekit.data import Interactions
+from beekit.split.config import SplitConfig
+from beekit.split.split import Split
+
+
+class NoSplit(SplitConfig):
+    """Hold out nothing; the seed changes nothing either."""
+
+    kind: Literal["none"] = "none"
+
+    meaning = "Nothing was held out; training saw every interaction."
+    drawn = ""
+    holds_out = False
+    repeatable = False
+    without_effect = ("fraction", "validation")
+
+    def make(self, interactions: Interactions) -> Split:
+        """All of X to train on."""
+        return Split("none", {}, interactions, interactions.matrix)

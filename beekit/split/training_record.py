@@ -1,0 +1,170 @@
+"""What a training learnt from, noted beside its split, to be held against other splits later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import scipy.sparse as sp
+
+from beekit.data import Catalog, Interactions, ids
+from beekit.data.content import content_digests, id_hashes
+from beekit.run_files import broken, read_parquet
+from beekit.split.split import Split
+
+ITEMS = "training_items.parquet"
+PAIRS = "training_pairs.parquet"
+# Pairs noted of a training: all of most datasets, and of larger ones a sample that says enough.
+_NOTED = 2**17
+_ALL = 2**64 - 1
+# In the metadata of the items: that `content` leaves numbers out, and a digest of the pairs.
+_TEXTS, _OF_PAIRS = b"beekit.texts", b"beekit.pairs"
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What is known of the interactions that a model was trained on.
+
+    Attributes:
+        item_ids: (items,) of the items with a training interaction.
+        contents: (items,) `content_digests` of each; None where none were noted.
+        pairs: hashes of its (user, item) pairs, ascending; None where none were noted.
+        below: pairs with a hash up to this are all noted, others are not.
+        numbers: whether `contents` count numbers as texts, as notes of earlier versions do.
+    """
+
+    item_ids: pa.Array
+    contents: list[list[str]] | None
+    pairs: np.ndarray | None
+    below: int
+    numbers: bool = False
+
+    def knows(self, hashes: np.ndarray) -> tuple[np.ndarray, float]:
+        """Which of some pairs were trained on, as far as noted, and their share by estimate.
+
+        Args:
+            hashes: (pairs,) of `pair_hashes`.
+
+        Returns:
+            (pairs,) bool, and the share of those trained on among the pairs that would be noted.
+        """
+        asked = hashes <= np.uint64(self.below)
+        if self.pairs is None or not asked.any():
+            return np.zeros(len(hashes), dtype=bool), 0.0
+        known = asked.copy()
+        known[asked] = np.isin(hashes[asked], self.pairs)
+        return known, float(known.sum() / asked.sum())
+
+
+def record_training(split: Split, catalog: Catalog) -> TrainingRecord:
+    """What a training with a split of this catalog's items learns from."""
+    trained = ids.positions(ids.as_ids(split.training_item_ids), split.interactions.item_ids)
+    digests = content_digests(catalog)
+    pairs = np.sort(pair_hashes(split.interactions, split.train))
+    return TrainingRecord(
+        ids.as_ids(split.training_item_ids),
+        [digests[item] for item in trained],
+        pairs[:_NOTED],
+        int(pairs[_NOTED - 1]) if len(pairs) >= _NOTED else _ALL,
+    )
+
+
+def save_training_record(folder: Path, record: TrainingRecord) -> None:
+    """Add to the folder of a split what tells its training items and pairs from others.
+
+    Items get a column `content` beside their ids; pairs have a file of their own, which stays
+    behind when a run is pushed, as all that is said of users does. What is None is left out.
+    """
+    columns, said = {"item_id": record.item_ids}, {}
+    if record.contents is not None:
+        columns["content"] = pa.array(record.contents, pa.list_(pa.string()))
+        if not record.numbers:
+            said[_TEXTS] = b"1"
+    if record.pairs is not None:
+        said[_OF_PAIRS] = ids.digest(record.pairs).encode()
+        pq.write_table(pa.table({"pair": record.pairs}), folder / PAIRS)
+    pq.write_table(pa.table(columns).replace_schema_metadata(said), folder / ITEMS)
+
+
+def load_training_record(folder: str | Path) -> TrainingRecord:
+    """What a split saved in `folder` says of the training.
+
+    Raises:
+        RunError: if `training_items.parquet` is missing, which every version writes, if it or
+            `training_pairs.parquet` holds other than what was written, or if the pairs are not
+            those of the items.
+    """
+    path = Path(folder) / ITEMS
+    if not path.is_file():
+        raise broken(path, "no such file", "the items that were trained on, as beekit writes them")
+    items = read_parquet(path, ("item_id",))
+    kind = items["item_id"].type
+    known = pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if not known or items["item_id"].null_count:
+        raise broken(path, f"item_id: {_described(items['item_id'])}", "an id for every item")
+    contents, said = None, items.schema.metadata or {}
+    if "content" in items.column_names:
+        contents = _contents(items["content"], path)
+    pairs, below = None, _ALL
+    if (Path(folder) / PAIRS).is_file():
+        pairs = _pairs(Path(folder) / PAIRS, len(items), said.get(_OF_PAIRS))
+        below = int(pairs[-1]) if len(pairs) == _NOTED else _ALL
+    numbers = contents is not None and _TEXTS not in said
+    return TrainingRecord(ids.as_ids(items["item_id"]), contents, pairs, below, numbers)
+
+
+def _contents(column: pa.ChunkedArray, path: Path) -> list[list[str]]:
+    expected = "a list of digests for every item"
+    kind = column.type
+    if not (pa.types.is_list(kind) and pa.types.is_string(kind.value_type)):
+        raise broken(path, f"content: {_described(column)}", expected)
+    if column.null_count or any(chunk.flatten().null_count for chunk in column.chunks):
+        raise broken(path, "content: some are missing", expected)
+    contents: list[list[str]] = column.to_pylist()
+    return contents
+
+
+def _pairs(path: Path, n_items: int, digest: bytes | None) -> np.ndarray:
+    """The pairs in a file: those of the digest, where one was noted, and one an item at least."""
+    column = read_parquet(path, ("pair",))["pair"]
+    expected = "hashes of pairs, ascending, as beekit writes them"
+    if column.type != pa.uint64() or column.null_count:
+        raise broken(path, f"pair: {_described(column)}", expected)
+    pairs: np.ndarray = column.to_numpy()
+    if len(pairs) < min(n_items, _NOTED):
+        raise broken(path, f"{len(pairs):,} pairs of {n_items:,} items", expected)
+    if np.any(pairs[1:] < pairs[:-1]):
+        raise broken(path, "pairs in another order", expected)
+    if digest is not None and ids.digest(pairs).encode() != digest:
+        raise broken(path, "other pairs than were written with the items", expected)
+    return pairs
+
+
+def _described(column: pa.ChunkedArray) -> str:
+    return f"{column.type} with {column.null_count:,} of {len(column):,} missing"
+
+
+def pair_hashes(
+    interactions: Interactions,
+    matrix: sp.csr_array,
+    *,
+    user_ids: np.ndarray | None = None,
+    item_ids: np.ndarray | None = None,
+) -> np.ndarray:
+    """(nnz,) uint64 of the user's and item's ids of each entry of a matrix over X's rows and
+    columns, in its order; with other ids than X's own where such are given."""
+    user_ids = interactions.user_ids if user_ids is None else user_ids
+    users = np.repeat(id_hashes(user_ids), np.diff(matrix.indptr))
+    items = _mixed(id_hashes(interactions.item_ids if item_ids is None else item_ids))
+    return _mixed(users ^ items[matrix.indices])
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """Every bit of the result depends on every bit given (splitmix64, Steele et al. 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.ndarray = values ^ (values >> np.uint64(31))
+    return mixed
