@@ -182,15 +182,6 @@ def test_a_page_does_what_it_says(page, world, request, monkeypatch):
 
 
 @pytest.fixture
-def hub(monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(ROOT / "tests" / "hub")
-    from local_hub import reachable
-
-    with reachable(monkeypatch, tmp_path / "hub") as server:
-        yield server
-
-
-@pytest.fixture
 def chat(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tests" / "describe")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

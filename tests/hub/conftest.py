@@ -1,4 +1,4 @@
-"""Small finished runs to push, and a Hub on loopback to push them to."""
+"""Small finished runs to push."""
 
 from __future__ import annotations
 
@@ -6,17 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from local_hub import reachable
 
 from beekit.cli import main
 from beekit.encoders import fuse, load_encoder
 from beekit.quickstart import build_image_encoder, make_shop
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    with reachable(monkeypatch, tmp_path) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
