@@ -66,19 +66,12 @@ def alone_in(folder: str | Path, *, make: bool = True) -> Iterator[None]:
 
 
 def require_new(folder: Path, error: type[BeekitError]) -> None:
-    """Refuse a folder that is there, unless it holds only a lock file, as a killed process leaves.
-
-    Raises:
-        BeekitError: of the class given, if something is there.
-    """
+    """Refuse a folder that is there, unless a killed process left its lock file alone in it."""
     if folder.exists() and not (
         folder.is_dir() and {entry.name for entry in folder.iterdir()} == {LOCK_FILE}
     ):
-        raise error(
-            f"{folder} is there already",
-            expected="a new folder",
-            remedy="Choose another --out, or remove it.",
-        )
+        found = f"{folder} is there already"
+        raise error(found, expected="a new folder", remedy="Choose another --out, or remove it.")
 
 
 def _take(folder: Path) -> int:
@@ -98,11 +91,9 @@ def _take(folder: Path) -> int:
                 )
         except BlockingIOError as error:
             os.close(descriptor)
-            raise RunError(
-                f"{folder} is in use by {_described(path)}",
-                expected="one process at a time",
-                remedy="Wait for that one or end it, or choose another folder.",
-            ) from error
+            found = f"{folder} is in use by {_described(path)}"
+            remedy = "Wait for that one or end it, or choose another folder."
+            raise RunError(found, expected="one process at a time", remedy=remedy) from error
         if _is_at(descriptor, path):
             break
         os.close(descriptor)  # its owner removed the file between the two calls

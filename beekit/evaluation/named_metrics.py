@@ -31,9 +31,10 @@ from beekit.evaluation.metrics import FROM_HITS
 from beekit.finite import require_finite
 from beekit.imported import imported
 from beekit.plain import plain_integer
+from beekit.results import DEFAULT_METRIC
 
 DEFAULT_METRICS = (
-    "calibrated_recall@20",
+    DEFAULT_METRIC,
     "calibrated_recall@50",
     "recall@20",
     "recall@50",

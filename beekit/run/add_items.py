@@ -39,8 +39,8 @@ def add_new_items(run: str | Path, label: str) -> int:
         how many were added.
 
     Raises:
-        RunError: if there is no finished comparison, if it keeps no such model, or if that model
-            knows items by their interactions alone.
+        RunError: if there is no finished comparison with such a model, or if the model knows items
+            by their interactions alone.
     """
     folder = RunFolder(Path(run))
     with alone_in(folder.path, make=False):
@@ -55,19 +55,14 @@ def _add_new_items(folder: RunFolder, label: str) -> int:
     config = load_comparison(str(folder.config))
     entry = next((entry for entry in config.entries() if entry.label == label), None)
     if entry is None:
-        raise RunError(
-            f"{label}, a model that {folder.config} does not name",
-            expected="one of its models",
-            remedy="Evaluate again with it.",
-        )
+        found = f"{label}, a model that {folder.config} does not name"
+        raise RunError(found, expected="one of its models", remedy="Evaluate again with it.")
     # The configuration, which names the same code, was read above.
     model: Model = load_model(place, trust_foreign_code=True)
     if not isinstance(model, Extendable):
-        raise RunError(
-            f"{label}, a model of kind {entry.kind.__name__}",
-            expected="one that knows items by their content, and has `add_items`",
-            remedy="Evaluate again over the new catalog.",
-        )
+        found = f"{label}, a model of kind {entry.kind.__name__}"
+        expected = "one that knows items by their content, and has `add_items`"
+        raise RunError(found, expected=expected, remedy="Evaluate again over the new catalog.")
     known = KnownItems.load(place)
     dataset, inputs = settle_items(config, load_dataset(config), [entry])
     catalog = dataset.catalog
@@ -85,17 +80,8 @@ def _require_same_encoder(
 ) -> None:
     """Refuse an encoder that is no longer the one the model's items were embedded with.
 
-    Texts may have been edited since, so that most of the known items decide.
-
-    Args:
-        label: of the model.
-        model: as it was kept, with its item vectors if it keeps them.
-        places: (known items,) item indices in the catalog, -1 of items that are gone.
-        embedded: (items, dims) of the catalog.
-        encoder: its name, for the message.
-
-    Raises:
-        RunError: if most of the known items are embedded otherwise than when the model was fitted.
+    Texts may have been edited since, so that most of the known items decide. `places` (known
+    items,) has their indices in the catalog, -1 if they are gone; `embedded` is (items, dims).
     """
     kept = getattr(model, "vectors", None)
     there = np.flatnonzero(places >= 0)

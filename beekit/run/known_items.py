@@ -84,11 +84,7 @@ class KnownItems:
 
     @classmethod
     def load(cls, folder: Path) -> KnownItems:
-        """The items written in a folder.
-
-        Raises:
-            RunError: if there is no such file, or if it is broken.
-        """
+        """The items written in a folder; a RunError if there are none."""
         if not (folder / ITEMS).is_file():
             raise RunError(
                 f"no {ITEMS} in {folder}",

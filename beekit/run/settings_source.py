@@ -30,11 +30,7 @@ _NEUTRAL = (
 
 
 def check_chosen_on(key: str, value: str | None) -> None:
-    """Refuse a value that is neither a known word nor a sentence.
-
-    Raises:
-        ConfigError: if the value is neither one of the known words nor a sentence in one line.
-    """
+    """Refuse a value that is neither a known word nor a sentence in one line."""
     if value is None or value in CHOSEN_ON:
         return
     if " " in value.strip() and len(value) <= _LONGEST and value.isprintable():
@@ -49,23 +45,12 @@ def check_chosen_on(key: str, value: str | None) -> None:
 
 
 def require_validation(stated: Mapping[str, str | None], split: Split) -> None:
-    """Refuse settings chosen on a validation part where the split has none.
-
-    Args:
-        stated: what each key of the configuration says.
-        split: as it is.
-
-    Raises:
-        ConfigError: if a key says that settings were chosen on the validation part and the split
-            has none.
-    """
+    """Refuse settings chosen on a validation part, by any key, where the split has none."""
     for key, value in stated.items():
         if value == VALIDATION and split.validation is None:
-            raise ConfigError(
-                f"{key}={value} and a {split.kind} split without a validation part",
-                expected="a split that has one",
-                remedy="Set split.validation, or say where the settings were really chosen.",
-            )
+            found = f"{key}={value} and a {split.kind} split without a validation part"
+            remedy = "Set split.validation, or say where the settings were really chosen."
+            raise ConfigError(found, expected="a split that has one", remedy=remedy)
 
 
 def settings_chosen(
