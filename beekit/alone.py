@@ -31,11 +31,8 @@ def alone_in(folder: str | Path, *, make: bool = True) -> Iterator[None]:
     """Lock a folder for this thread; an error names the process that holds it already.
 
     The lock belongs to the process: the system frees it when that ends, however it ends. Blocks of
-    one thread may stand in one another. A folder made here that is empty at the end is removed.
-
-    Args:
-        folder: to lock.
-        make: create it if it does not exist; if False, a missing folder is not locked.
+    one thread may stand in one another. A folder made here that is empty at the end is removed; if
+    `make` is False, a missing folder is not locked.
 
     Raises:
         RunError: if another process or thread has the folder, or if it is a file and `make` is set.

@@ -22,12 +22,9 @@ def read_config_file(
 ) -> dict[str, Any]:
     """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
 
-    Args:
-        path: of the file.
-        overrides: `key=value` each.
-        text_keys: keys whose value on the command line is text, whatever it looks like: braces and
-            digits mean nothing in paths and templates. Only `data=[A, B]` is a list of folders.
-        examples: where files of its kind are found.
+    Overrides of `text_keys` are text, whatever they look like: braces and digits mean nothing in
+    paths and templates. Only `data=[A, B]` is a list of folders. `examples` is for messages: where
+    files of its kind are found.
     """
     path, expected = Path(path), "a YAML configuration"
     if not path.is_file():

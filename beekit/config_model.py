@@ -62,10 +62,7 @@ M = TypeVar("M", bound=ConfigModel)
 def read(kind: type[M], content: Mapping[str, Any], where: str = "") -> M:
     """A configuration from keys and values: no unknown key, no wrong type, none left out.
 
-    Args:
-        kind: the class.
-        content: its keys.
-        where: of a section, what is written before its keys in messages, such as "split.".
+    `where` is what stands before the keys of a section in messages, such as "split.".
 
     Raises:
         ConfigError: if a key is unknown (the message names the nearest known one) or a required one

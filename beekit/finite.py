@@ -156,11 +156,7 @@ def require_lists(
 ) -> None:
     """Refuse what are no lists of items: (users, k) item indices, -1 where a list ends.
 
-    Args:
-        ranked: the lists.
-        n_items: in the catalog.
-        what: for the message.
-        users: (users,) indices of the users they are of; any number of users without.
+    `users` (users,) are the indices of the users they are of; any number of users without.
     """
     array = _array(ranked)
     integers = array.ndim == 2 and array.dtype.kind in "iu"

@@ -33,10 +33,8 @@ class Extendable(Protocol):
 def add_new_items(run: str | Path, label: str) -> int:
     """Give a kept model the items that its dataset folder has now and it does not know yet.
 
-    The new items are embedded with the model's encoder and stand after the others, cold.
-
-    Returns:
-        how many were added.
+    The new items are embedded with the model's encoder and stand after the others, cold. How many
+    were added is returned.
 
     Raises:
         RunError: if there is no finished comparison with such a model, or if the model knows items
@@ -44,35 +42,31 @@ def add_new_items(run: str | Path, label: str) -> int:
     """
     folder = RunFolder(Path(run))
     with alone_in(folder.path, make=False):
-        return _add_new_items(folder, label)
-
-
-def _add_new_items(folder: RunFolder, label: str) -> int:
-    folder.require_not_repeated()
-    folder.require_kind("comparison")
-    folder.read_results()
-    place = folder.kept_model(label)
-    config = load_comparison(str(folder.config))
-    entry = next((entry for entry in config.entries() if entry.label == label), None)
-    if entry is None:
-        found = f"{label}, a model that {folder.config} does not name"
-        raise RunError(found, expected="one of its models", remedy="Evaluate again with it.")
-    # The configuration, which names the same code, was read above.
-    model: Model = load_model(place, trust_foreign_code=True)
-    if not isinstance(model, Extendable):
-        found = f"{label}, a model of kind {entry.kind.__name__}"
-        expected = "one that knows items by their content, and has `add_items`"
-        raise RunError(found, expected=expected, remedy="Evaluate again over the new catalog.")
-    known = KnownItems.load(place)
-    dataset, inputs = settle_items(config, load_dataset(config), [entry])
-    catalog = dataset.catalog
-    new = known.new_in(catalog)
-    if len(new):
-        embedded = Embeddings(config, dataset, inputs).of(entry)
-        _require_same_encoder(label, model, known.places_in(catalog), embedded, entry.encoder)
-        model.add_items(embedded[new])
-        known.with_cold(catalog, new).save_with(model, place)
-    return len(new)
+        folder.require_not_repeated()
+        folder.require_kind("comparison")
+        folder.read_results()
+        place = folder.kept_model(label)
+        config = load_comparison(str(folder.config))
+        entry = next((entry for entry in config.entries() if entry.label == label), None)
+        if entry is None:
+            found = f"{label}, a model that {folder.config} does not name"
+            raise RunError(found, expected="one of its models", remedy="Evaluate again with it.")
+        # The configuration, which names the same code, was read above.
+        model: Model = load_model(place, trust_foreign_code=True)
+        if not isinstance(model, Extendable):
+            found = f"{label}, a model of kind {entry.kind.__name__}"
+            expected = "one that knows items by their content, and has `add_items`"
+            raise RunError(found, expected=expected, remedy="Evaluate again over the new catalog.")
+        known = KnownItems.load(place)
+        dataset, inputs = settle_items(config, load_dataset(config), [entry])
+        catalog = dataset.catalog
+        new = known.new_in(catalog)
+        if len(new):
+            embedded = Embeddings(config, dataset, inputs).of(entry)
+            _require_same_encoder(label, model, known.places_in(catalog), embedded, entry.encoder)
+            model.add_items(embedded[new])
+            known.with_cold(catalog, new).save_with(model, place)
+        return len(new)
 
 
 def _require_same_encoder(

@@ -28,15 +28,10 @@ VECTORS = "vectors"
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the table to be.
+    """A row of the table to be: a model's class and settings, without item vectors.
 
-    Attributes:
-        label: its name there.
-        kind: class of the model.
-        settings: of the class, without item vectors.
-        encoder: whose embeddings of the catalog it gets; None for a model without content.
-        run: run folder the encoder comes from, if so.
-        chosen_on: how its settings were chosen, where the configuration says so of it.
+    `encoder` embeds the catalog for it, None for a model without content; `run` is the folder that
+    the encoder comes from, if so; `chosen_on` says how its settings were chosen, if it is stated.
     """
 
     label: str

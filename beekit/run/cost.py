@@ -18,12 +18,9 @@ _INTERVAL = 0.01
 
 @dataclass
 class Cost:
-    """Seconds and peak memory in MB, filled in when the work is done.
+    """Seconds, peak memory in MB and the library's warnings, filled in when the work is done.
 
-    Attributes:
-        memory_mb: beyond what was there before; None where it could not be told from what other
-            work had left.
-        warnings: what the library warned of meanwhile.
+    Memory is beyond what was there before; None where it cannot be told from what other work left.
     """
 
     seconds: float = 0.0

@@ -49,12 +49,10 @@ def encoder_key(config: Comparison, entry: Entry) -> str:
 
 @dataclass
 class Embeddings:
-    """Embeddings of the catalog, computed once an encoder.
+    """Embeddings of a comparison's catalog, computed once an encoder.
 
     Attributes:
-        config: of the comparison.
-        dataset: as `settle_items` leaves it.
-        inputs: what encoders read of its items, as far as that is there, by their keys.
+        inputs: what encoders read of the items, as far as that is there, by their keys.
         known: what has been computed, by fingerprint of the dataset and encoder.
         notes: how encoders of runs read other than they were trained to.
     """

@@ -50,10 +50,8 @@ def run_comparison(
     alone; of small ones the memory is not stated. An encoder that learnt elsewhere, or reads other
     than it was trained to, is named under `notes`.
 
-    Args:
-        config: what to compare.
-        embedded: embeddings by fingerprint of the dataset and encoder, taken from here and added
-            to it, for comparisons that share encoders.
+    Comparisons that share encoders share `embedded`: embeddings by fingerprint of the dataset and
+    encoder, taken from here and added to it.
 
     Raises:
         BeekitError: if there is a fault that the user can mend, or if no model is left.
@@ -99,7 +97,10 @@ def _compare_all(
         tests += [evaluations[part] for part in evaluations if part == "test"]
         for evaluation in evaluations.values():
             rows.append({**evaluation.row(), **_described(entry, cost, chosen)})
-            _say(evaluation, cost)
+            shown = main_metric(evaluation.metrics)
+            value = f", {shown} {evaluation.metrics[shown]['value']:.4f}" if shown else ""
+            seconds = f"fitted in {cost.seconds:.1f} s, evaluated in {evaluation.seconds:.1f} s"
+            logger.info("%s on %s: %s%s", entry.label, evaluation.scenario, seconds, value)
     if not rows:
         found = f"none of {len(entries)} models could be fitted ({left_out[0]['reason']})"
         raise RunError(found, expected="at least one", remedy="See the reason of each above.")
@@ -205,13 +206,6 @@ def _described(entry: Entry, cost: Cost, chosen: Mapping[str, str]) -> dict[str,
         "fit_seconds": round(cost.seconds, 3),
         "fit_memory_mb": None if cost.memory_mb is None else round(cost.memory_mb, 1),
     }
-
-
-def _say(evaluation: Evaluation, cost: Cost) -> None:
-    shown = main_metric(evaluation.metrics)
-    value = f", {shown} {evaluation.metrics[shown]['value']:.4f}" if shown else ""
-    seconds = f"fitted in {cost.seconds:.1f} s, evaluated in {evaluation.seconds:.1f} s"
-    logger.info("%s on %s: %s%s", evaluation.model, evaluation.scenario, seconds, value)
 
 
 def _findings(

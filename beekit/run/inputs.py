@@ -26,9 +26,8 @@ def item_inputs(
 ) -> tuple[Dataset, ItemInputs]:
     """What this encoder reads of the catalog's items, and the dataset of the items that have it.
 
-    An encoder of text and picture reads both, where the catalog has both. Texts are checked when
-    the dataset is loaded; whether a picture can be used shows only when it is opened, so that the
-    dataset may have to be loaded again without some items.
+    Texts are checked when the dataset is loaded; whether a picture can be used shows only when it
+    is opened, so that the dataset may have to be loaded again without some items.
 
     Raises:
         DataError: if a picture cannot be used and `missing_image` is "error", if no picture can, or

@@ -57,15 +57,11 @@ _FEWEST = 10
 def require_unseen(
     label: str, learnt: Sequence[Source], dataset: Dataset, split: Split, *, refuse: bool = True
 ) -> list[str]:
-    """Refuse an encoder that learnt from what is held out here, with a RunError; see the module.
-
-    Args:
-        label: what the encoder is called here, which learnt from `learnt`.
-        refuse: if False, a leak is a note and no error.
+    """Refuse an encoder, called `label`, that learnt from what is held out here; see the module.
 
     Returns:
-        notes to show beside its figures, also logged. Results are pushed: a run is named there by
-        its folder, without the path to it.
+        notes to show beside its figures, also logged; without `refuse`, a leak is one of them.
+        Results are pushed: a run is named there by its folder, without the path to it.
     """
     if not split.parts:
         return []

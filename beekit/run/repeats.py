@@ -188,8 +188,7 @@ def _claim(folder: RunFolder, config: _Job) -> None:
 def _require_empty(folder: RunFolder) -> None:
     """Refuse a folder to begin in that holds more than locks and what was killed while it was
     written, which begin with a dot."""
-    names = (entry.name for entry in folder.path.iterdir())
-    others = sorted(name for name in names if not name.startswith("."))
+    others = sorted(e.name for e in folder.path.iterdir() if not e.name.startswith("."))
     if others:
         what = "a run without repeats" if folder.config.name in others else "other files"
         found = f"{folder.path} holds {what} ({', '.join(others[:3])})"

@@ -41,9 +41,7 @@ def load_datasets(config: Config) -> list[tuple[Config, Dataset, Split]]:
 
 
 def settle_datasets(
-    folder: RunFolder,
-    loaded: Sequence[tuple[Config, Dataset, Split]],
-    encoder: SentenceTransformer,
+    folder: RunFolder, loaded: Sequence[tuple[Config, Dataset, Split]], encoder: SentenceTransformer
 ) -> list[RunDataset]:
     """The datasets of a run, split again where items turned out to have no usable picture.
 

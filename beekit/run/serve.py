@@ -48,12 +48,9 @@ def save_index(
 
 @dataclass(frozen=True)
 class Server:
-    """An index or model with what is known of its items, ready to recommend.
+    """An index or model with what is known of its items, in its order, ready to recommend.
 
-    Attributes:
-        recommender: the run's item index, or one of a comparison's models.
-        items: in its order.
-        text_part: (items, dims) what of the item vectors comes from texts, where it is known.
+    `text_part` (items, dims) is what of the item vectors comes from texts, if that is known.
     """
 
     recommender: Recommender
@@ -99,11 +96,9 @@ class Server:
         if which == "all":
             return None
         if not self.items.cold.any():
-            raise ConfigError(
-                "candidates cold, and a run whose training saw every item",
-                expected="items without a training interaction",
-                remedy="Use --candidates all.",
-            )
+            found = "candidates cold, and a run whose training saw every item"
+            remedy = "Use --candidates all."
+            raise ConfigError(found, expected="items without a training interaction", remedy=remedy)
         return np.flatnonzero(self.items.cold)
 
     def histories(self, histories: Sequence[Sequence[object]]) -> sp.csr_array:
@@ -153,12 +148,8 @@ class Server:
     ) -> list[dict[str, Any]]:
         """One user's list for people and programs: item_id, label, score, cold.
 
-        Of an encoder that reads text and picture also `text` and `image`, what of the score comes
-        from which of the two.
-
-        Args:
-            history: (1, items) of the user.
-            items, scores: (k,) recommended; -1 is no item.
+        If the encoder reads text and picture, also `text` and `image`: what of the score comes from
+        which of the two. `history` is (1, items), `items` and `scores` are (k,); -1 is no item.
         """
         items, scores = items[items >= 0], scores[items >= 0]
         described: list[dict[str, Any]] = [

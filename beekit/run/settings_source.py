@@ -9,14 +9,7 @@ from typing import Any
 from beekit.errors import ConfigError
 from beekit.models.registry import parameters
 from beekit.plain import plain
-from beekit.report.settings import (
-    CHOSEN_ON,
-    DEFAULTS,
-    ELSEWHERE,
-    NOT_STATED,
-    TEST,
-    VALIDATION,
-)
+from beekit.report.settings import CHOSEN_ON, DEFAULTS, ELSEWHERE, NOT_STATED, TEST, VALIDATION
 from beekit.results import FINE_TUNED, dataset_results, rows_of
 from beekit.split import Split
 
@@ -58,11 +51,9 @@ def settings_chosen(
 ) -> str:
     """What a row says under `settings_chosen`.
 
-    Args:
-        settings: given for the model, or for the training.
-        kind: the class that takes them; given values that equal its defaults count as such.
-        stated: `chosen_on` of the model itself.
-        above: `chosen_on` of the whole configuration, for all that has a choice.
+    `settings` are given for the model, or for the training, of the class `kind`: those that equal
+    its defaults count as such. `stated` is `chosen_on` of the model itself, `above` that of the
+    whole configuration, for all that has a choice.
     """
     if stated is not None:
         return stated

@@ -68,8 +68,7 @@ def train(config: Config) -> RunFolder:
     follow, and which `beekit report` makes again.
 
     Raises:
-        BeekitError: if there is a fault in the configuration, the data, the encoder or the folder
-            that the user can mend.
+        BeekitError: if there is a fault that the user can mend.
     """
     config.require_single()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

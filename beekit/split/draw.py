@@ -24,11 +24,9 @@ def shuffled(count: int, seed: int, stream: int = 0) -> np.ndarray:
 def share(number: int | None, fraction: float | None, total: int, what: str) -> int:
     """How many of `total` to hold out: exactly `number`, or the nearest to `fraction`."""
     if (number is None) == (fraction is None):
-        raise SplitError(
-            f"{what}={number} and fraction={fraction}",
-            expected="exactly one of the two",
-            remedy=f"Give a number of {what}, or a fraction of them.",
-        )
+        found = f"{what}={number} and fraction={fraction}"
+        remedy = f"Give a number of {what}, or a fraction of them."
+        raise SplitError(found, expected="exactly one of the two", remedy=remedy)
     other = "Hold out another share."
     if fraction is not None and not 0 < fraction < 1:
         found = f"fraction={fraction} of the {what}"

@@ -56,11 +56,9 @@ def make_split(interactions: Interactions, config: SplitConfig) -> Split:
 
 
 def said_of(split: Mapping[str, Any], what: str) -> str | None:
-    """What a kind of split says of itself: its "meaning", "task", "drawn" or "candidates".
+    """What a kind of split, as results.json describes it, says of itself under `what`.
 
-    Args:
-        split: as results.json describes it.
-        what: which of these; None is returned of a kind that neither beekit nor the results know.
+    That is its "meaning", "task", "drawn" or "candidates"; None of a kind that nobody knows.
     """
     known = KINDS.get(split["kind"])
     said: str | None = getattr(known, what) if known else split.get("about", {}).get(what)

@@ -40,10 +40,7 @@ class TimeSplit(SplitConfig):
 
 
 def time_split(
-    interactions: Interactions,
-    *,
-    fraction: float = 0.1,
-    validation_fraction: float | None = None,
+    interactions: Interactions, *, fraction: float = 0.1, validation_fraction: float | None = None
 ) -> Split:
     """Hold out the latest interactions.
 
