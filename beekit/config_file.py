@@ -28,7 +28,7 @@ def read_config_file(
     """
     path, expected = Path(path), "a YAML configuration"
     if not path.is_file():
-        remedy = f"Check the path; {examples} names examples."
+        remedy = f"Check the path; see {examples} for examples."
         raise ConfigError(f"no file {path}", expected=expected, remedy=remedy)
     try:
         content = _parse(path.read_text(encoding="utf-8"), str(path))
@@ -36,7 +36,7 @@ def read_config_file(
         found = f"{path} is not UTF-8 text ({error.reason})"
         raise ConfigError(found, expected=expected, remedy="Save it as UTF-8.") from error
     if not isinstance(content, dict):
-        found, remedy = f"{path} holds {type(content).__name__}", f"{examples} names examples."
+        found, remedy = f"{path} holds {type(content).__name__}", f"See {examples} for examples."
         raise ConfigError(found, expected="keys and values", remedy=remedy)
     for override in overrides:
         key, equals, value = override.partition("=")

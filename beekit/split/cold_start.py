@@ -94,8 +94,8 @@ def cold_start_split(
         train = entries(train, known)
         settings["warm_fraction"] = warm_fraction
     validation_part, test_part = (
-        HeldOut(train, columns(interactions.matrix, items), items) if len(items) else None
-        for items in (validation, test)
+        HeldOut(train, columns(interactions.matrix, cold), cold) if len(cold) else None
+        for cold in (validation, test)
     )
     warm = None if hidden is None else HeldOut(train, hidden, used_items(train))
     return Split("cold_start", settings, interactions, train, validation_part, test_part, warm)
