@@ -25,25 +25,13 @@ __version__ = "0.1.0"
 sys.modules.setdefault(encoder_modules.NAMESPACE, encoder_modules)  # so that our saved models load
 
 _HOME = {
-    "Catalog": "data",
-    "Dataset": "data",
-    "Interactions": "data",
-    "cold_start_split": "split",
-    "load_split": "split",
-    "time_split": "split",
-    "user_split": "split",
-    "ItemPairs": "encoders",
-    "ItemPixels": "encoders",
-    "embed_items": "encoders",
-    "fuse": "encoders",
-    "keep_freed_memory": "memory",
-    "load_encoder": "encoders",
-    "BeeFormerTrainer": "training",
-    "BeeFormerTrainingArguments": "training",
-    "ELSALoss": "training",
-    "ItemIndex": "index",
-    "HeldOutEvaluator": "evaluation",
-    "evaluate": "evaluation",
+    "data": ("Catalog", "Dataset", "Interactions"),
+    "split": ("cold_start_split", "load_split", "time_split", "user_split"),
+    "encoders": ("ItemPairs", "ItemPixels", "embed_items", "fuse", "load_encoder"),
+    "memory": ("keep_freed_memory",),
+    "training": ("BeeFormerTrainer", "BeeFormerTrainingArguments", "ELSALoss"),
+    "index": ("ItemIndex",),
+    "evaluation": ("HeldOutEvaluator", "evaluate"),
 }
 
 __all__ = [
@@ -70,8 +58,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"beekit.{_HOME[name]}"), name)
+    for package, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"beekit.{package}"), name)
     raise AttributeError(f"module 'beekit' has no attribute {name!r}")
 
 

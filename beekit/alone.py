@@ -31,11 +31,8 @@ def alone_in(folder: str | Path, *, make: bool = True) -> Iterator[None]:
     """Lock a folder for this thread; an error names the process that holds it already.
 
     The lock belongs to the process: the system frees it when that ends, however it ends. Blocks of
-    one thread may stand in one another. A folder made here that is empty at the end is removed.
-
-    Args:
-        folder: to lock.
-        make: create it if it does not exist; if False, a missing folder is not locked.
+    one thread may stand in one another. A folder made here that is empty at the end is removed; if
+    `make` is False, a missing folder is not locked.
 
     Raises:
         RunError: if another process or thread has the folder, or if it is a file and `make` is set.
@@ -66,19 +63,12 @@ def alone_in(folder: str | Path, *, make: bool = True) -> Iterator[None]:
 
 
 def require_new(folder: Path, error: type[BeekitError]) -> None:
-    """Refuse a folder that is there, unless it holds only a lock file, as a killed process leaves.
-
-    Raises:
-        BeekitError: of the class given, if something is there.
-    """
+    """Refuse a folder that is there, unless a killed process left its lock file alone in it."""
     if folder.exists() and not (
         folder.is_dir() and {entry.name for entry in folder.iterdir()} == {LOCK_FILE}
     ):
-        raise error(
-            f"{folder} is there already",
-            expected="a new folder",
-            remedy="Choose another --out, or remove it.",
-        )
+        found = f"{folder} is there already"
+        raise error(found, expected="a new folder", remedy="Choose another --out, or remove it.")
 
 
 def _take(folder: Path) -> int:
@@ -98,11 +88,9 @@ def _take(folder: Path) -> int:
                 )
         except BlockingIOError as error:
             os.close(descriptor)
-            raise RunError(
-                f"{folder} is in use by {_described(path)}",
-                expected="one process at a time",
-                remedy="Wait for that one or end it, or choose another folder.",
-            ) from error
+            found = f"{folder} is in use by {_described(path)}"
+            remedy = "Wait for that one or end it, or choose another folder."
+            raise RunError(found, expected="one process at a time", remedy=remedy) from error
         if _is_at(descriptor, path):
             break
         os.close(descriptor)  # its owner removed the file between the two calls

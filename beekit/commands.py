@@ -21,25 +21,15 @@ Run = Callable[[argparse.Namespace], int | None]
 
 @dataclass(frozen=True)
 class Command:
-    """A command.
-
-    Attributes:
-        name: after `beekit`.
-        help: what it does, in a line.
-        example: a whole command line.
-        arguments: in order.
-        run: does it, with the arguments given.
-        transfers: whether it sends or fetches files.
-        parser: further options of its argparse parser.
-    """
+    """A command: how it is called, and the function that does it."""
 
     name: str
     help: str
     example: str
     arguments: tuple[Argument, ...]
     run: Run
-    transfers: bool
-    parser: dict[str, Any]
+    transfers: bool  # whether it sends or fetches files
+    parser: dict[str, Any]  # further options of its argparse parser
 
 
 COMMANDS: list[Command] = []
@@ -73,28 +63,21 @@ def one_of(*arguments: Argument) -> Argument:
     return add
 
 
-def recipe_list(of: str) -> Argument:
-    """The option `--list`, which prints a command's recipes and ends."""
-
-    class List(argparse.Action):
-        def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-            print(listed(of))
-            parser.exit()
-
-    return argument("--list", action=List, nargs=0, help="name the recipes")
-
-
-def key_listing(of: str) -> tuple[Argument, Argument]:
-    """The options `--keys` and `--schema`, which print what a configuration may hold and end."""
+def listings(of: str) -> tuple[Argument, ...]:
+    """The options that print a command's recipes or the keys of its configuration, and end."""
 
     class Print(argparse.Action):
         def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
             from beekit.run.config_keys import schema, text
 
-            print(text(of) if self.dest == "keys" else json.dumps(schema(of), indent=2))
+            if self.dest == "list":
+                print(listed(of))
+            else:
+                print(text(of) if self.dest == "keys" else json.dumps(schema(of), indent=2))
             parser.exit()
 
     return (
+        argument("--list", action=Print, nargs=0, help="name the recipes"),
         argument("--keys", action=Print, nargs=0, help="print every key with its meaning"),
         argument("--schema", action=Print, nargs=0, help="print a JSON schema for editors"),
     )
@@ -133,8 +116,7 @@ def quickstart(options: argparse.Namespace) -> None:
     "beekit train ml1m data=DIR encoder=sentence-transformers/all-MiniLM-L6-v2 out=RUN",
     CONFIG,
     overrides("data=DIR split.seed=7"),
-    recipe_list("train"),
-    *key_listing("train"),
+    *listings("train"),
 )
 def train(options: argparse.Namespace) -> None:
     from beekit.run.config import load_config
@@ -152,8 +134,7 @@ def train(options: argparse.Namespace) -> None:
     "beekit evaluate ml1m_users data=DIR encoder=ENCODER out=TABLE",
     CONFIG,
     overrides("data=DIR models.EASE.regularization=300"),
-    recipe_list("evaluate"),
-    *key_listing("evaluate"),
+    *listings("evaluate"),
 )
 def evaluate(options: argparse.Namespace) -> None:
     from beekit.run.comparison import load_comparison
@@ -252,11 +233,9 @@ def recommend(options: argparse.Namespace) -> None:
     else:
         history = [item.strip() for item in options.history.split(",") if item.strip()]
         if not history:
-            raise ConfigError(
-                f"--history {options.history!r}",
-                expected="at least one item id",
-                remedy="Write ids with commas between them, such as --history 1,48,260.",
-            )
+            found = f"--history {options.history!r}"
+            remedy = "Write ids with commas between them, such as --history 1,48,260."
+            raise ConfigError(found, expected="at least one item id", remedy=remedy)
         X = server.histories([history])
     ranked, scores = server.recommend(X, options.k, options.candidates)
     for row, (user, items, values) in enumerate(zip(users, ranked, scores, strict=True)):

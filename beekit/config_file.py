@@ -18,100 +18,66 @@ def read_config_file(
     overrides: Sequence[str] = (),
     *,
     text_keys: Collection[str] = (),
-    examples: str = "train/recipes",
+    examples: str = "`beekit train --list`",
 ) -> dict[str, Any]:
     """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
 
-    Args:
-        path: of the file.
-        overrides: `key=value` each.
-        text_keys: keys whose value on the command line is text, whatever it looks like: braces and
-            digits mean nothing in paths and templates. Only `data=[A, B]` is a list of folders.
-        examples: the folder with files of its kind.
-
-    Raises:
-        ConfigError: if there is no such file, if it is not UTF-8 text or not YAML with keys and
-            values, or if an override is not `key=value` or cannot be put where its key points.
+    Overrides of `text_keys` are text, whatever they look like: braces and digits mean nothing in
+    paths and templates. Only `data=[A, B]` is a list of folders. `examples` is for messages: where
+    files of its kind are found.
     """
-    path = Path(path)
+    path, expected = Path(path), "a YAML configuration"
     if not path.is_file():
-        raise ConfigError(
-            f"no file {path}",
-            expected="a YAML configuration",
-            remedy=f"Check the path; {examples} holds examples.",
-        )
+        remedy = f"Check the path; see {examples} for examples."
+        raise ConfigError(f"no file {path}", expected=expected, remedy=remedy)
     try:
         content = _parse(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path} is not UTF-8 text ({error.reason})",
-            expected="a YAML configuration",
-            remedy="Save it as UTF-8.",
-        ) from error
+        found = f"{path} is not UTF-8 text ({error.reason})"
+        raise ConfigError(found, expected=expected, remedy="Save it as UTF-8.") from error
     if not isinstance(content, dict):
-        raise ConfigError(
-            f"{path} holds {type(content).__name__}",
-            expected="keys and values",
-            remedy=f"Start from a file in {examples}.",
-        )
+        found, remedy = f"{path} holds {type(content).__name__}", f"See {examples} for examples."
+        raise ConfigError(found, expected="keys and values", remedy=remedy)
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or not key:
-            raise ConfigError(
-                f"argument {override!r}",
-                expected="key=value",
-                remedy="Write for example training.learning_rate=5e-5.",
-            )
+            remedy = "Write for example training.learning_rate=5e-5."
+            raise ConfigError(f"argument {override!r}", expected="key=value", remedy=remedy)
         as_it_stands = key.rpartition(".")[2] in text_keys and not (
             key == "data" and value.startswith("[")
         )
         parsed = value if as_it_stands else _parse(value, override)
-        _assign(content, key, parsed if value else None)
+        _assign(content, key.split("."), key, parsed if value else None)
     return content
 
 
 def mapping(section: Any, name: str) -> Mapping[str, Any]:
-    """A section that holds keys and values.
-
-    Raises:
-        ConfigError: if the section holds anything other than keys and values.
-    """
+    """A section that holds keys and values; a ConfigError if it does not."""
     if isinstance(section, dict):
         return section
-    raise ConfigError(
-        f"{name}={section!r}", expected="keys and values", remedy=f"Indent them under {name}:."
-    )
+    remedy = f"Indent them under {name}:."
+    raise ConfigError(f"{name}={section!r}", expected="keys and values", remedy=remedy)
 
 
-def _assign(content: dict[str, Any], dotted: str, value: Any) -> None:
-    *sections, last = dotted.split(".")
-    for number, section in enumerate(sections):
-        inside = content.get(section)
-        if isinstance(inside, list):  # data.0.data=DIR reaches into the first of a list
-            _assign_in_list(inside, [*sections[number + 1 :], last], dotted, value)
-            return
-        if inside is None:
-            content[section] = {}
-        mapping(content[section], section)
-        content = content[section]
-    content[last] = value
-
-
-def _assign_in_list(inside: list[Any], keys: list[str], dotted: str, value: Any) -> None:
-    written, *rest = keys
-    place = plain_integer(written)
-    if place is None or not 0 <= place < len(inside):
-        raise ConfigError(
-            f"argument {dotted}",
-            expected=f"a number from 0 to {len(inside) - 1}, since that key holds a list",
-            remedy="Write for example data.0.min_value=4.",
-        )
-    if not rest:
-        inside[place] = value
+def _assign(inside: Any, keys: Sequence[str], dotted: str, value: Any) -> None:
+    """Put a value where keys lead to: into sections, and as in data.0.min_value into a list."""
+    key: Any = keys[0]
+    if isinstance(inside, list):
+        key = plain_integer(keys[0])
+        if key is None or not 0 <= key < len(inside):
+            found, remedy = f"argument {dotted}", "Write for example data.0.min_value=4."
+            expected = f"a number from 0 to {len(inside) - 1}, since that key holds a list"
+            raise ConfigError(found, expected=expected, remedy=remedy)
+    if len(keys) == 1:
+        inside[key] = value
         return
-    if not isinstance(inside[place], dict):
-        inside[place] = {"data": inside[place]}
-    _assign(inside[place], ".".join(rest), value)
+    if isinstance(inside, list) and not isinstance(inside[key], dict):
+        inside[key] = {"data": inside[key]}
+    elif isinstance(inside, dict) and inside.get(key) is None:
+        inside[key] = {}
+    if not isinstance(inside[key], list):
+        mapping(inside[key], keys[0])
+    _assign(inside[key], keys[1:], dotted, value)
 
 
 class _Loader(yaml.SafeLoader):
@@ -129,8 +95,6 @@ def _parse(text: str, source: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError) as error:  # a date that is none is the latter
-        raise ConfigError(
-            f"{source} is not YAML ({str(error).splitlines()[0]})",
-            expected="key: value lines",
-            remedy="Quote values that hold braces, colons or hashes.",
-        ) from error
+        found = f"{source} is not YAML ({str(error).splitlines()[0]})"
+        remedy = "Quote values that hold braces, colons or hashes."
+        raise ConfigError(found, expected="key: value lines", remedy=remedy) from error

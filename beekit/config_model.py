@@ -62,15 +62,11 @@ M = TypeVar("M", bound=ConfigModel)
 def read(kind: type[M], content: Mapping[str, Any], where: str = "") -> M:
     """A configuration from keys and values: no unknown key, no wrong type, none left out.
 
-    Args:
-        kind: the class.
-        content: its keys.
-        where: of a section, what is written before its keys in messages, such as "split.".
+    `where` is what stands before the keys of a section in messages, such as "split.".
 
     Raises:
-        ConfigError: if a key is unknown (the message names the nearest known one), if a required
-            key has no value, if a value has the wrong type or is outside its range, if it is not
-            finite or no file can hold it, or if `kind` itself refuses a value.
+        ConfigError: if a key is unknown (the message names the nearest known one) or a required one
+            is missing, or if a value is refused.
     """
     values = plain(content)
     _require_storable(values, where)
@@ -81,21 +77,13 @@ def read(kind: type[M], content: Mapping[str, Any], where: str = "") -> M:
 
 
 def require_known(key: Any, known: Iterable[str], where: str) -> None:
-    """Refuse a key that is not known, naming the nearest that is.
-
-    Raises:
-        ConfigError: if `key` is not one of `known`.
-    """
+    """Refuse a key that is not known, naming the nearest that is."""
     if key not in (names := list(known)):
         raise _unknown(key, names, where)
 
 
 def require_type(name: str, value: Any, hint: Any) -> None:
-    """Refuse a value that a type does not fit; lists stand for tuples, texts for enumerations.
-
-    Raises:
-        ConfigError: if the value does not fit, is not finite, or if no file can hold it.
-    """
+    """Refuse a value that a type does not fit; lists stand for tuples, texts for enumerations."""
     _require_storable(value, f"{name}.")
     try:
         # As JSON, which has the types of YAML.
@@ -207,12 +195,7 @@ def _unknown(key: Any, known: Iterable[str], where: str) -> ConfigError:
 
 
 def _require_storable(value: Any, where: str) -> None:
-    """Refuse numbers and texts that no file can hold, also inside.
-
-    Raises:
-        ConfigError: if a text holds a NUL or a lone surrogate, if an integer needs more than 64
-            bits, or if a number is not finite.
-    """
+    """Refuse numbers and texts that no file can hold, also inside."""
     name = where.rstrip(".")
     if isinstance(value, dict):
         for key, inside in value.items():
@@ -228,8 +211,5 @@ def _require_storable(value: Any, where: str) -> None:
     elif isinstance(value, str) and any(
         sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in value
     ):
-        raise ConfigError(
-            f"{name} with a NUL or half of a character",
-            expected="text that UTF-8 can hold",
-            remedy="Write it again.",
-        )
+        found = f"{name} with a NUL or half of a character"
+        raise ConfigError(found, expected="text that UTF-8 can hold", remedy="Write it again.")

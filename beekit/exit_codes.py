@@ -11,13 +11,10 @@ from beekit.progress import end_bars
 
 
 def exit_code(name: str, work: Callable[[], object], *, room: str) -> int:
-    """Do the work of a script.
+    """Do the work of the script `name`; errors other than those a user can mend go through.
 
-    Args:
-        name: of the script, before the line.
-        work: errors other than those a user can mend go through.
-        room: what the disk must have room for, and what is kept when it has none, as in "room for
-            the table again. Free some: what was answered is kept."
+    `room` says what the disk must have room for, and what is kept when it has none, as in "room for
+    the table again. Free some: what was answered is kept."
 
     Returns:
         0 on success, 2 after a line that says what to mend, 130 when interrupted.

@@ -82,11 +82,7 @@ def file_digest(path: str | Path, kind: str = "sha256") -> str:
 def take_lock(descriptor: int) -> bool:
     """Take the lock of a folder or file, which the system frees when its process ends.
 
-    Returns:
-        whether there are locks on its file system.
-
-    Raises:
-        BlockingIOError: if the lock is taken already.
+    False where its file system has no locks; a BlockingIOError if the lock is taken already.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import BeekitError, DataError
+from beekit.plain import plain
 
 # How large an entry of a vector may be. Float32 ends at 2^128: inner products in 2^13 dimensions
 # of a vector with a sum over 2^17 others stay below it.
@@ -48,18 +49,14 @@ def finite_vectors(
         any_length: take entries of any size that is finite, as sums of vectors may have.
 
     Raises:
-        DataError: if `given` is not a two-dimensional array of numbers, if it is empty, if it has
-            another number of rows or dimensions than asked for, if an entry is not finite in
-            float32 or, unless `any_length`, is beyond `LARGEST`, or if the largest is not zero and
-            below `SMALLEST`; where `error` is given, that class instead.
+        DataError: or `error`, if these are no numbers of that shape, if one is not finite in
+            float32 or, unless `any_length`, beyond `LARGEST`, or if all are nearly zero.
     """
     array = _array(given)
     if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
-        raise error(
-            f"{what} of shape {array.shape} and type {array.dtype}",
-            expected=f"numbers ({row}s, dims), a row for each {row}",
-            remedy="Give what embed_items returns.",
-        )
+        found = f"{what} of shape {array.shape} and type {array.dtype}"
+        expected = f"numbers ({row}s, dims), a row for each {row}"
+        raise error(found, expected=expected, remedy="Give what embed_items returns.")
     if array.shape != (rows or len(array), dims or array.shape[1]):
         raise error(
             f"{what} of shape {array.shape}",
@@ -74,11 +71,9 @@ def finite_vectors(
     low, high = float(array.min()), float(array.max())
     if low >= -LARGEST and high <= LARGEST:  # neither holds where there is a NaN
         if 0 < max(-low, high) < SMALLEST:
-            raise error(
-                f"{what} too small: no entry beyond {max(-low, high):.1e}",
-                expected=f"entries from {SMALLEST:.1e} on, so that products do not vanish",
-                remedy="Scale the vectors to length 1.",
-            )
+            found = f"{what} too small: no entry beyond {max(-low, high):.1e}"
+            expected = f"entries from {SMALLEST:.1e} on, so that products do not vanish"
+            raise error(found, expected=expected, remedy="Scale the vectors to length 1.")
         return array
     require_finite(array, what, names, row=row, remedy=remedy, error=error)
     large = np.abs(array) > LARGEST
@@ -98,18 +93,9 @@ def require_finite(
     remedy: str = _AGAIN,
     error: type[BeekitError] = DataError,
 ) -> None:
-    """Refuse numbers that are NaN or infinite, naming how many rows and which.
+    """Refuse numbers (rows, ...) that are NaN or infinite, naming how many rows and which.
 
-    Args:
-        values: (rows, ...) numbers; integers are finite.
-        what: the numbers, in the plural.
-        names: (rows,) ids; without, rows go by their index.
-        row: what a row is.
-        remedy: what the user can do.
-        error: to raise.
-
-    Raises:
-        DataError: if a number is NaN or infinite; where `error` is given, that class instead.
+    The arguments are those of `finite_vectors`.
     """
     if values.dtype.kind != "f" or _sums_up(values):
         return
@@ -117,31 +103,20 @@ def require_finite(
     bad = ~finite if values.ndim < 2 else ~finite.all(axis=tuple(range(1, values.ndim)))
     if not bad.any():  # a sum may overflow where no number does
         return
-    kinds = [
-        kind
-        for kind, holds in (("NaN", np.isnan(values[bad])), ("infinite", np.isinf(values[bad])))
-        if holds.any()
-    ]
-    raise error(
-        _found(f"{what} that are not finite", bad, " and ".join(kinds), names, row),
-        expected="finite numbers",
-        remedy=remedy,
-    )
+    tests = {"NaN": np.isnan, "infinite": np.isinf}
+    kinds = " and ".join(kind for kind, test in tests.items() if test(values[bad]).any())
+    found = _found(f"{what} that are not finite", bad, kinds, names, row)
+    raise error(found, expected="finite numbers", remedy=remedy)
 
 
 def finite_csr(
     X: Any, what: str = "interactions", *, users: int | None = None, items: int | None = None
 ) -> sp.csr_array:
-    """X (users, items) as CSR, whatever sparse or dense matrix it is.
-
-    Args:
-        X: the caller's, which stays as it is.
-        what: for the message.
-        users, items: how many there have to be; any number without.
+    """X (users, items) as CSR, whatever sparse or dense matrix it is; the caller's stays as it is.
 
     Raises:
-        DataError: if X is not a matrix of numbers, if it has another number of users or items than
-            asked for, or if an entry is not finite.
+        DataError: if X is not a matrix of numbers, if it has another number of `users` or `items`
+            than asked for, or if an entry is not finite.
     """
     given = X if sp.issparse(X) else _array(X)
     require_matrix(given, what)
@@ -165,18 +140,12 @@ def finite_csr(
 
 
 def require_matrix(X: Any, what: str) -> None:
-    """Refuse what is no matrix of numbers (users, items), dense or sparse.
-
-    Raises:
-        DataError: if X is not a matrix of numbers (users, items), dense or sparse.
-    """
+    """Refuse what is no matrix of numbers (users, items), dense or sparse."""
     if not hasattr(X, "dtype") or X.ndim != 2 or np.dtype(X.dtype).kind not in "fiub":
         shape, kind = (getattr(X, name, None) for name in ("shape", "dtype"))
-        raise DataError(
-            f"{what} of shape {shape} and type {kind or type(X).__name__}",
-            expected="a matrix of numbers (users, items)",
-            remedy="Build a sparse matrix with one row a user and one column an item.",
-        )
+        found = f"{what} of shape {shape} and type {kind or type(X).__name__}"
+        remedy = "Build a sparse matrix with one row a user and one column an item."
+        raise DataError(found, expected="a matrix of numbers (users, items)", remedy=remedy)
 
 
 def require_lists(
@@ -185,26 +154,16 @@ def require_lists(
     what: str = "ranked lists",
     users: Sequence[Any] | np.ndarray | None = None,
 ) -> None:
-    """Refuse what are no lists of items.
+    """Refuse what are no lists of items: (users, k) item indices, -1 where a list ends.
 
-    Args:
-        ranked: (users, k) item indices, -1 where a list ends.
-        n_items: in the catalog.
-        what: for the message.
-        users: (users,) indices of the users they are of; any number of users without.
-
-    Raises:
-        DataError: if `ranked` is not a matrix of integers with a row for each user, or if one of
-            them is neither -1 nor the index of an item.
+    `users` (users,) are the indices of the users they are of; any number of users without.
     """
     array = _array(ranked)
     integers = array.ndim == 2 and array.dtype.kind in "iu"
     if not integers or (users is not None and len(users) != len(array)):
-        raise DataError(
-            f"{what} of shape {array.shape} and type {array.dtype}",
-            expected=f"item indices ({'users' if users is None else len(users)}, k), integers",
-            remedy="Give what `recommend` returns first.",
-        )
+        found = f"{what} of shape {array.shape} and type {array.dtype}"
+        expected = f"item indices ({'users' if users is None else len(users)}, k), integers"
+        raise DataError(found, expected=expected, remedy="Give what `recommend` returns first.")
     if not array.size or (int(array.min()) >= -1 and int(array.max()) < n_items):
         return
     user, place = np.argwhere((array < -1) | (array >= n_items))[0]
@@ -244,13 +203,9 @@ def _found(
     if names is not None and len(names) != len(bad):  # which is another mistake
         names = None
     first = places[:_FIRST].tolist()
-    shown = ", ".join(str(i) if names is None else repr(_plain(names[i])) for i in first)
+    shown = ", ".join(str(i) if names is None else repr(plain(names[i])) for i in first)
     shown += ", ..." if len(places) > _FIRST else ""
     label = row if names is not None else f"{row} index"
     if len(places) > 1:
         label = f"{label}s".replace("indexs", "indices")
     return f"{what}: {len(places):,} of {len(bad):,} ({kind}; {label} {shown})"
-
-
-def _plain(name: Any) -> Any:
-    return name.item() if isinstance(name, np.generic) else name

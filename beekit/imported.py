@@ -13,14 +13,8 @@ from beekit.errors import ConfigError
 def imported(path: str, what: str) -> Any:
     """What Python imports by `package.module:name`; that runs the module's code.
 
-    The module may also lie in the current folder, as it may for `python -m`.
-
-    Args:
-        path: module and name, which may be dotted.
-        what: for the message, such as "metric 'my_package.metrics:novelty@20'".
-
-    Raises:
-        ConfigError: if the module cannot be imported, or has no such name.
+    The module may also lie in the current folder, as it may for `python -m`. `what` is for the
+    message, such as "metric 'my_package.metrics:novelty@20'".
     """
     module, _, name = path.partition(":")
     here = str(Path.cwd())

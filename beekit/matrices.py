@@ -18,15 +18,9 @@ def as_csr(
     users: int | None = None,
     items: int | None = None,
 ) -> sp.csr_array:
-    """Any sparse matrix as CSR, a pair stored once and no zeros; the caller's stays as it is.
+    """X (users, items) as CSR, a pair stored once and no zeros; the caller's stays as it is.
 
-    Args:
-        X: (users, items).
-        what: for the message.
-        users, items: how many there have to be; any number without.
-
-    Raises:
-        DataError: if `finite_csr` refuses X.
+    The arguments and errors are those of `finite_csr`.
     """
     csr = finite_csr(X, what, users=users, items=items)
     if not csr.has_canonical_format:
@@ -51,16 +45,10 @@ def ones(
 
 
 def holds(X: sp.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Which pairs of row and column a matrix stores.
+    """Which pairs of row and column a matrix (rows, columns) stores: bool, one a pair.
 
-    Memory grows with the pairs and with what X stores, not with the size of X.
-
-    Args:
-        X: (rows, columns) CSR; a stored zero counts.
-        rows, columns: indices of shapes that broadcast; a column of -1 is none.
-
-    Returns:
-        bool, of the shape both broadcast to.
+    `rows` and `columns` are indices whose shapes broadcast; a column of -1 is none, and a stored
+    zero counts. Memory grows with the pairs and with what X stores, not with the size of X.
     """
     width = np.int64(X.shape[1])
     stored = np.repeat(np.arange(X.shape[0], dtype=np.int64), np.diff(X.indptr)) * width

@@ -17,12 +17,11 @@ def keep_freed_memory() -> bool:
 
     By default the top of the heap is trimmed and larger blocks are mapped and unmapped one by one,
     so the next mini-batch pays page faults for memory this one just had. PyTorch allocates its CPU
-    tensors through the C library, so a training step on a CPU gains from it, with the same numbers.
+    tensors through the C library, so training on a CPU is faster, with the same numbers.
 
-    It holds for the whole process and for good, and the resident size stays at its peak; so the
-    commands `train` and `quickstart` do it, and a program that uses beekit as a library calls it
-    itself where it wants it. Blocks above 32 MB still come and go: with no mapping at all, aligned
-    blocks fragment the heap and it grows.
+    It holds for the whole process, and the resident size stays at its peak, so a program that uses
+    beekit as a library has to call it. Blocks above 32 MB still come and go: with no mapping at
+    all, aligned blocks fragment the heap and it grows.
 
     Returns:
         Whether it took effect; False where the C library is not glibc.

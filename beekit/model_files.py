@@ -19,11 +19,7 @@ def model_digests(model: Path) -> dict[str, str]:
 
 
 def require_noted(model: Path, noted: Mapping[str, str] | None) -> None:
-    """Refuse a saved model whose files are not those that training noted; None refuses none.
-
-    Raises:
-        RunError: if a file of the model is missing or changed. What was added is no part of it.
-    """
+    """Refuse a saved model with a file missing or changed since training noted it."""
     if noted is None:
         return
     found = model_digests(model)

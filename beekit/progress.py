@@ -23,15 +23,7 @@ def progress_bar(
     disable: bool = False,
     **options: Any,
 ) -> Any:
-    """A tqdm bar, which in a log is a plain line every few seconds.
-
-    Args:
-        iterable: what to go through, if not by `update`.
-        desc: what is done.
-        total: how many units there are; as many as the iterable has without it.
-        disable: show nothing.
-        **options: further ones of tqdm, such as the `unit`.
-    """
+    """A tqdm bar, which in a log is a plain line every few seconds; tqdm takes further options."""
     from tqdm.auto import tqdm  # reads its settings from the environment, once
 
     if not (sys.stderr.isatty() or "ipykernel" in sys.modules):

@@ -15,26 +15,20 @@ Results = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 SCHEMA = 1
-# What a training calls its rows: the encoder after and before it, and the floors.
+# What a training calls its rows: the encoder after and before it, and the baselines.
 FINE_TUNED, PRETRAINED = "fine-tuned", "pretrained"
 RANDOM, POPULARITY = "random", "popularity"
 DEFAULT_METRIC = "calibrated_recall@20"
 """The metric that chooses checkpoints and that summaries speak of, unless another is configured."""
-
-
 # Parts of a split that figures are of; "overall" is test and warm together.
 SPLIT_PARTS = ("validation", "test", "warm", "overall")
 
 
 @dataclass(frozen=True)
 class DatasetResults:
-    """What results say of one dataset.
+    """What results say of one dataset: its name, counts and fingerprint, its split, and its rows.
 
-    Attributes:
-        dataset: its name, counts and fingerprint.
-        split: its kind, hash, settings and counts.
-        rows: those measured on it.
-        text, image: the template of the texts and the column of the pictures that were read.
+    `text` and `image` are the template of the texts and the column of the pictures that were read.
     """
 
     dataset: Mapping[str, Any]
@@ -58,25 +52,15 @@ def compose_results(**sections: Any) -> dict[str, Any]:
 
 def dataset_results(results: Results) -> list[DatasetResults]:
     """The results on each dataset of a run, in the order of its configuration."""
+
+    def of(dataset: Mapping[str, Any], split: Any, rows: Any, read: Any) -> DatasetResults:
+        return DatasetResults(dataset, split, rows, read.get("text"), read.get("image"))
+
+    rows = results["rows"]
     if not is_joint(results):
-        read = results.get("training", {})
-        return [
-            DatasetResults(
-                results["dataset"],
-                results["split"],
-                results["rows"],
-                read.get("text"),
-                read.get("image"),
-            )
-        ]
+        return [of(results["dataset"], results["split"], rows, results.get("training", {}))]
     return [
-        DatasetResults(
-            one,
-            one["split"],
-            [row for row in results["rows"] if row["scenario"].startswith(f"{one['name']}/")],
-            one.get("text"),
-            one.get("image"),
-        )
+        of(one, one["split"], [r for r in rows if r["scenario"].startswith(f"{one['name']}/")], one)
         for one in results["datasets"]
     ]
 

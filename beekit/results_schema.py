@@ -23,22 +23,16 @@ _EACH = "*"
 
 
 def read_results(path: str | Path) -> dict[str, Any]:
-    """What a finished run measured, of the shape that every reader relies on.
-
-    Args:
-        path: of its `results.json`.
+    """What a finished run's `results.json` says, of the shape that every reader relies on.
 
     Raises:
-        RunError: if the run is not finished, or if the file is broken, of another schema, lacks a
-            key, or holds under one what no run writes there.
+        RunError: if the run is not finished, or the file is broken or of another schema or shape.
     """
     path = Path(path)
     if not path.is_file():
-        raise RunError(
-            f"no {path.name} in {path.parent}",
-            expected="a finished run folder",
-            remedy="Check the path, or finish the run.",
-        )
+        found = f"no {path.name} in {path.parent}"
+        remedy = "Check the path, or finish the run."
+        raise RunError(found, expected="a finished run folder", remedy=remedy)
     results = read_json(path)
     schema = results.get("schema")
     if schema != SCHEMA:
@@ -53,10 +47,8 @@ def misfits(results: Mapping[str, Any]) -> Iterator[str]:
     """Places of results that are not what they should be, such as "rows.0.metrics"."""
     repeated = is_repeated(results)
     shape = {**_RESULTS, **(_OF_REPEATS if repeated else _OF_ONE)}
-    found = False
-    for place in _misfits(results, shape, ""):
-        found = True
-        yield place
+    found = list(_misfits(results, shape, ""))
+    yield from found
     if not found:  # as contradictions are looked for in what has the right shape
         yield from _unmeasured(results)
         if repeated:
@@ -64,13 +56,10 @@ def misfits(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _misfits(content: Any, shape: Any, place: str) -> Iterator[str]:
-    """Places where the content is not of a shape.
+    """Places where the content of a JSON file is not of a shape.
 
-    Args:
-        content: of a JSON file.
-        shape: a check that takes a value and says whether it fits; a list of one shape, for a list
-            of any length; or a mapping of keys to shapes.
-        place: what the content is called.
+    A shape is a check that takes a value and says whether it fits; a list of one shape, for a list
+    of any length; or a mapping of keys to shapes.
     """
     if callable(shape):
         if not shape(content):

@@ -12,13 +12,10 @@ _EPS = {"tf32": 2.0**-10, "bf16": 2.0**-7}
 
 
 def left_by_rounding(own: Tensor) -> Tensor:
-    """The most that is left of scores when each item's own has been taken out of them.
+    """The most that is left of scores when each item's own, of lengths `own`, has been taken out.
 
     Two ways to the same product differ by a few units in the last place. ELSA's losses scale scores
     to length 1, which must not make a hit of these.
-
-    Args:
-        own: lengths of what was taken out, of any shape.
     """
     return 8 * product_eps(own.dtype, own.device) * own
 

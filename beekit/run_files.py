@@ -18,12 +18,7 @@ _AGAIN = "Make the run again with this version of beekit, or restore the file fr
 
 
 def read_json(path: str | Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The object in a JSON file of a run, which has at least these keys.
-
-    Raises:
-        RunError: if the file cannot be read, if it does not hold an object, or if it lacks one of
-            `keys`.
-    """
+    """The object in a JSON file of a run, which has at least these keys; else a RunError."""
     content = parse_json(path)
     if not isinstance(content, dict):
         raise broken(path, f"a {type(content).__name__}", "a JSON object as beekit writes it")
@@ -34,11 +29,7 @@ def read_json(path: str | Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def parse_json(path: str | Path) -> Any:
-    """What a JSON file of a run holds.
-
-    Raises:
-        RunError: if the file cannot be read.
-    """
+    """What a JSON file of a run holds; a RunError if it cannot be read."""
     try:
         content: Any = json.loads(Path(path).read_text(encoding="utf-8"))
         json.dumps(content, ensure_ascii=False).encode()  # half a character cannot be written again
@@ -48,11 +39,7 @@ def parse_json(path: str | Path) -> Any:
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML file of a run.
-
-    Raises:
-        RunError: if the file cannot be read, or if it does not hold keys and values.
-    """
+    """The mapping in a YAML file of a run; a RunError if it holds anything else."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, OSError, RecursionError) as problem:
@@ -63,21 +50,13 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def read_vectors(path: str | Path, like: np.ndarray, item_ids: np.ndarray) -> np.ndarray:
-    """Finite vectors in a .npy file of a run's index, of the items and dimensions of `like`.
-
-    Raises:
-        RunError: if the file cannot be read, if it is of another shape, or if it holds numbers
-            that are not finite.
-    """
+    """Finite vectors in a .npy file of a run's index, of the items and dimensions of `like`."""
     again = "Make the index again with `beekit index RUN`."
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as problem:
-        raise RunError(
-            f"{path} cannot be read ({_one_line(problem)})",
-            expected="the file written with the index",
-            remedy=again,
-        ) from problem
+        expected = "the file written with the index"
+        raise broken(path, _one_line(problem), expected, again) from problem
     rows, dims = like.shape
     return finite_vectors(
         found, str(path), item_ids, rows=rows, dims=dims, remedy=again, error=RunError
@@ -85,11 +64,7 @@ def read_vectors(path: str | Path, like: np.ndarray, item_ids: np.ndarray) -> np
 
 
 def read_parquet(path: str | Path, columns: tuple[str, ...]) -> pa.Table:
-    """A Parquet file of a run, which has at least these columns.
-
-    Raises:
-        RunError: if the file cannot be read, or if it lacks one of `columns`.
-    """
+    """A Parquet file of a run, which has at least these columns; else a RunError."""
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, ValueError, OSError) as problem:
@@ -100,9 +75,9 @@ def read_parquet(path: str | Path, columns: tuple[str, ...]) -> pa.Table:
     return table
 
 
-def broken(path: str | Path, found: str, expected: str) -> RunError:
+def broken(path: str | Path, found: str, expected: str, remedy: str = _AGAIN) -> RunError:
     """The error for a file of a run that is not as it was written."""
-    return RunError(f"{path} cannot be read ({found})", expected=expected, remedy=_AGAIN)
+    return RunError(f"{path} cannot be read ({found})", expected=expected, remedy=remedy)
 
 
 def _one_line(problem: Exception) -> str:

@@ -25,6 +25,11 @@ MODELS, DATASETS, REPEATS = "models", "datasets", "repeats"
 # Where the quickstart keeps its shop and encoder, in the run folder itself.
 QUICKSTART = "quickstart"
 SPLIT_FILE, MADE_OF = f"{SPLIT}/split.json", f"{CHECKPOINTS}/made_of.json"
+# What to do about a folder that a job cannot write into.
+OR_REMOVE = "Choose another `out`, or remove that folder."
+# Where a run keeps encoders, and what lies beside them, each from its own time on.
+ENCODERS = (MODEL, CHECKPOINTS)
+_BESIDE = (CONFIG, RESULTS, SPLIT_FILE, MADE_OF)
 # What makes folders, and the command to go on with.
 COMMANDS = {
     "training": "beekit train",
@@ -107,11 +112,7 @@ class RunFolder:
         return self.models / quote(label, safe=" ,+()")
 
     def kept_model(self, label: str) -> Path:
-        """Folder of a model kept here.
-
-        Raises:
-            RunError: if no model of that label is kept.
-        """
+        """Folder of a model kept here; a RunError if no model of that label is."""
         if label not in self.kept_models():
             kept = ", ".join(self.kept_models())
             raise RunError(
@@ -121,15 +122,15 @@ class RunFolder:
             )
         return self.model_folder(label)
 
+    def raw_config(self) -> dict[str, Any]:
+        """The configuration as its file has it, whichever version wrote it; empty without one."""
+        return read_yaml(self.config) if self.config.is_file() else {}
+
     def write_results(self, results: Mapping[str, Any]) -> None:
         write_json(self.results, results)
 
     def read_results(self) -> dict[str, Any]:
-        """What the run measured.
-
-        Raises:
-            RunError: if the run is not finished, or if the file is broken.
-        """
+        """What the run measured; a RunError if it is not finished, or if the file is broken."""
         return read_results(self.results)
 
     @property
@@ -153,75 +154,41 @@ class RunFolder:
         return "comparison" if (self.path / SPLIT_FILE).is_file() else None
 
     def require_config(self, commands: str = "`beekit train`") -> None:
-        """Refuse what is no run.
-
-        Args:
-            commands: what makes the run that is wanted.
-
-        Raises:
-            RunError: if the folder has no configuration.
-        """
+        """Refuse what is no run; `commands` make the run that is wanted."""
         if not self.config.is_file():
-            raise RunError(
-                f"no {CONFIG} in {self.path}",
-                expected=f"a run folder made by {commands}",
-                remedy="Check the path.",
-            )
+            found = f"no {CONFIG} in {self.path}"
+            remedy = "Check the path."
+            raise RunError(found, expected=f"a run folder made by {commands}", remedy=remedy)
 
     def require_model(self, expected: str = "a finished training") -> None:
-        """Refuse a run without a model of its own.
-
-        Raises:
-            RunError: if there is no model, with what was expected in its place.
-        """
+        """Refuse a run without a model of its own."""
         if not self.model.is_dir():
-            raise RunError(
-                f"no {MODEL} in {self.path}",
-                expected=expected,
-                remedy="Check the path, or finish the run with `beekit train`.",
-            )
+            found = f"no {MODEL} in {self.path}"
+            remedy = "Check the path, or finish the run with `beekit train`."
+            raise RunError(found, expected=expected, remedy=remedy)
 
     def require_kind(self, *kinds: str) -> None:
-        """Refuse a folder that another kind of job made, or a training that is not done.
-
-        Raises:
-            RunError: if another kind of job made the folder, or if it holds a training that is not
-                finished.
-        """
+        """Refuse a folder that another kind of job made, or a training that is not done."""
         if self.kind is not None and self.kind not in kinds:
-            raise RunError(
-                f"{self.path} holds a {self.kind}",
-                expected=f"a {' or '.join(kinds)}",
-                remedy=f"Name a run made by `{COMMANDS[kinds[0]]}`.",
-            )
+            found = f"{self.path} holds a {self.kind}"
+            remedy = f"Name a run made by `{COMMANDS[kinds[0]]}`."
+            raise RunError(found, expected=f"a {' or '.join(kinds)}", remedy=remedy)
         whole = self.whole
         if whole.checkpoints.is_dir() and not whole.results.is_file():
-            raise RunError(
-                f"{whole.path} holds an unfinished training",
-                expected="a finished one",
-                remedy=f"Finish it with `{COMMANDS[whole.kind or 'training']}`.",
-            )
+            found = f"{whole.path} holds an unfinished training"
+            remedy = f"Finish it with `{COMMANDS[whole.kind or 'training']}`."
+            raise RunError(found, expected="a finished one", remedy=remedy)
 
     def require_one_dataset(self) -> None:
-        """Refuse the folder of a run on several datasets, whose items are in folders of their own.
-
-        Raises:
-            RunError: if the folder holds a run on several datasets.
-        """
+        """Refuse a run on several datasets, whose items are in folders of their own."""
         several = sorted(self.path.glob(f"{DATASETS}/*/{INDEX}"))
         if several:
-            raise RunError(
-                f"{self.path} holds a run on several datasets",
-                expected="one of them",
-                remedy=f"Name {' or '.join(str(index.parent) for index in several)}.",
-            )
+            found = f"{self.path} holds a run on several datasets"
+            remedy = f"Name {' or '.join(str(index.parent) for index in several)}."
+            raise RunError(found, expected="one of them", remedy=remedy)
 
     def require_not_repeated(self) -> None:
-        """Refuse the folder of several repeats, each of which has its model in its own.
-
-        Raises:
-            RunError: if the folder holds repeats.
-        """
+        """Refuse the folder of several repeats, each of which has its model in its own."""
         if self.repeats.is_dir():
             numbered = (path for path in self.repeats.iterdir() if path.name.isdecimal())
             found = sorted(numbered, key=lambda path: int(path.name))
@@ -235,62 +202,59 @@ class RunFolder:
         """Refuse a model whose files are not those that training wrote.
 
         A run of a version that noted no digests passes.
-
-        Raises:
-            RunError: if a file of the model is missing or changed, or if the results cannot be
-                read.
         """
         whole = self.whole
         if whole.results.is_file():
             require_noted(whole.model, model_files(whole.read_results()))
 
     def require_unfinished(self, kind: str) -> None:
-        """Refuse a folder with a finished run, another kind's unfinished one, or other files.
+        """Refuse a finished run, repeats, other files, and an unfinished run of another job.
 
-        Args:
-            kind: of the job that is to write here: "training", "comparison" or "quickstart".
-
-        Raises:
-            RunError: if the folder holds a finished run, an unfinished one of another kind of job,
-                repeats or other files, or if it is a file.
+        `kind` is the job that is to write here: "training", "comparison" or "quickstart".
         """
         path = self.path
         if self.repeats.exists():
-            raise RunError(
-                f"{path} holds a job with several repeats",
-                expected="a folder for one run",
-                remedy="Choose another `out`, or set `repeats` to go on with them.",
-            )
+            remedy = "Choose another `out`, or set `repeats` to go on with them."
+            raise taken(f"{path} holds a job with several repeats", "a folder for one run", remedy)
         if self.results.is_file():
-            raise RunError(
-                f"{path} holds a finished run",
-                expected=f"a folder without {RESULTS}",
-                remedy="Choose another `out`, or remove that folder.",
-            )
+            raise taken(f"{path} holds a finished run", f"a folder without {RESULTS}", OR_REMOVE)
         if not path.is_dir():
-            if path.exists():
-                raise RunError(
-                    f"{path} is a file", expected="a folder", remedy="Choose another `out`."
-                )
             return
         made_by = self.kind
         if made_by not in (None, kind):
-            raise RunError(
+            raise taken(
                 f"{path} holds an unfinished {made_by}",
-                expected=f"an empty or new folder, or an unfinished {kind}",
-                remedy=f"Choose another `out`, finish it with `{COMMANDS[str(made_by)]}`, or "
-                "remove that folder.",
+                f"an empty or new folder, or an unfinished {kind}",
+                f"Choose another `out`, finish it with `{COMMANDS[str(made_by)]}`, or remove that "
+                "folder.",
             )
         if made_by is None or not self.config.is_file():
-            names = {entry.name for entry in path.iterdir()}
-            own = {LOCK_FILE, *_BEFORE_CONFIG[kind]}
-            others = {name for name in names if not name.endswith(".partial")} - own
+            names = {e.name for e in path.iterdir() if not e.name.endswith(".partial")}
+            others = sorted(names - {LOCK_FILE, *_BEFORE_CONFIG[kind]})
             if others:
-                raise RunError(
-                    f"{path} holds other files ({', '.join(sorted(others)[:3])})",
-                    expected="an empty or new folder",
-                    remedy="Choose another `out`.",
-                )
+                found = f"{path} holds other files ({', '.join(others[:3])})"
+                raise taken(found, "an empty or new folder")
+
+
+def taken(found: str, expected: str, remedy: str = "Choose another `out`.") -> RunError:
+    """The error for a folder that a job cannot write into."""
+    return RunError(found, expected=expected, remedy=remedy)
+
+
+def run_of(encoder: str | None) -> Path | None:
+    """The run on this machine that an encoder's path leads into, by links too, if there is one.
+
+    A run is a folder with an encoder and with any of the files that runs keep beside it, whole or
+    broken: one that has lost the others is still the place of a training.
+    """
+    if encoder is None or not Path(encoder).exists():
+        return None
+    place = Path(encoder).resolve()
+    for above in place.parents:
+        inside = place.relative_to(above).parts[0] in ENCODERS
+        if inside and any((above / name).is_file() for name in _BESIDE):
+            return above
+    return None
 
 
 def require_own_place(place: Path, runs: Sequence[Path] = ()) -> None:
@@ -298,10 +262,6 @@ def require_own_place(place: Path, runs: Sequence[Path] = ()) -> None:
 
     In one of these it may stand beside the run's own files, and take the place of none but the
     report.
-
-    Raises:
-        RunError: if `place` lies in a run that is none of these, or where one of these keeps a
-            file or folder of its own.
     """
     own = {run.resolve() for run in runs}
     resolved = place.resolve()
@@ -312,26 +272,18 @@ def require_own_place(place: Path, runs: Sequence[Path] = ()) -> None:
         name = resolved.relative_to(above).parts[0]
         if above in own and name not in _KEPT:
             return
-        found = f"where the run keeps its own {name}" if above in own else f"in the {kind} {above}"
-        raise RunError(
-            f"{place}, {found}",
-            expected="a place that is nobody else's",
-            remedy="Choose another --out.",
-        )
+        where = f"where the run keeps its own {name}" if above in own else f"in the {kind} {above}"
+        expected = "a place that is nobody else's"
+        raise taken(f"{place}, {where}", expected, "Choose another --out.")
 
 
 def require_same_run(
     config: Mapping[str, Any], results: Mapping[str, Any], folder: str | Path
 ) -> None:
-    """Refuse a configuration and results of different runs.
+    """Refuse a configuration and results, as their files hold them, that are of different runs.
 
-    Args:
-        config: the content of `config.yaml`, and `results` that of `results.json`.
-        folder: where both lie.
-
-    Raises:
-        RunError: if one is of a training and the other of a comparison, or if they do not name as
-            many datasets, in the same order. A single dataset may lie in a folder of any name.
+    One is then of a training and the other of a comparison, or they do not name as many datasets in
+    the same order. A single dataset may lie in a folder of any name.
     """
     stated = [one.name for one in dataset_results(results)]
     data = config.get("data")

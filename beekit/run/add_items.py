@@ -33,51 +33,40 @@ class Extendable(Protocol):
 def add_new_items(run: str | Path, label: str) -> int:
     """Give a kept model the items that its dataset folder has now and it does not know yet.
 
-    The new items are embedded with the model's encoder and stand after the others, cold.
-
-    Returns:
-        how many were added.
+    The new items are embedded with the model's encoder and stand after the others, cold. How many
+    were added is returned.
 
     Raises:
-        RunError: if there is no finished comparison, if it keeps no such model, or if that model
-            knows items by their interactions alone.
+        RunError: if there is no finished comparison with such a model, or if the model knows items
+            by their interactions alone.
     """
     folder = RunFolder(Path(run))
     with alone_in(folder.path, make=False):
-        return _add_new_items(folder, label)
-
-
-def _add_new_items(folder: RunFolder, label: str) -> int:
-    folder.require_not_repeated()
-    folder.require_kind("comparison")
-    folder.read_results()
-    place = folder.kept_model(label)
-    config = load_comparison(str(folder.config))
-    entry = next((entry for entry in config.entries() if entry.label == label), None)
-    if entry is None:
-        raise RunError(
-            f"{label}, a model that {folder.config} does not name",
-            expected="one of its models",
-            remedy="Evaluate again with it.",
-        )
-    # The configuration, which names the same code, was read above.
-    model: Model = load_model(place, trust_foreign_code=True)
-    if not isinstance(model, Extendable):
-        raise RunError(
-            f"{label}, a model of kind {entry.kind.__name__}",
-            expected="one that knows items by their content, and has `add_items`",
-            remedy="Evaluate again over the new catalog.",
-        )
-    known = KnownItems.load(place)
-    dataset, inputs = settle_items(config, load_dataset(config), [entry])
-    catalog = dataset.catalog
-    new = known.new_in(catalog)
-    if len(new):
-        embedded = Embeddings(config, dataset, inputs).of(entry)
-        _require_same_encoder(label, model, known.places_in(catalog), embedded, entry.encoder)
-        model.add_items(embedded[new])
-        known.with_cold(catalog, new).save_with(model, place)
-    return len(new)
+        folder.require_not_repeated()
+        folder.require_kind("comparison")
+        folder.read_results()
+        place = folder.kept_model(label)
+        config = load_comparison(str(folder.config))
+        entry = next((entry for entry in config.entries() if entry.label == label), None)
+        if entry is None:
+            found = f"{label}, a model that {folder.config} does not name"
+            raise RunError(found, expected="one of its models", remedy="Evaluate again with it.")
+        # The configuration, which names the same code, was read above.
+        model: Model = load_model(place, trust_foreign_code=True)
+        if not isinstance(model, Extendable):
+            found = f"{label}, a model of kind {entry.kind.__name__}"
+            expected = "one that knows items by their content, and has `add_items`"
+            raise RunError(found, expected=expected, remedy="Evaluate again over the new catalog.")
+        known = KnownItems.load(place)
+        dataset, inputs = settle_items(config, load_dataset(config), [entry])
+        catalog = dataset.catalog
+        new = known.new_in(catalog)
+        if len(new):
+            embedded = Embeddings(config, dataset, inputs).of(entry)
+            _require_same_encoder(label, model, known.places_in(catalog), embedded, entry.encoder)
+            model.add_items(embedded[new])
+            known.with_cold(catalog, new).save_with(model, place)
+        return len(new)
 
 
 def _require_same_encoder(
@@ -85,17 +74,8 @@ def _require_same_encoder(
 ) -> None:
     """Refuse an encoder that is no longer the one the model's items were embedded with.
 
-    Texts may have been edited since, so that most of the known items decide.
-
-    Args:
-        label: of the model.
-        model: as it was kept, with its item vectors if it keeps them.
-        places: (known items,) item indices in the catalog, -1 of items that are gone.
-        embedded: (items, dims) of the catalog.
-        encoder: its name, for the message.
-
-    Raises:
-        RunError: if most of the known items are embedded otherwise than when the model was fitted.
+    Texts may have been edited since, so that most of the known items decide. `places` (known
+    items,) has their indices in the catalog, -1 if they are gone; `embedded` is (items, dims).
     """
     kept = getattr(model, "vectors", None)
     there = np.flatnonzero(places >= 0)

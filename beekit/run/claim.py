@@ -5,21 +5,15 @@ from __future__ import annotations
 import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
-from beekit.errors import RunError
 from beekit.files import write_json, write_text
 from beekit.run.comparison import Comparison
 from beekit.run.config import Config, load_config
 from beekit.run_files import read_json
-from beekit.run_folder import RunFolder
+from beekit.run_folder import OR_REMOVE, RunFolder, taken
 
 
 def saved_config(folder: RunFolder) -> Config:
-    """The resolved configuration of a training.
-
-    Raises:
-        RunError: if there is no run.
-        ConfigError: if its configuration cannot be read.
-    """
+    """The resolved configuration of a training; an error if none can be read."""
     folder.require_config()
     return load_config(folder.config)
 
@@ -38,15 +32,8 @@ def last_checkpoint(folder: RunFolder) -> str | None:
 def config_to_run(folder: RunFolder, asked: Config) -> Config:
     """The configuration of a training in this folder, which may hold one to go on with.
 
-    What the quickstart began, a training may go on with if it is the same one.
-
-    Returns:
-        the one asked for; where a run goes on from a checkpoint the saved one, since it has settled
-        what was left to `auto`, with pictures cached where it is asked for.
-
-    Raises:
-        RunError: if the folder holds a finished run, an unfinished one of another configuration or
-            of another kind of job, repeats, or other files.
+    What the quickstart began, a training may go on with if it is the same one. A run that goes on
+    from a checkpoint keeps its saved configuration, in which `auto` is settled, but for the cache.
     """
     begun = folder.kind == "quickstart"
     folder.require_unfinished("quickstart" if begun else "training")
@@ -56,11 +43,8 @@ def config_to_run(folder: RunFolder, asked: Config) -> Config:
     differing = ["key"] if saved is None else differences(saved, asked)
     if saved is None or differing:
         what = "quickstart" if begun else "run"
-        raise RunError(
-            f"{folder.path} holds an unfinished {what} with another {', '.join(differing)}",
-            expected="the same configuration, to go on with it",
-            remedy="Choose another `out`, or remove that folder.",
-        )
+        found = f"{folder.path} holds an unfinished {what} with another {', '.join(differing)}"
+        raise taken(found, "the same configuration, to go on with it", OR_REMOVE)
     if last_checkpoint(folder) is None:
         return asked
     return saved.replace(cache=asked.cache)
@@ -69,24 +53,16 @@ def config_to_run(folder: RunFolder, asked: Config) -> Config:
 def claim(folder: RunFolder, split_hash: str, fingerprint: str) -> None:
     """Take the folder for a training that `config_to_run` lets begin or go on there.
 
-    Args:
-        folder: to take.
-        split_hash, fingerprint: of the split and dataset as they are now; a checkpoint that
-            learnt from others must not be continued, for it may know what is held out.
-
-    Raises:
-        RunError: if the folder holds an unfinished run on other data.
+    A checkpoint that learnt from another split or dataset than these must not be continued, for it
+    may know what is held out.
     """
     made_of = {"split": split_hash, "fingerprint": fingerprint}
     if last_checkpoint(folder) is None:
         folder.checkpoints.mkdir(parents=True, exist_ok=True)
         write_json(folder.made_of, made_of)
     elif not folder.made_of.is_file() or read_json(folder.made_of) != made_of:
-        raise RunError(
-            f"{folder.path} holds an unfinished run with another dataset or split",
-            expected="the same configuration and data, to go on with it",
-            remedy="Choose another `out`, or remove that folder.",
-        )
+        found = f"{folder.path} holds an unfinished run with another dataset or split"
+        raise taken(found, "the same configuration and data, to go on with it", OR_REMOVE)
 
 
 def differences(saved: Config | Comparison, asked: Config | Comparison) -> list[str]:

@@ -16,8 +16,8 @@ from beekit.config_file import mapping, read_config_file
 from beekit.config_model import read, require_known, require_type, text_keys
 from beekit.errors import BeekitError, ConfigError
 from beekit.models.registry import by_name, can_be_saved, parameters, takes_anything
-from beekit.run.chosen import check_chosen_on
 from beekit.run.data_config import DataConfig
+from beekit.run.settings_source import check_chosen_on
 
 # Keys of a model that say which one, whose embeddings it gets, and how it was set; all others are
 # its settings.
@@ -28,15 +28,10 @@ VECTORS = "vectors"
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the table to be.
+    """A row of the table to be: a model's class and settings, without item vectors.
 
-    Attributes:
-        label: its name there.
-        kind: class of the model.
-        settings: of the class, without item vectors.
-        encoder: whose embeddings of the catalog it gets; None for a model without content.
-        run: run folder the encoder comes from, if so.
-        chosen_on: how its settings were chosen, where the configuration says so of it.
+    `encoder` embeds the catalog for it, None for a model without content; `run` is the folder that
+    the encoder comes from, if so; `chosen_on` says how its settings were chosen, if it is stated.
     """
 
     label: str
@@ -82,13 +77,7 @@ class Comparison(DataConfig):
         return {str(k): v for k, v in models.items()} if isinstance(models, dict) else models
 
     def entries(self) -> list[Entry]:
-        """The models, in the order of the configuration.
-
-        Raises:
-            ConfigError: if there is no such model or setting, if a value has the wrong type or is
-                outside its range, if a model that knows items by their content has no encoder, or
-                if a model that learns from interactions alone has one.
-        """
+        """The models, in the order of the configuration; a ConfigError if one is refused."""
         return [
             self._entry(label, mapping({} if given is None else given, f"models.{label}"))
             for label, given in self.models.items()
@@ -127,11 +116,9 @@ class Comparison(DataConfig):
                     remedy=f"Add encoder: NAME to the configuration, or {where}encoder.",
                 )
         elif encoder is not None:
-            raise ConfigError(
-                f"{where}{'run' if run else 'encoder'}",
-                expected=f"no encoder, since {kind.__name__} learns from interactions alone",
-                remedy="Remove that key.",
-            )
+            found = f"{where}{'run' if run else 'encoder'}"
+            expected = f"no encoder, since {kind.__name__} learns from interactions alone"
+            raise ConfigError(found, expected=expected, remedy="Remove that key.")
         settings = {key: value for key, value in given.items() if key not in _OWN_KEYS}
         # Refuses values outside their range now, not when the others have been fitted.
         content = {VECTORS: np.eye(2, dtype=np.float32)} if encoder is not None else {}
@@ -140,38 +127,28 @@ class Comparison(DataConfig):
         except BeekitError:
             raise
         except Exception as error:  # whatever a class from outside raises
-            raise ConfigError(
-                f"models.{label}, of which {kind.__name__} says {type(error).__name__}: {error}",
-                expected="settings that the class takes",
-                remedy="Correct them.",
-            ) from error
+            found = f"models.{label}, of which {kind.__name__} says {type(error).__name__}: {error}"
+            expected = "settings that the class takes"
+            raise ConfigError(found, expected=expected, remedy="Correct them.") from error
         if self.save_models and not can_be_saved(kind):
-            raise ConfigError(
-                f"save_models=true and models.{label}, a {kind.__name__} without save and load",
-                expected="models that can be kept",
-                remedy="Make the class a dataclass, or add save(folder) and load(folder).",
-            )
+            found = f"save_models=true and models.{label}, a {kind.__name__} without save and load"
+            remedy = "Make the class a dataclass, or add save(folder) and load(folder)."
+            raise ConfigError(found, expected="models that can be kept", remedy=remedy)
         return Entry(label, kind, settings, encoder, run, given.get("chosen_on"))
 
 
 def load_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
-    """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
-
-    Raises:
-        ConfigError: if the file cannot be read, or if `make_comparison` refuses what it says.
-    """
-    keys = text_keys(Comparison)
-    return make_comparison(
-        read_config_file(path, overrides, text_keys=keys, examples="eval/recipes")
-    )
+    """Read a YAML file and apply `key=value` overrides, dots reaching into sections."""
+    keys, examples = text_keys(Comparison), "`beekit evaluate --list`"
+    return make_comparison(read_config_file(path, overrides, text_keys=keys, examples=examples))
 
 
 def make_comparison(content: Mapping[str, Any]) -> Comparison:
     """Checked configuration from nested keys and values; `models` may be a list of names.
 
     Raises:
-        ConfigError: if a key, model or setting is unknown, if a value has the wrong type, is
-            outside its range or does not fit the others, or if no model is named.
+        ConfigError: if a key, model or setting is unknown, if a value is refused or does not fit
+            the others, or if no model is named.
     """
     comparison = read(Comparison, content)
     comparison.check_image_policy()
@@ -181,19 +158,15 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
             "no models", expected="at least one model", remedy="Name some under models."
         )
     if not split.holds_out:
-        raise ConfigError(
-            f"split.kind={split.kind}",
-            expected="a split that holds something out",
-            remedy="Choose another kind.",
-        )
+        found = f"split.kind={split.kind}"
+        remedy = "Choose another kind."
+        raise ConfigError(found, expected="a split that holds something out", remedy=remedy)
     filters = ("min_value", "user_min_support", "item_min_support", "text")
     given = [n for n in filters if getattr(comparison, n) != Comparison.model_fields[n].default]
     if split.own_files and given:
-        raise ConfigError(
-            f"{', '.join(given)} with split.kind={split.kind}",
-            expected="interactions as they were published, without a catalog",
-            remedy=f"Remove {' and '.join(given)}.",
-        )
+        found = f"{', '.join(given)} with split.kind={split.kind}"
+        expected = "interactions as they were published, without a catalog"
+        raise ConfigError(found, expected=expected, remedy=f"Remove {' and '.join(given)}.")
     seeded = any(entry.seed is not None or entry.run is not None for entry in entries)
     comparison.check_repeats(vary=split.repeatable and (seeded or split.drawn != ""))
     return comparison

@@ -52,38 +52,28 @@ class Config(DataConfig):
             if key != "bf16" or value != "auto":
                 require_type(f"training.{key}", value, known[key])
         if "epochs" in section and "max_steps" in section:
-            raise ConfigError(
-                "training.epochs and training.max_steps together",
-                expected="one of the two",
-                remedy="Leave one out.",
-            )
+            found = "training.epochs and training.max_steps together"
+            raise ConfigError(found, expected="one of the two", remedy="Leave one out.")
         return dict(section)
 
     def datasets(self) -> list[Config]:
-        """The configuration as it is for each dataset, in their order.
-
-        Raises:
-            ConfigError: if `data` is an empty list, if an entry is not a dataset, or if two
-                datasets have the same name.
-        """
+        """The configuration as it is for each dataset, in their order."""
         if isinstance(self.data, str):
             return [self]
-        parts = [self._part(number, entry) for number, entry in enumerate(self.data)]
-        names = [part.name for part in parts]
+        configs = [self._of_dataset(number, entry) for number, entry in enumerate(self.data)]
+        names = [config.name for config in configs]
         if not names or len(set(names)) < len(names):
-            raise ConfigError(
-                f"data with the folders {', '.join(names) or '(none)'}",
-                expected="folders of different names, since results are kept by name",
-                remedy="Rename one of them.",
-            )
-        return parts
+            found = f"data with the folders {', '.join(names) or '(none)'}"
+            expected = "folders of different names, since results are kept by name"
+            raise ConfigError(found, expected=expected, remedy="Rename one of them.")
+        return configs
 
     @property
     def name(self) -> str:
         """Of the one dataset: that of its folder."""
         return Path(str(self.data)).resolve().name
 
-    def _part(self, number: int, entry: Any) -> Config:
+    def _of_dataset(self, number: int, entry: Any) -> Config:
         where = f"data.{number}."
         given: dict[str, Any] = {"data": entry}
         if not isinstance(entry, str):
@@ -91,8 +81,8 @@ class Config(DataConfig):
         if "split" in given:
             own = mapping(given["split"] or {}, f"{where}split")
             given["split"] = {**self._split_above(own), **own}
-        part = read(DatasetEntry, given, where)
-        return self.replace(**{name: getattr(part, name) for name in part.model_fields_set})
+        changed = read(DatasetEntry, given, where)
+        return self.replace(**{name: getattr(changed, name) for name in changed.model_fields_set})
 
     def _split_above(self, own: Mapping[str, Any]) -> dict[str, Any]:
         """What the split section above says that a dataset's own does not replace."""
@@ -115,12 +105,7 @@ def training_types() -> dict[str, Any]:
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
-
-    Raises:
-        ConfigError: if there is no such file, if it is not YAML, or if `make_config` refuses a key
-            or value.
-    """
+    """Read a YAML file and apply `key=value` overrides, dots reaching into sections."""
     return make_config(read_config_file(path, overrides, text_keys=text_keys(Config)))
 
 
@@ -129,14 +114,13 @@ def make_config(content: Mapping[str, Any]) -> Config:
 
     Raises:
         ConfigError: if a key is unknown (the message names the nearest known one), if a required
-            key is left out, or if a value has the wrong type, is outside its range or does not fit
-            the others.
+            key is left out, or if a value is refused or does not fit the others.
     """
     config = read(Config, content)
-    parts = config.datasets()
-    for part in parts:
-        part.check_image_policy()
-    splits = {part.split.kind: part.split for part in parts}
+    datasets = config.datasets()
+    for own in datasets:
+        own.check_image_policy()
+    splits = {own.split.kind: own.split for own in datasets}
     if not all(split.trainable for split in splits.values()):
         raise ConfigError(
             f"split.kind={', '.join(splits)} in a training",
@@ -144,4 +128,4 @@ def make_config(content: Mapping[str, Any]) -> Config:
             remedy="Use it with `beekit evaluate`, or train with split.kind=cold_start.",
         )
     config.check_repeats(vary=any(split.repeatable for split in splits.values()))
-    return parts[0] if len(parts) == 1 else config
+    return datasets[0] if len(datasets) == 1 else config

@@ -18,12 +18,9 @@ _INTERVAL = 0.01
 
 @dataclass
 class Cost:
-    """Seconds and peak memory in MB, filled in when the work is done.
+    """Seconds, peak memory in MB and the library's warnings, filled in when the work is done.
 
-    Attributes:
-        memory_mb: beyond what was there before; None where it could not be told from what other
-            work had left.
-        warnings: what the library warned of meanwhile.
+    Memory is beyond what was there before; None where it cannot be told from what other work left.
     """
 
     seconds: float = 0.0
@@ -45,9 +42,8 @@ def measured() -> Iterator[Cost]:
     """Time a block and watch this process's resident memory while it runs.
 
     Memory is what the block took beyond the start: by the system's own mark of the most there ever
-    was, where the block raised it, and else as seen every hundredth of a second. What the allocator
-    still held from work before is not counted, so that the number is one to compare only in a
-    process where nothing went before.
+    was if the block raised it, else as seen every hundredth of a second. Memory that the allocator
+    still held from earlier work is not counted: compare the number only in a fresh process.
     """
     cost, process, done = Cost(), psutil.Process(), threading.Event()
     before, mark = process.memory_info().rss, _most_ever()

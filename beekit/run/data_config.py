@@ -9,7 +9,7 @@ from pydantic import Field, SerializeAsAny, field_validator
 from beekit.config_model import ConfigModel
 from beekit.data.rules import Duplicates, MissingImage, MissingText, UnknownItems
 from beekit.errors import ConfigError
-from beekit.run.chosen import check_chosen_on
+from beekit.run.settings_source import check_chosen_on
 from beekit.split import SplitConfig
 
 
@@ -104,11 +104,7 @@ class DataConfig(DatasetKeys):
         return {name: content[name] for name in ("data", "out")} | content
 
     def check_image_policy(self) -> None:
-        """Refuse to keep items without anything to know them by.
-
-        Raises:
-            ConfigError: if `missing_image` is "keep" and `text` and `image` are not both named.
-        """
+        """Refuse to keep items without anything to know them by."""
         if self.missing_image == "keep" and (self.text is None or self.image is None):
             raise ConfigError(
                 "missing_image=keep without both a text and a picture of items",
@@ -117,11 +113,7 @@ class DataConfig(DatasetKeys):
             )
 
     def check_repeats(self, *, vary: bool) -> None:
-        """Refuse several repeats that could not differ.
-
-        Raises:
-            ConfigError: if `repeats` is above 1 and results do not `vary`.
-        """
+        """Refuse several repeats whose results could not `vary`."""
         if self.repeats > 1 and not vary:
             raise ConfigError(
                 f"repeats={self.repeats} with split.kind={self.split.kind}",
@@ -130,12 +122,7 @@ class DataConfig(DatasetKeys):
             )
 
     def require_single(self) -> None:
-        """Refuse repeats where one run is made.
-
-        Raises:
-            ConfigError: if `repeats` is not 1, since the other repeats would be left out without a
-                message.
-        """
+        """Refuse repeats where one run is made: the others would be left out without a message."""
         if self.repeats != 1:
             raise ConfigError(
                 f"repeats={self.repeats} for one run",

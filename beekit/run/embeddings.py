@@ -4,6 +4,7 @@ embeds them once."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from beekit.data import Dataset
 from beekit.encoders import ItemInputs, embed_items
 from beekit.run.comparison import Comparison, Entry
 from beekit.run.encoder import encoder_to_compare
+from beekit.run.input_differences import input_differences, log_notes
 from beekit.run.inputs import item_inputs
-from beekit.run.lineage import run_of
-from beekit.run.reading import differing_reading, say
+from beekit.run_folder import run_of
 
 
 def settle_items(
@@ -23,14 +24,8 @@ def settle_items(
 ) -> tuple[Dataset, dict[str, ItemInputs]]:
     """The dataset without the items whose pictures cannot be used, so the one to split.
 
-    The same pictures are usable for all encoders: the first that reads any tells.
-
-    Returns:
-        the dataset, and what that encoder reads of its items, by the encoder's key.
-
-    Raises:
-        EncoderError: if the encoder cannot be loaded.
-        DataError: if `item_inputs` refuses the items.
+    The same pictures are usable for all encoders: the first that reads any tells, and what it reads
+    is returned too, by its key.
     """
     if dataset.catalog.images is not None:
         for entry in entries:
@@ -52,39 +47,25 @@ def encoder_key(config: Comparison, entry: Entry) -> str:
     return f"{entry.encoder}" if limit is None else f"{entry.encoder}, {limit} tokens"
 
 
+@dataclass
 class Embeddings:
-    """Embeddings of the catalog, computed once an encoder.
-
-    Args:
-        config: of the comparison.
-        dataset: as `settle_items` leaves it.
-        inputs: what encoders read of its items, as far as that is there, by their keys.
-        known: what has been computed, by fingerprint of the dataset and encoder; taken from here
-            and added to it.
+    """Embeddings of a comparison's catalog, computed once an encoder.
 
     Attributes:
+        inputs: what encoders read of the items, as far as that is there, by their keys.
+        known: what has been computed, by fingerprint of the dataset and encoder.
         notes: how encoders of runs read other than they were trained to.
     """
 
-    def __init__(
-        self,
-        config: Comparison,
-        dataset: Dataset,
-        inputs: dict[str, ItemInputs],
-        known: dict[tuple[str, str], np.ndarray] | None = None,
-    ) -> None:
-        self.config, self.dataset, self.inputs = config, dataset, inputs
-        self.known = {} if known is None else known
-        self.notes: list[str] = []
-        self.differing: dict[str, list[str]] = {}
+    config: Comparison
+    dataset: Dataset
+    inputs: dict[str, ItemInputs]
+    known: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    _differing: dict[str, list[str]] = field(default_factory=dict)
 
     def encoder(self, entry: Entry) -> SentenceTransformer | None:
-        """The encoder, where `of` needs it.
-
-        Raises:
-            EncoderError: if it cannot be loaded.
-            ConfigError: if it reads nothing of what the configuration names.
-        """
+        """The encoder, where `of` needs it."""
         if entry.encoder is None or self._key(entry) in self.known:
             return None
         return _load(self.config, self.dataset, entry)
@@ -93,12 +74,7 @@ class Embeddings:
         return self.dataset.fingerprint, encoder_key(self.config, entry)
 
     def of(self, entry: Entry, encoder: SentenceTransformer | None = None) -> np.ndarray:
-        """(items, dims) in the order of the dataset.
-
-        Args:
-            entry: of the table.
-            encoder: its encoder, if it is loaded already.
-        """
+        """(items, dims) in the order of the dataset; `encoder` is the entry's, if it is loaded."""
         key = self._key(entry)
         encoder = encoder or self.encoder(entry)
         if encoder is not None:
@@ -115,10 +91,10 @@ class Embeddings:
         run, name = run_behind(entry), encoder_key(self.config, entry)
         if run is None:
             return
-        if name not in self.differing:
+        if name not in self._differing:
             used = encoder or _load(self.config, self.dataset, entry)
-            self.differing[name] = differing_reading(run, self.config, self.dataset, used)
-        self.notes += say(entry.label, self.differing[name])
+            self._differing[name] = input_differences(run, self.config, self.dataset, used)
+        self.notes += log_notes(entry.label, self._differing[name])
 
 
 def _limit(config: Comparison, entry: Entry) -> int | None:

@@ -19,8 +19,7 @@ def encoder_to_train(config: Config) -> SentenceTransformer:
     Raises:
         ConfigError: if an encoder does not read what the configuration names, or if `image_encoder`
             or `fusion` is set and has no use.
-        EncoderError: if no encoder can be loaded under a name, or if the two sides do not fit
-            together.
+        EncoderError: if an encoder cannot be loaded, or if the two do not fit together.
     """
     datasets = config.datasets()
     texts = any(one.text is not None or one.image is None for one in datasets)
@@ -45,17 +44,9 @@ def encoder_to_train(config: Config) -> SentenceTransformer:
 
 
 def encoder_to_compare(config: Comparison, name: str, dataset: Dataset) -> SentenceTransformer:
-    """An encoder of a comparison; one that reads text and picture apart adds up the two.
-
-    Raises:
-        EncoderError: if no encoder can be loaded under that name.
-        ConfigError: if the encoder reads nothing of what the configuration names.
-    """
-    encoder = load_encoder(
-        name,
-        max_seq_length=config.max_seq_length,
-        trust_remote_code=config.trust_remote_code,
-    )
+    """An encoder of a comparison; one that reads text and picture apart adds up the two."""
+    trust, limit = config.trust_remote_code, config.max_seq_length
+    encoder = load_encoder(name, max_seq_length=limit, trust_remote_code=trust)
     texts, pictures = dataset.catalog.text is not None, dataset.catalog.images is not None
     _require_reads(encoder, name, texts, pictures)
     both = texts and pictures
@@ -69,11 +60,9 @@ def _require_reads(encoder: SentenceTransformer, name: str, texts: bool, picture
     if (texts and encoder.supports("text")) or (pictures and encoder.supports("image")):
         return
     wanted = " or ".join(["text"] * texts + ["image"] * pictures)
-    raise ConfigError(
-        f"encoder={name}, which reads {', '.join(map(str, encoder.modalities))}",
-        expected=f"an encoder of {wanted}",
-        remedy=f"Choose one, or name what it reads: `{'text' if pictures else 'image'}`.",
-    )
+    found = f"encoder={name}, which reads {', '.join(map(str, encoder.modalities))}"
+    remedy = f"Choose one, or name what it reads: `{'text' if pictures else 'image'}`."
+    raise ConfigError(found, expected=f"an encoder of {wanted}", remedy=remedy)
 
 
 def _of_both(config: Config, encoder: SentenceTransformer) -> SentenceTransformer:

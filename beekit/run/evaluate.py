@@ -19,7 +19,6 @@ from beekit.evaluation.named_metrics import usual_metrics
 from beekit.ranking import Model
 from beekit.report import write_report, write_tables
 from beekit.results import compose_results, main_metric
-from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
 from beekit.run.claim import write_config
 from beekit.run.comparison import VECTORS, Comparison, Entry
 from beekit.run.cost import Cost, measured
@@ -30,6 +29,7 @@ from beekit.run.fit_process import fitted_apart, reason_of, worth_a_process
 from beekit.run.known_items import KnownItems
 from beekit.run.leaks import require_unseen
 from beekit.run.lineage import sources
+from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
 from beekit.run_folder import RunFolder
 from beekit.split import Split, make_split
 
@@ -48,26 +48,23 @@ def run_comparison(
     and named with its reason under `left_out`; the others go on. Large fits run in a process of
     their own (`fitted_apart`), where their memory can be told and a system without any ends them
     alone; of small ones the memory is not stated. An encoder that learnt elsewhere, or reads other
-    than it was trained to, is spoken of under `notes`.
+    than it was trained to, is named under `notes`.
 
-    Args:
-        config: what to compare.
-        embedded: embeddings by fingerprint of the dataset and encoder, taken from here and added
-            to it, for comparisons that share encoders.
+    Comparisons that share encoders share `embedded`: embeddings by fingerprint of the dataset and
+    encoder, taken from here and added to it.
 
     Raises:
-        BeekitError: if there is a fault in the configuration, the data or the folder that the user
-            can mend, or if no model is left.
+        BeekitError: if there is a fault that the user can mend, or if no model is left.
     """
     config.require_single()
     with alone_in(config.out):
-        return _compare_all(config, RunFolder(Path(config.out)), embedded)
+        return _compare_all(
+            config, RunFolder(Path(config.out)), {} if embedded is None else embedded
+        )
 
 
 def _compare_all(
-    config: Comparison,
-    folder: RunFolder,
-    embedded: dict[tuple[str, str], np.ndarray] | None,
+    config: Comparison, folder: RunFolder, embedded: dict[tuple[str, str], np.ndarray]
 ) -> RunFolder:
     entries = config.entries()
     folder.require_unfinished("comparison")
@@ -97,17 +94,16 @@ def _compare_all(
             left_out.append({"model": entry.label, "reason": reason})
             continue
         notes += [f"{entry.label}: {warning}" for warning in cost.warnings]
-        for part, evaluation in zip(_test_parts(split), evaluations, strict=True):
-            if part == "test":
-                tests.append(evaluation)
+        tests += [evaluations[part] for part in evaluations if part == "test"]
+        for evaluation in evaluations.values():
             rows.append({**evaluation.row(), **_described(entry, cost, chosen)})
-            _say(evaluation, cost)
+            shown = main_metric(evaluation.metrics)
+            value = f", {shown} {evaluation.metrics[shown]['value']:.4f}" if shown else ""
+            seconds = f"fitted in {cost.seconds:.1f} s, evaluated in {evaluation.seconds:.1f} s"
+            logger.info("%s on %s: %s%s", entry.label, evaluation.scenario, seconds, value)
     if not rows:
-        raise RunError(
-            f"none of {len(entries)} models could be fitted ({left_out[0]['reason']})",
-            expected="at least one",
-            remedy="See the reason of each above.",
-        )
+        found = f"none of {len(entries)} models could be fitted ({left_out[0]['reason']})"
+        raise RunError(found, expected="at least one", remedy="See the reason of each above.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     results = compose_results(
         dataset=describe(dataset),
@@ -126,9 +122,7 @@ def _compare_all(
 
 
 def _data(
-    config: Comparison,
-    entries: Sequence[Entry],
-    embedded: dict[tuple[str, str], np.ndarray] | None,
+    config: Comparison, entries: Sequence[Entry], embedded: dict[tuple[str, str], np.ndarray]
 ) -> tuple[Dataset, Split, Embeddings]:
     if config.split.own_files:
         dataset, split = config.split.load(Path(config.data), config.duplicates)
@@ -136,10 +130,6 @@ def _data(
     dataset, inputs = settle_items(config, load_dataset(config), entries)
     split = make_split(dataset.interactions, config.split)
     return dataset, split, Embeddings(config, dataset, inputs, embedded)
-
-
-def _test_parts(split: Split) -> list[str]:
-    return [part for part in split.parts if part != "validation"]
 
 
 def _learnt_elsewhere(entries: Sequence[Entry], dataset: Dataset, split: Split) -> list[str]:
@@ -161,21 +151,22 @@ def _tried(
     split: Split,
     folder: RunFolder,
     known: KnownItems,
-) -> tuple[list[Evaluation], Cost]:
+) -> tuple[dict[str, Evaluation], Cost]:
     """A model fitted, evaluated on every test part, and kept if asked for; all of it or nothing."""
     model, cost = _fitted(entry, split, content, folder.path / ".fit")
-    evaluations = [
-        evaluate(
+    evaluations = {
+        part: evaluate(
             model,
-            split.parts[part],
+            held_out,
             metrics=usual_metrics(config.evaluation.metrics, config.evaluation.top_k),
             top_k=config.evaluation.top_k,
             model=entry.label,
             scenario=f"{split.kind}/{part}",
             seed=config.evaluation.seed,
         )
-        for part in _test_parts(split)
-    ]
+        for part, held_out in split.parts.items()
+        if part != "validation"
+    }
     if config.save_models:
         known.save_with(model, folder.model_folder(entry.label))
     return evaluations, cost
@@ -215,19 +206,6 @@ def _described(entry: Entry, cost: Cost, chosen: Mapping[str, str]) -> dict[str,
         "fit_seconds": round(cost.seconds, 3),
         "fit_memory_mb": None if cost.memory_mb is None else round(cost.memory_mb, 1),
     }
-
-
-def _say(evaluation: Evaluation, cost: Cost) -> None:
-    shown = main_metric(evaluation.metrics)
-    value = f", {shown} {evaluation.metrics[shown]['value']:.4f}" if shown else ""
-    logger.info(
-        "%s on %s: fitted in %.1f s, evaluated in %.1f s%s",
-        evaluation.model,
-        evaluation.scenario,
-        cost.seconds,
-        evaluation.seconds,
-        value,
-    )
 
 
 def _findings(

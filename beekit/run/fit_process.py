@@ -66,14 +66,8 @@ def fitted_apart(
 ) -> tuple[Model, Cost]:
     """A model fitted in a process that ends afterwards, and what fitting cost there.
 
-    The process gets X and content as files, and gives the model back by `save` and `load`.
-
-    Args:
-        kind: class of the model.
-        settings: of the class, as JSON has them.
-        content: further arguments of the class, arrays.
-        X: (users, items) to fit.
-        folder: for the files; gone at the end.
+    The process gets X (users, items) and `content`, the class's arrays, as files in `folder`, which
+    is gone at the end, and gives the model back by `save` and `load`.
 
     Raises:
         FitFailed: if the fit fails there, or if the system ends the process.

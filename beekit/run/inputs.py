@@ -11,16 +11,10 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from beekit.data import Catalog, Dataset
-from beekit.encoders import (
-    ItemInputs,
-    ItemPairs,
-    ItemPixels,
-    ItemTokens,
-    embed_items,
-    embed_sides,
-)
+from beekit.encoders import ItemInputs, ItemPairs, ItemPixels, ItemTokens, embed_items, embed_sides
 from beekit.encoders.text_image import reads_both
 from beekit.errors import DataError
+from beekit.index import ItemIndex
 from beekit.run.data_config import DataConfig
 from beekit.run.dataset import load_dataset
 
@@ -32,13 +26,12 @@ def item_inputs(
 ) -> tuple[Dataset, ItemInputs]:
     """What this encoder reads of the catalog's items, and the dataset of the items that have it.
 
-    An encoder of text and picture reads both, where the catalog has both. Texts are checked when
-    the dataset is loaded; whether a picture can be used shows only when it is opened, so that the
-    dataset may have to be loaded again without some items.
+    Texts are checked when the dataset is loaded; whether a picture can be used shows only when it
+    is opened, so that the dataset may have to be loaded again without some items.
 
     Raises:
-        DataError: if a picture cannot be used and `missing_image` is "error", if no picture can be
-            used, or if an item has nothing that the encoder reads.
+        DataError: if a picture cannot be used and `missing_image` is "error", if no picture can, or
+            if an item has nothing that the encoder reads.
     """
     catalog, both = dataset.catalog, reads_both(encoder)
     if catalog.images is None or not encoder.supports("image"):
@@ -64,22 +57,20 @@ def item_inputs(
     )
 
 
-def embed_inputs(
-    encoder: SentenceTransformer, inputs: ItemInputs, item_ids: np.ndarray
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Embeddings (items, dims), and what of them comes from texts where pictures are read too."""
+def embed_and_index(
+    encoder: SentenceTransformer, inputs: ItemInputs, item_ids: np.ndarray, factory: str = "Flat"
+) -> tuple[ItemIndex, np.ndarray | None]:
+    """An index over items, and what of their vectors comes from texts if pictures are read too."""
+    text_part = None
     if isinstance(inputs, ItemPairs):
-        return embed_sides(encoder, inputs, item_ids=item_ids, progress=True)
-    return embed_items(encoder, inputs, item_ids=item_ids, progress=True), None
+        vectors, text_part = embed_sides(encoder, inputs, item_ids=item_ids, progress=True)
+    else:
+        vectors = embed_items(encoder, inputs, item_ids=item_ids, progress=True)
+    return ItemIndex(vectors, item_ids, factory=factory), text_part
 
 
 def _settle(config: DataConfig, catalog: Catalog, pixels: ItemPixels) -> bool:
-    """Whether to leave out the items whose pictures cannot be used, by the policy for them.
-
-    Raises:
-        DataError: if the policy is "error", if no picture can be used, or if an item to keep has no
-            text.
-    """
+    """Whether to leave out the items whose pictures cannot be used, by the policy for them."""
     usable = pixels.unusable == ""
     keep = config.missing_image == "keep"
     counts = Counter(pixels.unusable[~usable].tolist())
@@ -103,12 +94,12 @@ def _settle(config: DataConfig, catalog: Catalog, pixels: ItemPixels) -> bool:
     return not keep
 
 
-def _require_every_item(has: np.ndarray, side: str) -> None:
+def _require_every_item(has: np.ndarray, what: str) -> None:
     if not has.all():
         raise DataError(
-            f"{np.count_nonzero(~has):,} items kept without a {side}, and an encoder that reads "
+            f"{np.count_nonzero(~has):,} items kept without a {what}, and an encoder that reads "
             "nothing else",
-            expected=f"a {side} for every item",
+            expected=f"a {what} for every item",
             remedy="Leave such items out, or use an encoder of text and picture.",
         )
 

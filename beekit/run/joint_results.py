@@ -29,11 +29,7 @@ def finish_joint(folder: RunFolder, datasets: Sequence[RunDataset]) -> None:
     each = [one.folder.read_results() for one in datasets]
     counted = ("users", "items", "catalog_items", "interactions")
     kinds = dict.fromkeys(results["split"]["kind"] for results in each)
-    notes = [
-        f"{results['dataset']['name']}, {note}"
-        for results in each
-        for note in results.get("notes", [])
-    ]
+    notes = [f"{one['dataset']['name']}, {note}" for one in each for note in one.get("notes", [])]
     training = {key: v for key, v in each[0]["training"].items() if key not in _CONTENT}
     results = compose_results(
         dataset={

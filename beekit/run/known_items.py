@@ -20,12 +20,9 @@ from beekit.run_files import read_parquet
 
 @dataclass(frozen=True)
 class KnownItems:
-    """Items in the order of an index or model.
+    """Items in the order of an index or model: ids, names, and whether each is cold.
 
-    Attributes:
-        item_ids: (items,) the caller's ids.
-        labels: (items,) names for people.
-        cold: (items,) bool, no interaction in training.
+    Cold items have no interaction in training.
     """
 
     item_ids: np.ndarray
@@ -73,22 +70,13 @@ class KnownItems:
 
     def save(self, folder: Path) -> None:
         """Write the items into a folder that is there."""
-        table = pa.table(
-            {
-                "item_id": ids.as_ids(self.item_ids),
-                "label": pa.array(self.labels, pa.string()),
-                "cold": pa.array(self.cold),
-            }
-        )
-        pq.write_table(table, folder / ITEMS)
+        labels = pa.array(self.labels, pa.string())
+        columns = {"item_id": ids.as_ids(self.item_ids), "label": labels, "cold": self.cold}
+        pq.write_table(pa.table(columns), folder / ITEMS)
 
     @classmethod
     def load(cls, folder: Path) -> KnownItems:
-        """The items written in a folder.
-
-        Raises:
-            RunError: if there is no such file, or if it is broken.
-        """
+        """The items written in a folder; a RunError if there are none."""
         if not (folder / ITEMS).is_file():
             raise RunError(
                 f"no {ITEMS} in {folder}",

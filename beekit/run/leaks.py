@@ -1,30 +1,27 @@
-"""Whether an encoder learnt from what is held out here: by items and people, not by names.
+"""Whether an encoder was trained on what is held out here, told by items and users, not by names.
 
-An encoder from a run knows the items that the run trained on, and whatever its own encoder knew if
-that came from a run. The same item is one of the same id whose text or picture is the same too,
-whatever the folder is called and whichever filters were used: ids alone coincide between books 1 to
-n and films 1 to n. People are the same where more pairs of user and item were trained on than
-chance explains: than for users of like activity, or of neighbouring ids, who are taken for one
-another. Items that the same people used are the same whatever is written of them, and so are the
-same texts under other ids.
+An encoder from a run knows what the run trained on, and what the encoder it started from knew. Two
+items are the same if they have the same id and the same text or picture: ids alone coincide between
+books 1 to n and films 1 to n. Users are the same if more of the pairs of user and item here were
+trained on than chance explains; chance is measured by exchanging users of like activity, or of
+neighbouring ids. Items that the same users used are the same, whatever is written of them, and so
+are items with the same text under other ids.
 
-What is a leak depends on what is held out:
+What a leak is depends on the split:
 
-- cold items: an item held out here (in any part, validation too) that was trained on;
-- interactions (the `warm` part, and splits by user, by time, published, and zero-shot): a
-  held-out pair of user and item that was trained on. Items known from other people are none, and
-  are said in a note, for such an evaluation is not of items never seen.
+- cold start: an item held out here, in any part, that was trained on;
+- every other split, and the part `warm`: a held-out pair of user and item that was trained on.
+  Items known from other users are no leak; a note says how many there are.
 
-Doubt is refused: a run made before contents and pairs were noted, or one pulled from the Hub, which
-leaves users out, is taken to know what it may know, unless its dataset is still there to tell.
-Texts that are the same under other ids are refused where they are most of the cold items, and said
-in a note where they are fewer. The split that a dataset was trained with is no leak of that
-dataset; what others trained on at once told of it is said in a note, as the training itself says
-it; no other training of the encoder is excused.
+An encoder of which too little is known is refused: one from a run that noted no contents or no
+pairs, or that was pulled from the Hub, which leaves users out, unless the run's dataset is still
+there to tell. The same texts under other ids are refused where they are most of the cold items;
+where they are fewer, a note says so. The split that a dataset was trained with is no leak of that
+dataset; what other datasets of the same training tell of it is said in a note.
 
 Left out: the validation items by which a run chose its checkpoint, for it did not learn from them;
-people under other user ids; and what is known of an encoder from the Hub or of a model copied out
-of its run, which is nothing.
+users under other ids; and encoders from the Hub, or copied out of their run, of which nothing is
+known.
 """
 
 from __future__ import annotations
@@ -60,21 +57,11 @@ _FEWEST = 10
 def require_unseen(
     label: str, learnt: Sequence[Source], dataset: Dataset, split: Split, *, refuse: bool = True
 ) -> list[str]:
-    """Refuse an encoder that learnt from what is held out here; see the module.
-
-    Args:
-        label: what the encoder is called here.
-        learnt: what it learnt from.
-        dataset, split: what is evaluated.
-        refuse: as a rule; without, a leak is said as what does not matter here is.
+    """Refuse an encoder, called `label`, that learnt from what is held out here; see the module.
 
     Returns:
-        what to say of it beside its figures, also logged. Results are pushed: a run is named there
-        by its folder, without the path to it.
-
-    Raises:
-        RunError: if `refuse` is set and the encoder learnt, or may have learnt, from what is held
-            out here; the message names the first of the items.
+        notes to show beside its figures, also logged; without `refuse`, a leak is one of them.
+        Results are pushed: a run is named there by its folder, without the path to it.
     """
     if not split.parts:
         return []
@@ -104,7 +91,7 @@ class _Check:
         self, label: str, source: Source, dataset: Dataset, split: Split, refused: str
     ) -> None:
         self.label, self.source, self.dataset, self.split = label, source, dataset, split
-        self.refused, self.noted = refused, shown(source.run)  # what the run is called
+        self.refused, self.noted = refused, shown(source.run)  # the run in errors and in notes
         self.own = source.fingerprint == dataset.fingerprint  # the very dataset
         self.named_alike = source.name == dataset.name or self.own
 
@@ -130,12 +117,7 @@ class _Check:
         place = ids.positions(here, learnt.item_ids.cast(pa.large_string()))
         mine = _telling(content_digests(self.dataset.catalog, numbers=learnt.numbers))
         theirs = _telling(learnt.contents or [[] for _ in range(len(learnt.item_ids))])
-        anywhere = {
-            digest: number
-            for number, own in enumerate(theirs)
-            for digest in own
-            if digest.endswith("+")
-        }
+        anywhere = {d: number for number, own in enumerate(theirs) for d in own if d[-1:] == "+"}
         same, other = np.zeros(len(here), dtype=bool), np.zeros(len(here), dtype=bool)
         for item in np.flatnonzero(place >= 0):
             ours, its = mine[item], theirs[place[item]]
@@ -149,13 +131,9 @@ class _Check:
         if self.people or self.own:
             same |= place >= 0
         elif other.any():
-            logger.info(
-                "%s: %s item ids of %s are ids of %s too, with other contents: other items",
-                self.label,
-                f"{np.count_nonzero(other):,}",
-                self.dataset.name,
-                self.source.run,
-            )
+            said = "%s: %s item ids of %s are ids of %s too, with other contents: other items"
+            count = f"{np.count_nonzero(other):,}"
+            logger.info(said, self.label, count, self.dataset.name, self.source.run)
         named = [next((anywhere[d] for d in sorted(own) if d in anywhere), -1) for own in mine]
         self.place = np.where(same, place, np.asarray(named, dtype=np.int64))
         renamed = (self.place >= 0) & ~same
@@ -167,12 +145,7 @@ class _Check:
     def _same_people(self, learnt: TrainingRecord, place: np.ndarray) -> bool:
         """Whether more pairs were trained on than chance explains.
 
-        Args:
-            learnt: of the training.
-            place: (items,) of each item among those of the training; -1 for none.
-
-        Raises:
-            RunError: if the training was of this very dataset and notes pairs that it has not.
+        `place` (items,) is each item's among those of the training, -1 for none.
         """
         X = self.split.interactions
         matched = place[X.matrix.indices] >= 0
@@ -222,12 +195,11 @@ class _Check:
         return names
 
     def _cold(self, same: np.ndarray, renamed: np.ndarray) -> list[str]:
+        """Refuse or note items held out here that were trained on."""
         held = np.zeros(len(same), dtype=bool)
         for part in self.split.parts.values():
             held[part.candidates] = held[part.target.indices] = True
-        cold = np.zeros(len(same), dtype=bool)
-        cold[self.split.cold_items] = True
-        held &= cold
+        held &= np.isin(np.arange(len(same)), self.split.cold_items)
         leaked = np.flatnonzero(held & same)
         if len(leaked):
             self._refuse(f"{len(leaked):,} of the {held.sum():,} items held out here", leaked)
@@ -242,9 +214,9 @@ class _Check:
     def _pairs(
         self, learnt: TrainingRecord, same: np.ndarray, renamed: np.ndarray, parts: Sequence[str]
     ) -> list[str]:
-        asked = 0
+        """Refuse or note pairs held out here that were trained on."""
+        asked, estimate = 0, 0.0
         leaked: list[np.ndarray] = []
-        estimate = 0.0
         touched: list[np.ndarray] = []
         for name in parts:
             if name == "overall":  # its pairs are those of test and warm
@@ -271,19 +243,16 @@ class _Check:
         if len(used) and unsure:
             self.doubt = True
             self._refuse(f"{len(used):,} of the {asked:,} interactions held out", np.unique(used))
-        used_here = np.zeros(len(same), dtype=bool)
-        used_here[self.split.interactions.used_items] = True
+        used_here = np.isin(np.arange(len(same)), self.split.interactions.used_items)
         met = np.flatnonzero(used_here & (same | renamed))
         if not len(met):
             return []
-        people = (
-            "with other people, as far as their ids tell"
-            if self.compared
-            else "with people of whom it notes too little to tell whether they are these"
-        )
+        people = "people of whom it notes too little to tell whether they are these"
+        if self.compared:
+            people = "other people, as far as their ids tell"
         return [
             f"{self.label}: {self.noted} was trained on {len(met):,} of the "
-            f"{used_here.sum():,} items here, {people}{self._first(met)}"
+            f"{used_here.sum():,} items here, with {people}{self._first(met)}"
         ]
 
     def _first(self, items: np.ndarray) -> str:
@@ -294,16 +263,12 @@ class _Check:
         first = "" if items is None else self._first(items)
         trained = "may have been trained" if self.doubt else "was trained"
         why = "; it notes too little of its training to tell" if self.doubt else ""
-        raise RunError(
-            f"{self.label}: {self.refused} {trained} under another split, on {what}{first}{why}",
-            expected=f"an encoder that learnt from nothing that the split {self.split.hash[:12]} "
-            "holds out",
-            remedy="Set `data` in that run's config.yaml to the very dataset it was trained on, "
-            "which tells the rest, or train it again."
-            if self.doubt
-            else "Train it with the same split section and filters, or evaluate it on the "
-            "split it was trained with.",
-        )
+        remedy = "Train it with the same split and filters, or evaluate it on the split it had."
+        if self.doubt:
+            remedy = "Set `data` in that run's config.yaml to its own dataset, or train it again."
+        found = f"{self.label}: {self.refused} {trained} under another split, on {what}{first}{why}"
+        expected = f"an encoder that learnt nothing that split {self.split.hash[:12]} holds out"
+        raise RunError(found, expected=expected, remedy=remedy)
 
 
 def _known(learnt: TrainingRecord, hashes: np.ndarray) -> tuple[int, int]:

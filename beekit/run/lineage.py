@@ -1,4 +1,4 @@
-"""Where an encoder comes from: the runs it was trained in, and what each of them learnt from.
+"""Which datasets an encoder was trained on: those of its run, and of the runs that it started from.
 
 A run notes beside its split what the runs it started from had learnt, so that this is known of it
 wherever it is moved, and whatever happens to those runs. Of a run made before that was noted, the
@@ -19,18 +19,8 @@ from beekit.hub.manifest import MANIFEST
 from beekit.results import DatasetResults, dataset_results, is_joint, joint_hash
 from beekit.run.claim import saved_config
 from beekit.run.dataset import load_dataset
-from beekit.run.reading import saved_configuration
 from beekit.run_files import broken, read_json
-from beekit.run_folder import (
-    CHECKPOINTS,
-    CONFIG,
-    MADE_OF,
-    MODEL,
-    REPEATS,
-    RESULTS,
-    SPLIT_FILE,
-    RunFolder,
-)
+from beekit.run_folder import ENCODERS, REPEATS, RunFolder, run_of
 from beekit.split import make_split
 from beekit.split.training_record import (
     TrainingRecord,
@@ -44,10 +34,7 @@ logger = logging.getLogger(__name__)
 # In the folder of a run's split: what it started from, and a folder of items and pairs for each.
 BEFORE = "before.json"
 _EACH = "before"
-# Where a run keeps encoders.
-_ENCODERS = (MODEL, CHECKPOINTS)
-# What lies beside them, each from its own time of the training on.
-_BESIDE = (CONFIG, RESULTS, SPLIT_FILE, MADE_OF)
+_TOLD = ("run", "name", "fingerprint", "split", "together")
 
 
 @dataclass(frozen=True)
@@ -79,28 +66,12 @@ def shown(run: str | Path) -> str:
     return place.name
 
 
-def run_of(encoder: str | None) -> Path | None:
-    """The run on this machine that an encoder's path leads into, by links too, if there is one.
-
-    A run is a folder with an encoder and with any of the files that runs keep beside it, whole or
-    broken: one that has lost the others is still the place of a training.
-    """
-    if encoder is None or not Path(encoder).exists():
-        return None
-    place = Path(encoder).resolve()
-    for above in place.parents:
-        inside = place.relative_to(above).parts[0] in _ENCODERS
-        if inside and any((above / name).is_file() for name in _BESIDE):
-            return above
-    return None
-
-
 def sources(run: Path) -> list[Source]:
     """What a run's encoder learnt from: its datasets, and those of the runs it started from.
 
     Raises:
-        RunError: if one of these runs is not a finished training, or if what says what it learnt
-            from is missing or broken.
+        RunError: if one of these runs is not a finished training, or if a file that says what it
+            learnt from is missing or broken.
     """
     found: list[Source] = []
     waiting, seen = [run], set()
@@ -112,7 +83,7 @@ def sources(run: Path) -> list[Source]:
         if folder.path.resolve() in seen:
             continue
         seen.add(folder.path.resolve())
-        results, config = folder.read_results(), saved_configuration(folder)
+        results, config = folder.read_results(), folder.raw_config()
         found += _own(folder, results, config)
         before = load_before(folder.dataset_folders()[0].split)
         if before is None:
@@ -123,17 +94,12 @@ def sources(run: Path) -> list[Source]:
 
 
 def _require(path: Path) -> None:
-    """Refuse a run without a file that says what its encoder learnt from.
-
-    Raises:
-        RunError: if the file is missing.
-    """
+    """Refuse a run without a file that says what its encoder learnt from."""
     if not path.is_file():
         raise RunError(
             f"no {path.name} in {path.parent}, so that nobody knows what the encoder learnt from",
             expected="all files of a finished run beside its model",
-            remedy="Restore the file from a copy or train again; move the model out of that folder "
-            "if no run of beekit made it.",
+            remedy="Restore the file or train again; move a model that no run made elsewhere.",
         )
 
 
@@ -151,49 +117,33 @@ def save_before(folder: Path, before: Iterable[Source]) -> None:
             place = folder / _EACH / str(number)
             place.mkdir(parents=True)
             save_training_record(place, source.learnt)
-        described.append(
-            {
-                "run": shown(source.run),
-                "name": source.name,
-                "fingerprint": source.fingerprint,
-                "split": source.split_hash,
-                "together": source.together,
-                "noted": source.learnt is not None,
-            }
-        )
+        told = [shown(source.run), source.name, source.fingerprint, source.split_hash]
+        own = dict(zip(_TOLD, [*told, source.together], strict=True))
+        described.append({**own, "noted": source.learnt is not None})
     write_json(folder / BEFORE, {"schema": 1, "sources": described})
 
 
 def load_before(folder: Path) -> list[Source] | None:
-    """What `save_before` noted; None of a run that was made before it did.
-
-    Raises:
-        RunError: if the note is broken, or if what it says was noted is missing or broken.
-    """
+    """What `save_before` noted; None of a run that was made before it did."""
     path = folder / BEFORE
     if not path.is_file():
         return None
     described = read_json(path, ("sources",))["sources"]
-    keys = ("run", "name", "fingerprint", "split", "together")
     if not isinstance(described, list) or not all(
         isinstance(one, dict)
-        and all(isinstance(one.get(key), str) for key in keys)
+        and all(isinstance(one.get(key), str) for key in _TOLD)
         and isinstance(one.get("noted", True), bool)
         for one in described
     ):
         raise broken(path, "nothing of use under sources", "JSON as beekit writes it")
-    return [
-        Source(
-            one["run"],
-            one["name"],
-            one["fingerprint"],
-            one["split"],
-            # Where it is not said whether anything was noted, something was: of every run is.
-            load_training_record(folder / _EACH / str(number)) if one.get("noted", True) else None,
-            one["together"],
-        )
-        for number, one in enumerate(described, start=1)
-    ]
+    found = []
+    for number, one in enumerate(described, start=1):
+        # Where it is not said whether anything was noted, something was: of every run is.
+        noted = one.get("noted", True)
+        learnt = load_training_record(folder / _EACH / str(number)) if noted else None
+        run, name, fingerprint, split_hash, together = (one[key] for key in _TOLD)
+        found.append(Source(run, name, fingerprint, split_hash, learnt, together))
+    return found
 
 
 def _own(folder: RunFolder, results: Mapping[str, Any], config: Mapping[str, Any]) -> list[Source]:
@@ -235,20 +185,19 @@ def _started_from(
     named = [str(config[key]) for key in ("encoder", "image_encoder") if config.get(key)]
     if (folder.path / MANIFEST).is_file():  # pulled: a path was shortened to the name of a folder
         for name in named:
-            if name in _ENCODERS or name.startswith("checkpoint-"):
-                logger.warning(
-                    "%s: it was trained on from %s of another run, of which nothing is known here",
-                    folder.path,
-                    name,
-                )
+            if name in ENCODERS or name.startswith("checkpoint-"):
+                said = "%s: trained on from %s of another run, of which nothing is known here"
+                logger.warning(said, folder.path, name)
         return []
     start = _started_in(folder, config)
     return [run for name in named if (run := run_of(str(start / name)) or run_of(name))]
 
 
 def _started_in(folder: RunFolder, config: Mapping[str, Any]) -> Path:
-    """Where a run was started, to which its relative paths belong: `out` as it was given leads
-    from there to the run. Without such an `out`, where we are."""
+    """Where a run was started, to which its relative paths belong.
+
+    `out` as it was given leads from there to the run. Without such an `out`, it is where we are.
+    """
     out, place = Path(str(config.get("out") or ".")), folder.path.resolve()
     if out.is_absolute() or not out.parts or place.parts[-len(out.parts) :] != out.parts:
         return Path()

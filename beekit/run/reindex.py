@@ -13,8 +13,8 @@ from beekit.index import IndexQuality, ItemIndex, measure_index
 from beekit.index.factory import untrained
 from beekit.run.claim import saved_config
 from beekit.run.dataset import load_dataset
-from beekit.run.inputs import embed_inputs, item_inputs
-from beekit.run.reading import differing_reading, say
+from beekit.run.input_differences import input_differences, log_notes
+from beekit.run.inputs import embed_and_index, item_inputs
 from beekit.run.serve import save_index
 from beekit.run_folder import RunFolder
 from beekit.split import load_training_item_ids
@@ -26,47 +26,36 @@ _MEASURED = 1000
 def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQuality | None]:
     """Embed the run's catalog, as its dataset folder is now, with the run's model and index it.
 
-    Items that training saw stay warm; every other item, new ones included, is cold.
-
-    Args:
-        run: its folder.
-        factory: "Flat" or a FAISS factory string, as `ItemIndex` takes it.
+    Items that training saw stay warm; every other item, new ones included, is cold. `factory` is
+    "Flat" or a FAISS factory string, as `ItemIndex` takes it.
 
     Returns:
-        the folder, and how the index answers up to a thousand of the dataset's users; None where
-        it has no users.
+        the folder, and how the index answers up to a thousand users; None if there are no users.
 
     Raises:
-        RunError: if there is no finished training, if the folder holds repeats or several datasets,
-            or if another process has it.
+        RunError: if there is no finished training on one dataset, or if another process has it.
         ConfigError: if FAISS cannot make such an index, or if there are too few items to train it.
     """
     folder = RunFolder(Path(run))
     with alone_in(folder.whole.path, make=False):
-        return folder, _reindex(folder, factory)
-
-
-def _reindex(folder: RunFolder, factory: str) -> IndexQuality | None:
-    folder.require_kind("training", "quickstart")
-    config = saved_config(folder)
-    folder.require_not_repeated()
-    folder.require_one_dataset()
-    folder.require_model()
-    folder.require_as_trained()
-    dataset = load_dataset(config)
-    encoder = load_encoder(folder.model, trust_remote_code=config.trust_remote_code)
-    if folder.results.is_file():
-        say(str(folder.path), differing_reading(folder.path, config, dataset, encoder))
-    dims = encoder.get_embedding_dimension()
-    if factory != "Flat" and dims:  # a mistake shows before the catalog is embedded
-        untrained(factory, dims)
-    dataset, inputs = item_inputs(config, dataset, encoder)
-    item_ids = dataset.catalog.item_ids
-    vectors, text_part = embed_inputs(encoder, inputs, item_ids)
-    index = ItemIndex(vectors, item_ids, factory=factory)
-    trained = load_training_item_ids(folder.split)
-    save_index(folder, index, dataset.catalog, trained, text_part)
-    return _quality(index, dataset)
+        folder.require_kind("training", "quickstart")
+        config = saved_config(folder)
+        folder.require_not_repeated()
+        folder.require_one_dataset()
+        folder.require_model()
+        folder.require_as_trained()
+        dataset = load_dataset(config)
+        encoder = load_encoder(folder.model, trust_remote_code=config.trust_remote_code)
+        if folder.results.is_file():
+            log_notes(str(folder.path), input_differences(folder.path, config, dataset, encoder))
+        dims = encoder.get_embedding_dimension()
+        if factory != "Flat" and dims:  # a mistake shows before the catalog is embedded
+            untrained(factory, dims)
+        dataset, inputs = item_inputs(config, dataset, encoder)
+        index, text_part = embed_and_index(encoder, inputs, dataset.catalog.item_ids, factory)
+        trained = load_training_item_ids(folder.split)
+        save_index(folder, index, dataset.catalog, trained, text_part)
+        return folder, _quality(index, dataset)
 
 
 def _quality(index: ItemIndex, dataset: Dataset) -> IndexQuality | None:

@@ -30,25 +30,16 @@ def join_results(
 
     Users, counts of the split and costs are means over repeats. A model that some repeat left out
     has no row, and is named under `left_out`. Of settings, environment and training there is what
-    all repeats have in common.
-
-    Args:
-        each: the content of `results.json` of every repeat, alike as `require_alike` has it.
-        folders: of the repeats, from the folder of them all.
-        seeds: of their splits.
-
-    Raises:
-        RunError: if there is no model that all repeats have.
-        ConfigError: if there are fewer than two repeats, or if a metric is not finite.
+    all repeats have in common. `each` is the content of `results.json` of every repeat, and `seeds`
+    are those of their splits.
     """
-    labels = _shared_labels(each)
-    rows = [_row([_labelled(one)[label] for one in each]) for label in labels]
+    measured = [{(row["scenario"], row["model"]): row for row in one["rows"]} for one in each]
+    shared = [label for label in measured[0] if all(label in one for one in measured)]
+    rows = [_row([one[label] for one in measured]) for label in shared]
     if not rows:
-        raise RunError(
-            f"no model that all of {len(each)} repeats could fit",
-            expected="at least one",
-            remedy="See the results.json of each repeat.",
-        )
+        found = f"no model that all of {len(each)} repeats could fit"
+        remedy = "See the results.json of each repeat."
+        raise RunError(found, expected="at least one", remedy=remedy)
     hashes = [str(one["split"]["hash"]) for one in each]
     left_out = _left_out(each)
     notes = list(dict.fromkeys(note for one in each for note in one.get("notes", [])))
@@ -78,35 +69,20 @@ def join_results(
 
 
 def require_alike(folders: Sequence[Path], each: Sequence[Results]) -> None:
-    """Refuse repeats of other data, scenarios or metrics than the first.
-
-    Raises:
-        RunError: if a repeat has other data, scenarios or metrics than the first.
-    """
+    """Refuse repeats of other data, scenarios or metrics than the first."""
     for folder, one in zip(folders, each, strict=False):
         for what, here, first in (
             ("dataset", one["dataset"]["fingerprint"], each[0]["dataset"]["fingerprint"]),
             ("set of metrics or scenarios", _measured(one), _measured(each[0])),
         ):
             if here != first:
-                raise RunError(
-                    f"{folder} has another {what} than {folders[0]}",
-                    expected="the same in all repeats",
-                    remedy="Restore what was changed and remove that repeat, or start anew.",
-                )
+                found = f"{folder} has another {what} than {folders[0]}"
+                remedy = "Restore what was changed and remove that repeat, or start anew."
+                raise RunError(found, expected="the same in all repeats", remedy=remedy)
 
 
 def _measured(results: Results) -> set[tuple[str, str]]:
     return {(row["scenario"], metric) for row in results["rows"] for metric in row["metrics"]}
-
-
-def _labelled(results: Results) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(row["scenario"], row["model"]): row for row in results["rows"]}
-
-
-def _shared_labels(each: Sequence[Results]) -> list[tuple[str, str]]:
-    rows = [_labelled(one) for one in each]
-    return [label for label in rows[0] if all(label in one for one in rows)]
 
 
 def _left_out(each: Sequence[Results]) -> list[dict[str, Any]]:
@@ -133,6 +109,9 @@ def _row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         values = over_repeats([row["metrics"][name]["value"] for row in rows])
         metrics[name] = {**dataclasses.asdict(values), "ci95": list(values.ci95)}
         metrics[name]["values"] = list(values.values)
+    common = _common(rows)
+    if "settings" in rows[0]:
+        common["settings"] = _common([row["settings"] for row in rows])
     return {
         "model": rows[0]["model"],
         "scenario": rows[0]["scenario"],
@@ -140,12 +119,7 @@ def _row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "metrics": metrics,
         "interval": "repeats",
         **{name: _mean_cost(rows, name) for name in _COSTS if all(name in row for row in rows)},
-        **{k: v for k, v in _common(rows).items() if k not in (*_COSTS, "metrics", "settings")},
-        **(
-            {"settings": _common([row["settings"] for row in rows])}
-            if "settings" in rows[0]
-            else {}
-        ),
+        **{k: v for k, v in common.items() if k not in (*_COSTS, "metrics")},
     }
 
 

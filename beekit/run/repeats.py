@@ -26,7 +26,7 @@ from beekit.run.evaluate import run_comparison
 from beekit.run.repeat_results import join_results, require_alike
 from beekit.run.train import train
 from beekit.run_files import read_yaml
-from beekit.run_folder import RunFolder
+from beekit.run_folder import OR_REMOVE, RunFolder, taken
 from beekit.training import BeeFormerTrainingArguments
 
 logger = logging.getLogger(__name__)
@@ -34,15 +34,11 @@ logger = logging.getLogger(__name__)
 _Job = TypeVar("_Job", Config, Comparison)
 # Seeds of the training section, and what they are where it says nothing.
 _TRAINING_SEEDS = {"seed": BeeFormerTrainingArguments.seed, "data_seed": None}
+_NEW_OR_BEGUN = "an empty or new folder, or one with repeats of the same configuration"
 
 
 def train_repeatedly(config: Config) -> RunFolder:
-    """Train as `train` does, or with several `repeats` as often as they say.
-
-    Raises:
-        BeekitError: if `train` raises one, or if the folder holds anything other than repeats of
-            this configuration, or all of them already.
-    """
+    """Train as `train` does, or with several `repeats` as often as they say."""
     return train(config) if config.repeats == 1 else _repeat(config, train)
 
 
@@ -51,15 +47,12 @@ def compare_repeatedly(config: Comparison) -> RunFolder:
 
     A model with a `run` takes in each repeat the encoder that was trained in the run's own, on the
     same split. Embeddings of other encoders are computed once.
-
-    Raises:
-        BeekitError: if `run_comparison` raises one, if a model's `run` has fewer repeats, or if the
-            folder holds anything other than repeats of this configuration, or all of them already.
     """
     if config.repeats == 1:
         return run_comparison(config)
     for entry in config.entries():
-        _require_as_many(entry, config.repeats)
+        if entry.run is not None:
+            _require_as_many(entry.label, RunFolder(Path(entry.run)), config.repeats)
     known: dict[tuple[str, str], np.ndarray] = {}
 
     def compare_once(own: Comparison) -> RunFolder:
@@ -74,36 +67,31 @@ def compare_repeatedly(config: Comparison) -> RunFolder:
 
 def _repeat(config: _Job, run_once: Callable[[_Job], RunFolder]) -> RunFolder:
     """Run the repeats that are not there yet, and write down what all of them say together."""
-    with alone_in(config.out):
-        return _repeat_all(config, RunFolder(Path(config.out)), run_once)
-
-
-def _repeat_all(
-    config: _Job, folder: RunFolder, run_once: Callable[[_Job], RunFolder]
-) -> RunFolder:
-    _claim(folder, config)
+    folder = RunFolder(Path(config.out))
     each: list[dict[str, Any]] = []
     folders = [folder.repeat(number) for number in range(1, config.repeats + 1)]
-    for number, own in enumerate(folders, start=1):
-        if own.results.is_file():
-            logger.info("repeat %d of %d is there", number, config.repeats)
-            _complete(own, config)
-        else:
-            logger.info("repeat %d of %d", number, config.repeats)
-            run_once(_of_repeat(config, folder, number))
-        each.append(own.read_results())
-        require_alike([one.path for one in folders], each)
-        if number == 1:  # not sooner: what cannot begin leaves nothing behind
-            write_config(folder, config)
-    results = join_results(
-        each,
-        folders=[str(own.path.relative_to(folder.path)) for own in folders],
-        seeds=[config.split.seed + step for step in range(config.repeats)],
-    )
-    if isinstance(config, Comparison):
-        write_tables(results, folder.path)
-    folder.write_results(results)
-    write_report([folder.path], folder.report)
+    with alone_in(config.out):
+        _claim(folder, config)
+        for number, own in enumerate(folders, start=1):
+            there = own.results.is_file()
+            logger.info("repeat %d of %d%s", number, config.repeats, " is there" if there else "")
+            if there:
+                _complete(own, config)
+            else:
+                run_once(_of_repeat(config, folder, number))
+            each.append(own.read_results())
+            require_alike([one.path for one in folders], each)
+            if number == 1:  # not sooner: what cannot begin leaves nothing behind
+                write_config(folder, config)
+        results = join_results(
+            each,
+            folders=[str(own.path.relative_to(folder.path)) for own in folders],
+            seeds=[config.split.seed + step for step in range(config.repeats)],
+        )
+        if isinstance(config, Comparison):
+            write_tables(results, folder.path)
+        folder.write_results(results)
+        write_report([folder.path], folder.report)
     return folder
 
 
@@ -146,6 +134,7 @@ def _of_repeat(config: _Job, folder: RunFolder, number: int) -> _Job:
 
 
 def _of_model(given: Any, entry: Entry, number: int) -> dict[str, Any]:
+    """An entry of `models`, with its own seed and the run of the same repeat."""
     own = dict(given or {})
     if entry.seed is not None:
         own["seed"] = entry.seed + number - 1
@@ -162,82 +151,48 @@ def _of_dataset(entry: Any, step: int) -> Any:
     return {**entry, "split": {**split, "seed": split["seed"] + step}}
 
 
-def _require_as_many(entry: Entry, repeats: int) -> None:
+def _require_as_many(label: str, run: RunFolder, repeats: int) -> None:
     """Refuse an encoder from a run that was not trained once for each repeat."""
-    if entry.run is None:
-        return
-    run = RunFolder(Path(entry.run))
     trained = run.read_results().get("repeats", {}).get("count", 1)
     if trained < repeats:
         raise RunError(
-            f"models.{entry.label}.run={entry.run}, a run with "
-            f"{f'{trained} repeats' if trained > 1 else 'no repeats'}",
+            f"models.{label}.run={run.path}, a run with {trained if trained > 1 else 'no'} repeats",
             expected=f"a run with {repeats}, so that each repeat has an encoder of its own split",
             remedy=f"Train it with repeats={repeats} and the same split.seed.",
         )
 
 
 def _claim(folder: RunFolder, config: _Job) -> None:
-    """Take a folder for repeats: a fresh one, or one with some of the same configuration.
-
-    Raises:
-        RunError: if the folder holds anything other than repeats of this configuration, all of them
-            already, or more than these.
-    """
+    """Take a folder for repeats: a fresh one, or one with some of the same configuration."""
     if not folder.repeats.is_dir():
         _require_empty(folder)
     if folder.results.is_file() and not is_repeated(folder.read_results()):
-        raise RunError(
-            f"{folder.path} holds a finished run without repeats",
-            expected="an empty or new folder, or one with repeats of the same configuration",
-            remedy="Choose another `out`.",
-        )
+        raise taken(f"{folder.path} holds a finished run without repeats", _NEW_OR_BEGUN)
     for number in range(1, config.repeats + 1):
         own = folder.repeat(number)
         differing = _differences(own, _of_repeat(config, folder, number))
         if differing:
-            raise RunError(
-                f"{own.path} is a repeat with another {', '.join(differing)}",
-                expected="the same configuration, to go on with the others",
-                remedy="Choose another `out`, or remove that folder.",
-            )
+            found = f"{own.path} is a repeat with another {', '.join(differing)}"
+            raise taken(found, "the same configuration, to go on with the others", OR_REMOVE)
+    raise_it = "Raise `repeats`, or choose another `out`."
     if folder.repeat(config.repeats + 1).path.exists():
-        raise RunError(
-            f"repeats={config.repeats}, and {folder.path} holds more",
-            expected="at least as many as are there",
-            remedy="Raise `repeats`, or choose another `out`.",
-        )
+        found = f"repeats={config.repeats}, and {folder.path} holds more"
+        raise taken(found, "at least as many as are there", raise_it)
     count = folder.read_results()["repeats"]["count"] if folder.results.is_file() else 0
     each = [folder.repeat(number).results for number in range(1, config.repeats + 1)]
     if count == config.repeats and all(results.is_file() for results in each):
-        raise RunError(
-            f"{folder.path} holds {config.repeats} finished repeats",
-            expected="a folder where some are missing",
-            remedy="Raise `repeats` for more of them, or choose another `out`.",
-        )
+        found = f"{folder.path} holds {config.repeats} finished repeats"
+        raise taken(found, "a folder where some are missing", raise_it)
 
 
 def _require_empty(folder: RunFolder) -> None:
-    """Refuse a folder to begin in that holds something, less what begins with a dot: locks and
-    what was killed while it was written.
-
-    Raises:
-        RunError: if the folder is a file, or if it holds anything whose name does not begin with a
-            dot.
-    """
-    if folder.path.exists() and not folder.path.is_dir():
-        raise RunError(
-            f"{folder.path} is a file", expected="a folder", remedy="Choose another `out`."
-        )
-    names = [] if not folder.path.exists() else [entry.name for entry in folder.path.iterdir()]
-    others = sorted(name for name in names if not name.startswith("."))
+    """Refuse a folder to begin in that holds more than locks and what was killed while it was
+    written, which begin with a dot."""
+    others = sorted(e.name for e in folder.path.iterdir() if not e.name.startswith("."))
     if others:
         what = "a run without repeats" if folder.config.name in others else "other files"
-        raise RunError(
-            f"{folder.path} holds {what} ({', '.join(others[:3])})",
-            expected="an empty or new folder, or one with repeats of the same configuration",
-            remedy="Choose another `out`.",
-        )
+        found = f"{folder.path} holds {what} ({', '.join(others[:3])})"
+        raise taken(found, _NEW_OR_BEGUN)
 
 
 def _differences(own: RunFolder, config: Config | Comparison) -> list[str]:

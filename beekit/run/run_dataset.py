@@ -18,14 +18,10 @@ from beekit.split import Split, make_split
 
 @dataclass(frozen=True)
 class RunDataset:
-    """A dataset as it is trained and evaluated on.
+    """A dataset as it is trained and evaluated on, without the items that are left out.
 
-    Attributes:
-        config: as it is for this dataset.
-        folder: where its split, index and results go; the run's own where it is the only one.
-        dataset: without the items the configuration leaves out.
-        split: of its interactions.
-        inputs: what the encoder reads of its items.
+    `config` is as it is for this dataset; its split, index and results go to `folder`, which is
+    the run's own if it is the only one.
     """
 
     config: Config
@@ -36,11 +32,7 @@ class RunDataset:
 
 
 def load_datasets(config: Config) -> list[tuple[Config, Dataset, Split]]:
-    """Datasets and splits as far as they are known before an encoder is there.
-
-    Raises:
-        BeekitError: if there is a fault in the data or the split that the user can mend.
-    """
+    """Datasets and splits as far as they are known before an encoder is there."""
     loaded = []
     for own in config.datasets():
         dataset = load_dataset(own)
@@ -49,17 +41,11 @@ def load_datasets(config: Config) -> list[tuple[Config, Dataset, Split]]:
 
 
 def settle_datasets(
-    folder: RunFolder,
-    loaded: Sequence[tuple[Config, Dataset, Split]],
-    encoder: SentenceTransformer,
+    folder: RunFolder, loaded: Sequence[tuple[Config, Dataset, Split]], encoder: SentenceTransformer
 ) -> list[RunDataset]:
     """The datasets of a run, split again where items turned out to have no usable picture.
 
     Opening pictures may take hours: mistakes in the data and the split show before.
-
-    Raises:
-        DataError: if `item_inputs` refuses the items.
-        SplitError: if the items that are left cannot be split.
     """
     settled = []
     for config, dataset, split in loaded:

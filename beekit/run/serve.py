@@ -26,8 +26,6 @@ from beekit.run.known_items import KnownItems
 from beekit.run_files import read_vectors, read_yaml
 from beekit.run_folder import RunFolder
 
-_INDEX_AGAIN = "Make the index again with `beekit index RUN`."
-
 
 def save_index(
     folder: RunFolder,
@@ -38,12 +36,8 @@ def save_index(
 ) -> None:
     """Write the index with what each item is called and whether it is cold, all or nothing.
 
-    Args:
-        folder: the run.
-        index: over the catalog.
-        catalog: names of the items.
-        trained: ids of the items with a training interaction; the others are cold.
-        text_part: (items, dims) what of the vectors comes from the text, the rest from the picture.
+    Items with ids in `trained` had a training interaction, the others are cold. `text_part` (items,
+    dims) is what of the vectors comes from the text, the rest comes from the picture.
     """
     with replacing_folder(folder.index) as staging:
         index.write(staging)
@@ -54,12 +48,9 @@ def save_index(
 
 @dataclass(frozen=True)
 class Server:
-    """An index or model with what is known of its items, ready to recommend.
+    """An index or model with what is known of its items, in its order, ready to recommend.
 
-    Attributes:
-        recommender: the run's item index, or one of a comparison's models.
-        items: in its order.
-        text_part: (items, dims) what of the item vectors comes from texts, where it is known.
+    `text_part` (items, dims) is what of the item vectors comes from texts, if that is known.
     """
 
     recommender: Recommender
@@ -71,8 +62,7 @@ class Server:
         """Load what a run folder serves: its index, or a model kept by `beekit evaluate`.
 
         Raises:
-            RunError: if there is no run, if it holds repeats or several datasets, or if it has no
-                index or not that model.
+            RunError: if there is no run on one dataset, or if it has no index or not that model.
         """
         folder = RunFolder(Path(run))
         folder.require_config("`beekit train` or `beekit evaluate`")
@@ -83,23 +73,15 @@ class Server:
             own = not (folder.path / MANIFEST).is_file()  # of a pulled folder others chose the code
             return cls(load_model(place, trust_foreign_code=own), KnownItems.load(place))
         if not folder.index.exists() and folder.kept_models():
-            raise RunError(
-                f"{folder.path} keeps the models {', '.join(folder.kept_models())}",
-                expected="the name of one of them",
-                remedy="Add --model NAME.",
-            )
+            found = f"{folder.path} keeps the models {', '.join(folder.kept_models())}"
+            raise RunError(found, expected="the name of one of them", remedy="Add --model NAME.")
         index, items = ItemIndex.load(folder.index), KnownItems.load(folder.index)
-        if len(items) != len(index):
-            raise RunError(
-                f"{len(items):,} items beside an index of {len(index):,} in {folder.index}",
-                expected="the same items in both",
-                remedy=_INDEX_AGAIN,
-            )
         if not np.array_equal(index.item_ids.astype(str), items.item_ids.astype(str)):
             raise RunError(
-                f"{ITEMS} and the index in {folder.index} differ in their items or the order",
+                f"{ITEMS} with {len(items):,} items and an index of {len(index):,} in "
+                f"{folder.index} that differ in their items or the order",
                 expected="the same items in both",
-                remedy=_INDEX_AGAIN,
+                remedy="Make the index again with `beekit index RUN`.",
             )
         path = folder.index / TEXT_PART
         noted = path.is_file()
@@ -107,32 +89,20 @@ class Server:
         return cls(index, items, part)
 
     def candidates(self, which: str) -> np.ndarray | None:
-        """Item indices for "cold" or "all" (None: no restriction).
-
-        Raises:
-            ConfigError: if `which` is neither "cold" nor "all", or if it is "cold" and no item is
-                cold.
-        """
+        """Item indices for "cold", or None for "all"; a ConfigError if no item is cold."""
         if which not in ("cold", "all"):
-            raise ConfigError(
-                f"candidates {which!r}", expected="cold or all", remedy="Choose one of them."
-            )
+            found, remedy = f"candidates {which!r}", "Choose one of them."
+            raise ConfigError(found, expected="cold or all", remedy=remedy)
         if which == "all":
             return None
         if not self.items.cold.any():
-            raise ConfigError(
-                "candidates cold, and a run whose training saw every item",
-                expected="items without a training interaction",
-                remedy="Use --candidates all.",
-            )
+            found = "candidates cold, and a run whose training saw every item"
+            remedy = "Use --candidates all."
+            raise ConfigError(found, expected="items without a training interaction", remedy=remedy)
         return np.flatnonzero(self.items.cold)
 
     def histories(self, histories: Sequence[Sequence[object]]) -> sp.csr_array:
-        """X (users, items) from the caller's item ids.
-
-        Raises:
-            DataError: if the run does not have an item with one of these ids.
-        """
+        """X (users, items) from item ids; a DataError names those that the run does not have."""
         flat = [item for history in histories for item in history]
         rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
         return self._matrix(rows, flat, np.arange(len(flat)), len(histories))
@@ -140,11 +110,7 @@ class Server:
     def histories_of(
         self, user_ids: pa.Array, item_ids: pa.Array
     ) -> tuple[np.ndarray, sp.csr_array]:
-        """Distinct users and X (users, items) of pairs of ids, as `read_histories` has them.
-
-        Raises:
-            DataError: if the run does not have an item with one of these ids.
-        """
+        """Distinct users and X (users, items) of pairs of ids, as `read_histories` has them."""
         users, rows = ids.encode(user_ids)
         items, which = ids.encode(item_ids)
         return users, self._matrix(rows, items.tolist(), which, len(users))
@@ -182,12 +148,8 @@ class Server:
     ) -> list[dict[str, Any]]:
         """One user's list for people and programs: item_id, label, score, cold.
 
-        Of an encoder that reads text and picture also `text` and `image`, what of the score comes
-        from which side of the recommended item.
-
-        Args:
-            history: (1, items) of the user.
-            items, scores: (k,) recommended; -1 is no item.
+        If the encoder reads text and picture, also `text` and `image`: what of the score comes from
+        which of the two. `history` is (1, items), `items` and `scores` are (k,); -1 is no item.
         """
         items, scores = items[items >= 0], scores[items >= 0]
         described: list[dict[str, Any]] = [
@@ -208,27 +170,20 @@ class Server:
 
 
 def least_value(run: str | Path) -> float | None:
-    """The `min_value` of the configuration that made a run.
-
-    Raises:
-        RunError: if the configuration is missing or broken.
-        ConfigError: if its `min_value` is not a finite number.
-    """
+    """The `min_value` of the configuration that made a run."""
     value: float | None = read_yaml(RunFolder(Path(run)).config).get("min_value")
     require_type("min_value", value, float | None)
     return value
 
 
 def read_histories(path: str | Path, min_value: float | None = None) -> tuple[pa.Array, pa.Array]:
-    """(pairs,) user ids and item ids of a table with user_id and item_id, and perhaps value.
+    """(pairs,) user ids and item ids of a Parquet or CSV table: user_id, item_id and perhaps value.
 
-    Args:
-        path: of a Parquet or CSV file.
-        min_value: rows below it are left out, and users with no other.
+    Rows below `min_value` are left out, and users with no other.
 
     Raises:
-        DataError: if there is no such file, if it is not such a table, if a value is 0 or below or
-            a boolean and `min_value` is None, or if no row is left.
+        DataError: if there is no such table, if a value is 0 or below or a boolean and `min_value`
+            is None, or if no row is left.
     """
     table = read_file(path, id_columns=("user_id", "item_id"))
     name = Path(path).name
@@ -237,10 +192,7 @@ def read_histories(path: str | Path, min_value: float | None = None) -> tuple[pa
         strong = strong_enough(value_column(table, name), min_value, remedy)
         keeps(f"min_value={min_value}", int(strong.sum()), len(strong))
         if not strong.any():
-            raise DataError(
-                f"{name} has no value of at least {min_value}, the min_value of the run",
-                expected="a value that counts",
-                remedy="Check the column value.",
-            )
+            found = f"{name} has no value of at least {min_value}, the min_value of the run"
+            raise DataError(found, expected="a value that counts", remedy="Check the column value.")
         table = table.filter(pa.array(strong))
     return id_column(table, "user_id", name), id_column(table, "item_id", name)

@@ -23,9 +23,7 @@ def print_summary(folder: RunFolder) -> None:
         print(f"\n{own.path.name}" if own != folder else "")
         results = own.read_results()
         print(summary_table(results))
-        for note in results.get("notes", []):
-            print(f"note: {note}")
-        _print_left_out(results)
+        _print_notes(results)
     print(f"\nreport  {folder.report}")
     print(f"model   {folder.model}\n" if folder.model.is_dir() else "")
 
@@ -45,16 +43,16 @@ def _print_repeats(folder: RunFolder, results: Mapping[str, Any]) -> None:
     count = results["repeats"]["count"]
     print(f"(mean over {count} repeats; ± is the standard deviation between them)\n")
     print("\n".join(summarise_repeats(results)))
-    for note in results.get("notes", []):
-        print(f"note: {note}")
-    _print_left_out(results)
+    _print_notes(results)
     print(f"\nreport  {folder.report}")
     each = [folder.path / one for one in results["repeats"]["folders"]]
     print(f"repeats {each[0]} to {each[-1].name}\n")
 
 
-def _print_left_out(results: Mapping[str, Any]) -> None:
-    """Say how many models have no row, and of each why."""
+def _print_notes(results: Mapping[str, Any]) -> None:
+    """Print the notes, how many models have no row, and of each why."""
+    for note in results.get("notes", []):
+        print(f"note: {note}")
     left_out = results.get("left_out", [])
     if left_out:
         asked = len(left_out) + len({row["model"] for row in results["rows"]})
@@ -68,14 +66,9 @@ def summary_table(results: Mapping[str, Any]) -> str:
 
     That is the one over users and items where a metric has it, and the one over users elsewhere.
     """
-    rows = results["rows"]
-    if not rows:
-        return "nothing was held out, so nothing was measured"
-    tables = [
-        _table(compared, results["split"], scenario)
-        for scenario, compared in rows_by_scenario(rows).items()
-    ]
-    return "\n\n".join(tables)
+    groups = rows_by_scenario(results["rows"])
+    tables = [_table(rows, results["split"], scenario) for scenario, rows in groups.items()]
+    return "\n\n".join(tables) or "nothing was held out, so nothing was measured"
 
 
 def _table(rows: Sequence[Mapping[str, Any]], split: Mapping[str, Any], scenario: str) -> str:

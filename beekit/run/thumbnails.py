@@ -24,8 +24,7 @@ def write_thumbnails(
 ) -> None:
     """Write the pictures of items and their neighbours beside the results, for the report.
 
-    They are in a file of their own, since they are part of the data: results can be published
-    without them. Nothing is written for a catalog without pictures.
+    Their file is their own, since they are part of the data: results can be published without.
     """
     if catalog.images is None:
         return

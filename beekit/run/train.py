@@ -14,15 +14,8 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from beekit.alone import alone_in
-from beekit.encoders import ItemInputs
 from beekit.errors import RunError
-from beekit.evaluation import (
-    Evaluation,
-    by_history,
-    compare_metrics,
-    evaluate,
-    neighbours,
-)
+from beekit.evaluation import Evaluation, by_history, compare_metrics, evaluate, neighbours
 from beekit.evaluation.named_metrics import usual_metrics
 from beekit.files import replacing_folder
 from beekit.hub import write_card
@@ -41,22 +34,22 @@ from beekit.results import (
     joint_hash,
     main_metric,
 )
-from beekit.run.chosen import require_validation, settings_chosen, settings_of_run
 from beekit.run.claim import claim, config_to_run, last_checkpoint, write_config
 from beekit.run.config import TRAINING_ALIASES, Config
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.environment import environment
-from beekit.run.inputs import embed_inputs
+from beekit.run.input_differences import content_of, input_differences, log_notes
+from beekit.run.inputs import embed_and_index
 from beekit.run.joint_results import finish_joint
 from beekit.run.leaks import require_unseen
-from beekit.run.lineage import Source, run_of, save_before, shown, sources
-from beekit.run.reading import content_of, differing_reading, say
+from beekit.run.lineage import Source, save_before, shown, sources
 from beekit.run.run_dataset import RunDataset, load_datasets, settle_datasets
 from beekit.run.serve import save_index
+from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
 from beekit.run.thumbnails import write_thumbnails
 from beekit.run.training import describe_training, make_trainer, training_arguments
-from beekit.run_folder import RunFolder
+from beekit.run_folder import RunFolder, run_of
 from beekit.split import Split
 from beekit.split.training_record import record_training, save_training_record
 from beekit.training import BeeFormerTrainingArguments
@@ -75,16 +68,13 @@ def train(config: Config) -> RunFolder:
     follow, and which `beekit report` makes again.
 
     Raises:
-        BeekitError: if there is a fault in the configuration, the data, the encoder or the folder
-            that the user can mend.
+        BeekitError: if there is a fault that the user can mend.
     """
     config.require_single()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise RunError(
-            f"a launcher with {os.environ['WORLD_SIZE']} processes",
-            expected="one, since each would write the run folder",
-            remedy="Run `beekit train` alone, or BeeFormerTrainer in a script of your own.",
-        )
+        found = f"a launcher with {os.environ['WORLD_SIZE']} processes"
+        remedy = "Run `beekit train` alone, or BeeFormerTrainer in a script of your own."
+        raise RunError(found, expected="one, since each would write the run folder", remedy=remedy)
     with alone_in(config.out):
         return _train(_settle(config, RunFolder(Path(config.out))))
 
@@ -95,18 +85,7 @@ _Indexed = tuple[ItemIndex, np.ndarray | None]
 
 @dataclass(frozen=True)
 class _Job:
-    """A training with everything decided, and nothing begun.
-
-    Attributes:
-        config: as the run keeps it.
-        folder: of the run.
-        encoder: to train.
-        datasets: to train and evaluate on.
-        arguments: of the Trainer.
-        metrics: to evaluate by.
-        begun: the runs that the encoder comes from, and what they learnt from.
-        notes: what to say beside the figures on each dataset.
-    """
+    """A training with everything decided, and nothing begun."""
 
     config: Config
     folder: RunFolder
@@ -114,12 +93,12 @@ class _Job:
     datasets: Sequence[RunDataset]
     arguments: BeeFormerTrainingArguments
     metrics: tuple[str, ...]
-    begun: Mapping[Path, Sequence[Source]]
-    notes: Sequence[Sequence[str]]
+    begun: Mapping[Path, Sequence[Source]]  # runs the encoder comes from: what they learnt from
+    notes: Sequence[Sequence[str]]  # beside the figures on each dataset
 
 
 def _settle(asked: Config, folder: RunFolder) -> _Job:
-    """Decide everything, mistakes that cost the least to find first."""
+    """Decide everything; the mistakes that are cheapest to find come first."""
     metrics = usual_metrics(asked.evaluation.metrics, asked.evaluation.top_k)
     config = config_to_run(folder, asked)
     loaded = load_datasets(config)
@@ -131,7 +110,11 @@ def _settle(asked: Config, folder: RunFolder) -> _Job:
     begun = _begun(config)
     notes = [_notes(config, folder, one, datasets, encoder, begun) for one in datasets]
     if config.training.get("bf16") == "auto":
-        config = _with_precision(config, encoder, datasets[0].inputs)
+        budget = config.training.get(
+            "mini_batch_tokens", BeeFormerTrainingArguments.mini_batch_tokens
+        )
+        decided = bf16_pays(encoder, datasets[0].inputs, budget)
+        config = config.replace(training={**config.training, "bf16": decided})
         arguments = training_arguments(config, folder, [one.split for one in datasets])
         datasets = [
             dataclasses.replace(one, config=own)
@@ -142,11 +125,9 @@ def _settle(asked: Config, folder: RunFolder) -> _Job:
 
 def _train(job: _Job) -> RunFolder:
     folder, encoder, datasets = job.folder, job.encoder, job.datasets
-    claim(
-        folder,
-        joint_hash([one.split.hash for one in datasets]),
-        joint_hash([one.dataset.fingerprint for one in datasets]),
-    )
+    splits = [one.split.hash for one in datasets]
+    fingerprints = [one.dataset.fingerprint for one in datasets]
+    claim(folder, joint_hash(splits), joint_hash(fingerprints))
     write_config(folder, job.config)
     before = [_before(one, encoder, job.metrics) for one in datasets]
     save_before(datasets[0].folder.split, [one for each in job.begun.values() for one in each])
@@ -182,29 +163,19 @@ def _notes(
     encoder: SentenceTransformer,
     begun: Mapping[Path, Sequence[Source]],
 ) -> list[str]:
-    """What to say beside the figures on a dataset: what else the encoder has learnt from.
-
-    Raises:
-        RunError: if the encoder comes from a run that learnt, or may have learnt, from what is held
-            out here.
-    """
+    """What to say beside the figures on a dataset: what else the encoder has learnt from."""
     dataset, split = own.dataset, own.split
     notes = []
     for run, learnt in begun.items():
         notes += require_unseen(shown(run), learnt, dataset, split)
-        lines = differing_reading(run, own.config, dataset, encoder)
-        notes += say(shown(run), lines if config.image_encoder is None else [])
-    others = [
-        Source(
-            str(folder.path),
-            other.dataset.name,
-            other.dataset.fingerprint,
-            other.split.hash,
-            record_training(other.split, other.dataset.catalog),
-        )
-        for other in datasets
-        if other is not own
-    ]
+        lines = input_differences(run, own.config, dataset, encoder)
+        notes += log_notes(shown(run), lines if config.image_encoder is None else [])
+    others = []
+    for other in datasets:
+        if other is not own:
+            record = record_training(other.split, other.dataset.catalog)
+            name, fingerprint = other.dataset.name, other.dataset.fingerprint
+            others.append(Source(str(folder.path), name, fingerprint, other.split.hash, record))
     return notes + require_unseen(FINE_TUNED, others, dataset, split, refuse=False)
 
 
@@ -214,12 +185,13 @@ def _before(
     """The dataset's split written down; its embeddings and rows before training."""
     own.split.save(own.folder.split)
     save_training_record(own.folder.split, record_training(own.split, own.dataset.catalog))
-    indexed = _indexed(own, encoder)
-    floors: dict[str, Recommender] = {
+    indexed = embed_and_index(encoder, own.inputs, own.dataset.catalog.item_ids)
+    compared: dict[str, Recommender] = {
         RANDOM: Random(own.config.evaluation.seed),
         POPULARITY: Popularity().fit(own.split.train),
+        PRETRAINED: indexed[0],
     }
-    return indexed, _evaluate_all({**floors, PRETRAINED: indexed[0]}, own, metrics)
+    return indexed, _evaluate_all(compared, own, metrics)
 
 
 def _finish(
@@ -232,7 +204,7 @@ def _finish(
 ) -> None:
     """Index, results, report and card of a dataset after training."""
     folder, dataset, split = own.folder, own.dataset, own.split
-    index, text_part = _indexed(own, job.encoder)
+    index, text_part = embed_and_index(job.encoder, own.inputs, dataset.catalog.item_ids)
     evaluations = [*evaluations, *_evaluate_all({FINE_TUNED: index}, own, job.metrics)]
     save_index(folder, index, dataset.catalog, split.training_item_ids, text_part)
     near = neighbours(
@@ -250,18 +222,12 @@ def _finish(
         split=split.summary(),
         environment=environment(job.encoder.device),
         rows=[
-            {
-                **evaluation.row(),
-                "settings_chosen": _settings_chosen(job.config, evaluation.model, earlier),
-            }
-            for evaluation in evaluations
+            {**one.row(), "settings_chosen": _settings_chosen(job.config, one.model, earlier)}
+            for one in evaluations
         ],
         note=job.config.note or None,
         notes=list(notes) or None,
-        training={
-            **training,
-            **{k: v for k, v in content_of(dataset).items() if v is not None},
-        },
+        training={**training, **{k: v for k, v in content_of(dataset).items() if v is not None}},
         **_findings(evaluations, split),
         neighbours=near,
     )
@@ -270,20 +236,10 @@ def _finish(
     write_card(folder.path)
 
 
-def _indexed(own: RunDataset, encoder: SentenceTransformer) -> _Indexed:
-    """The catalog as the encoder embeds it now, and what of the vectors comes from texts."""
-    item_ids = own.dataset.catalog.item_ids
-    vectors, text_part = embed_inputs(encoder, own.inputs, item_ids)
-    return ItemIndex(vectors, item_ids), text_part
-
-
 def _settings_chosen(config: Config, model: str, earlier: Sequence[str] = ()) -> str:
-    """How the settings of a row were chosen: of the encoder, before this training and by it.
+    """How the settings behind a row were chosen: of the encoder, before this training and by it.
 
-    Args:
-        config: of this training.
-        model: of the row.
-        earlier: what the runs say that the encoder comes from.
+    `earlier` is what the runs that the encoder comes from say of theirs.
     """
     said = set(earlier) or {DEFAULTS}
     before = said.pop() if len(said) == 1 else NOT_STATED
@@ -294,13 +250,6 @@ def _settings_chosen(config: Config, model: str, earlier: Sequence[str] = ()) ->
     given = {TRAINING_ALIASES.get(key, key): value for key, value in config.training.items()}
     own = settings_chosen(given, BeeFormerTrainingArguments, config.chosen_on)
     return before if own == DEFAULTS and config.chosen_on is None else own
-
-
-def _with_precision(config: Config, encoder: SentenceTransformer, inputs: ItemInputs) -> Config:
-    """The configuration with a `bf16` of "auto" decided by timing the encoder."""
-    budget = config.training.get("mini_batch_tokens", BeeFormerTrainingArguments.mini_batch_tokens)
-    decided = bf16_pays(encoder, inputs, budget)
-    return config.replace(training={**config.training, "bf16": decided})
 
 
 def _evaluate_all(
@@ -326,11 +275,10 @@ def _findings(evaluations: list[Evaluation], split: Split) -> dict[str, Any]:
     """Fine-tuned against pretrained: paired tests, and the main metric by history length."""
     if split.test is None:
         return {}
-    named = {evaluation.model: evaluation for evaluation in evaluations}
+    named = {one.model: one for one in evaluations}
     tuned, pretrained = named[FINE_TUNED], named[PRETRAINED]
-    comparisons = compare_metrics(tuned, pretrained)
+    findings: dict[str, Any] = {"comparisons": compare_metrics(tuned, pretrained)}
     main = main_metric(tuned.per_user)
-    if main is None:
-        return {"comparisons": comparisons}
-    history = by_history([pretrained, tuned], split.test.source, main)
-    return {"comparisons": comparisons, "by_history": history}
+    if main is not None:
+        findings["by_history"] = by_history([pretrained, tuned], split.test.source, main)
+    return findings

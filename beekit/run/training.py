@@ -34,8 +34,8 @@ def training_arguments(
     """The Trainer's arguments; checkpoints and evaluations five times a run unless configured.
 
     Raises:
-        ConfigError: if the Trainer refuses a value, alone or together with others, if
-            `eval_strategy` is set and no split has a validation part, or if the metric is unknown.
+        ConfigError: if the Trainer refuses a value, if `eval_strategy` is set and no split has a
+            validation part, or if the metric is unknown.
     """
     given = {TRAINING_ALIASES.get(key, key): value for key, value in config.training.items()}
     if given.get("bf16") == "auto":
@@ -65,11 +65,9 @@ def training_arguments(
         )
         _try_out(arguments)
     except _REFUSALS as error:
-        raise ConfigError(
-            f"the training section is refused ({' '.join(str(error).split())})",
-            expected="arguments the Hugging Face Trainer accepts",
-            remedy="Correct the keys named.",
-        ) from error
+        found = f"the training section is refused ({' '.join(str(error).split())})"
+        expected = "arguments the Hugging Face Trainer accepts"
+        raise ConfigError(found, expected=expected, remedy="Correct the keys named.") from error
     named_metric(_validation_metric(arguments))
     return arguments
 
@@ -136,7 +134,11 @@ def describe_training(config: Config, trainer: BeeFormerTrainer, seconds: float)
     return {
         "encoder": config.encoder,
         "base_models": published([config.encoder, config.image_encoder]),
-        **_second_side(trainer.model, config),
+        **(
+            {"image_encoder": config.image_encoder, "fusion": trainer.model[0].fusion}
+            if reads_both(trainer.model)
+            else {}
+        ),
         "needs_beekit": any(type(m).__module__ == NAMESPACE for m in trainer.model.modules()),
         "loss": type(trainer.loss).__name__,
         "steps": state.global_step,
@@ -164,10 +166,3 @@ def describe_training(config: Config, trainer: BeeFormerTrainer, seconds: float)
             [entry["step"], entry[f"eval_{metric}"]] for entry in log if f"eval_{metric}" in entry
         ],
     }
-
-
-def _second_side(encoder: SentenceTransformer, config: Config) -> dict[str, Any]:
-    """What an encoder of text and picture is made of."""
-    if not reads_both(encoder):
-        return {}
-    return {"image_encoder": config.image_encoder, "fusion": encoder[0].fusion}

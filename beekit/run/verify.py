@@ -9,15 +9,14 @@ from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
-from beekit.encoders import embed_items, load_encoder
+from beekit.encoders import load_encoder
 from beekit.errors import RunError
 from beekit.evaluation import evaluate
-from beekit.index import ItemIndex
 from beekit.results import FINE_TUNED, rows_of
 from beekit.run.claim import saved_config
 from beekit.run.config import Config
 from beekit.run.dataset import load_dataset
-from beekit.run.inputs import item_inputs
+from beekit.run.inputs import embed_and_index, item_inputs
 from beekit.run_files import read_yaml
 from beekit.run_folder import RunFolder, require_same_run
 from beekit.split import make_split
@@ -28,8 +27,7 @@ class Repeated:
     """A metric as a run's results have it, and as it came out again.
 
     Attributes:
-        dataset: its name.
-        metric: its name.
+        dataset, metric: their names.
         stated: the value in `results.json`, and `interval` its 95% interval.
         found: the value here.
     """
@@ -59,10 +57,9 @@ def verify(run: str | Path) -> list[Repeated]:
     """Evaluate a run's model again, on the dataset its configuration names.
 
     Raises:
-        RunError: if there is no finished run with a model, if it held nothing out, if its
-            configuration and results are of different runs, if the dataset or split is not the one
-            that the results speak of, or if a metric is further from the one stated than
-            `Repeated.tolerance`.
+        RunError: if there is no finished run with a model, if it held nothing out, if
+            configuration, results, dataset and split are not of one run, or if a metric is further
+            from the one stated than `Repeated.tolerance`.
         DataError: if the dataset cannot be read.
     """
     folder = RunFolder(Path(run))
@@ -78,11 +75,9 @@ def verify(run: str | Path) -> list[Repeated]:
         for metric in _repeat(own, results, encoder)
     ]
     if not repeated:
-        raise RunError(
-            f"nothing measured in {folder.path}",
-            expected="a run that held something out",
-            remedy="Train with a split other than none.",
-        )
+        found = f"nothing measured in {folder.path}"
+        remedy = "Train with a split other than none."
+        raise RunError(found, expected="a run that held something out", remedy=remedy)
     apart = [one for one in repeated if not one.agrees]
     if apart:
         first = apart[0]
@@ -108,25 +103,23 @@ def _repeat(
     _require_same("split", split.hash, results["split"]["hash"], config)
     if split.test is None:
         return []
-    item_ids = dataset.catalog.item_ids
-    index = ItemIndex(embed_items(encoder, inputs, item_ids=item_ids, progress=True), item_ids)
-    found = evaluate(
-        index,
-        split.test,
-        metrics=tuple(stated["metrics"]),
-        top_k=config.evaluation.top_k,
-        model=FINE_TUNED,
-        seed=config.evaluation.seed,
-    )
+    index, _ = embed_and_index(encoder, inputs, dataset.catalog.item_ids)
+    metrics, settings = stated["metrics"], config.evaluation
+    asked: dict[str, Any] = {
+        "metrics": tuple(metrics),
+        "top_k": settings.top_k,
+        "seed": settings.seed,
+    }
+    found = evaluate(index, split.test, model=FINE_TUNED, **asked)
     return [
         Repeated(
             results["dataset"]["name"],
             name,
-            metric["value"],
-            (metric["ci95"][0], metric["ci95"][1]),
+            metrics[name]["value"],
+            (metrics[name]["ci95"][0], metrics[name]["ci95"][1]),
             found.metrics[name]["value"],
         )
-        for name, metric in stated["metrics"].items()
+        for name in metrics
     ]
 
 

@@ -55,29 +55,16 @@ class SplitConfig(ConfigModel):
     without_effect: ClassVar[tuple[str, ...]] = ()
 
     def make(self, interactions: Interactions) -> Split:
-        """The split of X that is configured.
-
-        Raises:
-            SplitError: if such a split cannot be made from these interactions.
-        """
+        """The split of X that is configured; a SplitError if it cannot be made."""
         raise NotImplementedError(f"{type(self).__name__}.make")
 
     def load(self, folder: Path, duplicates: str) -> tuple[Dataset, Split]:
-        """Dataset and split together, of a kind with `own_files`.
-
-        Raises:
-            DataError: if the files are not there or not as described.
-            SplitError: if they leave nothing to train on or to evaluate.
-        """
+        """Dataset and split together, of a kind with `own_files`."""
         raise NotImplementedError(f"{type(self).__name__}.load")
 
     @classmethod
     def chosen(cls, section: Any) -> type[ConfigModel]:
-        """The class of the section's kind.
-
-        Raises:
-            ConfigError: if there is no such kind.
-        """
+        """The class of the section's kind; a ConfigError if there is no such kind."""
         from beekit.split.kinds import split_class
 
         if cls is not SplitConfig or not isinstance(section, Mapping):

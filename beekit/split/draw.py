@@ -12,9 +12,6 @@ def shuffled(count: int, seed: int, stream: int = 0) -> np.ndarray:
 
     Sorts by raw output of PCG64, whose stream numpy guarantees; its distributions may change
     between releases.
-
-    Raises:
-        SplitError: if `seed` is negative.
     """
     if seed < 0:
         raise SplitError(
@@ -25,31 +22,19 @@ def shuffled(count: int, seed: int, stream: int = 0) -> np.ndarray:
 
 
 def share(number: int | None, fraction: float | None, total: int, what: str) -> int:
-    """How many of `total` to hold out: exactly `number`, or the nearest to `fraction`.
-
-    Raises:
-        SplitError: if not exactly one of `number` and `fraction` is given, if `fraction` is not
-            between 0 and 1, or if nothing would be left on one side.
-    """
+    """How many of `total` to hold out: exactly `number`, or the nearest to `fraction`."""
     if (number is None) == (fraction is None):
-        raise SplitError(
-            f"{what}={number} and fraction={fraction}",
-            expected="exactly one of the two",
-            remedy=f"Give a number of {what}, or a fraction of them.",
-        )
+        found = f"{what}={number} and fraction={fraction}"
+        remedy = f"Give a number of {what}, or a fraction of them."
+        raise SplitError(found, expected="exactly one of the two", remedy=remedy)
+    other = "Hold out another share."
     if fraction is not None and not 0 < fraction < 1:
-        raise SplitError(
-            f"fraction={fraction} of the {what}",
-            expected="a share above 0 and below 1",
-            remedy="Hold out another share.",
-        )
+        found = f"fraction={fraction} of the {what}"
+        raise SplitError(found, expected="a share above 0 and below 1", remedy=other)
     count = round(total * fraction) if fraction is not None else number
     if count is None or not 0 < count < total:
-        raise SplitError(
-            f"{count:,} {what} to hold out of {total:,}",
-            expected=f"between 1 and {total - 1:,}",
-            remedy="Hold out another share.",
-        )
+        found = f"{count:,} {what} to hold out of {total:,}"
+        raise SplitError(found, expected=f"between 1 and {total - 1:,}", remedy=other)
     return count
 
 
@@ -59,9 +44,6 @@ def validation_share(
     """How many of `total` to hold out for validation, besides the `held_out` of the test part.
 
     A quarter of the test's number unless said otherwise; zero means no validation part.
-
-    Raises:
-        SplitError: if `share` refuses the number or fraction, or if nothing is left to train on.
     """
     left = total - held_out
     if number is None and fraction is None:
@@ -70,9 +52,7 @@ def validation_share(
         return 0
     count = share(number, fraction, total, f"validation {what}")
     if count >= left:
-        raise SplitError(
-            f"{held_out:,} test and {count:,} validation {what} of {total:,}",
-            expected=f"some {what} left to train on",
-            remedy="Hold out smaller shares.",
-        )
+        found = f"{held_out:,} test and {count:,} validation {what} of {total:,}"
+        remedy = "Hold out smaller shares."
+        raise SplitError(found, expected=f"some {what} left to train on", remedy=remedy)
     return count

@@ -5,17 +5,11 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.data import Interactions
 from beekit.errors import SplitError
 from beekit.split.draw import shuffled
 
 
-def entries(interactions: Interactions, keep: np.ndarray) -> sp.csr_array:
-    """X (users, items) with only the entries where `keep` (bool, nnz) holds."""
-    return matrix_entries(interactions.matrix, keep)
-
-
-def matrix_entries(matrix: sp.csr_array, keep: np.ndarray) -> sp.csr_array:
+def entries(matrix: sp.csr_array, keep: np.ndarray) -> sp.csr_array:
     """A matrix with only the entries where `keep` (bool, nnz) holds."""
     kept_before = np.concatenate([[0], np.cumsum(keep)]).astype(matrix.indptr.dtype)
     return sp.csr_array(
@@ -23,30 +17,14 @@ def matrix_entries(matrix: sp.csr_array, keep: np.ndarray) -> sp.csr_array:
     )
 
 
-def columns(interactions: Interactions, item_indices: np.ndarray) -> sp.csr_array:
-    """X (users, items) with only the entries of the given items."""
-    wanted = np.zeros(interactions.n_items, dtype=bool)
-    wanted[item_indices] = True
-    return entries(interactions, wanted[interactions.matrix.indices])
+def columns(matrix: sp.csr_array, item_indices: np.ndarray) -> sp.csr_array:
+    """A matrix (users, items) with only the entries of the given items."""
+    return entries(matrix, np.isin(matrix.indices, item_indices))
 
 
 def used_items(matrix: sp.csr_array) -> np.ndarray:
     """Item indices with an entry, ascending."""
     return np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
-
-
-def require_source_fraction(fraction: float) -> None:
-    """Refuse a share that leaves nothing known of users, or nothing to find.
-
-    Raises:
-        SplitError: if `fraction` is not above 0 and below 1.
-    """
-    if not 0 < fraction < 1:
-        raise SplitError(
-            f"source_fraction={fraction}",
-            expected="a share above 0 and below 1",
-            remedy="Choose another, 0.8 is usual.",
-        )
 
 
 def source_entries(
@@ -57,6 +35,10 @@ def source_entries(
     Of a row with two entries or more at least one is source and at least one is not; a single
     entry is source. The draw depends on ids, not on the order of columns.
     """
+    if not 0 < fraction < 1:
+        found = f"source_fraction={fraction}"
+        remedy = "Choose another, 0.8 is usual."
+        raise SplitError(found, expected="a share above 0 and below 1", remedy=remedy)
     lengths = np.diff(matrix.indptr)
     rows = np.repeat(np.arange(matrix.shape[0]), lengths)
     # Rank of each entry in its row after a shuffle in the order of item ids.

@@ -29,26 +29,16 @@ _KEPT = ("meaning", "task", "drawn", "candidates")
 
 
 def split_class(kind: Any) -> type[SplitConfig]:
-    """The class of a kind of split: one of beekit's, or the one at an import path.
-
-    Raises:
-        ConfigError: if it is neither, or if the path does not lead to a `SplitConfig`.
-    """
+    """The class of a kind of split: one of beekit's, or the `SplitConfig` at an import path."""
     if isinstance(kind, str) and kind in KINDS:
         return KINDS[kind]
+    given, expected = f"split.kind={kind!r}", f"one of {', '.join(KINDS)}, or package.module:Class"
     if ":" not in str(kind):
-        raise ConfigError(
-            f"split.kind={kind!r}",
-            expected=f"one of {', '.join(KINDS)}, or package.module:Class",
-            remedy="Choose one of those.",
-        )
-    found = imported(str(kind), f"split.kind={kind!r}")
+        raise ConfigError(given, expected=expected, remedy="Choose one of those.")
+    found = imported(str(kind), given)
     if not (isinstance(found, type) and issubclass(found, SplitConfig)):
-        raise ConfigError(
-            f"split.kind={kind!r}",
-            expected="a class derived from beekit.split.SplitConfig",
-            remedy="Derive it from that class.",
-        )
+        expected = "a class derived from beekit.split.SplitConfig"
+        raise ConfigError(given, expected=expected, remedy="Derive it from that class.")
     return found
 
 
@@ -61,19 +51,14 @@ def make_split(interactions: Interactions, config: SplitConfig) -> Split:
     split = config.make(interactions)
     if config.kind in KINDS:
         return split
-    said = {name: getattr(config, name) for name in _KEPT}
-    return dataclasses.replace(split, about={k: v for k, v in said.items() if v is not None})
+    about = {name: said for name in _KEPT if (said := getattr(config, name)) is not None}
+    return dataclasses.replace(split, about=about)
 
 
 def said_of(split: Mapping[str, Any], what: str) -> str | None:
-    """What a kind of split says of itself under "meaning", "task", "drawn" or "candidates".
+    """What a kind of split, as results.json describes it, says of itself under `what`.
 
-    Args:
-        split: as results.json describes it.
-        what: of the class.
-
-    Returns:
-        None of a kind that neither beekit nor the results know.
+    That is its "meaning", "task", "drawn" or "candidates"; None of a kind that nobody knows.
     """
     known = KINDS.get(split["kind"])
     said: str | None = getattr(known, what) if known else split.get("about", {}).get(what)

@@ -38,10 +38,7 @@ class PublishedSplit(SplitConfig):
     without_effect = ("fraction", "validation")
 
     def load(self, folder: Path, duplicates: str) -> tuple[Dataset, Split]:
-        """A dataset that comes as two files of interactions, without a catalog.
-
-        Returns:
-            all interactions, over items known by their ids alone; and the split.
+        """A dataset that comes as two files of interactions, without a catalog, and its split.
 
         Raises:
             DataError: if a file cannot be read, if a value is 0 or below or a boolean, or if a pair
@@ -68,11 +65,9 @@ class PublishedSplit(SplitConfig):
 
 
 def published_split(interactions: Interactions, test: Interactions) -> Split:
-    """The split that holds out the given interactions; the candidates are all items.
+    """The split that holds out the interactions `test`, which are some of `interactions`.
 
-    Args:
-        interactions: training and test interactions together.
-        test: those of them to find.
+    All items are candidates.
 
     Raises:
         SplitError: if a test interaction is not in `interactions`, or if no user has both a
@@ -80,24 +75,15 @@ def published_split(interactions: Interactions, test: Interactions) -> Split:
     """
     rows = ids.positions(ids.as_ids(test.user_ids), interactions.user_ids)
     columns = ids.positions(ids.as_ids(test.item_ids), interactions.item_ids)
-    n_items = interactions.n_items
+    X, n_items = interactions.matrix, interactions.n_items
     owners = np.repeat(rows, np.diff(test.matrix.indptr))
     hidden = owners * n_items + columns[test.matrix.indices]
-    users = np.repeat(
-        np.arange(interactions.n_users, dtype=np.int64), np.diff(interactions.matrix.indptr)
-    )
-    is_test = np.isin(users * n_items + interactions.matrix.indices, hidden)
+    users = np.repeat(np.arange(interactions.n_users, dtype=np.int64), np.diff(X.indptr))
+    is_test = np.isin(users * n_items + X.indices, hidden)
     if rows.min(initial=0) < 0 or columns.min(initial=0) < 0 or is_test.sum() != len(hidden):
-        raise SplitError(
-            "test interactions that are not among the interactions",
-            expected="training and test interactions together, and the test ones of them",
-            remedy="Build the interactions from both files.",
-        )
-    train = entries(interactions, ~is_test)
-    return Split(
-        "published",
-        {},
-        interactions,
-        train,
-        test=HeldOut(train, entries(interactions, is_test), np.arange(n_items)),
-    )
+        found = "test interactions that are not among the interactions"
+        expected = "training and test interactions together, and the test ones of them"
+        raise SplitError(found, expected=expected, remedy="Build the interactions from both files.")
+    train = entries(X, ~is_test)
+    test_part = HeldOut(train, entries(X, is_test), np.arange(n_items))
+    return Split("published", {}, interactions, train, test=test_part)

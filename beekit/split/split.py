@@ -20,6 +20,7 @@ from beekit.errors import DataError, SplitError
 from beekit.files import replacing_folder
 from beekit.finite import finite_csr
 from beekit.run_files import read_json, read_parquet
+from beekit.split.entries import used_items
 
 # What `sources` was of kinds that were saved before it was saved too.
 _SOURCES_BEFORE = {"user": "own", "zero_shot": "own", "time": "before"}
@@ -31,13 +32,11 @@ class HeldOut:
 
     Attributes:
         source: (users, items) known interactions.
-        target: (users, items) hidden interactions; all of them, also those of users that cannot
-            be evaluated for want of a source.
+        target: (users, items) hidden interactions, also of users that have no source.
         candidates: item indices that may be recommended; kept ascending, each once.
 
     Raises:
-        DataError: if the matrices have different shapes or are not finite, or if a candidate is not
-            the index of an item.
+        DataError: if shapes differ, a number is not finite, or a candidate is not an item's index.
     """
 
     source: sp.csr_array
@@ -51,11 +50,9 @@ class HeldOut:
         given = np.asarray(self.candidates)
         numbers = given.ndim == 1 and (given.dtype.kind in "iu" or not given.size)
         if not numbers or (given.size and (given.min() < 0 or given.max() >= items)):
-            raise DataError(
-                f"candidates of shape {given.shape} and type {given.dtype}",
-                expected=f"item indices from 0 to {items - 1:,}",
-                remedy="Name items by their index in X.",
-            )
+            found = f"candidates of shape {given.shape} and type {given.dtype}"
+            remedy = "Name items by their index in X."
+            raise DataError(found, expected=f"item indices from 0 to {items - 1:,}", remedy=remedy)
         object.__setattr__(self, "candidates", np.unique(given.astype(np.int64)))
 
     @cached_property
@@ -69,8 +66,7 @@ class Split:
     """Training interactions and held-out parts over the same users and items.
 
     Attributes:
-        kind: "cold_start", "user", "time", "zero_shot", "published", "none", or the import path of
-            another.
+        kind: "cold_start", "user", "time", "zero_shot", "published", "none", or an import path.
         settings: what the split was made with.
         interactions: all of X.
         train: (users, items) what models may learn from.
@@ -106,41 +102,33 @@ class Split:
         object.__setattr__(self, "parts", {k: v for k, v in named.items() if v is not None})
         for name, part in self.parts.items():
             if len(part.users) == 0:
-                raise SplitError(
-                    f"the {self.kind} split leaves no {name} user with a source and a target",
-                    expected="at least one",
-                    remedy="Hold out another share, or lower the support filters.",
-                )
+                found = f"the {self.kind} split leaves no {name} user with a source and a target"
+                remedy = "Hold out another share, or lower the support filters."
+                raise SplitError(found, expected="at least one", remedy=remedy)
         if self.train.nnz == 0 and self.trains:
-            raise SplitError(
-                f"the {self.kind} split leaves no training interactions",
-                expected="at least one",
-                remedy="Hold out a smaller share.",
-            )
+            found = f"the {self.kind} split leaves no training interactions"
+            raise SplitError(found, expected="at least one", remedy="Hold out a smaller share.")
 
     @property
     def cold_items(self) -> np.ndarray:
         """Item indices without a training interaction, ascending."""
-        support = np.bincount(self.train.indices, minlength=self.train.shape[1])
-        return np.flatnonzero(support == 0)
+        every = np.arange(self.interactions.n_items)
+        cold: np.ndarray = np.setdiff1d(every, used_items(self.train))
+        return cold
 
     @property
     def training_item_ids(self) -> np.ndarray:
         """The caller's ids of the items with a training interaction."""
-        warm = np.ones(self.interactions.n_items, dtype=bool)
-        warm[self.cold_items] = False
-        return self.interactions.item_ids[warm]
+        trained: np.ndarray = self.interactions.item_ids[used_items(self.train)]
+        return trained
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 over kind, ids and every part: equal splits are equal on any machine."""
         by_id = np.argsort(self.interactions.item_ids, kind="stable")
         rank = np.argsort(by_id)
-        arrays: list[np.ndarray | pa.Array] = [
-            pa.array([self.kind]),
-            self.interactions.user_ids,
-            self.interactions.item_ids[by_id],
-        ]
+        known = self.interactions
+        arrays = [pa.array([self.kind]), known.user_ids, known.item_ids[by_id]]
         matrices = [self.train]
         for name, part in sorted(self.parts.items()):
             arrays += [pa.array([name]), np.sort(rank[part.candidates])]
@@ -153,21 +141,20 @@ class Split:
 
     def summary(self) -> dict[str, Any]:
         """Kind, hash, settings and counts, as results.json and reports state them."""
-        counts = {
-            name: {
-                "users": len(part.users),
-                "targets": int(part.target.nnz),
-                "candidates": len(part.candidates),
-            }
-            for name, part in self.parts.items()
-        }
         return {
             "kind": self.kind,
             "hash": self.hash,
             "settings": dict(self.settings),
             "train": {"interactions": int(self.train.nnz), "cold_items": len(self.cold_items)},
             **({"about": dict(self.about)} if self.about else {}),
-            **counts,
+            **{
+                name: {
+                    "users": len(part.users),
+                    "targets": int(part.target.nnz),
+                    "candidates": len(part.candidates),
+                }
+                for name, part in self.parts.items()
+            },
         }
 
     def save(self, folder: str | Path) -> None:
@@ -177,38 +164,30 @@ class Split:
         with replacing_folder(folder) as staging:
             said = {**self.summary(), "sources": self.sources}
             (staging / "split.json").write_text(json.dumps(said, indent=2) + "\n")
-            held_out = [
-                self._pairs(part, role, matrix)
-                for part, held in self.parts.items()
-                if part != "overall"  # test and warm hold it
-                for role, matrix in (("source", held.source), ("target", held.target))
-                if role == "target" or self.sources == "own"
-            ]
-            candidates = [
-                pa.table(
-                    {
-                        "part": pa.array([part] * len(held.candidates), pa.string()),
-                        "item_id": ids.as_ids(self.interactions.item_ids[held.candidates]),
-                    }
-                )
-                for part, held in self.parts.items()
-            ]
             training = pa.table({"item_id": ids.as_ids(self.training_item_ids)})
             pq.write_table(training, staging / "training_items.parquet")
-            if self.parts:
-                pq.write_table(pa.concat_tables(held_out), staging / "held_out.parquet")
-                pq.write_table(pa.concat_tables(candidates), staging / "candidates.parquet")
+            if not self.parts:
+                return
+            held_out, candidates = [], []
+            for part, held in self.parts.items():
+                candidates.append(self._rows({"part": part}, held.candidates))
+                for role, matrix in (("source", held.source), ("target", held.target)):
+                    # Test and warm hold what "overall" does.
+                    if part != "overall" and (role == "target" or self.sources == "own"):
+                        users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+                        words = {"part": part, "role": role}
+                        held_out.append(self._rows(words, matrix.indices, users))
+            pq.write_table(pa.concat_tables(held_out), staging / "held_out.parquet")
+            pq.write_table(pa.concat_tables(candidates), staging / "candidates.parquet")
 
-    def _pairs(self, part: str, role: str, matrix: sp.csr_array) -> pa.Table:
-        users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        return pa.table(
-            {
-                "part": pa.array([part] * matrix.nnz, pa.string()),
-                "role": pa.array([role] * matrix.nnz, pa.string()),
-                "user_id": ids.as_ids(self.interactions.user_ids[users]),
-                "item_id": ids.as_ids(self.interactions.item_ids[matrix.indices]),
-            }
-        )
+    def _rows(
+        self, words: Mapping[str, str], items: np.ndarray, users: np.ndarray | None = None
+    ) -> pa.Table:
+        """Ids by their indices, and beside each the same words."""
+        columns = {key: pa.array([word] * len(items), pa.string()) for key, word in words.items()}
+        if users is not None:
+            columns["user_id"] = ids.as_ids(self.interactions.user_ids[users])
+        return pa.table({**columns, "item_id": ids.as_ids(self.interactions.item_ids[items])})
 
 
 def load_training_item_ids(folder: str | Path) -> np.ndarray:
@@ -218,13 +197,7 @@ def load_training_item_ids(folder: str | Path) -> np.ndarray:
         SplitError: if the folder holds no split.
         RunError: if the file is broken.
     """
-    path = Path(folder) / "training_items.parquet"
-    if not path.is_file():
-        raise SplitError(
-            f"no training_items.parquet in {folder}",
-            expected="a folder written by Split.save",
-            remedy="Check the path, or make the split again.",
-        )
+    path = _saved(folder, "training_items.parquet")
     return ids.to_numpy(ids.as_ids(read_parquet(path, ("item_id",))["item_id"]))
 
 
@@ -232,18 +205,12 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
     """The split saved in `folder`, over the interactions it was made from.
 
     Raises:
-        SplitError: if the folder holds no split, if what was held out is not there, as in a run
-            from the Hub, or if the split was made from other interactions.
+        SplitError: if the folder holds no split, lacks what was held out, as a run from the Hub
+            does, or was made from other interactions.
         RunError: if one of its files is broken.
     """
     folder = Path(folder)
-    if not (folder / "split.json").is_file():
-        raise SplitError(
-            f"no split.json in {folder}",
-            expected="a folder written by Split.save",
-            remedy="Check the path, or make the split again.",
-        )
-    saved = read_json(folder / "split.json", ("kind", "settings", "hash"))
+    saved = read_json(_saved(folder, "split.json"), ("kind", "settings", "hash"))
     if "test" in saved and not (folder / "held_out.parquet").is_file():
         raise SplitError(
             f"no held_out.parquet in {folder}",
@@ -256,10 +223,8 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
     if (folder / "held_out.parquet").is_file():
         table = read_parquet(folder / "held_out.parquet", ("part", "role", "user_id", "item_id"))
         candidates = read_parquet(folder / "candidates.parquet", ("part", "item_id"))
-        labels = np.char.add(
-            np.char.add(table["part"].to_numpy().astype(str), "/"),
-            table["role"].to_numpy().astype(str),
-        )
+        part_names, roles = (table[name].to_numpy().astype(str) for name in ("part", "role"))
+        labels = np.char.add(np.char.add(part_names, "/"), roles)
         rows = ids.positions(ids.as_ids(table["user_id"]), interactions.user_ids)
         columns = ids.positions(ids.as_ids(table["item_id"]), interactions.item_ids)
         if rows.min() < 0 or columns.min() < 0:
@@ -298,6 +263,15 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
     if split.hash != saved["hash"]:
         raise _other_data(folder)
     return split
+
+
+def _saved(folder: str | Path, name: str) -> Path:
+    """The path of a file that every saved split has."""
+    if not (Path(folder) / name).is_file():
+        found = f"no {name} in {folder}"
+        remedy = "Check the path, or make the split again."
+        raise SplitError(found, expected="a folder written by Split.save", remedy=remedy)
+    return Path(folder) / name
 
 
 def without(matrix: sp.csr_array, removed: sp.csr_array) -> sp.csr_array:

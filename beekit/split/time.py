@@ -40,10 +40,7 @@ class TimeSplit(SplitConfig):
 
 
 def time_split(
-    interactions: Interactions,
-    *,
-    fraction: float = 0.1,
-    validation_fraction: float | None = None,
+    interactions: Interactions, *, fraction: float = 0.1, validation_fraction: float | None = None
 ) -> Split:
     """Hold out the latest interactions.
 
@@ -57,34 +54,24 @@ def time_split(
         SplitError: if there are no timestamps, or if the shares leave nothing to train on or to
             evaluate.
     """
-    stamps = interactions.timestamps
+    X, stamps = interactions.matrix, interactions.timestamps
     if stamps is None:
-        raise SplitError(
-            "interactions without timestamps",
-            expected="a column timestamp",
-            remedy="Add timestamps, or use a cold_start or user split.",
-        )
+        found = "interactions without timestamps"
+        remedy = "Add timestamps, or use a cold_start or user split."
+        raise SplitError(found, expected="a column timestamp", remedy=remedy)
     validation_fraction = fraction / 4 if validation_fraction is None else validation_fraction
     if not (fraction > 0 and validation_fraction >= 0 and fraction + validation_fraction < 1):
-        raise SplitError(
-            f"fraction={fraction} and validation_fraction={validation_fraction}",
-            expected="shares above 0 that leave something to train on",
-            remedy="Choose smaller shares.",
-        )
+        found = f"fraction={fraction} and validation_fraction={validation_fraction}"
+        expected = "shares above 0 that leave something to train on"
+        raise SplitError(found, expected=expected, remedy="Choose smaller shares.")
     ordered = np.sort(stamps)
     cut = [
         float(ordered[min(round(len(ordered) * (1 - share)), len(ordered) - 1)])
         for share in (fraction + validation_fraction, fraction)
     ]
-    train = entries(interactions, stamps < cut[0])
-    between = entries(interactions, (stamps >= cut[0]) & (stamps < cut[1]))
-    before_test = entries(interactions, stamps < cut[1])
-    return Split(
-        "time",
-        {"fraction": fraction, "validation_fraction": validation_fraction, "times": cut},
-        interactions,
-        train,
-        validation=HeldOut(train, between, used_items(train)) if validation_fraction else None,
-        test=HeldOut(before_test, entries(interactions, stamps >= cut[1]), used_items(before_test)),
-        sources="before",
-    )
+    train, before_test = entries(X, stamps < cut[0]), entries(X, stamps < cut[1])
+    between = entries(X, (stamps >= cut[0]) & (stamps < cut[1]))
+    validation = HeldOut(train, between, used_items(train)) if validation_fraction else None
+    test = HeldOut(before_test, entries(X, stamps >= cut[1]), used_items(before_test))
+    settings = {"fraction": fraction, "validation_fraction": validation_fraction, "times": cut}
+    return Split("time", settings, interactions, train, validation, test, sources="before")

@@ -43,14 +43,8 @@ class TrainingRecord:
     numbers: bool = False
 
     def knows(self, hashes: np.ndarray) -> tuple[np.ndarray, float]:
-        """Which of some pairs were trained on, as far as noted, and their share by estimate.
-
-        Args:
-            hashes: (pairs,) of `pair_hashes`.
-
-        Returns:
-            (pairs,) bool, and the share of those trained on among the pairs that would be noted.
-        """
+        """Which of some pairs (pairs,) by `pair_hashes` were trained on, as far as noted, and their
+        share among the pairs that would be noted."""
         asked = hashes <= np.uint64(self.below)
         if self.pairs is None or not asked.any():
             return np.zeros(len(hashes), dtype=bool), 0.0
@@ -93,9 +87,8 @@ def load_training_record(folder: str | Path) -> TrainingRecord:
     """What a split saved in `folder` says of the training.
 
     Raises:
-        RunError: if `training_items.parquet` is missing, which every version writes, if it or
-            `training_pairs.parquet` holds other than what was written, or if the pairs are not
-            those of the items.
+        RunError: if `training_items.parquet` is missing, which every version writes, or if one of
+            the two files holds other than what was written.
     """
     path = Path(folder) / ITEMS
     if not path.is_file():

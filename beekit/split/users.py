@@ -10,12 +10,7 @@ from pydantic import Field
 from beekit.data import Interactions
 from beekit.split.config import SplitConfig, share_field, validation_field, validation_size
 from beekit.split.draw import share, shuffled, validation_share
-from beekit.split.entries import (
-    entries,
-    require_source_fraction,
-    source_entries,
-    used_items,
-)
+from beekit.split.entries import entries, source_entries, used_items
 from beekit.split.split import HeldOut, Split
 
 
@@ -62,24 +57,18 @@ def user_split(
 ) -> Split:
     """Hold out users, with all their interactions (Liang et al. 2018, strong generalisation).
 
-    Of a held-out user's interactions, `source_fraction` (drawn at random, at least one and never
-    all) are the source and the rest the target. Users with a single interaction are drawn like any
-    other and kept out of training, but cannot be evaluated. The candidates are the items with a
-    training interaction.
-
-    Args:
-        interactions: X.
-        users, fraction: the number of test users, or their share.
-        validation_users, validation_fraction: likewise; a quarter of the test users unless said
-            otherwise; 0 for no validation part.
-        source_fraction: share of a held-out user's interactions that is known, in (0, 1).
-        seed: of the draws.
+    Test users are exactly `users`, or `fraction` of all; validation users are drawn from the rest,
+    a quarter as many unless said otherwise, none for 0. Of a held-out user's interactions,
+    `source_fraction` (drawn at random, at least one and never all) are the source and the rest the
+    target. Users with a single interaction are drawn like any other and kept out of training, but
+    cannot be evaluated. The candidates are the items with a training interaction.
 
     Raises:
         SplitError: if a share leaves nothing to train on or to evaluate, if not exactly one of
             `users` and `fraction` is given, or if `seed` is negative.
     """
-    require_source_fraction(source_fraction)
+    X = interactions.matrix
+    source = source_entries(X, interactions.item_ids, source_fraction, seed)
     total = interactions.n_users
     test_count = share(users, fraction, total, "users")
     validation_count = validation_share(
@@ -89,30 +78,17 @@ def user_split(
     role = np.zeros(total, dtype=np.int8)
     role[drawn[:test_count]] = 2
     role[drawn[test_count : test_count + validation_count]] = 1
-    source = source_entries(interactions.matrix, interactions.item_ids, source_fraction, seed)
-    rows = np.repeat(role, np.diff(interactions.matrix.indptr))
-    train = entries(interactions, rows == 0)
+    rows = np.repeat(role, np.diff(X.indptr))
+    train = entries(X, rows == 0)
     warm = used_items(train)
 
     def part(which: int) -> HeldOut | None:
         if not (role == which).any():
             return None
         mine = rows == which
-        return HeldOut(
-            entries(interactions, mine & source), entries(interactions, mine & ~source), warm
-        )
+        return HeldOut(entries(X, mine & source), entries(X, mine & ~source), warm)
 
-    return Split(
-        "user",
-        {
-            "users": test_count,
-            "validation_users": validation_count,
-            "source_fraction": source_fraction,
-            "seed": seed,
-        },
-        interactions,
-        train,
-        validation=part(1),
-        test=part(2),
-        sources="own",
-    )
+    counts = {"users": test_count, "validation_users": validation_count}
+    settings = {**counts, "source_fraction": source_fraction, "seed": seed}
+    validation, test = part(1), part(2)
+    return Split("user", settings, interactions, train, validation, test, sources="own")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from beekit.data import Interactions
 from beekit.split.config import SplitConfig, share_field
-from beekit.split.entries import entries, require_source_fraction, source_entries
+from beekit.split.entries import entries, source_entries
 from beekit.split.split import HeldOut, Split
 
 
@@ -41,17 +41,10 @@ def zero_shot_split(
         SplitError: if `source_fraction` is not above 0 and below 1, if no user has two
             interactions, or if `seed` is negative.
     """
-    require_source_fraction(source_fraction)
-    known = source_entries(interactions.matrix, interactions.item_ids, source_fraction, seed)
-    nothing = entries(interactions, known & False)
-    return Split(
-        "zero_shot",
-        {"source_fraction": source_fraction, "seed": seed},
-        interactions,
-        nothing,
-        test=HeldOut(
-            entries(interactions, known), entries(interactions, ~known), interactions.used_items
-        ),
-        sources="own",
-        trains=False,
-    )
+    X = interactions.matrix
+    known = source_entries(X, interactions.item_ids, source_fraction, seed)
+    source, target = entries(X, known), entries(X, ~known)
+    test = HeldOut(source, target, interactions.used_items)
+    settings = {"source_fraction": source_fraction, "seed": seed}
+    train = entries(X, known & False)
+    return Split("zero_shot", settings, interactions, train, test=test, sources="own", trains=False)

@@ -19,10 +19,10 @@ from beekit import Dataset, cold_start_split, evaluate
 from beekit.cli import main
 from beekit.errors import ConfigError
 from beekit.models import EASE, DropoutNet, fitting, load_model
-from beekit.run.chosen import settings_chosen
 from beekit.run.comparison import make_comparison
 from beekit.run.cost import measured
 from beekit.run.known_items import KnownItems
+from beekit.run.settings_source import settings_chosen
 
 MODELS = {
     "random": None,

@@ -23,8 +23,9 @@ from beekit.run.config import make_config
 from beekit.run.dataset import describe
 from beekit.run.evaluate import _settings_chosen
 from beekit.run.leaks import require_unseen
-from beekit.run.lineage import BEFORE, Source, load_before, run_of, shown, sources
+from beekit.run.lineage import BEFORE, Source, load_before, shown, sources
 from beekit.run.train import _settings_chosen as chosen_in_training
+from beekit.run_folder import run_of
 from beekit.split import Split, zero_shot_split
 from beekit.split.training_record import (
     PAIRS,

@@ -27,8 +27,8 @@ from beekit import user_split
 from beekit.cli import main
 from beekit.errors import RunError
 from beekit.run.leaks import require_unseen
-from beekit.run.lineage import BEFORE, Source, load_before, run_of, save_before, sources
-from beekit.run_folder import RunFolder
+from beekit.run.lineage import BEFORE, Source, load_before, save_before, sources
+from beekit.run_folder import RunFolder, run_of
 from beekit.split.training_record import ITEMS as NOTED_ITEMS
 from beekit.split.training_record import (
     PAIRS,

@@ -24,8 +24,8 @@ class LongTail(SplitConfig):
         support = np.bincount(interactions.matrix.indices, minlength=interactions.n_items)[used]
         order = used[np.lexsort((used, support))]
         cut = round(self.share * len(used))
-        train = columns(interactions, np.sort(order[cut:]))
-        test = HeldOut(train, columns(interactions, order[:cut]), order[:cut])
+        train = columns(interactions.matrix, np.sort(order[cut:]))
+        test = HeldOut(train, columns(interactions.matrix, order[:cut]), order[:cut])
         return Split(self.kind, {"share": self.share}, interactions, train, test=test)
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
@@ -13,7 +12,6 @@ from beekit.data import Dataset
 from beekit.encoders.pooling import pooling_of
 from beekit.results import dataset_results
 from beekit.run.data_config import DataConfig
-from beekit.run_files import read_yaml
 from beekit.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -22,28 +20,21 @@ logger = logging.getLogger(__name__)
 _POLICIES = ("missing_text", "missing_image")
 
 
-def differing_reading(
+def input_differences(
     run: Path, config: DataConfig, dataset: Dataset, encoder: SentenceTransformer
 ) -> list[str]:
-    """One line for each way in which a run's encoder reads other than it was trained to.
-
-    Args:
-        run: where it was trained.
-        config: what it is used for now.
-        dataset: whose items it reads.
-        encoder: as it is used now.
-    """
+    """One line for each way in which the encoder of a run reads other than it was trained to."""
     whole = RunFolder(run).whole
-    results, trained = whole.read_results(), saved_configuration(whole)
+    results, trained = whole.read_results(), whole.raw_config()
     training = results.get("training")
     if not training:
         return []
     lines = []
-    for side, here in content_of(dataset).items():
-        known = list(dict.fromkeys(getattr(one, side) for one in dataset_results(results)))
+    for what, here in content_of(dataset).items():
+        known = list(dict.fromkeys(getattr(one, what) for one in dataset_results(results)))
         if here not in known:
-            was = " and ".join(one or f"no {side}" for one in known)
-            lines.append(f"trained on {was}, read here as {here or f'no {side}'}")
+            was = " and ".join(one or f"no {what}" for one in known)
+            lines.append(f"trained on {was}, read here as {here or f'no {what}'}")
     limit = training.get("max_seq_length")
     if dataset.catalog.text is not None and limit and encoder.supports("text"):
         now = encoder.max_seq_length
@@ -59,7 +50,7 @@ def differing_reading(
     return lines
 
 
-def say(label: str, lines: Sequence[str]) -> list[str]:
+def log_notes(label: str, lines: Sequence[str]) -> list[str]:
     """The lines with what they are about, logged; for `notes` of the results."""
     notes = [f"{label}: {line}" for line in lines]
     for note in notes:
@@ -71,13 +62,3 @@ def content_of(dataset: Dataset) -> dict[str, str | None]:
     """The template of the texts and the column of the pictures that an encoder reads."""
     catalog = dataset.catalog
     return {"text": catalog.text, "image": None if catalog.images is None else catalog.images.name}
-
-
-def saved_configuration(folder: RunFolder) -> Mapping[str, Any]:
-    """A run's configuration as it lies there, whichever version wrote it; empty without one.
-
-    Raises:
-        RunError: if the file is broken.
-    """
-    path = folder.config
-    return read_yaml(path) if path.is_file() else {}

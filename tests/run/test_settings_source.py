@@ -12,9 +12,9 @@ from beekit.cli import main
 from beekit.errors import ConfigError
 from beekit.models import EASE, Popularity
 from beekit.report.settings import settings_caption
-from beekit.run.chosen import check_chosen_on, settings_chosen, settings_of_run
 from beekit.run.comparison import load_comparison
 from beekit.run.config import load_config
+from beekit.run.settings_source import check_chosen_on, settings_chosen, settings_of_run
 from beekit.run.train import _settings_chosen
 from beekit.split import cold_start_split
 

@@ -9,14 +9,7 @@ from typing import Any
 from beekit.errors import ConfigError
 from beekit.models.registry import parameters
 from beekit.plain import plain
-from beekit.report.settings import (
-    CHOSEN_ON,
-    DEFAULTS,
-    ELSEWHERE,
-    NOT_STATED,
-    TEST,
-    VALIDATION,
-)
+from beekit.report.settings import CHOSEN_ON, DEFAULTS, ELSEWHERE, NOT_STATED, TEST, VALIDATION
 from beekit.results import FINE_TUNED, dataset_results, rows_of
 from beekit.split import Split
 
@@ -30,11 +23,7 @@ _NEUTRAL = (
 
 
 def check_chosen_on(key: str, value: str | None) -> None:
-    """Refuse a value that is neither a known word nor a sentence.
-
-    Raises:
-        ConfigError: if the value is neither one of the known words nor a sentence in one line.
-    """
+    """Refuse a value that is neither a known word nor a sentence in one line."""
     if value is None or value in CHOSEN_ON:
         return
     if " " in value.strip() and len(value) <= _LONGEST and value.isprintable():
@@ -49,23 +38,12 @@ def check_chosen_on(key: str, value: str | None) -> None:
 
 
 def require_validation(stated: Mapping[str, str | None], split: Split) -> None:
-    """Refuse settings chosen on a validation part where the split has none.
-
-    Args:
-        stated: what each key of the configuration says.
-        split: as it is.
-
-    Raises:
-        ConfigError: if a key says that settings were chosen on the validation part and the split
-            has none.
-    """
+    """Refuse settings chosen on a validation part, by any key, where the split has none."""
     for key, value in stated.items():
         if value == VALIDATION and split.validation is None:
-            raise ConfigError(
-                f"{key}={value} and a {split.kind} split without a validation part",
-                expected="a split that has one",
-                remedy="Set split.validation, or say where the settings were really chosen.",
-            )
+            found = f"{key}={value} and a {split.kind} split without a validation part"
+            remedy = "Set split.validation, or say where the settings were really chosen."
+            raise ConfigError(found, expected="a split that has one", remedy=remedy)
 
 
 def settings_chosen(
@@ -73,11 +51,9 @@ def settings_chosen(
 ) -> str:
     """What a row says under `settings_chosen`.
 
-    Args:
-        settings: given for the model, or for the training.
-        kind: the class that takes them; given values that equal its defaults count as such.
-        stated: `chosen_on` of the model itself.
-        above: `chosen_on` of the whole configuration, for all that has a choice.
+    `settings` are given for the model, or for the training, of the class `kind`: those that equal
+    its defaults count as such. `stated` is `chosen_on` of the model itself, `above` that of the
+    whole configuration, for all that has a choice.
     """
     if stated is not None:
         return stated
