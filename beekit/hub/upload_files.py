@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -81,7 +80,7 @@ def files_to_upload(
             model folder does not belong to a model, or if a file names a path of this machine.
     """
     check_repo_name(repo)
-    run, facts = Path(run), replace(facts or Facts(), repo=repo)
+    run, facts = Path(run), (facts or Facts()).replace(repo=repo)
     results, config = _read_run(run)
     if is_repeated(results):
         folders = [str(run / folder) for folder in results["repeats"]["folders"]]

@@ -15,7 +15,7 @@ from beekit.evaluation import best_against_others, by_history, by_support, compa
 from beekit.evaluation.named_metrics import kind_and_cut, named_metric, usual_metrics
 from beekit.evaluation.repeats import over_repeats
 from beekit.models import Random
-from beekit.report.glossary import main_metric
+from beekit.results import main_metric
 from beekit.split import HeldOut
 
 FILE = """\
