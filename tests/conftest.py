@@ -71,6 +71,16 @@ def clip():
 
 
 @pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A Hub on this machine, which huggingface_hub's client takes for the real one."""
+    monkeypatch.syspath_prepend(Path(__file__).parent / "hub")
+    from local_hub import reachable
+
+    with reachable(monkeypatch, tmp_path / "hub") as server:
+        yield server
+
+
+@pytest.fixture
 def random_matrix():
     """A function for random binary (users, items) CSR matrices."""
 

@@ -31,23 +31,21 @@ class Sampling:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 1:
-            raise ConfigError(
-                f"max_tokens={self.max_tokens}",
-                expected="at least 1 token",
-                remedy="Leave it out for 200, enough for a paragraph.",
-            )
-        if not 0 <= self.temperature < float("inf"):
-            raise ConfigError(
-                f"temperature={self.temperature}",
-                expected="0 or more",
-                remedy="Leave it out for 0, the likeliest answer.",
-            )
+        require_setting("max_tokens", self.max_tokens, self.max_tokens >= 1, "at least 1 token")
+        finite = 0 <= self.temperature < float("inf")
+        require_setting("temperature", self.temperature, finite, "0 or more")
 
     @property
     def identity(self) -> dict[str, Any]:
         """What every model is told, as a request and the journal have it."""
         return {"max_tokens": self.max_tokens, "temperature": self.temperature, "seed": self.seed}
+
+
+def require_setting(name: str, value: float, fits: bool, expected: str) -> None:
+    """Refuse a number that does not fit."""
+    if not fits:
+        remedy = f"Leave {name} out for the default."
+        raise ConfigError(f"{name}={value}", expected=expected, remedy=remedy)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from beekit.describe.chat import ChatModel, Sampling
@@ -29,38 +30,13 @@ from beekit.exit_codes import exit_code
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Describe a dataset folder, print what came out.
+    """Describe a dataset folder, print what came out, and return what `exit_code` does.
 
-    Args:
-        argv: arguments; those of the process without.
-        prog: how the command is called in messages.
-
-    Returns:
-        0 on success, 2 with one line on standard error for what the user can mend, 130 when
-        interrupted.
+    Without `argv` the arguments are those of the process. Messages call the command `prog`.
     """
-    parser = _parser(prog)
-    options = parser.parse_args(argv)
-
-    def work() -> None:
-        prompt = Path(options.prompt).read_text(encoding="utf-8") if options.prompt else PROMPT
-        task = Task(options.fields, prompt.strip(), options.column)
-        model = _model(options)
-        limit, again = options.limit, options.retry_refusals
-        _print(describe(options.folder, model, task, limit=limit, retry_refusals=again))
-
-    room = "room for the items table again. Free some: what was answered is kept."
-    return exit_code(Path(parser.prog).stem, work, room=room)
-
-
-def _parser(prog: str | None) -> argparse.ArgumentParser:
     about, _, usage = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog,
-        description=about,
-        epilog=usage,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog, description=about, epilog=usage, formatter_class=raw)
     add = parser.add_argument
     add("folder", metavar="DATASET_FOLDER")
     add("--fields", required=True, help='of an item: "{title}. {authors}. {tags}"')
@@ -81,42 +57,37 @@ def _parser(prog: str | None) -> argparse.ArgumentParser:
     add("--seed", type=int, default=0)
     add("--limit", type=int, metavar="N", help="ask about N items, then stop")
     add("--retry-refusals", action="store_true", help="ask about those again")
-    return parser
+    options = parser.parse_args(argv)
+
+    def work() -> None:
+        prompt = Path(options.prompt).read_text(encoding="utf-8") if options.prompt else PROMPT
+        task = Task(options.fields, prompt.strip(), options.column)
+        model = _model(options)
+        limit, again = options.limit, options.retry_refusals
+        _print(describe(options.folder, model, task, limit=limit, retry_refusals=again))
+
+    room = "room for the items table again. Free some: what was answered is kept."
+    return exit_code(Path(parser.prog).stem, work, room=room)
 
 
 def _model(options: argparse.Namespace) -> ChatModel:
-    sampling = Sampling(
-        options.max_tokens, options.temperature, options.seed, _request_fields(options.extra)
-    )
+    extra = _request_fields(options.extra)
+    sampling = Sampling(options.max_tokens, options.temperature, options.seed, extra)
     if options.endpoint:
-        return EndpointChat(
-            options.endpoint,
-            options.model,
-            sampling,
-            key=os.environ.get(options.key_from),
-            key_name=options.key_from,
-            concurrency=options.concurrency,
-            timeout=options.timeout,
-            patience=options.patience,
-        )
+        key = os.environ.get(options.key_from)
+        pace = (options.concurrency, options.timeout, options.patience)
+        return EndpointChat(options.endpoint, options.model, sampling, key, options.key_from, *pace)
     from beekit.describe.local import LocalChat  # loads torch
 
-    return LocalChat.load(
-        options.model,
-        sampling,
-        batch_size=options.batch_size,
-        device=options.device,
-        revision=options.revision,
-    )
+    given = {name: getattr(options, name) for name in ("batch_size", "device", "revision")}
+    return LocalChat.load(options.model, sampling, **given)
 
 
 def _request_fields(text: str) -> dict[str, object]:
-    try:
+    with suppress(ValueError):
         fields = json.loads(text)
-    except ValueError:
-        fields = None
-    if isinstance(fields, dict):
-        return fields
+        if isinstance(fields, dict):
+            return fields
     raise ConfigError(
         f"--extra {text}", expected='a JSON object: {"top_p": 0.9}', remedy="Correct it."
     )

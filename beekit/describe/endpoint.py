@@ -1,10 +1,8 @@
 """A chat model behind an endpoint that speaks OpenAI's protocol: vLLM and the like.
 
-The package `openai` would send a request, but not run a job: it counts attempts and not seconds, so
-that 120 s of silence in each make hours, waits at most 8 s between two, gives up at a `Retry-After`
-above 120 s, and does not check that an answer is a chat completion. One POST would be left to it,
-for 30 MB, a second or two of import, and headers that tell the endpoint what machine this is and,
-from `OPENAI_ORG_ID`, whose account.
+The package `openai` sends requests, but does not run a job: it counts attempts and not seconds,
+waits at most 8 s between two, gives up at a `Retry-After` above 120 s, and does not check that an
+answer is a chat completion. Only the POST would be left to it, with headers that name this machine.
 """
 
 from __future__ import annotations
@@ -15,14 +13,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
-from beekit.describe.chat import Reply, Sampling
+from beekit.describe.chat import Reply, Sampling, require_setting
 from beekit.describe.request import Outcome, Permanent, Refused, Temporary, post
 from beekit.errors import ConfigError, DescribeError
 
+_PRINTABLE = "[!-~]+"  # ASCII without spaces
 _LONGEST_WAIT = 60.0  # seconds between two attempts, unless the endpoint asks for more
 
 
@@ -64,21 +63,15 @@ class EndpointChat:
 
     def __post_init__(self) -> None:
         _ = self.address
-        if self.key is not None and (
-            not self.key or not self.key.isascii() or any(c <= " " or c == "\x7f" for c in self.key)
-        ):
+        if self.key is not None and not re.fullmatch(_PRINTABLE, self.key):
             raise ConfigError(
                 f"a key in {self.key_name} that is empty or holds spaces, line ends or other signs",
                 expected="letters, digits and punctuation, as the provider gave it",
                 remedy=f"Set {self.key_name} again, or unset it.",
             )
         for name in ("concurrency", "timeout", "patience", "first_wait"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(
-                    f"{name}={getattr(self, name)}",
-                    expected="a number above 0",
-                    remedy=f"Leave {name} out for the default.",
-                )
+            value = getattr(self, name)
+            require_setting(name, value, value > 0, "a number above 0")
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -94,7 +87,7 @@ class EndpointChat:
             plain = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:
             plain = False
-        if not plain or not re.fullmatch(r"[!-~]+", self.url) or re.search("[@?#]", self.url):
+        if not plain or not re.fullmatch(_PRINTABLE, self.url) or re.search("[@?#]", self.url):
             hidden = "@" in self.url or "?" in self.url  # what may hold a password or a key
             raise ConfigError(
                 "an endpoint with a name, password or query" if hidden else f"{self.url!r}",
@@ -114,31 +107,25 @@ class EndpointChat:
                 if it cannot be reached, if it answers nothing for `patience` seconds, or if it asks
                 to wait longer than that.
         """
-        # Daemon threads: an interrupt need not wait for a slow answer. They share nothing but
-        # queues and one `_Round`.
-        if not questions:
-            return
-        waiting: SimpleQueue[int] = SimpleQueue()
-        for position in range(len(questions)):
+        workers = min(self.concurrency, len(questions))
+        waiting: SimpleQueue[int | None] = SimpleQueue()
+        for position in (*range(len(questions)), *[None] * workers):  # None ends a worker
             waiting.put(position)
         finished: SimpleQueue[tuple[int, Reply | Exception]] = SimpleQueue()
         around = _Round(self)
 
         def work() -> None:
-            while not around.over.is_set():
-                try:
-                    position = waiting.get_nowait()
-                except Empty:
-                    return
+            for position in iter(waiting.get, None):
                 try:
                     reply = around.ask(questions[position])
                 except Exception as error:  # raised again where the replies are read
                     finished.put((position, error))
                     return
-                if reply is not None:
-                    finished.put((position, reply))
+                if reply is None:
+                    return
+                finished.put((position, reply))
 
-        for _ in range(min(self.concurrency, len(questions))):
+        for _ in range(workers):  # daemons: an interrupt need not wait for a slow answer
             threading.Thread(target=work, daemon=True).start()
         left = len(questions)
         try:
@@ -158,17 +145,12 @@ class EndpointChat:
 
 
 class _Round:
-    """Questions asked of one endpoint together, and what they tell about it.
-
-    Attributes:
-        over: set when nobody reads the replies any more.
-        last_answer: when the endpoint last answered anything, by the monotonic clock.
-    """
+    """Questions asked of one endpoint together, and what they tell about it."""
 
     def __init__(self, endpoint: EndpointChat) -> None:
         self.endpoint = endpoint
-        self.over = threading.Event()
-        self.last_answer = float("-inf")
+        self.over = threading.Event()  # nobody reads the replies any more
+        self.last_answer = float("-inf")  # of the endpoint, by the monotonic clock
         self.probing = threading.Lock()
 
     def ask(self, question: str) -> Reply | None:
@@ -185,7 +167,7 @@ class _Round:
                     self._require_accepted_settings(outcome)
                 return Reply("", problem=outcome.why)
             if isinstance(outcome, Permanent):
-                raise self._end(outcome.why, outcome.expected, outcome.remedy)
+                raise self._end(*outcome)
             wait = self._wait(outcome, attempts)
             if time.monotonic() + wait - began > self.endpoint.patience:
                 limited = (outcome.retry_after or 0.0) > self.endpoint.patience
@@ -219,20 +201,16 @@ class _Round:
         if isinstance(outcome, Reply):
             self.last_answer = time.monotonic()
         elif isinstance(outcome, Temporary) and outcome.strange and self.last_answer < 0:
-            return Permanent(
-                outcome.why, "a chat completion", "Check the address; it often ends in /v1."
-            )
+            remedy = "Check the address; it often ends in /v1."
+            return Permanent(outcome.why, "a chat completion", remedy)
         return outcome
 
     def _require_accepted_settings(self, refused: Refused) -> None:
         """Nothing, if the endpoint answers anything; else it is the settings it will not take."""
         with self.probing:
             if self.last_answer < 0 and isinstance(self._post("Say hello."), Refused | Permanent):
-                raise self._end(
-                    refused.why,
-                    "settings the endpoint takes",
-                    "Change what it names; further fields of the request go into `extra`.",
-                )
+                remedy = "Change what it names; further fields of the request go into `extra`."
+                raise self._end(refused.why, "settings the endpoint takes", remedy)
 
     def _end(self, found: str, expected: str, remedy: str) -> DescribeError:
         where = f"{self.endpoint.model!r} at {self.endpoint.address}"

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from beekit.data import ids
 from beekit.data.catalog import Catalog
@@ -88,9 +87,9 @@ def describe(
 
     Args:
         folder: a dataset folder.
-        model: asked one question an item.
+        model: asked one question about each item.
         task: the question, and the column.
-        limit: ask at most so many items now; the table stays as it is until none is left.
+        limit: ask about so many items at most; the table stays as it is until none is left.
         retry_refusals: ask again about items whose answer was refused.
 
     Raises:
@@ -103,26 +102,23 @@ def describe(
     """
     folder = Path(folder)
     items = read_table(folder, "items", id_columns=("item_id",))
-    catalog = Catalog(
-        ids.to_numpy(id_column(items, "item_id", "items")),
-        items.drop_columns("item_id"),
-        task.fields,
-    )
-    texts = catalog.texts
+    catalog = Catalog(_item_ids(items), items.drop_columns("item_id"), task.fields)
+    texts = catalog.texts  # which refuses fields that are not there
+    column = items.column(task.column) if task.column in items.column_names else None
     journal_path = task.beside(folder, "descriptions", ".jsonl")
-    if task.column in items.column_names and not journal_path.is_file():
+    if column is not None and not journal_path.is_file():
         raise _foreign(task.column, f"no {journal_path.name} it could be from")
     header = {**asdict(task), **model.identity}
     with Journal(journal_path, header) as journal:
-        _require_own_column(items, task.column, catalog, journal)
         work = _Work(catalog, texts, task, journal)
+        if column is not None:
+            work.require_own(column)
         pending = work.pending(retry_refusals)
         now = pending if limit is None else pending[: max(limit, 0)]
         unanswered = work.ask(model, now)
-        left = len(pending) - len(now)
-        result = work.result(asked=len(now) - unanswered, unanswered=unanswered, left=left)
+        result = work.result(len(now) - unanswered, unanswered, len(pending) - len(now))
         if result.written:
-            _write(folder, items, catalog, work, result, header)
+            _write(folder, column, work, result, header)
     return result
 
 
@@ -130,11 +126,20 @@ class _Work:
     """The items' questions, and the answers the journal has to them."""
 
     def __init__(self, catalog: Catalog, texts: list[str], task: Task, journal: Journal) -> None:
+        self.catalog = catalog
         self.item_ids = [ids.plain(item_id) for item_id in catalog.item_ids]
         self.journal = journal
         self.texts = texts
         self.task = task
         self.hashes = [_hash(task.question(text)) if text else "" for text in texts]
+
+    def require_own(self, column: pa.ChunkedArray) -> None:
+        """Refuse a column that holds anything but descriptions from the journal."""
+        ours = {(entry.item_id, entry.text) for entry in self.journal.entries}
+        for item_id, value in zip(self.item_ids, column.to_pylist(), strict=True):
+            if value and (item_id, value) not in ours:
+                why = f"the one of item {item_id!r} is not in the journal"
+                raise _foreign(self.task.column, why)
 
     def latest(self) -> list[Entry | None]:
         """(items,) the last answer to what would be asked of each item now."""
@@ -156,8 +161,7 @@ class _Work:
     def ask(self, model: ChatModel, rows: list[int]) -> int:
         """Put the answers into the journal; the number of items that got none."""
         questions = [self.task.question(self.texts[row]) for row in rows]
-        unanswered = 0
-        written = 0
+        unanswered = written = 0
         with (
             progress_bar(total=len(rows), desc="describing", unit=" items") as bar,
             closing(_generator(model.answers(questions))) as batches,
@@ -172,7 +176,7 @@ class _Work:
                 bar.update(len(batch))
         return unanswered
 
-    def result(self, *, asked: int, unanswered: int, left: int) -> Described:
+    def result(self, asked: int, unanswered: int, left: int) -> Described:
         latest = self.latest()
         answers = [entry for entry in latest if entry is not None]
         tokens = [entry.tokens for entry in self.journal.entries]
@@ -190,32 +194,19 @@ class _Work:
         )
 
     def _entry(self, row: int, question: str, reply: Reply) -> Entry:
-        judged = judge(reply, question, self.texts[row])
-        return Entry(
-            self.item_ids[row],
-            self.hashes[row],
-            judged.text,
-            judged.reason,
-            reply.text if judged.reason else "",
-            judged.trimmed,
-            (reply.prompt_tokens, reply.answer_tokens),
-        )
+        text, reason, trimmed = judge(reply, question, self.texts[row])
+        answer = reply.text if reason else ""
+        tokens = (reply.prompt_tokens, reply.answer_tokens)
+        return Entry(self.item_ids[row], self.hashes[row], text, reason, answer, trimmed, tokens)
+
+
+def _item_ids(items: pa.Table) -> np.ndarray:
+    return ids.to_numpy(id_column(items, "item_id", "items"))
 
 
 def _generator(batches: Iterator[list[tuple[int, Reply]]]) -> Any:
     """The batches as a generator, which can be closed whatever kind of iterator they are."""
     yield from batches
-
-
-def _require_own_column(items: pa.Table, column: str, catalog: Catalog, journal: Journal) -> None:
-    """A column of that name holds nothing but descriptions from the journal."""
-    if column not in items.column_names:
-        return
-    ours = {(entry.item_id, entry.text) for entry in journal.entries}
-    values = items.column(column).to_pylist()
-    for item_id, value in zip(catalog.item_ids, values, strict=True):
-        if value and (ids.plain(item_id), value) not in ours:
-            raise _foreign(column, f"the one of item {ids.plain(item_id)!r} is not in the journal")
 
 
 def _foreign(column: str, why: str) -> DataError:
@@ -228,53 +219,40 @@ def _foreign(column: str, why: str) -> DataError:
 
 def _write(
     folder: Path,
-    items: pa.Table,
-    catalog: Catalog,
+    present: pa.ChunkedArray | None,
     work: _Work,
     result: Described,
     header: dict[str, Any],
 ) -> None:
-    """The column, the list of items without description, and the record of how it came about."""
-    task = work.task
-    texts = [entry.text or None if entry else None for entry in work.latest()]
-    values = pa.array(texts, pa.large_string())
-    present = items.column(task.column) if task.column in items.column_names else None
-    if present is None or not pc.fill_null(present.cast(pa.large_string()), "").equals(
-        pa.chunked_array([pc.fill_null(values, "")])
-    ):
-        path = items_file(folder)
-        _require_same_items(folder, catalog)
-        write_column(path, task.column, values)
-        logger.info("%s has the column %s", path, task.column)
-    listed = task.beside(folder, "refusals", ".csv")
+    """Write the column, the items without description, and the record of how it came about."""
+    texts = [entry.text if entry else "" for entry in work.latest()]
+    if present is None or [value or "" for value in present.to_pylist()] != texts:
+        # The table may have changed in the hours between.
+        items = read_table(folder, "items", id_columns=("item_id",))
+        if not np.array_equal(_item_ids(items), work.catalog.item_ids):
+            raise DescribeError(
+                f"the items table in {folder} changed while its items were described",
+                expected="the same items in the same order",
+                remedy="Give the same command again; only what is new is asked.",
+            )
+        path, column = items_file(folder), work.task.column
+        write_column(path, column, pa.array([text or None for text in texts], pa.large_string()))
+        logger.info("%s has the column %s", path, column)
+    listed = work.task.beside(folder, "refusals", ".csv")
     write_text(listed, _refusals(work, result))
+    same = ("items", "described", "trimmed", "without_fields", "unanswered")
     write_json(
-        task.beside(folder, "descriptions", ".json"),
+        work.task.beside(folder, "descriptions", ".json"),
         {
             "schema": 1,
             **header,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "items": result.items,
-            "described": result.described,
-            "trimmed": result.trimmed,
-            "without_fields": result.without_fields,
-            "unanswered": result.unanswered,
+            **{name: getattr(result, name) for name in same},
             "refused": dict(Counter(entry.reason for entry in result.refused)),
             "refusals": listed.name,
-            "tokens": {"read": result.tokens[0], "written": result.tokens[1]},
+            "tokens": dict(zip(("read", "written"), result.tokens, strict=True)),
         },
     )
-
-
-def _require_same_items(folder: Path, catalog: Catalog) -> None:
-    """The rows are those the answers belong to: a table may have changed in the hours between."""
-    items = read_table(folder, "items", id_columns=("item_id",))
-    if not np.array_equal(ids.to_numpy(id_column(items, "item_id", "items")), catalog.item_ids):
-        raise DescribeError(
-            f"the items table in {folder} changed while its items were described",
-            expected="the same items in the same order",
-            remedy="Give the same command again; only what is new is asked.",
-        )
 
 
 def _refusals(work: _Work, result: Described) -> str:
@@ -282,13 +260,11 @@ def _refusals(work: _Work, result: Described) -> str:
     content = io.StringIO()
     out = csv.writer(content, lineterminator="\n")
     out.writerow(["item_id", "reason", "answer"])
-    for entry in result.refused:
-        # Half a surrogate pair cannot be written.
+    for entry in result.refused:  # half a surrogate pair cannot be written
         answer = entry.answer.encode("utf-8", "replace").decode("utf-8")
         out.writerow([entry.item_id, entry.reason, answer])
-    for item_id, asked in zip(work.item_ids, work.hashes, strict=True):
-        if not asked:
-            out.writerow([item_id, NO_FIELDS, ""])
+    asked = zip(work.item_ids, work.hashes, strict=True)
+    out.writerows([item_id, NO_FIELDS, ""] for item_id, question in asked if not question)
     return content.getvalue()
 
 

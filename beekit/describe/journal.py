@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,8 +42,8 @@ class Journal:
 
     Each `append` is on the disk when it returns. A last line without its end, left by a kill, is
     cut away on opening. One process at a time holds a journal, as two would pay for every answer
-    twice. JSON lines and no database: a user reads them with any tool while a run goes on, a copy
-    is whole at any moment, and they hold every answer (SQLite takes no half of a surrogate pair).
+    twice. Any tool reads JSON lines while a run goes on, and they hold every answer; SQLite refuses
+    half of a surrogate pair.
 
     Attributes:
         entries: all of them, in the order they came; a later one for the same item replaces the
@@ -59,7 +59,14 @@ class Journal:
         self.entries: list[Entry] = []
         with ExitStack() as opened:
             self._file: IO[bytes] = opened.enter_context(self.path.open("a+b"))
-            self._take()
+            try:
+                take_lock(self._file.fileno())
+            except BlockingIOError as error:
+                raise DescribeError(
+                    f"another process is writing {self.path}",
+                    expected="one at a time",
+                    remedy="Wait for it, or end it.",
+                ) from error
             self._read({"journal": 1, **header})
             self._open = opened.pop_all()
 
@@ -72,18 +79,11 @@ class Journal:
     def append(self, entries: Iterable[Entry]) -> None:
         """Write entries, and wait until the disk has them."""
         added = list(entries)
-        self._write([_line(entry) for entry in added])
+        self._write(
+            {name: value for name, value in asdict(entry).items() if value or name == "item_id"}
+            for entry in added
+        )
         self.entries.extend(added)
-
-    def _take(self) -> None:
-        try:
-            take_lock(self._file.fileno())
-        except BlockingIOError as error:
-            raise DescribeError(
-                f"another process is writing {self.path}",
-                expected="one at a time",
-                remedy="Wait for it, or end it.",
-            ) from error
 
     def _read(self, header: Mapping[str, Any]) -> None:
         self._file.seek(0)
@@ -91,22 +91,28 @@ class Journal:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):  # torn by a kill
             self._file.truncate(whole)
-        lines = content[:whole].splitlines()
-        parsed = [self._parse(line, number) for number, line in enumerate(lines, start=1)]
-        if parsed and parsed[0].get("journal") != 1:
-            raise self._not_ours(1)
-        if len(parsed) < 2:  # nothing answered yet, so nothing that other settings could spoil
+        begun: dict[str, Any] = {}
+        for number, line in enumerate(content[:whole].splitlines(), start=1):
+            try:
+                read = json.loads(line)
+                if number > 1:
+                    read["tokens"] = tuple(read.get("tokens", (0, 0)))
+                    self.entries.append(Entry(**read))
+                elif read.get("journal") == 1:
+                    begun = read
+                else:
+                    raise ValueError
+            except (ValueError, TypeError, AttributeError) as error:
+                raise DescribeError(
+                    f"line {number} of {self.path} is none that beekit wrote",
+                    expected="a journal of answers",
+                    remedy="Remove that line, or move the file away to ask everything again.",
+                ) from error
+        if not self.entries:  # so there is nothing that other settings could spoil
             self._file.truncate(0)
             self._write([header])
             return
-        self._compare(parsed[0], json.loads(json.dumps(header)))  # as it would have been read
-        for number, line in enumerate(parsed[1:], start=2):
-            try:
-                self.entries.append(Entry(**{**line, "tokens": tuple(line.get("tokens", (0, 0)))}))
-            except TypeError as error:
-                raise self._not_ours(number) from error
-
-    def _compare(self, begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        wanted = json.loads(json.dumps(header))  # as it would have been read
         for name in sorted(begun.keys() | wanted.keys()):
             if begun.get(name) != wanted.get(name):
                 raise DescribeError(
@@ -116,36 +122,12 @@ class Journal:
                     remedy="Give those, or another column for a second set of descriptions.",
                 )
 
-    def _parse(self, line: bytes, number: int) -> dict[str, Any]:
-        try:
-            read = json.loads(line)
-        except ValueError as error:
-            raise self._not_ours(number) from error
-        if not isinstance(read, dict):
-            raise self._not_ours(number)
-        return read
-
-    def _not_ours(self, number: int) -> DescribeError:
-        return DescribeError(
-            f"line {number} of {self.path} is none that beekit wrote",
-            expected="a journal of answers",
-            remedy="Remove that line, or move the file away to ask everything again.",
-        )
-
     def _write(self, lines: Iterable[Mapping[str, Any]]) -> None:
         # ASCII, so that any answer can be written, and no line end occurs within a line.
         content = "".join(json.dumps(line) + "\n" for line in lines)
         self._file.write(content.encode("ascii"))
         self._file.flush()
         os.fsync(self._file.fileno())
-
-
-def _line(entry: Entry) -> dict[str, Any]:
-    given: dict[str, Any] = {"item_id": entry.item_id, "asked": entry.asked}
-    for name in ("text", "reason", "answer", "trimmed"):
-        if value := getattr(entry, name):
-            given[name] = value
-    return {**given, "tokens": list(entry.tokens)}
 
 
 def _short(value: Any) -> str:

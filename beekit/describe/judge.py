@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from beekit.describe.chat import Reply
 from beekit.describe.refusals import is_field, is_refusal, opens_with_field
@@ -57,15 +57,10 @@ _NOTHING = frozenset({"", "na", "none", "null", "nil", "unknown", "undefined"})
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]]*(?=\s|\Z)|[。！？][」』”]*")
 
 
-@dataclass(frozen=True)
-class Judged:
-    """An answer, read.
+class Judged(NamedTuple):
+    """The description in an answer, or why there is none: as above, or what the server said.
 
-    Attributes:
-        text: the description; "" where there is none.
-        reason: why there is none: `EMPTY`, `REFUSAL`, `ECHO`, `CUT_OFF`, or what the model's
-            server said.
-        trimmed: the answer was cut off, and ends at its last whole sentence.
+    A trimmed description was cut off, and ends at its last whole sentence.
     """
 
     text: str
@@ -92,7 +87,10 @@ def judge(reply: Reply, question: str, fields: str) -> Judged:
     text = clean(reply.text.replace(question, " ") if repeated else reply.text, fields)
     if re.sub(r"[\W_]+", "", text).casefold() in _NOTHING:
         return Judged("", ECHO if repeated else EMPTY)
-    whole = _whole_sentences(text) if reply.cut_off else text
+    whole = text
+    if reply.cut_off:
+        ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+        whole = text[: ends[-1]] if ends else ""
     if is_refusal(text, fields) or is_refusal(whole, fields):
         return Judged("", REFUSAL)
     if text in " ".join(question.split()):
@@ -111,11 +109,6 @@ def clean(text: str, fields: str = "") -> str:
     while (step := _clean_once(text, fields)) != text:
         text = step
     return text
-
-
-def _whole_sentences(text: str) -> str:
-    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
-    return text[: ends[-1]] if ends else ""
 
 
 def _clean_once(text: str, fields: str) -> str:

@@ -17,7 +17,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from beekit.describe.chat import Reply, Sampling
+from beekit.describe.chat import Reply, Sampling, require_setting
 from beekit.errors import ConfigError, DescribeError
 from beekit.out_of_memory import is_out_of_memory
 
@@ -26,10 +26,9 @@ from beekit.out_of_memory import is_out_of_memory
 class LocalChat:
     """A causal language model with a chat template, asked in batches, longest questions first.
 
-    Batches are padded on the left. Answers are drawn (temperature above 0) under a seed made of
-    `sampling.seed` and the batch's questions; another batch size, and a run that was interrupted,
-    draw other answers. Models that think before they answer are asked not to, where their
-    template has the switch `enable_thinking`.
+    Batches are padded on the left. Where the temperature is above 0, the seed of a batch is made of
+    `sampling.seed` and its questions: another batch size, or an interrupted run, draws other
+    answers. Models whose template has the switch `enable_thinking` are asked not to think first.
 
     Attributes:
         name: folder, or name on the Hub.
@@ -37,6 +36,10 @@ class LocalChat:
         tokenizer: with a chat template.
         sampling: how answers are drawn; `extra` must be empty.
         batch_size: questions answered at a time.
+
+    Raises:
+        ConfigError: if the tokenizer has no chat template, `batch_size` is below 1, or
+            `sampling.extra` is not empty.
     """
 
     name: str
@@ -46,10 +49,7 @@ class LocalChat:
     batch_size: int = 8
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ConfigError(
-                f"batch_size={self.batch_size}", expected="at least 1", remedy="Leave it out for 8."
-            )
+        require_setting("batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
         if self.sampling.extra:
             raise ConfigError(
                 f"fields of a request ({', '.join(self.sampling.extra)}) for a local model",
@@ -76,23 +76,19 @@ class LocalChat:
         """Read weights and tokenizer.
 
         Args:
-            name: folder, or name on the Hub.
-            sampling: how answers are drawn.
-            batch_size: questions answered at a time.
+            name, sampling, batch_size: as they are kept.
             device: "cpu", "cuda", ...; the graphics card without it, where there is one.
             revision: branch, tag or commit on the Hub; its main branch without.
 
         Raises:
             DescribeError: if no model can be loaded under that name, or if there is no such device.
-            ConfigError: if the model has no chat template, if `batch_size` is below 1, or if
-                `sampling.extra` is not empty.
         """
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
             model: Any = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype="auto")
             model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            reason = (str(error).strip() or repr(error)).splitlines()[0]
             raise DescribeError(
                 f"cannot load the language model {name!r} ({reason})",
                 expected="a folder in transformers' format, or a name on the Hub, and a device",
@@ -104,12 +100,8 @@ class LocalChat:
     def identity(self) -> dict[str, Any]:
         """Model and sampling; of a model from the Hub the commit too."""
         commit = getattr(self.model.config, "_commit_hash", None)
-        return {
-            "model": self.name,
-            **({"commit": commit} if commit else {}),
-            "served": "local",
-            **self.sampling.identity,
-        }
+        made_by = {"model": self.name, **({"commit": commit} if commit else {})}
+        return {**made_by, "served": "local", **self.sampling.identity}
 
     def answers(self, questions: Sequence[str]) -> Iterator[list[tuple[int, Reply]]]:
         """Replies batch by batch; see `ChatModel.answers`.
@@ -117,8 +109,7 @@ class LocalChat:
         Raises:
             DescribeError: if the device does not have enough memory for a batch.
         """
-        # Questions of like length need the least padding; the longest come first, so that memory
-        # runs out at the start or not at all.
+        # Like lengths need little padding; after the longest, memory is enough for the others.
         order = sorted(range(len(questions)), key=lambda at: (-len(questions[at]), at))
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
@@ -139,8 +130,8 @@ class LocalChat:
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         model: Any = self.model
-        template: Any = self.tokenizer.apply_chat_template
-        inputs = template(
+        apply: Any = self.tokenizer.apply_chat_template
+        inputs = apply(
             [[{"role": "user", "content": question}] for question in questions],
             add_generation_prompt=True,
             enable_thinking=False,
@@ -149,19 +140,27 @@ class LocalChat:
             return_tensors="pt",
         ).to(model.device)
         read = inputs["attention_mask"].sum(1).tolist()
-        fits = [length + self.sampling.max_tokens <= self._longest() for length in read]
+        # Tokens of question and answer together that the model can take.
+        longest = getattr(model.config, "max_position_embeddings", None) or float("inf")
+        fits = [length + self.sampling.max_tokens <= longest for length in read]
         if not all(fits):
-            return self._answer_fitting(questions, fits)
+            fitting = [question for question, fit in zip(questions, fits, strict=True) if fit]
+            answered = iter(self._answer(fitting) if fitting else [])
+            too_long = Reply("", problem=f"longer than the model's {longest:,.0f} tokens")
+            return [next(answered) if fit else too_long for fit in fits]
         ends = self._ends()
+        drawn = {"do_sample": True, "temperature": self.sampling.temperature, "top_k": 0}
         config = GenerationConfig(
             max_new_tokens=self.sampling.max_tokens,
             pad_token_id=self.tokenizer.pad_token_id,
             eos_token_id=sorted(ends) or None,
-            **self._draw(),
+            **(drawn if self.sampling.temperature else {"do_sample": False}),
         )
         cards = [model.device] if model.device.type == "cuda" else []
         with torch.random.fork_rng(cards), torch.no_grad():
-            torch.manual_seed(self._batch_seed(questions))
+            drawn_from = "\x1f".join([str(self.sampling.seed), *questions])
+            digest = hashlib.sha256(drawn_from.encode("utf-8", "replace")).digest()
+            torch.manual_seed(int.from_bytes(digest[:7], "big"))
             tokens = model.generate(**inputs, generation_config=config)
         written = tokens[:, inputs["input_ids"].shape[1] :].tolist()
         replies = []
@@ -172,27 +171,8 @@ class LocalChat:
             replies.append(Reply(text, end is None, prompt_tokens=length, answer_tokens=count))
         return replies
 
-    def _answer_fitting(self, questions: list[str], fits: list[bool]) -> list[Reply]:
-        fitting = [question for question, fit in zip(questions, fits, strict=True) if fit]
-        answered = iter(self._answer(fitting) if fitting else [])
-        too_long = Reply("", problem=f"longer than the model's {self._longest():,.0f} tokens")
-        return [next(answered) if fit else too_long for fit in fits]
-
-    def _longest(self) -> float:
-        """Tokens of question and answer together that the model can take."""
-        return getattr(self.model.config, "max_position_embeddings", None) or float("inf")
-
     def _ends(self) -> set[int]:
         """Tokens that end an answer: the model's own, which may be several, and the tokenizer's."""
         own = self.model.generation_config.eos_token_id
         ends = set(own if isinstance(own, list) else [] if own is None else [own])
         return ends | {self.tokenizer.eos_token_id} - {None}
-
-    def _draw(self) -> dict[str, Any]:
-        if self.sampling.temperature == 0:
-            return {"do_sample": False}
-        return {"do_sample": True, "temperature": self.sampling.temperature, "top_k": 0}
-
-    def _batch_seed(self, questions: list[str]) -> int:
-        content = "\x1f".join([str(self.sampling.seed), *questions]).encode("utf-8", "replace")
-        return int.from_bytes(hashlib.sha256(content).digest()[:7], "big")

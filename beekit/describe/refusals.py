@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cached_property
 
 _LONGEST = 1000  # characters of an answer that are looked at
 _SHORT = 200  # characters up to which a refusal may come after the first sentence
@@ -34,170 +32,107 @@ _SORRY = (
 )
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """One way to refuse, as a sentence may begin.
-
-    Attributes:
-        name: what is said so.
-        pattern: regular expression, met at the beginning and without regard to case.
-        example: what it recognises.
-    """
-
-    name: str
-    pattern: str
-    example: str
-
-    @cached_property
-    def regex(self) -> re.Pattern[str]:
-        return re.compile(self.pattern, re.IGNORECASE)
-
-
-REFUSALS = (
-    Refusal(
-        "cannot do it",
-        rf"{_WE} ?{_CANNOT} {_ADVERBS}{_DESCRIBE}",
-        "I cannot provide a description of this product.",
+# An example of each way to refuse, and the pattern that sentences of the kind begin with.
+REFUSALS = {
+    "I cannot provide a description of this product.": rf"{_WE} ?{_CANNOT} {_ADVERBS}{_DESCRIBE}",
+    "Unable to provide a description for this item.": (
+        rf"(?:unable to|not able to|cannot|can not|could not) {_ADVERBS}{_DESCRIBE}"
     ),
-    Refusal(
-        "cannot do it, nobody named",
-        rf"(?:unable to|not able to|cannot|can not|could not) {_ADVERBS}{_DESCRIBE}",
-        "Unable to provide a description for this item.",
+    "I must respectfully decline.": (
+        rf"{_WE} (?:must|have to|need to|will have to) (?:\w+ly )?(?:decline|refuse)\b"
     ),
-    Refusal(
-        "declines",
-        rf"{_WE} (?:must|have to|need to|will have to) (?:\w+ly )?(?:decline|refuse)\b",
-        "I must respectfully decline.",
+    "I don't feel comfortable describing it.": (
+        rf"{_WE} ?(?:(?:don't|do not) feel|'m not|am not) comfortable\b"
     ),
-    Refusal(
-        "is not comfortable",
-        rf"{_WE} ?(?:(?:don't|do not) feel|'m not|am not) comfortable\b",
-        "I don't feel comfortable describing it.",
-    ),
-    Refusal(
-        "does not have what it takes",
+    "I do not have enough information about this item.": (
         rf"{_WE} (?:don't|do not|didn't|did not|haven't|have not) (?:\w+ly )?"
-        rf"(?:have|find|found|got)\b[^.!?]{{0,60}}\b{_KNOWLEDGE}\b",
-        "I do not have enough information about this item.",
+        rf"(?:have|find|found|got)\b[^.!?]{{0,60}}\b{_KNOWLEDGE}\b"
     ),
-    Refusal(
-        "has nothing",
+    "I have no information about this book.": (
         rf"{_WE} (?:\w+ly )?(?:(?:have|had|know|found|find) "
         rf"(?:nothing (?:about|of|on)\b|{_NONE}\b[^.!?]{{0,40}}\b{_KNOWLEDGE}\b)"
-        rf"|lack [^.!?]{{0,40}}\b{_KNOWLEDGE}\b)",
-        "I have no information about this book.",
+        rf"|lack [^.!?]{{0,40}}\b{_KNOWLEDGE}\b)"
     ),
-    Refusal(
-        "does not know",
+    "I don't know this book.": (
         rf"{_WE} (?:don't|do not) (?:\w+ly )?(?:know|recogni[sz]e) (?:of |about )?"
-        rf"(?:this\b|any\b|anything\b|enough\b|much\b|the {_ITEM}\b)",
-        "I don't know this book.",
+        rf"(?:this\b|any\b|anything\b|enough\b|much\b|the {_ITEM}\b)"
     ),
-    Refusal(
-        "is not familiar",
+    "I'm not familiar with this book.": (
         rf"{_WE} ?(?:'m|am|'re|are) (?:\w+ly )?(?:not |un)(?:\w+ly )?"
-        r"(?:familiar|aware|acquainted)\b",
-        "I'm not familiar with this book.",
+        r"(?:familiar|aware|acquainted)\b"
     ),
-    Refusal(
-        "has not come across it",
+    "I have not heard of this author.": (
         rf"{_WE} (?:haven't|have not|have never) (?:heard of|come across|read|seen)"
-        rf" (?:this|the {_ITEM})\b",
-        "I have not heard of this author.",
+        rf" (?:this|the {_ITEM})\b"
     ),
-    Refusal("speaks as an AI", rf"as {_AI}\b[^.,!?]{{0,40}},? (?:i|my)\b", "As an AI, I can't."),
-    Refusal("is an AI", rf"{_WE} ?(?:'m|am) (?:just |only )?{_AI}\b", "I'm just an AI."),
-    Refusal(
-        "nothing is there",
+    "As an AI, I can't.": rf"as {_AI}\b[^.,!?]{{0,40}},? (?:i|my)\b",
+    "I'm just an AI.": rf"{_WE} ?(?:'m|am) (?:just |only )?{_AI}\b",
+    "No description available.": (
         rf"{_NONE} {_KNOWLEDGE}\W*\Z"
         rf"|(?:there (?:is|was|are|were) )?{_NONE}(?: [\w-]+){{0,2}}? {_KNOWLEDGE}"
         rf"(?: (?:about|on|for|of) (?:this |the |that )?(?:\w+ )?{_ITEM})?"
         r"(?: (?:is|was|are|were|has been|have been|\w+ly))*"
         rf"(?: to {_DESCRIBE}| (?:available|provided|given|known|found|exists?)"
-        r"(?=\W*\Z|[.,;:!?]| (?:about|for|on|of|in|to|from|here|regarding|at)\b))",
-        "No description available.",
+        r"(?=\W*\Z|[.,;:!?]| (?:about|for|on|of|in|to|from|here|regarding|at)\b))"
     ),
-    Refusal(
-        "there is nothing",
+    "There is no information about this item.": (
         rf"there (?:is|was|are|isn't|aren't|is not)(?: {_NONE}| enough| any| sufficient)"
         rf"(?: [\w-]+){{0,2}}? {_KNOWLEDGE}"
-        r"(?=\W*\Z|[.,;:!?]| (?:available|provided|given|about|for|on|to|regarding)\b)",
-        "There is no information about this item.",
+        r"(?=\W*\Z|[.,;:!?]| (?:available|provided|given|about|for|on|to|regarding)\b)"
     ),
-    Refusal(
-        "it cannot be done",
+    "A description cannot be provided.": (
         r"(?:an?|the|this|that) (?:\w+ )?(?:description|paragraph|summary|answer|request|item) "
         r"(?:cannot|can'?t|could not) be "
-        r"(?:provided|written|generated|described|created|given)\b",
-        "A description cannot be provided.",
+        r"(?:provided|written|generated|described|created|given)\b"
     ),
-    Refusal(
-        "it is impossible",
+    "It is impossible to write a description.": (
         r"it(?:'s| is) (?:impossible|not possible) (?:for me )?to "
-        r"(?:describe|write|provide|create|give) (?:an?|this)\b",
-        "It is impossible to write a description.",
+        r"(?:describe|write|provide|create|give) (?:an?|this)\b"
     ),
-    Refusal(
-        "it is unknown",
-        rf"(?:the|this) {_ITEM} is (?:unknown|unfamiliar|not known|not familiar) to me\b",
-        "This book is unknown to me.",
+    "This book is unknown to me.": (
+        rf"(?:the|this) {_ITEM} is (?:unknown|unfamiliar|not known|not familiar) to me\b"
     ),
-    Refusal(
-        "what was given is too little",
+    "The information provided is incomplete.": (
         r"(?:the|your) (?:\w+ ){0,2}(?:information|details|input|prompt)"
-        rf"(?: \w+){{0,3}}? (?:is|are|was|were|seems|appears)(?: to be)?(?: \w+ly)? {_MISSING}\b",
-        "The information provided is incomplete.",
+        rf"(?: \w+){{0,3}}? (?:is|are|was|were|seems|appears)(?: to be)?(?: \w+ly)? {_MISSING}\b"
     ),
-    Refusal(
-        "nothing was given",
+    "You didn't provide the fields of the item.": (
         r"you (?:didn't|did not|haven't|have not|forgot to)(?: \w+ly)? "
-        r"(?:provid|giv|shar|includ|specif|mention|paste)",
-        "You didn't provide the fields of the item.",
+        r"(?:provid|giv|shar|includ|specif|mention|paste)"
     ),
-    Refusal(
-        "suspects a mistake",
+    "There may be some confusion.": (
         r"(?:it (?:seems|looks|appears)(?: like| that)? there(?:'s| is| may be| might be)"
         r"|there (?:may|might|must|seems? to|appears? to) be) (?:some|an?) "
-        r"(?:confusion|mistake|misunderstanding|error|missing information|information missing)\b",
-        "There may be some confusion.",
+        r"(?:confusion|mistake|misunderstanding|error|missing information|information missing)\b"
     ),
-    Refusal(
-        "asks for more",
+    "Please provide the title of the book.": (
         r"(?:please|(?:could|can|would) you)(?: please| kindly)? "
         r"(?:(?:provide|share|tell|give|clarify|specify|supply|send)"
         r"(?: (?:me|us|with|the|more|additional|further|some|a|any|full|item's|specific))+"
         rf" (?:{_KNOWLEDGE}|titles?|text|fields|name)\b"
         r"|(?:provide|share|clarify|specify|supply|send|(?:tell|give) (?:me|us))\b"
-        r"[^.!?]{0,150}\?)",
-        "Please provide the title of the book.",
+        r"[^.!?]{0,150}\?)"
     ),
-    Refusal(
-        "needs more",
+    "I need more information.": (
         rf"{_WE} ?(?:'d|'ll|would|will)? ?(?:\w+ly )?(?:need|require)"
         r"(?: (?:more|additional|further|some|the|a|bit|little|of|any|specific|full|item's))*"
-        rf" (?:{_KNOWLEDGE}|title|text)\b",
-        "I need more information.",
+        rf" (?:{_KNOWLEDGE}|title|text)\b"
     ),
-    Refusal(
-        "against the rules",
+    "The request violates our policy.": (
         r"(?:it|this|that|(?:the|this|that|your) (?:request|content|question|prompt|item|topic))"
         r"(?: \w+){0,2}? (?:violat\w+|(?:goes|go|is|be) against)\b"
-        r"[^.!?]{0,40}\b(?:polic(?:y|ies)|guidelines|terms|programming)\b",
-        "The request violates our policy.",
+        r"[^.!?]{0,40}\b(?:polic(?:y|ies)|guidelines|terms|programming)\b"
     ),
-    Refusal(
-        "would like to, but",
+    "I'm happy to help, but the text is in Arabic.": (
         rf"{_WE} ?(?:'m|am|'d|would)(?: be| love| like| really)* ?(?:happy|glad)? ?to "
-        r"(?:help|assist)\b[^.!?]{0,40}\b(?:but|however)\b",
-        "I'm happy to help, but the text is in Arabic.",
+        r"(?:help|assist)\b[^.!?]{0,40}\b(?:but|however)\b"
     ),
-    Refusal(
-        "sorry, but",
+    "Sorry, but that is not possible.": (
         rf"{_SORRY},? but\b[^.!?]*\b(?:no|not|nothing|\w+n't|cannot|unable|violat\w+|polic\w+"
-        r"|against|decline|need)\b",
-        "Sorry, but that is not possible.",
+        r"|against|decline|need)\b"
     ),
-)
+}
+_REFUSALS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in REFUSALS.values())
 
 # What may come before a refusal, and is none.
 _LEAD_INS = tuple(
@@ -220,12 +155,9 @@ _LEAD_INS = tuple(
 def is_refusal(text: str, fields: str = "") -> bool:
     """Whether an answer refuses: "I'm sorry, but I can't ...", "As an AI, I ...".
 
-    Refusals begin an answer, or, where it is short, any of its sentences. A sentence that opens
-    with the first words of one of the item's fields speaks of the item: "I Can't Complain is ...".
-
-    Args:
-        text: the answer, cleaned.
-        fields: what the model was told about the item.
+    Refusals begin a cleaned answer, or, where it is short, any of its sentences. A sentence that
+    opens with the first words of one of the item's fields speaks of the item: "I Can't Complain is
+    ...".
     """
     straight = text[:_LONGEST].replace("’", "'")
     starts = [0]
@@ -260,7 +192,7 @@ def _refuses(text: str, fields: str) -> bool:
         text = re.sub(r"\A\W+", "", text)
         if opens_with_field(text, fields):
             return False
-        if any(refusal.regex.match(text) for refusal in REFUSALS):
+        if any(refusal.match(text) for refusal in _REFUSALS):
             return True
         led_in = next((match for lead in _LEAD_INS if (match := lead.match(text))), None)
         if led_in is None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage
-from typing import IO, Any
+from http.client import HTTPException
+from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -18,16 +17,14 @@ _AGAIN = frozenset({408, 409, 425, 429})
 _THIS_QUESTION = frozenset({400, 413, 422})
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """The endpoint does not take this question, or, unless certain, nothing asked this way."""
 
     why: str
     certain: bool = False
 
 
-@dataclass(frozen=True)
-class Temporary:
+class Temporary(NamedTuple):
     """Worth another attempt, after so many seconds if the endpoint says so."""
 
     why: str
@@ -35,8 +32,7 @@ class Temporary:
     strange: bool = False
 
 
-@dataclass(frozen=True)
-class Permanent:
+class Permanent(NamedTuple):
     """Not worth another attempt, with this or any other question."""
 
     why: str
@@ -66,9 +62,7 @@ def post(address: str, body: dict[str, Any], key: str | None, timeout: float) ->
 class _Stay(HTTPRedirectHandler):
     """No redirects: urllib would send the key along to wherever they lead."""
 
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> None:
+    def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
@@ -128,10 +122,9 @@ def _broken(error: Exception) -> Outcome:
     if isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN:
         return Permanent("no such host", "the name of a machine", "Correct the address.")
     if isinstance(cause, ssl.SSLCertVerificationError):
+        remedy = "Name the authority's file in SSL_CERT_FILE."
         return Permanent(
-            "a certificate that cannot be verified",
-            "one of a known authority",
-            "Name the authority's file in SSL_CERT_FILE.",
+            "a certificate that cannot be verified", "one of a known authority", remedy
         )
     if isinstance(cause, TimeoutError):
         return Temporary("timeout")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,14 +25,10 @@ def items_file(folder: str | Path) -> Path:
 def write_column(path: Path, name: str, values: pa.Array) -> None:
     """Set the column `name` of a Parquet or CSV file to `values`, whole or not at all.
 
-    A new column comes last; one that is there keeps its place. Parquet goes batch by batch, row
-    group by row group, with each column's compression and the schema's metadata; pictures in it
-    are copied as they are. In CSV other columns keep their values, but not needless quotes.
-
-    Args:
-        path: written under another name beside it, then renamed.
-        name: of the column.
-        values: (items,) large_string array, null where an item has none.
+    A new column comes last; one that is there keeps its place. `values` is an (items,) large_string
+    array. Parquet goes batch by batch, row group by row group, with each column's compression and
+    the schema's metadata; pictures in it are copied as they are. In CSV other columns keep their
+    values, but not needless quotes.
     """
     with _replacing(path) as partial:
         if path.suffix == ".csv":
@@ -58,10 +54,13 @@ def _write_parquet(path: Path, partial: Path, name: str, values: pa.Array) -> No
     # Not buffered ahead, so that no row group is ever in memory whole.
     with pq.ParquetFile(path, buffer_size=_READ_BYTES, pre_buffer=False) as file:
         schema = file.schema_arrow
-        place = _setter(schema, name)
-        out = place(schema.empty_table(), values[:0]).schema
+        out = _with_column(schema.empty_table(), name, values[:0]).schema
         out = out.with_metadata(schema.metadata)
-        compression = {**_compression(file), name: "snappy"}
+        first = file.metadata.row_group(0)
+        columns = [first.column(at) for at in range(first.num_columns)]
+        kinds = {column.path_in_schema: column.compression.lower() for column in columns}
+        compression = {path: kind.replace("uncompressed", "none") for path, kind in kinds.items()}
+        compression[name] = "snappy"
         with pq.ParquetWriter(partial, out, compression=compression) as writer:
             row = 0
             for group in range(file.num_row_groups):
@@ -69,9 +68,10 @@ def _write_parquet(path: Path, partial: Path, name: str, values: pa.Array) -> No
                 most = size.num_rows * _BATCH_BYTES // max(size.total_byte_size, 1)
                 rows = max(1, min(size.num_rows, most))
                 for batch in file.iter_batches(batch_size=rows, row_groups=[group]):
-                    part = values[row : row + batch.num_rows]
-                    writer.write_table(place(pa.Table.from_batches([batch]), part))
-                    row += batch.num_rows
+                    table = pa.Table.from_batches([batch])
+                    part = values[row : row + len(table)]
+                    writer.write_table(_with_column(table, name, part))
+                    row += len(table)
 
 
 def _write_csv(path: Path, partial: Path, name: str, values: pa.Array) -> None:
@@ -81,25 +81,12 @@ def _write_csv(path: Path, partial: Path, name: str, values: pa.Array) -> None:
     # Everything as the text it is, numbers too.
     options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
     table = pacsv.read_csv(path, convert_options=options, parse_options=parse)
-    pacsv.write_csv(_setter(table.schema, name)(table, values), partial)
+    pacsv.write_csv(_with_column(table, name, values), partial)
 
 
-def _setter(schema: pa.Schema, name: str) -> Callable[[pa.Table, pa.Array], pa.Table]:
-    """A function that sets the column in its place, or behind the last."""
-    at = schema.get_field_index(name)
-    field = pa.field(name, pa.large_string())
-
-    def place(table: pa.Table, values: pa.Array) -> pa.Table:
-        if at < 0:
-            return table.append_column(field, values)
-        return table.set_column(at, field, values)
-
-    return place
-
-
-def _compression(file: pq.ParquetFile) -> dict[str, str]:
-    """How each column of a file is compressed, by its path."""
-    group = file.metadata.row_group(0)
-    columns = [group.column(at) for at in range(group.num_columns)]
-    named = {column.path_in_schema: column.compression.lower() for column in columns}
-    return {path: "none" if kind == "uncompressed" else kind for path, kind in named.items()}
+def _with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    """The table with the column in its place, or behind the last."""
+    at = table.schema.get_field_index(name)
+    if at < 0:
+        return table.append_column(name, values)
+    return table.set_column(at, name, values)

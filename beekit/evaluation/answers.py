@@ -11,23 +11,9 @@ from beekit.finite import require_finite, require_lists
 
 
 def require_answer(
-    answer: Any,
-    *,
-    k: int,
-    n_items: int,
-    candidates: np.ndarray,
-    users: np.ndarray,
-    model: str,
+    answer: Any, k: int, n_items: int, candidates: np.ndarray, users: np.ndarray, model: str
 ) -> np.ndarray:
-    """The lists of an answer to `recommend`, once they are what was asked for.
-
-    Args:
-        answer: item indices (users, k), -1 where a list ends, and scores (users, k).
-        k: length of the lists asked for.
-        n_items: in the catalog.
-        candidates: item indices that may be recommended.
-        users: (users,) indices of those asked, for the message.
-        model: whose answer it is, for the message.
+    """The lists (users, k) of an answer to `recommend`, once they are what was asked for.
 
     Raises:
         DataError: if the answer is not two arrays of that shape, if a list holds an item that is
@@ -51,10 +37,9 @@ def require_answer(
             remedy="Fill lists that are too short with -1, and their scores with -inf.",
         )
     require_lists(ranked, n_items, f"{model}'s lists", users)
-    allowed = np.zeros(n_items + 1, dtype=bool)
-    allowed[candidates] = True
-    allowed[-1] = True  # padding
-    outside = ~allowed[ranked]
+    outside = np.ones(n_items + 1, dtype=bool)
+    outside[candidates] = outside[-1] = False  # the last is padding
+    outside = outside[ranked]
     if outside.any():
         user, place = np.argwhere(outside)[0]
         raise DataError(
@@ -84,15 +69,7 @@ def require_answer(
 
 
 def require_paired(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
-    """A metric of two models on the same users, as float64.
-
-    Args:
-        first, second: (users,), NaN for users that do not count.
-
-    Raises:
-        DataError: if the two differ in shape, if they are not one-dimensional arrays of numbers, if
-            one is infinite, or if no user has a value in both.
-    """
+    """A metric of two models on the same users (users,), as float64; NaN for those left out."""
     one, two = np.asarray(first), np.asarray(second)
     numbers = all(each.ndim == 1 and each.dtype.kind in "fiub" for each in (one, two))
     if not numbers or one.shape != two.shape:
@@ -101,17 +78,14 @@ def require_paired(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
             expected="numbers (users,) of the same users in both",
             remedy="Give the values of one metric, evaluated on one split.",
         )
+    one, two = one.astype(np.float64), two.astype(np.float64)
     for each in (one, two):
-        require_finite(
-            np.where(np.isnan(each), 0, each) if each.dtype.kind == "f" else each,
-            "values of a metric",
-            row="user",
-            remedy="Evaluate again.",
-        )
-    if not (~np.isnan(one.astype(np.float64)) & ~np.isnan(two.astype(np.float64))).any():
+        known = np.where(np.isnan(each), 0, each)
+        require_finite(known, "values of a metric", row="user", remedy="Evaluate again.")
+    if (np.isnan(one) | np.isnan(two)).all():
         raise DataError(
             f"{len(one):,} users, none with a value in both",
             expected="at least one",
             remedy="Compare models that were evaluated on the same users.",
         )
-    return one.astype(np.float64), two.astype(np.float64)
+    return one, two

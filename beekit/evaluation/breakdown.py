@@ -116,8 +116,7 @@ def by_support(
 
 def _support(interactions: sp.csr_array, items: int) -> np.ndarray:
     """(items,) users of each item."""
-    X = as_csr(interactions, items=items)
-    return np.bincount(X.indices, minlength=items)
+    return np.bincount(as_csr(interactions, items=items).indices, minlength=items)
 
 
 def _bin(
@@ -126,15 +125,11 @@ def _bin(
     """Mean and interval of each model's values (users,) between two ends."""
     columns = np.stack(values, axis=1)
     measured = zip(evaluations, columns.mean(axis=0), rate_intervals(columns), strict=True)
-    return {
-        "low": int(low),
-        "high": int(high),
-        "users": len(columns),
-        "models": {
-            evaluation.model: {"value": float(value), "ci95": list(limits)}
-            for evaluation, value, limits in measured
-        },
+    models = {
+        evaluation.model: {"value": float(value), "ci95": list(limits)}
+        for evaluation, value, limits in measured
     }
+    return {"low": int(low), "high": int(high), "users": len(columns), "models": models}
 
 
 def neighbours(
@@ -198,7 +193,7 @@ def neighbours(
         ranked, scores = index.similar(chosen, k)
         for entry, item, near, score in zip(shown, chosen, ranked, scores, strict=True):
             near, score = near[near >= 0], score[near >= 0]
-            together = np.asarray((by_item[:, [item]].T @ by_item[:, near]).todense()).ravel()
+            together = (by_item[:, [item]].T @ by_item[:, near]).toarray()[0]
             entry[key] = [
                 {
                     "item_id": str(catalog.item_ids[other]),

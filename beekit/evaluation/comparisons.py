@@ -48,11 +48,8 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 
 def holm_of_all_pairs(values: Sequence[np.ndarray]) -> np.ndarray:
-    """Corrected p-values of all pairs of models, those of the first with each other one first.
-
-    Args:
-        values: (users,) a metric of each model.
-    """
+    """Corrected p-values of all pairs of models by a metric (users,) of each, the first model's
+    pairs first."""
     return holm([paired_p_value(one - other) for one, other in combinations(values, 2)])
 
 
@@ -77,13 +74,12 @@ def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[
             one has no such metric.
     """
     users_of_all(evaluations, metric)
-    ordered = sorted(evaluations, key=lambda e: -e.metrics[metric]["value"])
-    best = ordered[0]
+    best, *others = sorted(evaluations, key=lambda e: -e.metrics[metric]["value"])
     # The winner's pairs come first, in the order of the others.
-    corrected = holm_of_all_pairs([evaluation.per_user[metric] for evaluation in ordered])
+    corrected = holm_of_all_pairs([evaluation.per_user[metric] for evaluation in (best, *others)])
     return [
         _described(metric, best, other, float(p_holm), len(corrected))
-        for other, p_holm in zip(ordered[1:], corrected, strict=False)
+        for other, p_holm in zip(others, corrected, strict=False)
     ]
 
 
@@ -92,9 +88,8 @@ def compare_metrics(first: Evaluation, second: Evaluation) -> list[dict[str, Any
     correction. As `best_against_others` otherwise."""
     users_of_all([first, second])
     both = [metric for metric in first.per_user if metric in second.per_user]
-    corrected = holm(
-        [paired_p_value(first.per_user[metric] - second.per_user[metric]) for metric in both]
-    )
+    gaps = [first.per_user[metric] - second.per_user[metric] for metric in both]
+    corrected = holm([paired_p_value(gap) for gap in gaps])
     return [
         _described(metric, first, second, float(p_holm), len(corrected))
         for metric, p_holm in zip(both, corrected, strict=True)
@@ -102,18 +97,13 @@ def compare_metrics(first: Evaluation, second: Evaluation) -> list[dict[str, Any
 
 
 def users_of_all(evaluations: Sequence[Evaluation], metric: str | None = None) -> np.ndarray:
-    """The users that all evaluations scored, for the same targets among the same candidates.
-
-    Raises:
-        DataError: if there are no evaluations, if they are of different users, targets or
-            candidates, or if one has no `metric` for each user.
-    """
+    """The users that all evaluations scored, for the same targets among the same candidates; all
+    have values of `metric`, where one is given."""
     if not evaluations:
         raise DataError("no evaluations", expected="at least one", remedy="Evaluate a model first.")
     users = evaluations[0].users
     for evaluation in evaluations:
-        same = np.array_equal(evaluation.users, users) and _same_task(evaluation, evaluations[0])
-        if not same:
+        if not _same_task(evaluation, evaluations[0]):
             raise DataError(
                 f"{evaluations[0].model} and {evaluation.model} scored on different users, "
                 "targets or candidates",
@@ -130,14 +120,13 @@ def users_of_all(evaluations: Sequence[Evaluation], metric: str | None = None) -
 
 
 def _same_task(one: Evaluation, other: Evaluation) -> bool:
-    """Whether both had the same to find among the same candidates."""
-    if one.lists is other.lists:
-        return True
-    targets = (one.lists.target, other.lists.target)
-    return (
-        np.array_equal(one.lists.candidates, other.lists.candidates)
-        and targets[0].shape == targets[1].shape
-        and (targets[0] != targets[1]).nnz == 0
+    """Whether both had the same to find for the same users, among the same candidates."""
+    first, second = one.lists.target, other.lists.target
+    return one is other or (
+        np.array_equal(one.users, other.users)
+        and np.array_equal(one.lists.candidates, other.lists.candidates)
+        and first.shape == second.shape
+        and (first != second).nnz == 0
     )
 
 
@@ -147,11 +136,5 @@ def _described(
     paired = dataclasses.asdict(compare_models(first, second, metric))
     if paired["ci95_items"] is None:
         del paired["ci95_items"]
-    return {
-        "metric": metric,
-        "first": first.model,
-        "second": second.model,
-        **paired,
-        "p_holm": p_holm,
-        "family": family,
-    }
+    named = {"metric": metric, "first": first.model, "second": second.model}
+    return named | paired | {"p_holm": p_holm, "family": family}

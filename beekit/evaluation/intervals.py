@@ -43,11 +43,8 @@ class Paired:
 def bootstrap_weights(
     users: int, seed: int = 0, resamples: int = RESAMPLES
 ) -> Iterator[np.ndarray]:
-    """How often each user occurs in each resample of all users with replacement.
-
-    Yields:
-        blocks of (some resamples, users) float32, `resamples` rows in all.
-    """
+    """How often each user occurs in each resample of all users with replacement: blocks of (some
+    resamples, users) float32, `resamples` rows in all."""
     generator = np.random.default_rng(seed)
     size = max(1, min(resamples, _BLOCK_BYTES // (4 * users)))
     for begin in range(0, resamples, size):
@@ -61,14 +58,9 @@ def bootstrap_weights(
 def mean_intervals(
     per_user: np.ndarray, seed: int = 0, resamples: int = RESAMPLES
 ) -> list[tuple[float, float]]:
-    """95% percentile bootstrap intervals (Efron 1979) of column means.
+    """95% percentile bootstrap intervals (Efron 1979) of the means of columns (users, columns).
 
     All columns share the resamples, as the users they describe are the same.
-
-    Args:
-        per_user: (users, columns), finite.
-        seed: of the resampling.
-        resamples: how many.
     """
     users = len(per_user)
     centre = per_user.mean(axis=0)
@@ -82,21 +74,14 @@ def mean_intervals(
 
 
 def rate_intervals(per_user: np.ndarray, seed: int = 0) -> list[tuple[float, float]]:
-    """`mean_intervals`; where all values are in [0, 1] and their mean is close to either end,
-    `edge_interval`.
-
-    Args:
-        per_user: (users, columns).
-        seed: of the resampling.
-    """
+    """`mean_intervals` of columns (users, columns); where all values of one are in [0, 1] and their
+    mean is close to either end, `edge_interval`."""
     users = len(per_user)
     over_users = per_user.var(axis=0, ddof=min(1, users - 1)) / users
+    usual = mean_intervals(per_user, seed)
     return [
-        (_within(column) and edge_interval(float(column.mean()), float(variance), users))
-        or interval
-        for column, variance, interval in zip(
-            per_user.T, over_users, mean_intervals(per_user, seed), strict=True
-        )
+        (_within(column) and edge_interval(float(column.mean()), float(variance), users)) or limits
+        for column, variance, limits in zip(per_user.T, over_users, usual, strict=True)
     ]
 
 
@@ -112,12 +97,12 @@ def edge_interval(mean: float, variance: float, users: int) -> tuple[float, floa
     may well hold one who is not. So the mean counts as a share of trials, as many as would give
     its variance (Korn and Graubard 1998), and the interval is Jeffreys' (Brown, Cai and DasGupta
     2001). A share of few trials takes few values: the interval holds the truth at least as often as
-    it says, near the very end more often.
+    it says, near the very end more often. Where all users have the same value, each is a trial.
 
     Args:
         mean: of the users' values.
         variance: of the mean.
-        users: how many; so many trials where all users have the same value.
+        users: how many.
 
     Returns:
         both ends; None where there are ten hits and ten misses, or nothing to count them by.
@@ -133,12 +118,9 @@ def edge_interval(mean: float, variance: float, users: int) -> tuple[float, floa
     return (0.0 if found <= 0 else float(low)), (1.0 if missed <= 0 else float(high))
 
 
-def gap_interval(gap: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95% interval over users of a mean of differences (users,).
-
-    By `mean_intervals`, but where all are from -1 to 1 and hardly any user tells two models apart,
-    by a normal interval with `few_gaps`' variance added.
-    """
+def _gap_interval(gap: np.ndarray, seed: int) -> tuple[float, float]:
+    """`mean_intervals` of differences (users,); where all are from -1 to 1 and hardly any user
+    tells two models apart, a normal interval with `few_gaps`' variance added."""
     extra = few_gaps(gap)
     if not extra or not _within(np.abs(gap)):
         (interval,) = mean_intervals(gap[:, None], seed)
@@ -160,14 +142,10 @@ def few_gaps(gap: np.ndarray) -> float:
 def coverage_interval(
     ranked: np.ndarray, candidates: np.ndarray, seed: int = 0, resamples: int = 200
 ) -> tuple[float, float]:
-    """95% bootstrap interval of coverage, resampling users.
+    """95% bootstrap interval of the coverage of `candidates` by lists (users, k), over users.
 
     A resample misses some users, so it covers less than all of them do; the interval is the spread
     of the resamples, moved from their mean to the value itself, within [0, 1].
-
-    Args:
-        ranked: (users, k) item indices, -1 where a list ends.
-        candidates: the item indices that could be recommended.
     """
     users = len(ranked)
     owner, place = np.nonzero(ranked >= 0)
@@ -177,16 +155,11 @@ def coverage_interval(
     # An item on many lists is missing from a resample with probability e^-lists: as good as never.
     rare = support[items] <= 25
     _, column = np.unique(items[rare], return_inverse=True)
-    shown_to = sp.csr_array(
-        (np.ones(len(column), dtype=np.float32), (owner[rare], column)),
-        shape=(users, int(column.max(initial=-1)) + 1),
-    )
-    covered = np.concatenate(
-        [
-            ((weights @ shown_to) > 0).sum(axis=1)
-            for weights in bootstrap_weights(users, seed, resamples)
-        ]
-    ) / len(candidates)
+    pairs = np.ones(len(column), dtype=np.float32), (owner[rare], column)
+    shown_to = sp.csr_array(pairs, shape=(users, int(column.max(initial=-1)) + 1))
+    weights = bootstrap_weights(users, seed, resamples)
+    covered = np.concatenate([((block @ shown_to) > 0).sum(axis=1) for block in weights])
+    covered = covered / len(candidates)
     low, high = np.percentile(covered - covered.mean(), [2.5, 97.5])
     return max(0.0, float(value + min(low, 0))), min(1.0, float(value + max(high, 0)))
 
@@ -204,7 +177,7 @@ def compare(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Paired:
     first, second = require_paired(first, second)
     both = np.isfinite(first) & np.isfinite(second)
     gap = first[both] - second[both]
-    return Paired(float(gap.mean()), gap_interval(gap, seed), paired_p_value(gap), int(both.sum()))
+    return Paired(float(gap.mean()), _gap_interval(gap, seed), paired_p_value(gap), int(both.sum()))
 
 
 def paired_p_value(gap: np.ndarray) -> float:
@@ -223,6 +196,4 @@ def paired_p_value(gap: np.ndarray) -> float:
 
 def alike(values: np.ndarray) -> bool:
     """Whether numbers differ by no more than rounding; there is then no spread to divide by."""
-    if len(values) < 2:
-        return True
-    return bool(np.ptp(values) <= _ROUNDING * max(1.0, float(np.abs(values).max())))
+    return len(values) < 2 or bool(np.ptp(values) <= _ROUNDING * max(1.0, np.abs(values).max()))

@@ -78,16 +78,9 @@ class Lists:
 def item_interval(
     lists: Lists, metric: str, k: int, per_user: np.ndarray
 ) -> tuple[float, float] | None:
-    """95% interval of a metric's mean, over users and items.
+    """95% interval of the mean of a metric's values (users,), over users and items.
 
-    Args:
-        lists: of the users averaged over.
-        metric, k: its name and cut.
-        per_user: (users,) its values.
-
-    Returns:
-        both ends, between 0 and 1; None with fewer than two users or items, or for a metric from
-        outside.
+    None with fewer than two users or items, or for a metric from outside.
     """
     if metric not in FROM_HITS:
         return None
@@ -97,31 +90,25 @@ def item_interval(
 def paired_item_interval(
     first: Lists, second: Lists, metric: str, k: int, values: tuple[np.ndarray, np.ndarray]
 ) -> tuple[float, float] | None:
-    """95% interval of the mean difference of two models on the same users, over users and items.
-
-    Args:
-        first, second: what each recommended, for the same targets among the same candidates.
-        metric, k: its name and cut.
-        values: (users,) the metric of each.
-    """
+    """`item_interval` of the mean difference of two models' values (users,), for the same targets
+    among the same candidates."""
     if metric not in FROM_HITS:
         return None
-    sides = zip(
-        _changes(first, metric, k, values[0]), _changes(second, metric, k, values[1]), strict=True
-    )
-    gaps = (sp.csr_array(one - other) for one, other in sides)
+    sides = [
+        _changes(lists, metric, k, one) for lists, one in zip((first, second), values, strict=True)
+    ]
+    gaps = (sp.csr_array(one - other) for one, other in zip(*sides, strict=True))
     return _interval(values[0] - values[1], first.items, gaps, lowest=-1.0)
 
 
 def _interval(
     per_user: np.ndarray, items: int, changes: Iterable[sp.csr_array], *, lowest: float
 ) -> tuple[float, float] | None:
-    """Mean and two-way variance as an interval of Student's t.
+    """Mean and two-way variance of values (users,) as an interval of Student's t.
 
     Args:
-        per_user: (users,) values.
         items: how many were drawn.
-        changes: blocks of users by items, what each item adds to the user's value.
+        changes: blocks (users, items) of what each item adds to the user's value.
         lowest: end of what the mean can be, beside 1.
     """
     users = len(per_user)
@@ -147,14 +134,8 @@ def _interval(
     variance = over_users + beyond_users
     if variance <= 0:
         return edge_interval(mean, variance, users) or (mean, mean)
-    freedom = (
-        2
-        * variance**2
-        / (
-            2 * over_users**2 / (users - 1)
-            + (_variance_of(of_item / users, total / users, items) if beyond_users else 0.0)
-        )
-    )
+    of_items = _variance_of(of_item / users, total / users, items) if beyond_users else 0.0
+    freedom = 2 * variance**2 / (2 * over_users**2 / (users - 1) + of_items)
     half = float(stats.t.ppf(0.975, max(freedom, _FEWEST_DEGREES))) * variance**0.5
     if lowest == 0 and (at_edge := edge_interval(mean, (half / NORMAL) ** 2, users)):
         return at_edge
@@ -175,26 +156,23 @@ def _variance_of(of_item: np.ndarray, total: float, items: int) -> float:
 
 
 def _changes(lists: Lists, metric: str, k: int, per_user: np.ndarray) -> Iterator[sp.csr_array]:
-    """What each item adds to each user's value: the value, less that without the item.
+    """What each item adds to each user's value: the value, less that without the item; in blocks
+    of users in order, (users, items) CSR.
 
     Where the item was the user's only target there is no value without it, and the mean stands in
     for it, so that the user leaves the average unchanged.
-
-    Yields:
-        blocks of users in order, (users, items) CSR.
     """
     mean = per_user.mean()
     for begin in range(0, len(per_user), _BLOCK):
         part = slice(begin, begin + _BLOCK)
         target, values = lists.target[part], per_user[part, None]
         found, counts = lists.found[part, : k + 1], lists.counts[part]
-        if found.shape[1] <= k:  # the lists end at the cut, so nothing follows
-            found = np.pad(found, ((0, 0), (0, k + 1 - found.shape[1])))
+        # Where the lists end at the cut, nothing follows.
+        found = np.pad(found, ((0, 0), (0, k + 1 - found.shape[1])))
         ranked = lists.ranked[part, :k]
         listed = values - _without_listed(metric, found, counts, mean)[:, : ranked.shape[1]]
-        missed = values[:, 0] - np.where(
-            counts == 1, mean, FROM_HITS[metric](found[:, :k], counts - 1)
-        )
+        without = np.where(counts == 1, mean, FROM_HITS[metric](found[:, :k], counts - 1))
+        missed = values[:, 0] - without
         # Every target as if it was missed, then what was found corrected: one pass over pairs each.
         listed -= np.where(found[:, : ranked.shape[1]], missed[:, None], 0.0)
         users = np.arange(len(ranked))
@@ -208,14 +186,8 @@ def _changes(lists: Lists, metric: str, k: int, per_user: np.ndarray) -> Iterato
 
 
 def _without_listed(metric: str, found: np.ndarray, counts: np.ndarray, mean: float) -> np.ndarray:
-    """(users, k) a metric at k without the item at each place of the list, the rest moved up.
-
-    Args:
-        metric: its name.
-        found: (users, k + 1) bool hits, the last of them beyond the cut.
-        counts: (users,) number of targets.
-        mean: for users left without a target.
-    """
+    """(users, k) a metric at k without the item at each place of the list, the rest moved up; the
+    mean where no target is left. `found` (users, k + 1) holds one hit or miss beyond the cut."""
     k = found.shape[1] - 1
     inside, beyond = found[:, :k].astype(np.float64), found[:, k:].astype(np.float64)
     left = counts[:, None] - found[:, :k]

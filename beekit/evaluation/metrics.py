@@ -37,51 +37,42 @@ def target_counts(target: sp.csr_array) -> np.ndarray:
     return np.asarray(np.diff(as_csr(target, "target").indptr), dtype=np.int64)
 
 
-def recall_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    return _ratio(found.sum(axis=1), targets)
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    out = np.full(len(numerator), np.nan)
+    ratio: np.ndarray = np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return ratio
 
 
-def calibrated_recall_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    return _ratio(found.sum(axis=1), np.minimum(found.shape[1], targets))
-
-
-def precision_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    return _ratio(found.sum(axis=1), np.where(targets > 0, found.shape[1], 0))
-
-
-def ndcg_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _ndcg(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
     discount = 1 / np.log2(np.arange(2, found.shape[1] + 2))
     ideal = np.concatenate([[0.0], np.cumsum(discount)])
     gain = found.astype(np.float64) @ discount
     return _ratio(gain, ideal[np.minimum(targets, found.shape[1])])
 
 
-def mrr_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    first = found.argmax(axis=1)
-    reciprocal = np.where(found.any(axis=1), 1 / (first + 1.0), 0.0)
-    return np.where(targets > 0, reciprocal, np.nan)
+def _mrr(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    reciprocal = np.where(found.any(axis=1), 1 / (found.argmax(axis=1) + 1.0), 0.0)
+    return _ratio(reciprocal, targets > 0)
 
 
-def hit_rate_of(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    return np.where(targets > 0, found.any(axis=1).astype(np.float64), np.nan)
-
-
-FromHits = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""A metric from hits (users, k) and number of targets (users,)."""
-
-FROM_HITS: dict[str, FromHits] = {
-    "calibrated_recall": calibrated_recall_of,
-    "recall": recall_of,
-    "precision": precision_of,
-    "ndcg": ndcg_of,
-    "mrr": mrr_of,
-    "hit_rate": hit_rate_of,
+FROM_HITS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "calibrated_recall": lambda found, targets: _ratio(
+        found.sum(axis=1), np.minimum(found.shape[1], targets)
+    ),
+    "recall": lambda found, targets: _ratio(found.sum(axis=1), targets),
+    "precision": lambda found, targets: _ratio(
+        found.sum(axis=1), np.where(targets > 0, found.shape[1], 0)
+    ),
+    "ndcg": _ndcg,
+    "mrr": _mrr,
+    "hit_rate": lambda found, targets: _ratio(found.any(axis=1), targets > 0),
 }
+"""By name, metrics from hits (users, k) and numbers of targets (users,)."""
 
 
 def recall(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
     """Hits among the first k, divided by the number of targets."""
-    return _per_user(recall_of, ranked, target, k)
+    return _per_user("recall", ranked, target, k)
 
 
 def calibrated_recall(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
@@ -89,28 +80,28 @@ def calibrated_recall(ranked: np.ndarray, target: sp.csr_array, k: int | None = 
 
     What the beeFormer and ELSA papers call recall (Liang et al. 2018, eq. 9).
     """
-    return _per_user(calibrated_recall_of, ranked, target, k)
+    return _per_user("calibrated_recall", ranked, target, k)
 
 
 def precision(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
     """Hits among the first k, divided by k."""
-    return _per_user(precision_of, ranked, target, k)
+    return _per_user("precision", ranked, target, k)
 
 
 def ndcg(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
     """Discounted gain of the hits, 1/log2(1 + rank) each, divided by that of an ideal list cut at
     min(k, number of targets); binary relevance."""
-    return _per_user(ndcg_of, ranked, target, k)
+    return _per_user("ndcg", ranked, target, k)
 
 
 def mrr(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
     """One over the rank of the first hit; 0 without a hit among the first k."""
-    return _per_user(mrr_of, ranked, target, k)
+    return _per_user("mrr", ranked, target, k)
 
 
 def hit_rate(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
     """1 for a hit among the first k, else 0."""
-    return _per_user(hit_rate_of, ranked, target, k)
+    return _per_user("hit_rate", ranked, target, k)
 
 
 def coverage(ranked: np.ndarray, candidates: np.ndarray | int, k: int | None = None) -> float:
@@ -136,20 +127,11 @@ def coverage(ranked: np.ndarray, candidates: np.ndarray | int, k: int | None = N
     return float(np.count_nonzero(shown >= 0) / total)
 
 
-def _per_user(
-    metric: FromHits, ranked: np.ndarray, target: sp.csr_array, k: int | None
-) -> np.ndarray:
+def _per_user(metric: str, ranked: np.ndarray, target: sp.csr_array, k: int | None) -> np.ndarray:
     require_lists(ranked, np.iinfo(np.int64).max)  # before it is cut
     if k is not None:
         require_length(k)
     cut = ranked[:, :k]
-    if k is not None and cut.shape[1] < k:
-        padding = np.full((len(cut), k - cut.shape[1]), -1, dtype=cut.dtype)
-        cut = np.concatenate([cut, padding], axis=1)
-    return metric(hits(cut, target), target_counts(target))
-
-
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    out = np.full(len(numerator), np.nan)
-    ratio: np.ndarray = np.divide(numerator, denominator, out=out, where=denominator > 0)
-    return ratio
+    missing = 0 if k is None else max(0, k - cut.shape[1])
+    cut = np.pad(cut, ((0, 0), (0, missing)), constant_values=-1)
+    return FROM_HITS[metric](hits(cut, target), target_counts(target))

@@ -31,9 +31,10 @@ from beekit.evaluation.metrics import FROM_HITS
 from beekit.finite import require_finite
 from beekit.imported import imported
 from beekit.plain import plain_integer
+from beekit.results import DEFAULT_METRIC
 
 DEFAULT_METRICS = (
-    "calibrated_recall@20",
+    DEFAULT_METRIC,
     "calibrated_recall@50",
     "recall@20",
     "recall@50",
@@ -53,14 +54,7 @@ Metrics = Sequence[str | MetricFunction] | Mapping[str, MetricFunction]
 
 @dataclass(frozen=True)
 class NamedMetric:
-    """A metric and its cut.
-
-    Attributes:
-        name: as results have it, such as ndcg@100.
-        kind: the name without the cut.
-        k: the cut.
-        function: of a metric from outside; None for beekit's own.
-    """
+    """A metric such as ndcg@100, its kind (ndcg), its cut, and the function of one from outside."""
 
     name: str
     kind: str
@@ -68,20 +62,15 @@ class NamedMetric:
     function: MetricFunction | None = None
 
     def values(self, lists: Lists) -> np.ndarray:
-        """(users,) float64 values; not of coverage, which is of all lists together.
-
-        Raises:
-            DataError: if a function from outside fails, or does not answer with a finite number a
-            user.
-        """
+        """(users,) float64 values; not of coverage, which is of all lists together."""
         if self.function is None:
             return FROM_HITS[self.kind](lists.found[:, : self.k], lists.counts)
         try:
             given = np.asarray(self.function(lists.ranked[:, : self.k].copy(), lists.target.copy()))
         except Exception as error:  # whatever its own code raises
+            said = " ".join(str(error).split())
             raise DataError(
-                f"metric {self.name} that fails ({type(error).__name__}: "
-                f"{' '.join(str(error).split())})",
+                f"metric {self.name} that fails ({type(error).__name__}: {said})",
                 expected="an answer to lists (users, k) and targets (users, items)",
                 remedy="Correct the function.",
             ) from error
@@ -102,14 +91,9 @@ class NamedMetric:
 
 
 def named_metrics(metrics: Metrics, top_k: int) -> list[NamedMetric]:
-    """The metrics asked for.
+    """The metrics asked for, each once.
 
-    A function has the name of its import path, and `top_k` for a cut; so has a name in a mapping
-    that states none.
-
-    Raises:
-        ConfigError: if `named_metric` refuses a name, if a function cannot be called, or if a
-            function goes by the name of another one or of a metric of beekit.
+    A function goes by its import path; where no cut is stated, it is `top_k`.
     """
     found: dict[str, NamedMetric] = {}
     for one in metrics:
@@ -118,9 +102,7 @@ def named_metrics(metrics: Metrics, top_k: int) -> list[NamedMetric]:
             metric = named_metric(function, top_k)
         else:
             given = one if isinstance(one, str) else _import_path(one)
-            name = given if "@" in given else f"{given}@{top_k}"
-            kind, k = kind_and_cut(name, top_k)
-            metric = NamedMetric(name, kind, k, _callable(function, f"metric {name!r}"))
+            metric = _from_outside(given if "@" in given else f"{given}@{top_k}", top_k, function)
         taken = metric.function is not None and metric.kind in _KNOWN
         if taken or found.setdefault(metric.name, metric).function != metric.function:
             raise ConfigError(
@@ -132,12 +114,7 @@ def named_metrics(metrics: Metrics, top_k: int) -> list[NamedMetric]:
 
 
 def usual_metrics(asked: Sequence[str], top_k: int) -> tuple[str, ...]:
-    """The metrics asked for, or where none are, the usual ones that fit into lists of `top_k`.
-
-    Raises:
-        ConfigError: if one of `asked` is not a metric or has a cut beyond `top_k`, or if none is
-            asked for and none of the usual ones fits.
-    """
+    """The metrics asked for, or where none are, the usual ones that fit into lists of `top_k`."""
     for metric in asked:
         named_metric(metric, top_k)
     usual = tuple(asked) or tuple(m for m in DEFAULT_METRICS if kind_and_cut(m)[1] <= top_k)
@@ -154,14 +131,12 @@ def named_metric(name: str, top_k: int | None = None) -> NamedMetric:
     """The metric of a name such as ndcg@100, or my_package.my_module:novelty@20.
 
     Raises:
-        ConfigError: if the metric is unknown, if it cannot be imported or called, if it has no cut
-            of at least 1, or if the cut is beyond `top_k`.
+        ConfigError: if it is unknown or cannot be imported, or if `kind_and_cut` refuses the cut.
     """
     metric, _, cut = name.partition("@")
     if ":" in metric:
-        kind, k = kind_and_cut(name, top_k)
-        found = f"metric {name!r}"
-        return NamedMetric(name, kind, k, _callable(imported(metric, found), found))
+        kind_and_cut(name, top_k)  # before code from outside runs
+        return _from_outside(name, top_k, imported(metric, f"metric {name!r}"))
     if metric not in _KNOWN:
         near = difflib.get_close_matches(metric, _KNOWN, n=1)
         raise ConfigError(
@@ -195,12 +170,12 @@ def _import_path(function: Any) -> str:
     return f"{home}:{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 
-def _callable(function: Any, found: str) -> MetricFunction:
+def _from_outside(name: str, top_k: int | None, function: Any) -> NamedMetric:
+    kind, k = kind_and_cut(name, top_k)
     if not callable(function):
         raise ConfigError(
-            f"{found} that is of type {type(function).__name__}",
+            f"metric {name!r} that is of type {type(function).__name__}",
             expected="a function of ranked (users, k) and target (users, items)",
             remedy="Name a function that answers one number a user.",
         )
-    metric: MetricFunction = function
-    return metric
+    return NamedMetric(name, kind, k, function)

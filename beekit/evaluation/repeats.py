@@ -19,15 +19,9 @@ from beekit.evaluation.intervals import alike, paired_p_value
 
 @dataclass(frozen=True)
 class OverRepeats:
-    """A metric of one model over repeats.
-
-    Attributes:
-        value: mean.
-        ci95: t interval of the mean (Student 1908), not cut at 0 or 1; its ends are the mean where
-            nothing varies.
-        spread: standard deviation between repeats, with N - 1 in the denominator.
-        values: of each repeat.
-    """
+    """Mean of a metric over repeats, its t interval (Student 1908), not cut at 0 or 1, and standard
+    deviation between repeats (N - 1 in the denominator); interval and spread are zero wide where
+    nothing varies."""
 
     value: float
     ci95: tuple[float, float]
@@ -37,14 +31,10 @@ class OverRepeats:
 
 @dataclass(frozen=True)
 class PairedRepeats:
-    """Two models compared over the same repeats.
+    """Mean over repeats of first minus second, its t interval and standard deviation.
 
     Attributes:
-        difference: mean over repeats of first minus second.
-        ci95: t interval of it.
-        spread: standard deviation of the differences.
-        p_value: two-sided, paired t test over repeats; None where the differences do not vary but
-            for rounding, as a test has nothing to go by then.
+        p_value: two-sided, paired t test; None where the differences vary by rounding alone.
         held: in how many repeats the first is above the second.
         repeats: how many entered.
     """
@@ -59,12 +49,8 @@ class PairedRepeats:
 
 @dataclass(frozen=True)
 class Swap:
-    """Two models whose order by the mean is another in some repeats.
-
-    Attributes:
-        first, second: the one with the higher mean, and the other.
-        repeats: in which repeats, from 1, the second is above the first.
-    """
+    """The model with the higher mean, the other one, and the numbers (from 1) of the repeats in
+    which the other one is above it."""
 
     first: str
     second: str
@@ -73,13 +59,8 @@ class Swap:
 
 @dataclass(frozen=True)
 class Order:
-    """How models are ordered by a metric over repeats.
-
-    Attributes:
-        models: highest mean first; equals as they came.
-        same: whether no pair is the other way round in any repeat.
-        swaps: the pairs that are.
-    """
+    """Models by their mean, highest first and equals as they came; whether no pair is the other way
+    round in any repeat, and the pairs that are."""
 
     models: tuple[str, ...]
     same: bool
@@ -87,25 +68,19 @@ class Order:
 
 
 def over_repeats(values: Sequence[float]) -> OverRepeats:
-    """Mean, t interval and spread of a metric.
-
-    Args:
-        values: of each repeat, at least two.
+    """Mean, t interval and spread of a metric; `values` are of each repeat.
 
     Raises:
         ConfigError: if there are fewer than two values, or if one is not finite.
     """
     given = _checked(values)
-    mean, spread = float(given.mean()), _spread(given)
+    mean, spread = float(given.mean()), 0.0 if alike(given) else float(given.std(ddof=1))
     half = float(stats.t.ppf(0.975, len(given) - 1)) * spread / len(given) ** 0.5
     return OverRepeats(mean, (mean - half, mean + half), spread, tuple(given.tolist()))
 
 
 def compare_repeats(first: Sequence[float], second: Sequence[float]) -> PairedRepeats:
-    """Compare two models by one metric over the same repeats.
-
-    Args:
-        first, second: the metric of each in each repeat, in the same order.
+    """Compare two models by one metric over the same repeats, in the same order.
 
     Raises:
         ConfigError: if `over_repeats` refuses the values of one, or if the two differ in length.
@@ -119,25 +94,13 @@ def compare_repeats(first: Sequence[float], second: Sequence[float]) -> PairedRe
         )
     gap = above - below
     paired = over_repeats(gap.tolist())
-    return PairedRepeats(
-        paired.value,
-        paired.ci95,
-        paired.spread,
-        paired_p_value(gap) if paired.spread > 0 else None,
-        int(np.count_nonzero(gap > 0)),
-        len(gap),
-    )
+    p_value = paired_p_value(gap) if paired.spread > 0 else None
+    held = int(np.count_nonzero(gap > 0))
+    return PairedRepeats(paired.value, paired.ci95, paired.spread, p_value, held, len(gap))
 
 
 def order_over_repeats(values: Mapping[str, Sequence[float]]) -> Order:
-    """Whether models keep their order by the mean in each repeat.
-
-    Args:
-        values: of each model in each repeat.
-
-    Raises:
-        ConfigError: if `over_repeats` refuses the values of a model.
-    """
+    """Whether models keep their order by the mean in each repeat; `values` are of each model."""
     ordered = sorted(values, key=lambda model: -over_repeats(values[model]).value)
     swaps = []
     for first, second in combinations(ordered, 2):
@@ -157,7 +120,3 @@ def _checked(values: Sequence[float]) -> np.ndarray:
             remedy="Evaluate in more repeats, or leave that metric out.",
         )
     return given
-
-
-def _spread(values: np.ndarray) -> float:
-    return 0.0 if alike(values) else float(values.std(ddof=1))

@@ -23,11 +23,9 @@ from beekit.split import HeldOut
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on one held-out part.
+    """One model on one held-out part, `scenario`.
 
     Attributes:
-        model: what was scored.
-        scenario: which part of which kind of split.
         users: (users,) user indices evaluated, ascending.
         per_user: metric name to (users,) values; not for coverage, which is of all lists together.
         metrics: metric name to value, 95% interval over users (`ci95`), and over users and items
@@ -113,22 +111,17 @@ def evaluate(
     users = held_out.users
     source, target = held_out.source[users], held_out.target[users]
 
+    candidates, name = held_out.candidates, model or type(recommender).__name__
+
     def recommended(k: int) -> np.ndarray:
         """(users, k) item indices recommended."""
-        parts = [slice(begin, begin + batch_size) for begin in range(0, len(users), batch_size)]
-        return np.concatenate(
-            [
-                require_answer(
-                    recommender.recommend(source[part], k, held_out.candidates, exclude_seen),
-                    k=k,
-                    n_items=source.shape[1],
-                    candidates=held_out.candidates,
-                    users=users[part],
-                    model=model or type(recommender).__name__,
-                )
-                for part in parts
-            ]
-        )
+        lists = []
+        for begin in range(0, len(users), batch_size):
+            part = slice(begin, begin + batch_size)
+            answer = recommender.recommend(source[part], k, candidates, exclude_seen)
+            checked = require_answer(answer, k, source.shape[1], candidates, users[part], name)
+            lists.append(checked)
+        return np.concatenate(lists)
 
     # One more than the cut, for intervals: what would come in without one of the others.
     if nested_lists(recommender):
@@ -138,7 +131,7 @@ def evaluate(
         if intervals and any(one.k == top_k and one.kind in FROM_HITS for one in asked):
             ranked = _with_next(ranked, recommended(top_k + 1))
     # Targets outside the candidates stay: removing them would inflate recall.
-    lists = Lists(ranked, target, held_out.candidates)
+    lists = Lists(ranked, target, candidates)
     ranked = ranked[:, :top_k]
     per_user = {one.name: one.values(lists) for one in asked if one.kind != COVERAGE}
     limits: dict[str, tuple[float, float]] = {}
@@ -149,10 +142,9 @@ def evaluate(
     for one in asked:
         wider = None
         if one.kind == COVERAGE:
-            value = coverage(ranked, held_out.candidates, one.k)
+            value = coverage(ranked, candidates, one.k)
             if intervals:
-                cut = ranked[:, : one.k]
-                limits[one.name] = coverage_interval(cut, held_out.candidates, seed)
+                limits[one.name] = coverage_interval(ranked[:, : one.k], candidates, seed)
         else:
             value = float(per_user[one.name].mean())
             if intervals:
@@ -164,25 +156,20 @@ def evaluate(
 
 
 def _with_next(ranked: np.ndarray, longer: np.ndarray) -> np.ndarray:
-    """Lists (users, k) and after them the first item of longer lists that they do not hold.
-
-    A list that ends early has no such place.
-    """
+    """Lists (users, k) and after them the first item of longer lists that they do not hold; a list
+    that ends early has no such place."""
     new = (longer >= 0) & ~listed(ranked, longer)
-    at = new.argmax(axis=1)
-    there = new.any(axis=1) & (ranked[:, -1] >= 0)
-    next_item = np.where(there, longer[np.arange(len(longer)), at], -1)
-    return np.concatenate([ranked, next_item[:, None]], axis=1)
+    first = np.take_along_axis(longer, new.argmax(axis=1, keepdims=True), 1)
+    there = new.any(axis=1, keepdims=True) & (ranked[:, -1:] >= 0)
+    return np.concatenate([ranked, np.where(there, first, -1)], axis=1)
 
 
 def _require_somebody(held_out: HeldOut, scenario: str) -> None:
-    """Refuse a part that nobody can be evaluated on."""
-    if len(held_out.users) and len(held_out.candidates):
-        return
-    where = f" of {scenario}" if scenario else ""
-    found = "no candidates" if len(held_out.users) else "no user with a source and a target"
-    raise DataError(
-        f"nobody to evaluate: {found} in the part{where}",
-        expected="at least one user with both, and one candidate",
-        remedy="Hold out another share, or check source, target and candidates.",
-    )
+    if not len(held_out.users) or not len(held_out.candidates):
+        where = f" of {scenario}" if scenario else ""
+        found = "no candidates" if len(held_out.users) else "no user with a source and a target"
+        raise DataError(
+            f"nobody to evaluate: {found} in the part{where}",
+            expected="at least one user with both, and one candidate",
+            remedy="Hold out another share, or check source, target and candidates.",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
@@ -46,13 +47,7 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         # Items that neither a history nor a candidate names need no embedding.
         self.items = np.union1d(held_out.source.indices, held_out.candidates)
 
-    def __call__(
-        self,
-        model: SentenceTransformer,
-        output_path: str | None = None,
-        epoch: float = -1,
-        steps: int = -1,
-    ) -> dict[str, float]:
+    def __call__(self, model: SentenceTransformer, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Average of the metric over the part's users, by name.
 
         Raises:
@@ -61,14 +56,9 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         embedded = embed_items(model, self.inputs, self.items, item_ids=self.item_ids)
         vectors = np.zeros((len(self.inputs), embedded.shape[1]), dtype=np.float32)
         vectors[self.items] = embedded
-        evaluation = evaluate(
-            ItemIndex(vectors),
-            self.held_out,
-            metrics=[self.primary_metric],
-            top_k=self.cut,
-            intervals=False,
-        )
-        return {self.primary_metric: evaluation.metrics[self.primary_metric]["value"]}
+        index, metric = ItemIndex(vectors), self.primary_metric
+        found = evaluate(index, self.held_out, metrics=[metric], top_k=self.cut, intervals=False)
+        return {metric: found.metrics[metric]["value"]}
 
 
 class MeanEvaluator(BaseEvaluator):  # type: ignore[misc]
@@ -93,16 +83,10 @@ class MeanEvaluator(BaseEvaluator):  # type: ignore[misc]
         self.evaluators = evaluators
         self.primary_metric = next(iter(evaluators.values())).primary_metric
 
-    def __call__(
-        self,
-        model: SentenceTransformer,
-        output_path: str | None = None,
-        epoch: float = -1,
-        steps: int = -1,
-    ) -> dict[str, float]:
+    def __call__(self, model: SentenceTransformer, *args: Any, **kwargs: Any) -> dict[str, float]:
         """The mean under the metric's name, and every value under `name_metric`."""
         values = {
-            name: evaluator(model, output_path, epoch, steps)[self.primary_metric]
+            name: evaluator(model, *args, **kwargs)[self.primary_metric]
             for name, evaluator in self.evaluators.items()
         }
         named = {f"{name}_{self.primary_metric}": value for name, value in values.items()}

@@ -29,8 +29,6 @@ _LOOKED_AT = 2
 _CELL_COST = 3
 # Items that the vectors fetched for a user may stand for, for each one fetched.
 _STAND_FOR = 8
-# FAISS on a GPU finds at most so many neighbours, in at most so many cells.
-_GPU_LIMIT = 2048
 
 logger = logging.getLogger(__name__)
 
@@ -93,14 +91,13 @@ class ApproximateSearch:
         self.index = within(index)
         self.vectors = vectors
         self.copies = copies
-        self._longest = float(np.sqrt(np.einsum("id,id->i", vectors, vectors, dtype=float).max()))
+        self._longest = pairs.longest(vectors)
         self._inner = searched(self.index)
         self._part: tuple[str, Any] = ("", None)
-        self._gpu: tuple[Any, Any] | None = None
+        self._gpu: Any = None
         if gpu and isinstance(self._inner, faiss.IndexIVF):
-            resources = faiss.StandardGpuResources()
             try:
-                self._gpu = (resources, faiss.index_cpu_to_gpu(resources, 0, self.index))
+                self._gpu = pairs.on_gpu(self.index)
             except RuntimeError as error:
                 logger.warning("the index stays on the CPU: %s", str(error).splitlines()[0])
 
@@ -120,12 +117,8 @@ class ApproximateSearch:
         power of two; users with the same number search together.
 
         Args:
-            users: (users, dims) float32.
-            keys: (users,) of their histories.
-            k: length of the lists.
+            users, keys, k, seen, batch_size: as `VectorSearch.search` has them.
             allowed: candidates, ascending.
-            seen: (users, items) what must not be listed, without explicit zeros.
-            batch_size: users searched at once.
             effort: how far to look.
 
         Returns:
@@ -173,25 +166,32 @@ class ApproximateSearch:
             return None
         if isinstance(self._inner, faiss.IndexFlatCodes):
             codes = self._codes_of(allowed)
-            return lambda users: _rows_to(allowed, *codes.search(users, size))
-        selector = None if n_allowed == n_items else _selector(allowed, n_items)
+
+            def among_codes(users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+                scores, rows = codes.search(users, size)
+                return scores, np.where(rows < 0, -1, allowed[rows])
+
+            return among_codes
+        # As arguments, since FAISS's parameters keep alive only what their constructor is given.
+        given = {} if n_allowed == n_items else {"sel": _selector(allowed, n_items)}
         index = self.index
         if isinstance(self._inner, faiss.IndexIVF):
             fill = _LOOKED_AT * size * self._inner.nlist / n_items
             cells = math.ceil(max(effort.nprobe, fill) * n_items / n_allowed)
             if _CELL_COST * cells >= self._inner.nlist:
                 return None
-            if self._gpu is not None and selector is None and max(size, cells) <= _GPU_LIMIT:
-                index = self._gpu[1]
-            parameters = _ivf_parameters(self._inner, selector, cells)
+            if self._gpu is not None and not given and max(size, cells) <= pairs.GPU_LIMIT:
+                index = self._gpu
+            if isinstance(faiss.downcast_index(self._inner.quantizer), faiss.IndexHNSW):
+                given["quantizer_params"] = faiss.SearchParametersHNSW(efSearch=2 * cells)
+            parameters = faiss.SearchParametersIVF(nprobe=cells, **given)
         else:
             width = math.ceil(max(effort.ef_search, size) * n_items / n_allowed)
             if width * self._inner.hnsw.nb_neighbors(0) >= n_allowed:
                 return None
-            parameters = faiss.SearchParametersHNSW(efSearch=width, **_selected(selector))
-        if isinstance(faiss.downcast_index(self.index), faiss.IndexPreTransform):
-            inside = parameters
-            parameters = faiss.SearchParametersPreTransform(index_params=inside)
+            parameters = faiss.SearchParametersHNSW(efSearch=width, **given)
+        if isinstance(self.index, faiss.IndexPreTransform):
+            parameters = faiss.SearchParametersPreTransform(index_params=parameters)
         return lambda users: index.search(users, size, params=parameters)
 
     def _above_the_last(
@@ -201,7 +201,7 @@ class ApproximateSearch:
         float32 tells; where FAISS had no more to return, nothing was cut off."""
         lengths = np.linalg.norm(users.astype(np.float64), axis=1)
         # As in exact search: products of equal vectors may differ by their place in a block.
-        error = 4 * np.sqrt(users.shape[1]) * np.finfo(np.float32).eps * lengths * self._longest
+        error = pairs.tie_width(lengths, self._longest, users.shape[1])
         cut = np.where(found[:, -1] < 0, -np.inf, scored[:, -1] + error)
         return np.asarray(scored > cut[:, None])
 
@@ -230,25 +230,7 @@ class ApproximateSearch:
         return items, exact.astype(np.float32)
 
 
-def _ivf_parameters(ivf: Any, selector: Any, cells: int) -> Any:
-    more = _selected(selector)
-    if isinstance(faiss.downcast_index(ivf.quantizer), faiss.IndexHNSW):
-        more["quantizer_params"] = faiss.SearchParametersHNSW(efSearch=2 * cells)
-    return faiss.SearchParametersIVF(nprobe=cells, **more)
-
-
-def _selected(selector: Any) -> dict[str, Any]:
-    """As arguments, since FAISS's parameters keep alive only what is given to their constructor."""
-    return {} if selector is None else {"sel": selector}
-
-
 def _selector(allowed: np.ndarray, n_items: int) -> Any:
     chosen = np.zeros(n_items, dtype=bool)
     chosen[allowed] = True
     return faiss.IDSelectorBitmap(np.packbits(chosen, bitorder="little"))
-
-
-def _rows_to(
-    allowed: np.ndarray, scores: np.ndarray, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    return scores, np.where(rows < 0, -1, allowed[rows])

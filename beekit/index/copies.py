@@ -50,15 +50,8 @@ class Copies:
         return np.flatnonzero(among)
 
     def items_of(self, found: np.ndarray, most: int) -> np.ndarray:
-        """The items of FAISS's vectors.
-
-        Args:
-            found: (users, fetched) numbers of vectors, -1 for none.
-            most: a user whose vectors stand for more items than this gets none.
-
-        Returns:
-            (users, most of a user's) item indices, padded with -1.
-        """
+        """The items (users, most of a user's) that numbers of vectors (users, fetched) stand for,
+        both padded with -1; none for a user with more than `most`."""
         counts = np.where(found < 0, 0, self.counts[found])
         totals = counts.sum(axis=1)
         if counts.max(initial=0) <= 1:
@@ -81,12 +74,8 @@ def within(index: Any) -> Any:
 
 
 def copies_in(index: Any, vectors: np.ndarray) -> Copies:
-    """Which of the vectors (items, dims) each vector in an index stands for.
-
-    Args:
-        index: one that answers with items, and holds one of each vector; or an index of before,
-            which holds every vector, one a row.
-        vectors: (items, dims) what it was made of.
+    """Which of the vectors (items, dims) each vector in an index stands for: one of each, or, in an
+    index of before, which does not answer with items, every one.
 
     Raises:
         ValueError: if the index is of other vectors.

@@ -13,8 +13,6 @@ from beekit.ranking.ties import tie_keys
 
 # Entries fetched beyond those asked for, so that ties at the cut are seen whole.
 _MARGIN = 8
-# FAISS on a GPU finds at most so many neighbours.
-_GPU_LIMIT = 2048
 # Vectors centred at once: 12 MB in 384 dimensions.
 _PREPARED = 4096
 
@@ -44,32 +42,21 @@ class ExactSearch:
         alike = bool((rows == rows[0]).all())
         self.centre = rows[0].astype(np.float64) if alike else rows.mean(axis=0, dtype=np.float64)
         parts = [slice(begin, begin + _PREPARED) for begin in range(0, len(rows), _PREPARED)]
-        self.largest = max(_longest(rows[part] - self.centre) for part in parts)
+        self.largest = max(pairs.longest(rows[part] - self.centre) for part in parts)
         self.exponent = int(_exponents(np.array(self.largest)))
         centred = np.empty_like(rows)
         for part in parts:
             centred[part] = (rows[part] - self.centre) * 2.0**-self.exponent
         self.index: Any = faiss.IndexFlatIP(vectors.shape[1])
         self.index.add(centred)
-        self.gpu_index: Any = None
-        if gpu:
-            resources = faiss.StandardGpuResources()
-            self.gpu_index = faiss.index_cpu_to_gpu(resources, 0, self.index)
+        self.gpu_index = pairs.on_gpu(self.index) if gpu else None
 
     def search(self, users: np.ndarray, keys: np.ndarray, k: int) -> Recommendations:
-        """The k best items for each user vector.
+        """The k best items, of at least k searched, for user vectors (users, dims) float32.
 
         Memory grows with users times k, and no further where all items tie: what is fetched to see
         ties whole goes in blocks of users, and where every item scores the same, because the user's
         vector is zero or all vectors are equal, the k are drawn without a search.
-
-        Args:
-            users: (users, dims) float32.
-            keys: (users,) of their histories.
-            k: how many, at most the number of items searched.
-
-        Returns:
-            item indices (users, k) int64 and scores (users, k) float32, best first.
         """
         items = np.empty((len(users), k), dtype=np.int64)
         scores = np.zeros((len(users), k))
@@ -83,10 +70,9 @@ class ExactSearch:
             for begin in range(0, len(open_users), step):
                 part = slice(begin, begin + step)
                 members = open_users[part]
-                found, values, runs_on[part] = self._settled(
-                    users[members], keys[members], k, fetch
-                )
-                items[members], scores[members] = found[:, :k], values[:, :k]
+                settled = self._settled(users[members], keys[members], k, fetch)
+                items[members], scores[members] = settled[0][:, :k], settled[1][:, :k]
+                runs_on[part] = settled[2]
             # A run of near ties that reaches the end of what was fetched may go on behind it.
             open_users, fetch = open_users[runs_on], 4 * fetch
         scores += self._shift(users)[:, None]
@@ -109,16 +95,14 @@ class ExactSearch:
         self, users: np.ndarray, keys: np.ndarray, k: int, fetch: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`fetch` items in exact order, their centred scores, and whom that is not enough for."""
-        on_gpu = self.gpu_index is not None and fetch <= _GPU_LIMIT
+        on_gpu = self.gpu_index is not None and fetch <= pairs.GPU_LIMIT
         index = self.gpu_index if on_gpu else self.index
         lengths = np.linalg.norm(users.astype(np.float64), axis=1)
         exponents = _exponents(lengths)[:, None]
         found, rows = index.search(np.ldexp(users, -exponents), fetch)
         items = self.items[rows]
         scores = np.ldexp(found.astype(np.float64), exponents + self.exponent)
-        # The error of a float32 dot product grows like a random walk, eps/2 · √dims · |u| |v| at
-        # most; seven standard deviations of it on both sides of a gap.
-        tolerance = 4 * np.sqrt(users.shape[1]) * np.finfo(np.float32).eps * lengths * self.largest
+        tolerance = pairs.tie_width(lengths, self.largest, users.shape[1])
         close = np.zeros((len(users), fetch + 1), dtype=bool)
         close[:, 1:-1] = scores[:, :-1] - scores[:, 1:] <= tolerance[:, None]
         unsettled = close[:, :-1] | close[:, 1:]
@@ -139,10 +123,6 @@ class ExactSearch:
     def _shift(self, users: np.ndarray) -> np.ndarray:
         """What centring takes from all scores of a user."""
         return np.asarray((users * self.centre).sum(axis=1))
-
-
-def _longest(vectors: np.ndarray) -> float:
-    return float(np.sqrt(np.einsum("id,id->i", vectors, vectors).max()))
 
 
 def _exponents(lengths: np.ndarray) -> np.ndarray:

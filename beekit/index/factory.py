@@ -26,16 +26,11 @@ _A_CELL = 39
 
 
 def untrained(factory: str, dims: int) -> Any:
-    """An empty FAISS index for inner products.
-
-    Args:
-        factory: as `faiss.index_factory` reads it.
-        dims: of the vectors.
+    """An empty FAISS index for inner products, from a string as `faiss.index_factory` reads it.
 
     Raises:
         ConfigError: if FAISS cannot read the string, if it does not fit the dimensions, if the
-            index would not search by inner product, or if an index of its kind cannot be told which
-            items to search.
+            index would not search by inner product, or if it cannot be told which items to search.
     """
     try:
         index = faiss.index_factory(dims, factory, faiss.METRIC_INNER_PRODUCT)
@@ -65,7 +60,7 @@ def trained(factory: str, vectors: np.ndarray, copies: Copies | None = None) -> 
     FAISS does not promise the same one twice; a saved index keeps the one it has.
 
     Args:
-        factory: as `faiss.index_factory` reads it.
+        factory: as `untrained` takes it.
         vectors: (items, dims) float32.
         copies: which items share a vector; the index is made of the vectors in its order, so that
             rows in another order make the same one. Without it every vector is held, row by row.
@@ -85,8 +80,7 @@ def trained(factory: str, vectors: np.ndarray, copies: Copies | None = None) -> 
     except RuntimeError as error:
         smaller = smaller_factory(factory, len(vectors))
         raise ConfigError(
-            f"index factory {factory!r} cannot be trained on {len(vectors):,} items "
-            f"({_reason(error)})",
+            f"index factory {factory!r} for {len(vectors):,} items ({_reason(error)})",
             expected="at least as many items as it has centroids",
             remedy=f"Use {smaller!r}.",
         ) from error
@@ -127,23 +121,15 @@ def smaller_factory(factory: str, items: int) -> str:
         return "Flat"
     cells = max(1, items // _A_CELL)
     fewer = re.sub(r"IVF(\d+)", lambda ivf: f"IVF{min(cells, int(ivf[1]))}", factory)
-    fewer = re.sub(
-        r"(?<![A-Za-z])PQ(\d+)(?:x(\d+))?",
-        lambda pq: f"PQ{pq[1]}x{min(bits, int(pq[2] or 8))}",
-        fewer,
-    )
+    codes = re.compile(r"(?<![A-Za-z])PQ(\d+)(?:x(\d+))?")
+    fewer = codes.sub(lambda pq: f"PQ{pq[1]}x{min(bits, int(pq[2] or 8))}", fewer)
     return "Flat" if fewer == factory else fewer
 
 
 def searched(index: Any) -> Any:
-    """What does the searching inside an index: itself, or what its transforms lead to.
-
-    It lives as long as the index does, and no longer.
-    """
+    """What searches inside an index: itself, or what its transforms lead to; it lives no longer."""
     inner = faiss.downcast_index(index)
-    while isinstance(inner, faiss.IndexPreTransform):
-        inner = faiss.downcast_index(inner.index)
-    return inner
+    return searched(inner.index) if isinstance(inner, faiss.IndexPreTransform) else inner
 
 
 def _transforms(index: Any) -> list[Any]:

@@ -21,6 +21,9 @@ from beekit.index.vector_search import VectorSearch
 from beekit.matrices import ones
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys
+from beekit.ranking.top_k import require_indices
+
+_AGAIN = "Make the index again with `beekit index RUN`."
 
 
 class ItemIndex(VectorSearch):
@@ -70,8 +73,7 @@ class ItemIndex(VectorSearch):
         Only what is nonzero in X counts, as in `recommend`.
 
         Raises:
-            DataError: if X has another number of items than the index, or holds numbers that are
-                not finite.
+            DataError: if X has another number of items than the index, or one is not finite.
         """
         return np.asarray(ones(X, "histories", items=len(self)) @ self.encoder_side)
 
@@ -99,9 +101,9 @@ class ItemIndex(VectorSearch):
             item indices (users, k) int64, scores (users, k) float32.
 
         Raises:
-            DataError: if X has another number of items than the index, if a candidate is not the
-                index of an item, if there is not one user vector of the index's dimensions for each
-                user, or if a number is not finite.
+            ConfigError: if k is below 1.
+            DataError: if X has another number of items than the index, or if `search` refuses
+                `candidates` or `user_vectors`.
         """
         X = ones(X, "histories", items=len(self))
         users = X @ self.encoder_side if user_vectors is None else user_vectors
@@ -114,25 +116,8 @@ class ItemIndex(VectorSearch):
         Raises:
             DataError: if one of `item_indices` is not the index of an item.
         """
-        item_indices = np.asarray(item_indices)
-        if item_indices.ndim != 1 or (len(item_indices) and item_indices.dtype.kind not in "iu"):
-            raise DataError(
-                f"item indices of shape {item_indices.shape} and type {item_indices.dtype}",
-                expected="integers (queries,)",
-                remedy="Look them up with `indices_of`.",
-            )
-        outside = item_indices[(item_indices < 0) | (item_indices >= len(self))]
-        if len(outside):
-            raise DataError(
-                f"item index {outside[0]}",
-                expected=f"0 to {len(self) - 1}",
-                remedy="Look the item up in the catalog the vectors are of.",
-            )
-        count = len(item_indices)
-        one_hot = sp.csr_array(
-            (np.ones(count, np.float32), item_indices, np.arange(count + 1)),
-            shape=(count, len(self)),
-        )
+        given = require_indices(item_indices, len(self), "item indices")
+        one_hot = sp.eye_array(len(self), dtype=np.float32, format="csr")[given]
         return self.recommend(one_hot, k)
 
     def indices_of(self, item_ids: list[object]) -> np.ndarray:
@@ -145,11 +130,8 @@ class ItemIndex(VectorSearch):
             self.write(staging)
 
     def write(self, folder: Path) -> None:
-        """Write the files of the index into a folder that is there, one by one.
-
-        `beekit.index_files` says what they are: vectors; item ids, factory, effort and digests; the
-        user side and the trained index, where there are any.
-        """
+        """Write the files of the index, as `beekit.index_files` names them, into a folder that is
+        there, one by one."""
         faiss.write_index(_flat(self.item_vectors), str(folder / index_files.ITEM_VECTORS))
         described: dict[str, Any] = {
             "item_ids": self.item_ids.tolist(),
@@ -183,24 +165,21 @@ class ItemIndex(VectorSearch):
         try:
             return cls._read(folder, gpu)
         except (
-            *(ValueError, KeyError, TypeError, RuntimeError, OSError),
+            *(ValueError, LookupError, TypeError, RuntimeError, OSError),
             *(AttributeError, ConfigError, DataError),  # faiss reads "null" as None
         ) as error:
             raise RunError(
-                f"{index_files.ITEM_VECTORS}, {index_files.INDEX} and what lies beside them in "
-                f"{folder} are broken or differ",
+                f"the files of the index in {folder} are broken or differ",
                 expected="whole files, written together",
-                remedy="Make the index again with `beekit index RUN`.",
+                remedy=_AGAIN,
             ) from error
 
     @classmethod
     def _read(cls, folder: Path, gpu: bool | None) -> ItemIndex:
         """The index in a folder; an error of any kind where its files are not as written."""
         described = json.loads((folder / index_files.INDEX).read_text())
-        item_ids = np.array(
-            described["item_ids"],
-            dtype=object if isinstance(next(iter(described["item_ids"]), 0), str) else np.int64,
-        )
+        given = described["item_ids"]
+        item_ids = np.array(given, dtype=object if isinstance(given[0], str) else np.int64)
         vectors = _vectors(folder / index_files.ITEM_VECTORS, item_ids)
         if digest(vectors.view(np.int32)) != described["vectors"]:
             raise ValueError("the vectors are not those the index was written with")
@@ -225,18 +204,8 @@ def _flat(vectors: np.ndarray) -> faiss.IndexFlatIP:
 
 
 def _vectors(path: Path, item_ids: np.ndarray) -> np.ndarray:
-    """The vectors in a file.
-
-    Raises:
-        RunError: if a vector is not finite.
-    """
+    """The vectors in a file; RunError if one is not finite."""
     index = faiss.read_index(str(path))
     vectors = np.ascontiguousarray(index.reconstruct_n(0, index.ntotal))
-    require_finite(
-        vectors,
-        f"vectors in {path}",
-        item_ids if len(item_ids) == len(vectors) else None,
-        remedy="Make the index again with `beekit index RUN`.",
-        error=RunError,
-    )
+    require_finite(vectors, f"vectors in {path}", item_ids, remedy=_AGAIN, error=RunError)
     return vectors

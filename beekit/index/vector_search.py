@@ -19,11 +19,7 @@ from beekit.matrices import holds, ones
 from beekit.ranking import Recommendations
 from beekit.ranking.lists import empty_lists
 from beekit.ranking.ties import history_keys
-from beekit.ranking.top_k import (
-    candidate_indices,
-    count_candidates,
-    require_length,
-)
+from beekit.ranking.top_k import candidate_indices, count_candidates, require_length
 
 
 class VectorSearch:
@@ -72,13 +68,13 @@ class VectorSearch:
     ) -> None:
         self.item_vectors = finite_vectors(item_vectors, "item vectors", item_ids)
         self.item_ids = np.arange(len(self)) if item_ids is None else np.asarray(item_ids)
+        if self.item_ids.shape != (len(self),):
+            raise DataError(
+                f"item ids of shape {self.item_ids.shape}",
+                expected=f"({len(self)},), one id a vector",
+                remedy="Pass the ids of the items that were embedded, in the same order.",
+            )
         if item_ids is not None:
-            if self.item_ids.shape != (len(self),):
-                raise DataError(
-                    f"item ids of shape {self.item_ids.shape}",
-                    expected=f"({len(self)},), one id a vector",
-                    remedy="Pass the ids of the items that were embedded, in the same order.",
-                )
             require_distinct(self.item_ids, "the index")
         self.gpu = faiss.get_num_gpus() > 0 if gpu is None else gpu
         self.factory = factory
@@ -131,13 +127,9 @@ class VectorSearch:
         allowed = candidate_indices(candidates, len(self))
         if np.shape(user_vectors)[:1] == (0,) and (seen is None or not seen.shape[0]):
             return empty_lists(0, k)
+        dims, again = self.item_vectors.shape[1], "Fit the model again."
         users = finite_vectors(
-            user_vectors,
-            "user vectors",
-            dims=self.item_vectors.shape[1],
-            row="user",
-            remedy="Fit the model again.",
-            any_length=True,
+            user_vectors, "user vectors", dims=dims, row="user", remedy=again, any_length=True
         )
         shape = (len(users), len(self))
         seen = sp.csr_array(shape) if seen is None else seen
@@ -172,8 +164,12 @@ class VectorSearch:
         seen: sp.csr_array,
         batch_size: int,
     ) -> Recommendations:
-        """`search` by a flat index."""
-        search = self._exact_among(allowed)
+        """`search` by a flat index; what it needs for the last candidates is kept."""
+        key = "" if len(allowed) == len(self) else digest(allowed)
+        if self._exact is None or self._exact[0] != key:
+            self._exact = None  # before another takes as much memory
+            self._exact = (key, ExactSearch(self.item_vectors, allowed, gpu=self.gpu))
+        search = self._exact[1]
         ranked, scores = empty_lists(len(users), k)
         # Seen items are fetched too and dropped, so users with like histories search together.
         n_seen = count_candidates(seen, allowed)
@@ -193,21 +189,9 @@ class VectorSearch:
             ranked[members, :width], scores[members, :width] = items[:, :k], found[:, :k]
         return ranked, scores
 
-    def _exact_among(self, allowed: np.ndarray) -> ExactSearch:
-        """Exact search among the candidates; the last one used is kept."""
-        key = "" if len(allowed) == len(self) else digest(allowed)
-        if self._exact is None or self._exact[0] != key:
-            self._exact = None  # before another takes as much memory
-            self._exact = (key, ExactSearch(self.item_vectors, allowed, gpu=self.gpu))
-        return self._exact[1]
-
     def propose_from(self, index: Any, factory: str, effort: Effort) -> None:
-        """Let an index trained before on these vectors propose items.
-
-        Args:
-            index: as `proposing_index` gives it, or one of before, over every vector in its row.
-            factory: it was made with.
-            effort: how far to look.
+        """Let an index trained before on these vectors with that factory propose items: one that
+        `proposing_index` gave, or one of before, over every vector in its row.
 
         Raises:
             ValueError: if the index is of other vectors.
@@ -225,7 +209,7 @@ class VectorSearch:
         if self._approximate is None:
             raise ConfigError(
                 "a flat index",
-                expected="an index with a factory such as IVF256,Flat",
+                expected="one with a factory such as IVF256,Flat",
                 remedy="Make the index with a factory.",
             )
         return self._approximate.numbered

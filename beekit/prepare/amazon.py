@@ -6,8 +6,6 @@ import html
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-LICENCE = "none stated by the publisher; texts and pictures belong to their owners"
-
 
 def as_text(value: Any, separator: str = " ") -> str:
     """A text, or the texts of a list, whatever is nested in it, as one; "" where there is none.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,11 +36,9 @@ class Pictures(Protocol):
 
         Entered before anything is read, so that it can refuse.
         """
-        ...
 
     def describe(self) -> dict[str, Any]:
         """For the manifest, once all are placed."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class RawDataset:
         interactions: tables of user_id, item_id and, where there are any, value and timestamp.
         item_names: what the column of item ids may be called in a list of them.
         pictures: where the items' pictures come from.
-        also_read: further tables behind the items, whose malformed lines are to be told.
+        also_read: further tables behind the items, whose malformed lines are counted too.
     """
 
     public: PublicDataset
@@ -63,23 +61,6 @@ class RawDataset:
     pictures: Pictures | None = None
     also_read: Sequence[RawTable] = ()
 
-    @property
-    def tables(self) -> tuple[RawTable, ...]:
-        return (self.items, self.interactions, *self.also_read)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A dataset folder that has been made.
-
-    Attributes:
-        folder: where it is.
-        manifest: what `manifest.json` in it says.
-    """
-
-    folder: Path
-    manifest: dict[str, Any]
-
 
 def build(
     out: Path,
@@ -88,26 +69,25 @@ def build(
     *,
     item_list: Path | None = None,
     rows: int = ROWS,
-) -> Prepared:
+) -> dict[str, Any]:
     """Make the dataset folder `out`: interactions.parquet, items.parquet and manifest.json.
 
-    Items are read first, so that interactions with items that nothing is known of are left out
-    before users are counted. items.parquet has the items with at least one interaction left, in
-    the order of the raw file, under the publisher's ids.
+    Items are read first, so that interactions with unknown items are left out before users are
+    counted. items.parquet has the items with at least one interaction left, in the order of the raw
+    file, under the publisher's ids.
 
     Args:
-        out: made, or replaced if it was made so before.
+        out: made, or replaced if `require_free` allows it.
         dataset: what it is made from.
         filters: what of the rows becomes an interaction.
         item_list: file that names the items to keep.
         rows: rows in memory at a time.
 
-    Raises:
-        ConfigError: if `require_free` refuses to replace `out`.
-        DataError: if a raw file or the item list cannot be read, or if the filters leave no item or
-            no user.
+    Returns:
+        what manifest.json says.
     """
     public, pictures = dataset.public, dataset.pictures
+    tables = (dataset.items, dataset.interactions, *dataset.also_read)
     require_free(out)
     allowed = None if item_list is None else read_item_list(item_list, dataset.item_names)
     with replacing_folder(out) as folder, ExitStack() as stack:
@@ -120,36 +100,24 @@ def build(
                 dataset.interactions, target, store.item_ids, filters, work, rows=rows
             )
             store.write(folder / _ITEMS, used, finish)
-        lines = dataset.interactions.malformed
-        ours = {
-            "rows": lines.rows + lines.count,
-            "users": counts.users,
-            "items": counts.items,
-            "interactions": counts.interactions,
-        }
-        held = (filters.min_value, filters.user_min_support)
+        lines, found = dataset.interactions.malformed, asdict(counts)
+        ours = {name: found[name] for name in ("users", "items", "interactions")}
+        ours = {"rows": lines.rows + lines.count, **ours}
+        held, listed = (filters.min_value, filters.user_min_support), item_list is not None
+        items = None
+        if item_list is not None and allowed is not None:
+            items = {"name": item_list.name, "sha256": file_digest(item_list), "ids": len(allowed)}
+            items["in_catalog"] = len(store.item_ids)
         manifest = {
             "schema": 1,
             "name": public.name,
             "homepage": public.homepage,
             "licence": public.licence,
             "citation": public.citation,
-            "raw": [file.describe() for file in dict.fromkeys(part.raw for part in dataset.tables)],
-            "malformed": {
-                part.malformed.name: part.malformed.describe() for part in dataset.tables
-            },
-            "filters": {
-                **asdict(filters),
-                "items": None
-                if item_list is None or allowed is None
-                else {
-                    "name": item_list.name,
-                    "sha256": file_digest(item_list),
-                    "ids": len(allowed),
-                    "in_catalog": len(store.item_ids),
-                },
-            },
-            "counts": asdict(counts),
+            "raw": [file.describe() for file in dict.fromkeys(table.raw for table in tables)],
+            "malformed": {table.malformed.name: table.malformed.describe() for table in tables},
+            "filters": {**asdict(filters), "items": items},
+            "counts": found,
             "catalog": {
                 "listed": store.listed,
                 "without_title": store.without_title,
@@ -158,51 +126,38 @@ def build(
                 "used": int(np.count_nonzero(used)),
             },
             "pictures": None if pictures is None else pictures.describe(),
-            "expected": [
-                published.compare(ours, *held, listed=item_list is not None)
-                for published in public.published
-            ],
+            "expected": [one.compare(ours, *held, listed=listed) for one in public.published],
             "fingerprint": folder_fingerprint(folder),
             "items_sha256": file_digest(folder / _ITEMS),
             "beekit": __version__,
         }
         write_json(folder / MANIFEST, manifest)
         require_free(out)  # still
-    return Prepared(out, manifest)
+    return manifest
 
 
 def require_free(out: Path) -> None:
-    """Refuse to replace anything but what `build` made, as it made it.
-
-    Raises:
-        ConfigError: if `out` is a file, if it holds anything other than a prepared dataset, or if
-            the items of that dataset have been changed since, for example by a new column.
-    """
+    """Refuse to replace anything but what `build` made, its items as it made them."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    manifest = _manifest(out)
+    manifest, items = _manifest(out), out / _ITEMS
+    own = {MANIFEST, _INTERACTIONS, _ITEMS}
+    if manifest and manifest.get("pictures"):
+        own.add("images")
     if manifest is None:
-        raise ConfigError(
-            f"{out} holds something that was not made by this script",
-            expected="a new folder, or one with a manifest.json, which is replaced",
-            remedy="Name another folder.",
-        )
-    own = {MANIFEST, _INTERACTIONS, _ITEMS} | ({"images"} if manifest.get("pictures") else set())
-    others = sorted(entry.name for entry in out.iterdir() if entry.name not in own)
-    if others:
+        found = f"{out} holds something that was not made by this script"
+    elif others := sorted(entry.name for entry in out.iterdir() if entry.name not in own):
         named = ", ".join(others[:5]) + (", ..." if others[5:] else "")
-        raise ConfigError(
-            f"{out} also holds what was not made by this script: {named}",
-            expected="nothing but a prepared dataset, which is replaced",
-            remedy="Name another folder, or move these elsewhere.",
-        )
-    items = out / _ITEMS
-    if not items.is_file() or file_digest(items) != manifest.get("items_sha256"):
-        raise ConfigError(
-            f"{items} is not as this script made it",
-            expected="a dataset nobody has changed since, which is replaced",
-            remedy="Name another folder, or remove that one.",
-        )
+        found = f"{out} also holds what was not made by this script: {named}"
+    elif not items.is_file() or file_digest(items) != manifest.get("items_sha256"):
+        found = f"{items} is not as this script made it"
+    else:
+        return
+    raise ConfigError(
+        found,
+        expected="a new folder, or a dataset with its manifest.json that nobody has changed since",
+        remedy="Name another folder, or move what is there elsewhere.",
+    )
 
 
 def _manifest(out: Path) -> dict[str, Any] | None:
@@ -215,11 +170,10 @@ def _manifest(out: Path) -> dict[str, Any] | None:
     return manifest if made_so else None
 
 
-def summary(prepared: Prepared) -> str:
+def summary(manifest: Mapping[str, Any], folder: Path) -> str:
     """What was made, for people: counts, what was left out, and how published counts compare."""
-    manifest = prepared.manifest
     counts, filters = manifest["counts"], manifest["filters"]
-    malformed = sum(part["malformed"] for part in manifest["malformed"].values())
+    tables = manifest["malformed"].values()
     left_out = {
         f"below {filters['min_value']}": counts["below_min_value"],
         "of other items": counts["other_items"],
@@ -233,22 +187,20 @@ def summary(prepared: Prepared) -> str:
         f"left out of {counts['rows']:,} rows: {gone or 'nothing'}",
     ]
     if listed := filters["items"]:
-        lines.append(
-            f"{listed['name']}: {listed['in_catalog']:,} of {listed['ids']:,} listed ids are in "
-            "the catalog"
-        )
-    if malformed:
-        examples = [e for part in manifest["malformed"].values() for e in part["first_malformed"]]
+        there = f"{listed['in_catalog']:,} of {listed['ids']:,} listed ids are in the catalog"
+        lines.append(f"{listed['name']}: {there}")
+    if malformed := sum(table["malformed"] for table in tables):
+        examples = [example for table in tables for example in table["first_malformed"]]
         lines.append(f"malformed lines skipped: {malformed:,} ({'; '.join(examples[:2])})")
     if manifest["pictures"]:
         described = ", ".join(f"{key} {value}" for key, value in manifest["pictures"].items())
         lines.append(f"pictures: {described}")
-    lines += [_said(expected) for expected in manifest["expected"]]
-    lines.append(f"in {prepared.folder}; manifest.json says from what and how")
+    lines += map(_said, manifest["expected"])
+    lines.append(f"in {folder}; manifest.json says from what and how")
     return "\n".join(lines)
 
 
-def _said(expected: dict[str, Any]) -> str:
+def _said(expected: Mapping[str, Any]) -> str:
     stated = ", ".join(f"{count:,} {name}" for name, count in expected["published"].items())
     if expected["equal"]:
         return f"as published: {stated} ({expected['source']})"

@@ -11,19 +11,17 @@ import pyarrow.compute as pc
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
+from beekit.data import ids
 from beekit.data.tables import id_column, read_file
 from beekit.errors import DataError
 from beekit.prepare.parquet_writer import parquet_writer
-
-# Written plainly: 12, and not 012.
-_INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 
 
 class ItemStore:
     """Items on disk while only their ids are in memory, until it is known which are used.
 
-    Left out are items without a title, since nothing could be read of them, items that `allowed`
-    does not name, and rows whose id has come before.
+    Left out are items without a title, items that `allowed` does not name, and rows whose id has
+    come before.
 
     Args:
         tables: rows of item_id (all integers or all text), title and further columns.
@@ -33,11 +31,7 @@ class ItemStore:
     Attributes:
         item_ids: (items,) ids kept, in the order of the raw file.
         listed: rows the publisher's file has.
-        without_title: of these left out since they have none.
-        repeated: left out since their id has come before.
-
-    Raises:
-        DataError: if no item is left.
+        without_title, repeated: rows left out.
     """
 
     def __init__(
@@ -45,7 +39,15 @@ class ItemStore:
     ) -> None:
         self.path = path
         self.listed = self.without_title = 0
-        parts = self._store(tables)
+        parts: list[pa.Array] = []
+        with parquet_writer(path, "lz4") as write_table:
+            for table in tables:
+                blank = pc.equal(pc.utf8_trim_whitespace(table["title"]), "")
+                titled = table.filter(pc.invert(pc.fill_null(blank, True)))
+                self.listed += len(table)
+                self.without_title += len(table) - len(titled)
+                write_table(titled)
+                parts += [chunk for chunk in titled["item_id"].chunks if len(chunk)]
         if not parts:
             raise DataError(
                 f"none of {self.listed:,} items has a title",
@@ -59,8 +61,9 @@ class ItemStore:
         self._keep = np.zeros(len(found), dtype=bool)
         self._keep[first] = True
         if allowed is not None:
-            listed = pc.is_in(found, value_set=_like(allowed, found))
-            self._keep &= listed.to_numpy(zero_copy_only=False)
+            # Integers and text are compared as they are written: "12" is 12, and "012" is not.
+            ours, theirs = ids.same_kind(found, allowed)
+            self._keep &= pc.is_in(ours, value_set=theirs).to_numpy(zero_copy_only=False)
         self.item_ids = found.filter(pa.array(self._keep))
         if not len(self.item_ids):
             raise DataError(
@@ -77,10 +80,8 @@ class ItemStore:
     ) -> None:
         """Write items to `path` as Parquet, in the order of the raw file.
 
-        Args:
-            path: of the file.
-            used: (items,) bool over `item_ids`; the others are left out.
-            finish: called on tables of them before they are written.
+        `used` is (items,) bool over `item_ids`: the others are left out. `finish` is called on
+        tables of items before they are written.
         """
         keep = self._keep.copy()
         keep[keep] = used
@@ -92,44 +93,29 @@ class ItemStore:
                 table = pa.Table.from_batches([batch.filter(rows)])
                 write_table(table if finish is None else finish(table))
 
-    def _store(self, tables: Iterable[pa.Table]) -> list[pa.Array]:
-        """Write rows with a title to the store; their ids."""
-        found: list[pa.Array] = []
-        with parquet_writer(self.path, "lz4") as write_table:
-            for table in tables:
-                blank = pc.equal(pc.utf8_trim_whitespace(table["title"]), "")
-                titled = table.filter(pc.invert(pc.fill_null(blank, True)))
-                self.listed += len(table)
-                self.without_title += len(table) - len(titled)
-                write_table(titled)
-                found += [chunk for chunk in titled["item_id"].chunks if len(chunk)]
-        return found
-
 
 def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
     """Item ids from a file: a table with one of the columns `names`, or text with an id a line.
 
-    Args:
-        path: `.parquet`, `.csv`, `.feather`, or anything else for text.
-        names: what the column may be called, such as item_id or the publisher's name of it.
-
-    Raises:
-        DataError: if there is no such file, if it cannot be read, if it has none of these columns,
-            or if it holds no id or a row without one.
+    A file named `.parquet`, `.csv` or `.feather` is a table, and any other is text.
     """
-    if path.suffix in (".parquet", ".csv"):
-        table = read_file(path, id_columns=())
-    elif path.suffix == ".feather" and path.is_file():
-        try:
-            table = feather.read_table(path, columns=None, memory_map=False)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(
-                f"{path} cannot be read as Feather ({str(error).splitlines()[0]})",
-                expected="a Feather file",
-                remedy="Check how the file was written.",
-            ) from error
-    else:
-        return _read_lines(path)
+    try:
+        if path.suffix in (".parquet", ".csv"):
+            table = read_file(path, id_columns=())
+        elif path.suffix == ".feather" and path.is_file():
+            table = feather.read_table(path, memory_map=False)
+        else:
+            lines = path.read_text(encoding="utf-8-sig").split("\n")
+            listed = [line.strip() for line in lines if line.strip()]
+            table = pa.table({names[0]: pa.array(listed, pa.large_string())})
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} cannot be read ({str(error).splitlines()[0]})",
+            expected="a table or a text file with item ids",
+            remedy="Check the path given as --items, and how the file was written.",
+        ) from error
+    if not len(table):
+        raise DataError(f"{path} names no item", expected="item ids", remedy="Check the file.")
     for name in names:
         if name in table.column_names:
             return id_column(table, name, path.name).unique()
@@ -138,29 +124,3 @@ def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
         expected=f"a column {' or '.join(names)}",
         remedy="Rename the column that holds the item ids.",
     )
-
-
-def _read_lines(path: Path) -> pa.Array:
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error})",
-            expected="a file with item ids",
-            remedy="Check the path given as --items.",
-        ) from error
-    found = [line for line in lines if line]
-    if not found:
-        raise DataError(
-            f"{path} names no item", expected="an item id a line", remedy="Check the file."
-        )
-    return pa.array(found, pa.large_string()).unique()
-
-
-def _like(listed: pa.Array, found: pa.Array) -> pa.Array:
-    """The ids of a list as the type the items have, without those that cannot be."""
-    if not pa.types.is_integer(found.type) or pa.types.is_integer(listed.type):
-        return listed.cast(found.type)
-    plain = listed.filter(pc.match_substring_regex(listed, _INTEGER))
-    numbers = [int(text) for text in plain.to_pylist()]
-    return pa.array([n for n in numbers if -(2**63) <= n < 2**63], found.type)

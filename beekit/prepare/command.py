@@ -8,26 +8,31 @@ import pkgutil
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from beekit.errors import ConfigError
 from beekit.exit_codes import exit_code
 from beekit.prepare import datasets
-from beekit.prepare.build import RawDataset, build, require_free, summary
+from beekit.prepare.build import build, require_free, summary
 from beekit.prepare.download import fetch
 from beekit.prepare.interactions import Filters
+from beekit.prepare.published import PublicDataset, public_dataset
 from beekit.prepare.raw import RawFile
+
+_DEFAULTS = ("min_value", "user_min_support", "duplicates")
+_SUM = "checksum a raw file must have; may be repeated"
 
 
 class Options(argparse.Namespace):
     """The arguments of every dataset, as `_parser` has them; those of one are attributes too."""
 
+    public: PublicDataset  # what is known of it
     out: Path
     cache: Path
-    url: str
+    url: str | None
     items: Path | None
     sha256: list[tuple[str, str]]
     max_malformed: float
@@ -36,60 +41,25 @@ class Options(argparse.Namespace):
     duplicates: str
 
     def fetch(self, path: str, *, md5_beside: bool = False) -> RawFile:
-        """The raw file at `url`/`path`, in the cache."""
+        """The raw file `path` of the publisher, in the cache."""
+        url = f"{(self.url or self.public.url or '').rstrip('/')}/{path}"
         name = path.rsplit("/", 1)[-1]
-        return fetch(
-            f"{self.url.rstrip('/')}/{path}",
-            self.cache,
-            md5_beside=md5_beside,
-            sha256=dict(self.sha256).get(name),
-            name=name,
-        )
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a public dataset is prepared, and what its arguments are without being given.
-
-    Attributes:
-        prepare: fetches the raw files, and says how they are read.
-        url: where the raw files are fetched from; None for a dataset the user has to bring.
-        min_value: None for a dataset without values, which has no such argument.
-        user_min_support: items a user needs.
-        duplicates: which row of a repeated pair stays.
-        add_arguments: adds what this dataset alone has.
-    """
-
-    prepare: Callable[[Options], RawDataset]
-    url: str | None
-    min_value: float | None = None
-    user_min_support: int = 5
-    duplicates: str = "latest"
-    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+        sha256 = dict(self.sha256).get(name)
+        return fetch(url, self.cache, md5_beside=md5_beside, sha256=sha256, name=name)
 
 
 def listing() -> str:
     """The datasets there are, a line each."""
-    found = [
-        (name, import_module(f"{datasets.__name__}.{name}").__doc__ or "") for name in _names()
-    ]
-    return "\n".join(f"{name:<14}{doc.partition(' as a dataset')[0]}" for name, doc in found)
+    found = {name: _module(name).__doc__ or "" for name in _names()}
+    return "\n".join(
+        f"{name:<14}{doc.partition(' as a dataset')[0]}" for name, doc in found.items()
+    )
 
 
 def main(name: str, argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Make the dataset `name`, print what came out.
+    """Make the dataset `name`, print what came out, and return what `exit_code` does.
 
-    Args:
-        name: of a module in `beekit.prepare.datasets`.
-        argv: arguments behind it; those of the process without.
-        prog: how the command is called in messages.
-
-    Returns:
-        0 on success, 2 with one line on standard error for what the user can mend, 130 when
-        interrupted.
-
-    Raises:
-        ConfigError: if there is no such dataset.
+    Without `argv` the arguments are those of the process. Messages call the command `prog`.
     """
     if name not in _names():
         raise ConfigError(
@@ -97,88 +67,61 @@ def main(name: str, argv: Sequence[str] | None = None, prog: str | None = None) 
             expected=f"one of {', '.join(_names())}",
             remedy="See `beekit prepare --list`.",
         )
-    module = import_module(f"{datasets.__name__}.{name}")
-    recipe: Recipe = module.RECIPE
-    parser = _parser(recipe, module.__doc__, prog)
-    options = parser.parse_args(argv, namespace=Options())
+    module, public = _module(name), public_dataset(name)
+    parser = _parser(module, public, prog)
+    options = parser.parse_args(argv, namespace=Options(public=public))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 
     def work() -> None:
         started = time.monotonic()
         options.out = options.out.resolve()
-        if recipe.url is not None:
+        if public.url is not None:
             given = options.cache or options.out.with_name(f"{options.out.name}-raw")
             options.cache = given.resolve()
         _require_outside(options)
         require_free(options.out)
         filters = Filters(options.min_value, options.user_min_support, options.duplicates)
-        dataset = recipe.prepare(options)
-        print(summary(build(options.out, dataset, filters, item_list=options.items)))
+        manifest = build(options.out, module.prepare(options), filters, item_list=options.items)
+        print(summary(manifest, options.out))
         print(f"{time.monotonic() - started:.1f} s")
 
-    return exit_code(
-        Path(parser.prog).stem,
-        work,
-        room="room for the raw files, as much again, and the dataset. Free some: what was fetched "
-        "is kept.",
-    )
+    room = "room for twice the raw files and the dataset. Free some: what was fetched is kept."
+    return exit_code(Path(parser.prog).stem, work, room=room)
 
 
 def _names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(datasets.__path__))
 
 
-def _parser(recipe: Recipe, doc: str | None, prog: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _module(name: str) -> Any:
+    return import_module(f"{datasets.__name__}.{name}")
+
+
+def _parser(module: Any, public: PublicDataset, prog: str | None) -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog, description=module.__doc__, formatter_class=raw)
+    parser.set_defaults(**{name: getattr(public, name) for name in _DEFAULTS})
     add = parser.add_argument
     add("out", type=Path, help="dataset folder to make")
-    if recipe.url is not None:
+    if public.url is not None:
         add("--cache", type=Path, help="folder for the raw files; OUT-raw without it")
-        add("--url", default=recipe.url, help=f"another base address of these than {recipe.url}")
-        add(
-            "--sha256",
-            type=_checksum,
-            action="append",
-            default=[],
-            metavar="FILE=HEX",
-            help="checksum a raw file must have; may be repeated",
-        )
+        add("--url", help=f"another base address of these than {public.url}")
+        add("--sha256", type=_checksum, action="append", default=[], metavar="FILE=HEX", help=_SUM)
     add("--items", type=Path, help="file of item ids: keep only these")
-    parser.set_defaults(min_value=None)
-    if recipe.min_value is not None:
-        add("--min-value", type=float, default=recipe.min_value, help="lowest value (%(default)s)")
-    add(
-        "--user-min-support",
-        type=int,
-        default=recipe.user_min_support,
-        help="items a user needs (%(default)s)",
-    )
-    add(
-        "--duplicates",
-        choices=("latest", "first"),
-        default=recipe.duplicates,
-        help="which row of a repeated (user, item) pair stays (%(default)s)",
-    )
-    add(
-        "--max-malformed",
-        type=float,
-        default=0.01,
-        metavar="SHARE",
-        help="share of malformed lines that is skipped (%(default)s)",
-    )
-    recipe.add_arguments(parser)
+    if public.min_value is not None:
+        add("--min-value", type=float, help="lowest value (%(default)s)")
+    add("--user-min-support", type=int, help="items a user needs (%(default)s)")
+    stays = "which row of a repeated (user, item) pair stays (%(default)s)"
+    add("--duplicates", choices=("latest", "first"), help=stays)
+    skipped = "share of malformed lines that is skipped (%(default)s)"
+    add("--max-malformed", type=float, default=0.01, metavar="SHARE", help=skipped)
+    if hasattr(module, "add_arguments"):
+        module.add_arguments(parser)
     return parser
 
 
 def _require_outside(options: Options) -> None:
-    """Refuse files to read or keep inside the folder that is replaced.
-
-    Raises:
-        ConfigError: if the cache, the item list or the raw files lie inside the folder that is
-            replaced.
-    """
+    """Refuse a cache, an item list or raw files inside the folder that is replaced."""
     for name in ("cache", "items", "raw"):
         path = getattr(options, name, None)
         if path is not None and path.resolve().is_relative_to(options.out):

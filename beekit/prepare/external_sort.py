@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beekit.data import ids
+
 # Rows sorted at a time, and about as many come back at a time.
 ROWS = 1 << 21
 # Rows of a sorted run that are read together.
 _BATCH = 1 << 14
-
-
-@dataclass(frozen=True)
-class _Run:
-    """A file of rows in the order of `user_id`, and the first user of each of its batches."""
-
-    path: Path
-    firsts: pa.Array
 
 
 def grouped_by_user(
@@ -36,25 +29,15 @@ def grouped_by_user(
     """The rows of all tables in ascending order of `user_id`, whole users at a time.
 
     Rows of one user stay in the order they come in. Sorted runs of `rows` rows are written to
-    `folder`; then the runs are read side by side, range of users by range of users. So memory holds
-    about `rows` rows, and a batch of every run, whatever the number of rows; a user with more than
-    `rows` rows is held whole.
-
-    Args:
-        tables: of user_id and further columns.
-        folder: for the runs, which are removed again.
-        rows: about how many are in memory at a time.
-        change: called on `rows` rows at a time before they are sorted; may leave out some.
+    `folder`; then the runs are read side by side, range of users by range of users, and removed. So
+    memory holds about `rows` rows, and a batch of every run, whatever the number of rows; a user
+    with more than `rows` rows is held whole. `change` is called on `rows` rows at a time before
+    they are sorted, and may leave out some.
     """
     changed = filter(len, map(change, _batched(tables, rows)))
-    runs = [
-        _write_run(table, folder / f"{number:06d}.arrows") for number, table in enumerate(changed)
-    ]
-    if not runs:
-        return
-    cursors = [_Cursor(run) for run in runs]
-    for bound in [*_bounds(runs, rows), None]:
-        parts = [part for cursor in cursors if len(part := cursor.below(bound))]
+    runs = [_Run(table, folder / f"{number:06d}.arrows") for number, table in enumerate(changed)]
+    for bound in [*_bounds(runs, rows), None] if runs else []:
+        parts = [part for run in runs if len(part := run.below(bound))]
         if parts:
             yield _by_user(pa.concat_tables(parts))
     for run in runs:
@@ -69,11 +52,20 @@ def lengths(users: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     return encoded.values, np.diff(encoded.run_ends.to_numpy(), prepend=0)
 
 
-class _Cursor:
-    """Reads a run from its beginning to its end."""
+class _Run:
+    """Rows written to a file in the order of `user_id`, and read again from there.
 
-    def __init__(self, run: _Run) -> None:
-        self.file = pa.OSFile(str(run.path))
+    `firsts` are the first users of its batches.
+    """
+
+    def __init__(self, table: pa.Table, path: Path) -> None:
+        self.path = path
+        table = _by_user(table)
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=_BATCH)
+        firsts = pa.array(np.arange(0, len(table), _BATCH))
+        self.firsts = table["user_id"].combine_chunks().take(firsts)
+        self.file = pa.OSFile(str(path))
         self.reader = pa.ipc.open_stream(self.file)
         self.rest: pa.Table = self.reader.schema.empty_table()
 
@@ -109,29 +101,14 @@ def _batched(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(held)
 
 
-def _write_run(table: pa.Table, path: Path) -> _Run:
-    table = _by_user(table)
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
-        writer.write_table(table, max_chunksize=_BATCH)
-    firsts = pa.array(np.arange(0, len(table), _BATCH))
-    return _Run(path, table["user_id"].combine_chunks().take(firsts))
-
-
 def _by_user(table: pa.Table) -> pa.Table:
     """Rows in stable order of user_id."""
     table = table.combine_chunks()
     users = table["user_id"].chunk(0)
-    if pa.types.is_integer(users.type):
-        numbers = users.to_numpy()
-        if not np.any(numbers[1:] < numbers[:-1]):
-            return table
-        return table.take(pa.array(np.argsort(numbers, kind="stable")))
     # Text is compared once an id, not once a row.
-    encoded = users.dictionary_encode()
-    order = pc.array_sort_indices(encoded.dictionary).to_numpy()
-    rank = np.empty(len(order), dtype=np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    codes = rank[encoded.indices.to_numpy()]
+    codes = users.to_numpy() if pa.types.is_integer(users.type) else ids.encode(users)[1]
+    if not np.any(codes[1:] < codes[:-1]):
+        return table
     return table.take(pa.array(np.argsort(codes, kind="stable")))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -28,18 +29,14 @@ class Filters:
        first timestamp, or, at equal timestamps or without any, the last or first in the file.
     4. Users with fewer than `user_min_support` items are left out.
 
-    That is what the papers do: beeFormer and Mult-VAE drop low ratings first, then count the
-    distinct items a user has left. One pass is enough: no filter on items follows the one on users,
-    so every user still has the support asked for. A k-core (items too, repeated until nothing
-    changes) is what `Dataset.load(item_min_support=...)` makes of the result.
+    beeFormer and Mult-VAE also drop low ratings first, then count the distinct items a user has
+    left. One pass is enough, since no filter on items follows the one on users. For a k-core (items
+    too, repeated until nothing changes) see `Dataset.load(item_min_support=...)`.
 
     Attributes:
         min_value: None keeps all, and is all there is where rows have no value.
         user_min_support: items a user needs.
-        duplicates: "latest" or "first".
-
-    Raises:
-        DataError: if `duplicates` is neither "latest" nor "first".
+        duplicates: "latest" or "first", or a DataError.
     """
 
     min_value: float | None = None
@@ -47,18 +44,12 @@ class Filters:
     duplicates: str = "latest"
 
     def __post_init__(self) -> None:
-        require_policy("duplicates", self.duplicates, ("latest", "first"))
+        require_policy("duplicates", self.duplicates, Literal["latest", "first"])
 
 
 @dataclass
 class Counts:
-    """Rows of the raw file and where they went, and what is left.
-
-    Attributes:
-        rows: rows that could be read.
-        below_min_value, other_items, repeated, few_items: left out by the filters, in their order.
-        interactions, users, items: of the dataset.
-    """
+    """Rows that could be read, those that each filter left out, and what the dataset has."""
 
     rows: int = 0
     below_min_value: int = 0
@@ -79,7 +70,7 @@ def write_interactions(
     *,
     rows: int = ROWS,
 ) -> tuple[Counts, np.ndarray]:
-    """Filter rows and write them to `path` as Parquet.
+    """Filter rows and write them to `path` as Parquet; returns counts, and (items,) bool: used.
 
     Rows are written in ascending order of user_id, and of one user in the order of the raw file;
     no user is cut in two by the end of a row group.
@@ -89,15 +80,8 @@ def write_interactions(
         path: of the file to write.
         item_ids: (items,) the catalog.
         filters: what stays.
-        work: folder for files in between, which are removed again.
+        work: folder for temporary files.
         rows: about how many are in memory at a time.
-
-    Returns:
-        the counts, and (items,) bool: items with at least one interaction.
-
-    Raises:
-        DataError: if no user is left, or if a value is 0 or below and the filters have no
-            `min_value`.
     """
     counts = Counts()
     support = np.zeros(len(item_ids), dtype=np.int64)
@@ -129,14 +113,10 @@ def _with_enough_value(
 ) -> Iterator[pa.Table]:
     for table in tables:
         counts.rows += len(table)
-        if filters.min_value is None and "value" in table.column_names:
-            strong_enough(table["value"].to_numpy(), None)
-        elif "value" in table.column_names:
-            # As precise as the values are: 4.1 is not below 4.1.
-            least = pa.scalar(filters.min_value, table["value"].type)
-            enough = table.filter(pc.greater_equal(table["value"], least))
-            counts.below_min_value += len(table) - len(enough)
-            table = enough
+        if "value" in table.column_names:
+            enough = strong_enough(table["value"].to_numpy(), filters.min_value)
+            counts.below_min_value += len(enough) - int(np.count_nonzero(enough))
+            table = table if enough.all() else table.filter(pa.array(enough))
         yield table
 
 
@@ -178,12 +158,11 @@ def _each_once(pairs: np.ndarray, table: pa.Table, *, latest: bool) -> np.ndarra
         return once
     nearest = np.minimum(np.searchsorted(repeated, pairs), len(repeated) - 1)
     rows = np.flatnonzero(repeated[nearest] == pairs)
-    # Both sorts are stable: at equal keys the order of the file remains.
+    # The sort is stable: at equal keys the order of the file remains.
+    keys = [pairs[rows]]
     if "timestamp" in table.column_names:
-        order = np.lexsort((table["timestamp"].to_numpy()[rows], pairs[rows]))
-    else:
-        order = np.argsort(pairs[rows], kind="stable")
-    rows = rows[order]
+        keys.insert(0, table["timestamp"].to_numpy()[rows])
+    rows = rows[np.lexsort(keys)]
     same = pairs[rows][1:] == pairs[rows][:-1]
     once[rows[:-1][same] if latest else rows[1:][same]] = False
     return once

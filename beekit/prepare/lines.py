@@ -47,12 +47,7 @@ class Malformed:
             self.examples.append(f"line {number:,}: {cut!r}")
 
     def require_few(self) -> None:
-        """At the end of the file.
-
-        Raises:
-            DataError: if the file has no rows, if none of them could be read, or if the share of
-                malformed lines is above `limit`.
-        """
+        """At the end of the file: refuse one without rows that could be read, and too many lost."""
         total = self.rows + self.count
         if total == 0:
             raise DataError(
@@ -92,16 +87,18 @@ class RawTable(ABC):
     def __post_init__(self) -> None:
         self.malformed = Malformed(self.member or self.raw.path.name, self.limit)
 
+    def __iter__(self) -> Iterator[pa.Table]:
+        with self.raw.open(self.member) as stream:
+            yield from filter(len, self._tables(stream))
+        self.malformed.require_few()
+
     @abstractmethod
-    def __iter__(self) -> Iterator[pa.Table]: ...
+    def _tables(self, stream: IO[bytes]) -> Iterator[pa.Table]:
+        """Tables of the rows that can be read; all lines are counted in `malformed`."""
 
 
 def blocks(stream: IO[bytes], name: str, size: int = BLOCK) -> Iterator[bytes]:
-    """About `size` bytes at a time, each block ending where a line does.
-
-    Raises:
-        DataError: if more than 64 MiB come without the end of a line.
-    """
+    """About `size` bytes at a time, each block ending where a line does."""
     rest = b""
     while chunk := stream.read(size):
         end = chunk.rfind(b"\n") + 1

@@ -10,33 +10,22 @@ import pyarrow as pa
 
 from beekit.prepare.build import RawDataset
 from beekit.prepare.command import Options
-from beekit.prepare.published import PublicDataset
 from beekit.prepare.ratings import Layout, RatingLines
 from beekit.prepare.records import Form, Records
 
-URL = "https://files.grouplens.org/datasets/movielens"
-LICENCE = (
-    "GroupLens terms of use, in the README: research with acknowledgement; no redistribution, and "
-    "no commercial use without permission"
-)
-CITATION = (
-    "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. "
-    "ACM Transactions on Interactive Intelligent Systems 5, 4, 19:1-19:19. "
-    "https://doi.org/10.1145/2827872"
-)
 FILMS = pa.schema(
     {"item_id": pa.int64(), "title": pa.string(), "year": pa.int32(), "genres": pa.string()}
 )
 
 
 def read_movielens(
-    options: Options, public: PublicDataset, name: str, suffix: str, films: Form, ratings: Layout
+    options: Options, name: str, suffix: str, films: Form, ratings: Layout
 ) -> RawDataset:
     """The tables `movies` and `ratings` in the archive `name`.zip."""
     archive = options.fetch(f"{name}.zip", md5_beside=True)
     movies, limit = f"{name}/movies{suffix}", options.max_malformed
     return RawDataset(
-        public,
+        options.public,
         items=Records(archive, films, film, FILMS, member=movies, limit=limit),
         interactions=RatingLines(archive, ratings, member=f"{name}/ratings{suffix}", limit=limit),
         item_names=("item_id", "movieId"),
@@ -48,12 +37,11 @@ def film(record: Mapping[str, str]) -> dict[str, Any]:
 
     "Toy Story (1995)" becomes a title and a year, "Animation|Comedy" becomes "Animation, Comedy".
     """
-    named = re.fullmatch(r"(.*\S)\s*\((\d{4})\)", record["title"].strip())
-    title, year = (named[1], int(named[2])) if named else (record["title"].strip(), None)
-    genres = record["genres"].strip()
+    title, genres = record["title"].strip(), record["genres"].strip()
+    named = re.fullmatch(r"(.*\S)\s*\((\d{4})\)", title)
     return {
         "item_id": int(record["movieId"]),
-        "title": title,
-        "year": year,
+        "title": named[1] if named else title,
+        "year": int(named[2]) if named else None,
         "genres": "" if genres == "(no genres listed)" else genres.replace("|", ", "),
     }

@@ -31,11 +31,8 @@ class HeldPictures:
     """Pictures in a folder `images/`, or in a zip archive with one.
 
     Of a folder a link is placed, so that nothing is copied; an archive is unpacked, the items'
-    pictures alone. An item whose picture is not there gets none.
-
-    Attributes:
-        origin: the folder that has `images/` in it, or the archive.
-        path_of: the path below `images/` of an item's picture, by its id.
+    pictures alone. An item whose picture is not there gets none. `path_of` gives the path below
+    `images/` of an item's picture, by its id.
     """
 
     origin: Path
@@ -49,7 +46,7 @@ class HeldPictures:
             if not images.is_dir():
                 raise _no_pictures(self.origin)
             (folder / "images").symlink_to(images.resolve(), target_is_directory=True)
-            yield lambda items: self._add(items, lambda path: _is_in(images, path))
+            yield lambda items: self._add(items, lambda path: _holds(images, path))
             return
         with unpacking(self.origin, _AGAIN):
             archive = zipfile.ZipFile(self.origin)
@@ -79,17 +76,13 @@ class HeldPictures:
         if not target.is_relative_to(images):
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            unpacking(self.origin, _AGAIN),
-            archive.open(member) as packed,
-            target.open("wb") as file,
-        ):
-            shutil.copyfileobj(packed, file)
+        with unpacking(self.origin, _AGAIN):
+            target.write_bytes(archive.read(member))
         return True
 
 
-def _is_in(images: Path, path: str) -> bool:
-    """Whether there is such a picture; not one that lies elsewhere."""
+def _holds(images: Path, path: str) -> bool:
+    """Whether the folder has such a picture; one that lies elsewhere does not count."""
     pure = PurePosixPath(path)
     return not pure.is_absolute() and ".." not in pure.parts and (images / path).is_file()
 
@@ -106,8 +99,8 @@ def _no_pictures(origin: Path) -> DataError:
 class LinkedPictures:
     """Pictures behind the links in the column `image_url`, fetched into a cache.
 
-    A picture that cannot be had is counted, and its item gets none. When 50 in a row cannot, the
-    run ends with the last reason; so it does when another process is fetching into the cache.
+    An item whose picture cannot be had gets none. After 50 such in a row the run ends with the last
+    reason; it also ends when another process is fetching into the cache.
 
     Attributes:
         cache: folder of the pictures; what is there already is not fetched again.
@@ -117,7 +110,7 @@ class LinkedPictures:
     cache: Path
     workers: int = 8
     counts: dict[str, int] = field(
-        default_factory=lambda: {"found": 0, "failed": 0, "without_link": 0}
+        default_factory=lambda: dict.fromkeys(("found", "failed", "without_link"), 0)
     )
     first_failures: list[str] = field(default_factory=list)
     _failed_in_a_row: int = 0

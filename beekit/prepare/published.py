@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import yaml
+
+_FACTS = Path(__file__).parent / "datasets" / "public.yaml"
 
 
 @dataclass(frozen=True)
@@ -35,22 +40,20 @@ class Published:
     ) -> dict[str, Any]:
         """For the manifest: these counts beside ours, which were made with these filters.
 
-        `equal` is None where the two do not speak of the same, and `other` says what differs. Which
-        row of a repeated pair stays changes no count.
+        Where the filters or the items differ, `other` says so, and `equal` is None.
         """
-        stated = {name: getattr(self, name) for name in ours}
-        stated = {name: count for name, count in stated.items() if count is not None}
-        other: list[str] = []
+        counts = {name: getattr(self, name) for name in ours}
+        stated = {name: count for name, count in counts.items() if count is not None}
+        here = {name: ours[name] for name in stated}
+        other = []
         if set(stated) != {"rows"}:
-            held = (self.min_value, self.user_min_support)
-            other += ["filters"] * (held != (min_value, support))
+            other += ["filters"] * ((self.min_value, self.user_min_support) != (min_value, support))
             other += ["items"] * (self.listed != listed)
-        found = {name: ours[name] for name in stated}
         return {
             "source": self.source,
             "published": stated,
-            "here": found,
-            "equal": None if other else stated == found,
+            "here": here,
+            "equal": None if other else stated == here,
             "other": other,
             "note": self.note,
         }
@@ -58,7 +61,7 @@ class Published:
 
 @dataclass(frozen=True)
 class PublicDataset:
-    """A public dataset.
+    """A public dataset, and how it is prepared unless arguments say otherwise.
 
     Attributes:
         name: as its publisher calls it.
@@ -66,6 +69,10 @@ class PublicDataset:
         licence: the publisher's terms, in short, or that there are none.
         citation: what to cite.
         published: counts to compare with.
+        url: folder of the raw files; None for a dataset that the user has to bring.
+        min_value: None for a dataset without values.
+        user_min_support: items a user needs.
+        duplicates: which row of a repeated pair stays, "latest" or "first".
     """
 
     name: str
@@ -73,3 +80,14 @@ class PublicDataset:
     licence: str
     citation: str
     published: tuple[Published, ...] = ()
+    url: str | None = None
+    min_value: float | None = None
+    user_min_support: int = 5
+    duplicates: str = "latest"
+
+
+def public_dataset(name: str) -> PublicDataset:
+    """What `datasets/public.yaml` says of a dataset."""
+    facts = yaml.safe_load(_FACTS.read_text(encoding="utf-8"))[name]
+    published = tuple(Published(**counts) for counts in facts.pop("published", ()))
+    return PublicDataset(**facts, published=published)

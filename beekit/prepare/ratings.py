@@ -1,9 +1,8 @@
 """Files with an interaction a line, read as Arrow tables of bounded size.
 
 Arrow alone names no line whose value it cannot convert, and pandas holds all rows. DuckDB took 2 to
-2.5 times the time of reading, filtering and sorting here (20 million rows on two busy cores: 72 s
-and 690 MB against 35 s and 543 MB), and its CSV reader takes "4.5" and "1e3" for integer ids and
-NaN for a value, which here are malformed lines.
+2.5 times as long to read, filter and sort 20 million rows (72 s against 35 s), and its CSV reader
+takes "4.5" and "1e3" for integer ids and NaN for a value, which are malformed lines here.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -54,44 +54,28 @@ class Layout:
     @property
     def roles(self) -> dict[str, str]:
         """What beekit calls the columns, and what the file calls them."""
-        named = {
-            "user_id": self.user,
-            "item_id": self.item,
-            "value": self.value,
-            "timestamp": self.timestamp,
-        }
-        return {role: name for role, name in named.items() if name is not None}
+        roles = ("user_id", "item_id", "value", "timestamp")
+        names = (self.user, self.item, self.value, self.timestamp)
+        named = zip(roles, names, strict=True)
+        return {role: name for role, name in named if name is not None}
 
 
 @dataclass
 class RatingLines(RawTable):
     """The interactions in a file, as tables of user_id, item_id, value and timestamp (seconds).
 
-    Blocks of lines are parsed by Arrow. Only a block with a malformed line is looked at line by
-    line, and a line counts as malformed when Arrow cannot read it alone, or when a number in it is
-    missing or infinite, so that the outcome does not depend on where blocks end.
-
-    Attributes:
-        layout: of its lines.
-        block: bytes read at a time.
+    Arrow parses blocks of `block` bytes. Only a block with a malformed line is read line by line: a
+    line counts as malformed when Arrow cannot read it alone, or when a number in it is missing or
+    infinite, so that the outcome does not depend on where blocks end.
     """
 
     layout: Layout
     block: int = field(default=BLOCK, kw_only=True)
 
-    def __iter__(self) -> Iterator[pa.Table]:
-        """Tables of the rows in the file's order.
-
-        Raises:
-            DataError: if the file is damaged, if its header lacks a column, if a line is too long,
-                or if too many lines are malformed.
-        """
+    def _tables(self, stream: IO[bytes]) -> Iterator[pa.Table]:
         number = 1
         parser = None if self.layout.columns is None else _Parser(self.layout, self.layout.columns)
-        with (
-            self.raw.open(self.member) as stream,
-            progress_bar(desc=self.malformed.name, unit="row", unit_scale=True) as progress,
-        ):
+        with progress_bar(desc=self.malformed.name, unit="row", unit_scale=True) as progress:
             for first, chunk in enumerate(blocks(stream, self.malformed.name, self.block)):
                 lines = chunk.removeprefix(_BOM) if first == 0 else chunk
                 if parser is None:
@@ -104,9 +88,7 @@ class RatingLines(RawTable):
                 number += lines.count(b"\n")
                 self.malformed.rows += len(table)
                 progress.update(len(table))
-                if len(table):
-                    yield table
-        self.malformed.require_few()
+                yield table
 
     def _columns(self, header: bytes) -> tuple[str, ...]:
         text = header.decode("utf-8", "replace").rstrip("\r")
@@ -129,51 +111,43 @@ class _Parser:
         self.separator = layout.separator.encode()
         # Arrow wants one character; no file of numbers and ids has this one.
         self.delimiter = self.separator if len(self.separator) == 1 else b"\x1f"
-        ids = pa.int64() if layout.integer_ids else pa.string()
-        time = pa.date32() if layout.time == "date" else pa.int64()
-        types = {"user_id": ids, "item_id": ids, "value": pa.float32(), "timestamp": time}
-        self.types = {name: types[role] for role, name in layout.roles.items()}
+        delimiter = re.escape(self.delimiter.decode())
+        other = rf"[^{delimiter}\r]"
+        # A type, and a pattern that lets through whatever Arrow reads as that, and little else.
+        one_id = (pa.int64(), _INTEGER) if layout.integer_ids else (pa.string(), f"{other}+")
+        time = (pa.date32(), _DATE) if layout.time == "date" else (pa.int64(), _INTEGER)
+        value = (pa.float32(), _NUMBER)
+        kinds = {"user_id": one_id, "item_id": one_id, "value": value, "timestamp": time}
+        wanted = {name: kinds[role] for role, name in layout.roles.items()}
+        self.types = {name: kind for name, (kind, _) in wanted.items()}
+        patterns = (wanted[name][1] if name in wanted else f"{other}*" for name in columns)
+        self.plausible = rf"\A{delimiter.join(patterns)}\r?\z"
         self.read = pacsv.ReadOptions(column_names=list(columns))
         self.parse_options = pacsv.ParseOptions(
             delimiter=self.delimiter.decode(), quote_char=False, double_quote=False
         )
         self.convert = pacsv.ConvertOptions(
-            column_types=self.types,
-            include_columns=list(self.types),
-            strings_can_be_null=False,
+            column_types=self.types, include_columns=list(self.types), strings_can_be_null=False
         )
-        other = b"[^" + re.escape(self.delimiter) + b"\r]"
-        idea = _INTEGER.encode() if layout.integer_ids else other + b"+"
-        date = _DATE if layout.time == "date" else _INTEGER
-        patterns = {
-            "user_id": idea,
-            "item_id": idea,
-            "value": _NUMBER.encode(),
-            "timestamp": date.encode(),
-        }
-        wanted = {name: patterns[role] for role, name in layout.roles.items()}
-        parts = [wanted.get(name, other + b"*") for name in columns]
-        # Lets through whatever Arrow reads, and little else.
-        self.plausible = (rb"\A" + re.escape(self.delimiter).join(parts) + rb"\r?\z").decode()
 
     def parse(self, lines: bytes, number: int, malformed: Malformed) -> pa.Table:
         """The rows in `lines`, whose first has the number given; the others go to `malformed`."""
         if self.delimiter != self.separator:
             lines = lines.replace(self.separator, self.delimiter)
-        try:
-            table = self._read(lines)
-        except pa.ArrowInvalid:
-            return self._parse_singly(lines, number, malformed)
-        return table if table is not None else self._parse_singly(lines, number, malformed)
+        table = self._read(lines)
+        return self._parse_singly(lines, number, malformed) if table is None else table
 
     def _read(self, lines: bytes) -> pa.Table | None:
         """The table, or None if a row is not as it must be."""
-        raw = pacsv.read_csv(
-            pa.BufferReader(lines),
-            read_options=self.read,
-            parse_options=self.parse_options,
-            convert_options=self.convert,
-        )
+        try:
+            raw = pacsv.read_csv(
+                pa.BufferReader(lines),
+                read_options=self.read,
+                parse_options=self.parse_options,
+                convert_options=self.convert,
+            )
+        except pa.ArrowInvalid:
+            return None
         table = pa.table({role: raw[name] for role, name in self.layout.roles.items()})
         return self._in_seconds(table) if _sound(table) else None
 
@@ -191,30 +165,27 @@ class _Parser:
         each = pa.array(lines.removesuffix(b"\n").split(b"\n"), pa.binary())
         plausible = pc.match_substring_regex(each, self.plausible).to_numpy(zero_copy_only=False)
         blank = pc.match_substring_regex(each, r"\A\r?\z").to_numpy(zero_copy_only=False)
-        candidates = np.flatnonzero(plausible & ~blank)
-        tables: list[pa.Table] = []
-        wrong = [np.flatnonzero(~plausible & ~blank)]
-        stack = [candidates] if len(candidates) else []
-        while stack:
-            rows = stack.pop()
-            try:
-                table = self._read(b"\n".join(each.take(pa.array(rows)).to_pylist()))
-            except pa.ArrowInvalid:
-                table = None
+        wrong = np.flatnonzero(~plausible & ~blank).tolist()
+        empty = {role: pa.array([], self.types[name]) for role, name in self.layout.roles.items()}
+        tables = [self._in_seconds(pa.table(empty))]
+
+        def read(rows: np.ndarray) -> None:
+            table = self._read(b"\n".join(each.take(pa.array(rows)).to_pylist()))
             if table is not None:
                 tables.append(table)
             elif len(rows) == 1:
-                wrong.append(rows)
+                wrong.append(int(rows[0]))
             else:
-                middle = len(rows) // 2
-                stack += [rows[middle:], rows[:middle]]
-        for row in np.sort(np.concatenate(wrong)).tolist():
+                read(rows[: len(rows) // 2])
+                read(rows[len(rows) // 2 :])
+
+        candidates = np.flatnonzero(plausible & ~blank)
+        if len(candidates):
+            read(candidates)
+        for row in sorted(wrong):
             line = each[row].as_py().replace(self.delimiter, self.separator)
             malformed.add(number + row, line)
-        if tables:
-            return pa.concat_tables(tables)
-        empty = {role: pa.array([], self.types[name]) for role, name in self.layout.roles.items()}
-        return self._in_seconds(pa.table(empty))
+        return pa.concat_tables(tables)
 
 
 def _sound(table: pa.Table) -> bool:
@@ -223,10 +194,8 @@ def _sound(table: pa.Table) -> bool:
         return False
     if "value" in table.column_names and not pc.all(pc.is_finite(table["value"])).as_py():
         return False
-    for name in ("user_id", "item_id"):
-        column = table[name]
-        if pa.types.is_string(column.type) and len(column):
-            plain = pc.all(pc.string_is_ascii(column)).as_py()
-            if not plain or pc.min(pc.binary_length(column)).as_py() == 0:
-                return False
-    return True
+    texts = [table[name] for name in ("user_id", "item_id") if pa.types.is_string(table[name].type)]
+    return not len(table) or all(
+        pc.all(pc.string_is_ascii(text)).as_py() and pc.min(pc.binary_length(text)).as_py() > 0
+        for text in texts
+    )

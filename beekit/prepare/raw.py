@@ -9,7 +9,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -43,11 +43,7 @@ class RawFile:
 
     @classmethod
     def local(cls, path: Path) -> RawFile:
-        """A file the user brought.
-
-        Raises:
-            DataError: if there is no such file.
-        """
+        """A file the user brought."""
         if not path.is_file():
             raise DataError(
                 f"no file {path}",
@@ -58,30 +54,18 @@ class RawFile:
 
     def describe(self) -> dict[str, Any]:
         """For the manifest."""
-        return {
-            "name": self.path.name,
-            "url": self.url,
-            "bytes": self.size,
-            "sha256": self.sha256,
-            "checked": self.checked,
-        }
+        named = {"name": self.path.name, "url": self.url, "bytes": self.size}
+        return {**named, "sha256": self.sha256, "checked": self.checked}
 
     @contextmanager
     def open(self, member: str | None = None) -> Iterator[IO[bytes]]:
         """The content as a stream of bytes, unpacked if the name ends in .gz.
 
-        Args:
-            member: of a zip archive, the path of the file inside it.
-
-        Raises:
-            DataError: if the file is cut off or damaged, if it is packed in a way that cannot be
-                unpacked, or if it has no such member. Some of this shows only where the stream is
-                read.
+        Of a zip archive it is that of the file `member` inside. Damage may show only on reading.
         """
-        fetched = self.url is not None
-        again = (
-            "Delete it and run the same command again." if fetched else "Get it from its publisher."
-        )
+        again = "Delete it and run the same command again."
+        if self.url is None:
+            again = "Get it from its publisher."
         with ExitStack() as stack:
             try:
                 with unpacking(self.path, again):
@@ -104,12 +88,7 @@ class RawFile:
 
 @contextmanager
 def unpacking(path: Path, remedy: str) -> Iterator[None]:
-    """For a block that unpacks a file and does nothing else.
-
-    Raises:
-        DataError: if the file cannot be unpacked, because it is cut off, is damaged, has a password
-            or is packed in an unknown way.
-    """
+    """For a block that only unpacks a file: its errors become a DataError that names the file."""
     try:
         yield
     except _DAMAGED as error:
@@ -122,8 +101,7 @@ def unpacking(path: Path, remedy: str) -> Iterator[None]:
         raise DataError(
             f"{path} cannot be unpacked ({error})",
             expected="an archive without a password, packed as usual",
-            remedy="Unpack it with another program and pack it again, or get it from its "
-            "publisher.",
+            remedy="Unpack it with another program and pack it again.",
         ) from error
 
 
@@ -147,51 +125,32 @@ def accept(path: Path, target: Path, url: str, md5: str | None, sha256: str | No
     """Move a file that has come in whole to its place, if its checksums are those expected.
 
     Beside it a note `<name>.json` keeps the address and the SHA-256, so that a later run need not
-    read the file again.
-
-    Raises:
-        DownloadError: if a checksum is not the one expected; the file is then kept as
-            `<name>.wrong-checksum`.
+    read the file again. A file with another checksum is kept as `<name>.wrong-checksum`.
     """
     found = file_digest(path)
     checked = _compare(path, target, found, md5, sha256)
     path.replace(target)
-    status = target.stat()
-    write_json(
-        _note(target),
-        {
-            "url": url,
-            "sha256": found,
-            "bytes": status.st_size,
-            "mtime_ns": status.st_mtime_ns,
-            "checked": checked,
-        },
-    )
-    return RawFile(target, url, found, status.st_size, checked)
+    size, changed = target.stat().st_size, target.stat().st_mtime_ns
+    known = {"url": url, "sha256": found, "bytes": size, "mtime_ns": changed, "checked": checked}
+    write_json(_note(target), known)
+    return RawFile(target, url, found, size, checked)
 
 
 def recall(target: Path, url: str, sha256: str | None) -> RawFile | None:
     """A file that is there already: fetched from `url` earlier, or put there by the user.
 
     The user's own file is taken as it is, unless `sha256` says what it must be.
-
-    Raises:
-        DownloadError: if the checksum is not the one expected; the file is then kept as
-            `<name>.wrong-checksum`.
     """
     if not target.is_file():
         return None
+    note: Any = None
+    with suppress(OSError, ValueError):
+        note = json.loads(_note(target).read_text(encoding="utf-8"))
+    if not isinstance(note, dict) or "sha256" not in note:
+        note = {}
+    if note.get("url", url) != url:
+        return None  # the same name at another address is another file
     status = target.stat()
-    note: dict[str, Any] = {}
-    if _note(target).is_file():
-        try:
-            note = json.loads(_note(target).read_text(encoding="utf-8"))
-        except ValueError:
-            note = {}
-        if not isinstance(note, dict) or "sha256" not in note:
-            note = {}
-        if note.get("url", url) != url:
-            return None  # the same name at another address is another file
     same = (note.get("bytes"), note.get("mtime_ns")) == (status.st_size, status.st_mtime_ns)
     found = str(note["sha256"]) if same else file_digest(target)
     checked = _compare(target, target, found, None, sha256)
@@ -206,23 +165,19 @@ def _note(target: Path) -> Path:
 def _compare(
     path: Path, target: Path, found: str, md5: str | None, sha256: str | None
 ) -> str | None:
-    if sha256 is not None and found != sha256.lower():
-        raise _wrong(path, target, "sha256", found, sha256.lower())
-    if md5 is not None:
-        found_md5 = file_digest(path, "md5")
-        if found_md5 != md5.lower():
-            raise _wrong(path, target, "md5", found_md5, md5.lower())
-    given = [name for name, value in (("sha256", sha256), ("md5", md5)) if value is not None]
-    return " and ".join(given) or None
-
-
-def _wrong(path: Path, target: Path, kind: str, found: str, expected: str) -> DownloadError:
-    aside = target.with_name(f"{target.name}.wrong-checksum")
-    path.replace(aside)
-    _note(target).unlink(missing_ok=True)
-    return DownloadError(
-        f"{target.name} has the {kind} {found}, and now lies at {aside}",
-        expected=expected,
-        remedy="Run the same command again to fetch it anew; if it comes back the same, the "
-        "publisher has changed it.",
-    )
+    """The kinds of checksums that were compared; `found` is the file's SHA-256."""
+    given = {"sha256": sha256, "md5": md5}
+    wanted = {kind: digest.lower() for kind, digest in given.items() if digest is not None}
+    for kind, expected in wanted.items():
+        digest = found if kind == "sha256" else file_digest(path, kind)
+        if digest != expected:
+            aside = target.with_name(f"{target.name}.wrong-checksum")
+            path.replace(aside)
+            _note(target).unlink(missing_ok=True)
+            raise DownloadError(
+                f"{target.name} has the {kind} {digest}, and now lies at {aside}",
+                expected=expected,
+                remedy="Run the same command again to fetch it anew; if it comes back the same, "
+                "the publisher has changed it.",
+            )
+    return " and ".join(wanted) or None

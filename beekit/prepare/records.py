@@ -7,6 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Any
@@ -20,16 +21,8 @@ from beekit.prepare.lines import RawTable
 _TOGETHER = 8192
 # What reading a record that is none may raise.
 _WRONG = (
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    OverflowError,
-    SyntaxError,
-    RecursionError,
-    MemoryError,  # so does ast.literal_eval call what nests too deep
-    pa.ArrowException,
+    *(ValueError, TypeError, LookupError, AttributeError, OverflowError, SyntaxError),
+    *(RecursionError, MemoryError, pa.ArrowException),  # the first two if a line nests too deep
 )
 
 # Reads a stream as numbered records: (line number, the line as it is, what it says or None).
@@ -41,7 +34,7 @@ class Records(RawTable):
     """The items, or other records, in a file, as tables.
 
     Attributes:
-        form: how it is written: `json_lines`, `python_lines`, `csv_rows()` or `separated(...)`.
+        form: `json_lines`, `python_lines`, `csv_rows()` or `separated(...)`.
         row: makes a row of a record; a ValueError, TypeError, LookupError or AttributeError of it
             says that the record is malformed, and so does a row without the first column.
         schema: of the rows.
@@ -51,21 +44,12 @@ class Records(RawTable):
     row: Callable[[Any], Mapping[str, Any]]
     schema: pa.Schema
 
-    def __iter__(self) -> Iterator[pa.Table]:
-        """Tables of the rows in the file's order.
-
-        Raises:
-            DataError: if the file is damaged, if a CSV table cannot be read to its end, or if too
-                many records are malformed.
-        """
-        with self.raw.open(self.member) as stream:
-            numbered = self.form(stream)
-            while together := list(islice(numbered, _TOGETHER)):
-                table = self._table(together)
-                self.malformed.rows += len(table)
-                if len(table):
-                    yield table
-        self.malformed.require_few()
+    def _tables(self, stream: IO[bytes]) -> Iterator[pa.Table]:
+        numbered = self.form(stream)
+        while together := list(islice(numbered, _TOGETHER)):
+            table = self._table(together)
+            self.malformed.rows += len(table)
+            yield table
 
     def _table(self, numbered: list[tuple[int, str, Any]]) -> pa.Table:
         rows = []
@@ -78,30 +62,35 @@ class Records(RawTable):
                 self.malformed.add(number, line)
             else:
                 rows.append((number, line, row))
-        try:
-            return self._arrow([row for *_, row in rows])
-        except _WRONG:
-            pass  # a value of another type in one of them
+        with suppress(*_WRONG):  # a value of another type in one of them
+            return pa.Table.from_pylist([row for *_, row in rows], schema=self.schema)
         tables = [self.schema.empty_table()]
         for number, line, row in rows:
             try:
-                tables.append(self._arrow([row]))
+                tables.append(pa.Table.from_pylist([row], schema=self.schema))
             except _WRONG:
                 self.malformed.add(number, line)
         return pa.concat_tables(tables)
 
-    def _arrow(self, rows: list[Mapping[str, Any]]) -> pa.Table:
-        return pa.Table.from_pylist(rows, schema=self.schema)
+
+def lines_of(parse: Callable[[str], Any], encoding: str = "utf-8") -> Form:
+    """A record a line, as `parse` reads it; blank lines are skipped."""
+
+    def read(stream: IO[bytes]) -> Iterator[tuple[int, str, Any]]:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = parse(line.decode(encoding))
+            except _WRONG:
+                record = None
+            yield number, line[:400].decode(encoding, "backslashreplace"), record
+
+    return read
 
 
-def json_lines(stream: IO[bytes]) -> Iterator[tuple[int, str, Any]]:
-    """A JSON object a line, in UTF-8."""
-    return _lines(stream, json.loads, "utf-8")
-
-
-def python_lines(stream: IO[bytes]) -> Iterator[tuple[int, str, Any]]:
-    """A Python literal a line, as Amazon's files of 2014 have them; nothing is executed."""
-    return _lines(stream, ast.literal_eval, "utf-8")
+json_lines = lines_of(json.loads)
+python_lines = lines_of(ast.literal_eval)  # as Amazon's files of 2014; nothing is executed
 
 
 def separated(*names: str, separator: str = "::", encoding: str = "latin-1") -> Form:
@@ -110,25 +99,12 @@ def separated(*names: str, separator: str = "::", encoding: str = "latin-1") -> 
     def parse(line: str) -> dict[str, str]:
         return dict(zip(names, line.rstrip("\r\n").split(separator), strict=True))
 
-    return lambda stream: _lines(stream, parse, encoding)
+    return lines_of(parse, encoding)
 
 
 def csv_rows(encoding: str = "utf-8-sig") -> Form:
     """Comma-separated values with a header, quoted where needed; the record is a dict by it."""
     return lambda stream: _csv_rows(stream, encoding)
-
-
-def _lines(
-    stream: IO[bytes], parse: Callable[[str], Any], encoding: str
-) -> Iterator[tuple[int, str, Any]]:
-    for number, line in enumerate(stream, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = parse(line.decode(encoding))
-        except _WRONG:
-            record = None
-        yield number, line[:400].decode(encoding, "backslashreplace"), record
 
 
 def _csv_rows(stream: IO[bytes], encoding: str) -> Iterator[tuple[int, str, Any]]:

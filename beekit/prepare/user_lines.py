@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 
 from beekit.prepare.lines import RawTable
 
-# Interactions that become one table.
-_TOGETHER = 1 << 20
+# Lines that become one table.
+_TOGETHER = 1 << 13
 
 
 class UserLines(RawTable):
@@ -20,39 +22,22 @@ class UserLines(RawTable):
     says, is a user without interactions.
     """
 
-    def __iter__(self) -> Iterator[pa.Table]:
-        """Tables of the interactions in the file's order.
-
-        Raises:
-            DataError: if the file is damaged, or if too many lines are malformed.
-        """
-        users: list[int] = []
-        items: list[np.ndarray] = []
-        held = 0
-        with self.raw.open() as stream:
-            for user, line in enumerate(stream):
+    def _tables(self, stream: IO[bytes]) -> Iterator[pa.Table]:
+        numbered = enumerate(stream)
+        while together := list(islice(numbered, _TOGETHER)):
+            users = [np.empty(0, dtype=np.int64)]
+            items = [np.empty(0, dtype=np.int64)]
+            for user, line in together:
                 try:
                     if b"_" in line:  # which Python takes for a separator of thousands
                         raise ValueError
                     count, *listed = map(int, line.split())
                     if count != len(listed):
                         raise ValueError
-                    numbers = np.array(listed, dtype=np.int64)
+                    items.append(np.array(listed, dtype=np.int64))
                 except (ValueError, OverflowError):
                     self.malformed.add(user + 1, line)
-                    continue
-                self.malformed.rows += 1
-                users.append(user)
-                items.append(numbers)
-                held += count
-                if held >= _TOGETHER:
-                    yield _table(users, items)
-                    users, items, held = [], [], 0
-        if held:
-            yield _table(users, items)
-        self.malformed.require_few()
-
-
-def _table(users: list[int], items: list[np.ndarray]) -> pa.Table:
-    counts = [len(listed) for listed in items]
-    return pa.table({"user_id": np.repeat(users, counts), "item_id": np.concatenate(items)})
+                else:
+                    self.malformed.rows += 1
+                    users.append(np.full(count, user))
+            yield pa.table({"user_id": np.concatenate(users), "item_id": np.concatenate(items)})

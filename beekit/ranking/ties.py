@@ -24,10 +24,7 @@ def history_keys(X: sp.csr_array) -> np.ndarray:
     """(users,) uint64: a key of each row of X, the same for the same items in any order.
 
     The sum of the items' scrambled keys, modulo 2⁶⁴: an empty history has key 0, and two different
-    ones share a key with a chance of 2⁻⁶⁴.
-
-    Args:
-        X: (users, items) CSR without explicit zeros.
+    ones share a key with a chance of 2⁻⁶⁴. X is CSR without explicit zeros.
     """
     if X.nnz < X.shape[1]:
         item_keys = scramble(X.indices.astype(np.uint64) ^ _IN_HISTORY)
@@ -40,9 +37,7 @@ def history_keys(X: sp.csr_array) -> np.ndarray:
 def tie_keys(users: np.ndarray, items: np.ndarray) -> np.ndarray:
     """uint64 keys of pairs: of items that tie for a user, the one with the lowest key comes first.
 
-    Args:
-        users: keys of histories.
-        items: item indices, of a shape that broadcasts with that of `users`.
+    `users` are keys of histories, `items` indices of a shape that broadcasts with theirs.
     """
     return scramble(users ^ scramble(np.asarray(items).astype(np.uint64) ^ _IN_TIE))
 

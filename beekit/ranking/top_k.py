@@ -18,37 +18,38 @@ BLOCK_ELEMENTS = 2**23
 
 
 def candidate_indices(candidates: np.ndarray | None, n_items: int) -> np.ndarray:
-    """Candidates as distinct ascending item indices; all items without any given.
-
-    Raises:
-        DataError: if a candidate is not the index of an item, or if these are not indices at all,
-            for example a mask.
-    """
+    """Candidates as distinct ascending item indices; all items without any given."""
     if candidates is None:
         return np.arange(n_items)
-    given = np.asarray(candidates)
-    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+    return np.unique(require_indices(candidates, n_items, "candidates"))
+
+
+def require_indices(given: np.ndarray, n_items: int, what: str) -> np.ndarray:
+    """Item indices as int64.
+
+    Raises:
+        DataError: if one is not the index of an item, or if these are not indices at all, for
+            example a mask.
+    """
+    indices = np.asarray(given)
+    if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
         raise DataError(
-            f"candidates of shape {given.shape} and type {given.dtype}",
+            f"{what} of shape {indices.shape} and type {indices.dtype}",
             expected="item indices, integers in one dimension",
             remedy="Of a mask, give np.flatnonzero(mask).",
         )
-    allowed = np.unique(given.astype(np.int64))
-    if len(allowed) and (allowed[0] < 0 or allowed[-1] >= n_items):
+    indices = indices.astype(np.int64)
+    if indices.size and (indices.min() < 0 or indices.max() >= n_items):
         raise DataError(
-            f"candidates from {allowed[0]:,} to {allowed[-1]:,}",
+            f"{what} from {indices.min():,} to {indices.max():,}",
             expected=f"item indices from 0 to {n_items - 1:,}",
             remedy="Leave out items that are not in the catalog.",
         )
-    return allowed
+    return indices
 
 
 def require_length(k: int) -> None:
-    """Refuse lists of fewer than one item.
-
-    Raises:
-        ConfigError: if k is below 1.
-    """
+    """Refuse lists of fewer than one item (ConfigError)."""
     if k < 1:
         raise ConfigError(
             f"lists of k={k} items", expected="at least 1", remedy="Choose another k."
@@ -124,14 +125,12 @@ def recommend_by_scores(
     score, histories = scorer(allowed), ones(X)
     users = history_keys(histories)
     block = max(1, BLOCK_ELEMENTS // max(1, len(allowed)))
-    ranked, best = [np.empty((0, k), dtype=np.int64)], [np.empty((0, k), dtype=np.float32)]
+    ranked, best = empty_lists(X.shape[0], k)
     for begin in range(0, X.shape[0], block):
-        part = histories[begin : begin + block]
-        seen = seen_mask(part, allowed) if exclude_seen else None
-        items, values = top_k(score(part), k, allowed, users[begin : begin + block], seen)
-        ranked.append(items)
-        best.append(values)
-    return np.concatenate(ranked), np.concatenate(best)
+        part = slice(begin, begin + block)
+        seen = seen_mask(histories[part], allowed) if exclude_seen else None
+        ranked[part], best[part] = top_k(score(histories[part]), k, allowed, users[part], seen)
+    return ranked, best
 
 
 def sparse_top_k(
@@ -148,9 +147,7 @@ def sparse_top_k(
 
     Args:
         scores: (users, candidates) CSR, finite.
-        k: length of the lists.
-        candidates: (candidates,) item indices.
-        users: (users,) keys of their histories.
+        k, candidates, users: as `top_k` has them.
         seen: (users, candidates) CSR, what must not be recommended; None to exclude nothing.
     """
     n_users, n_candidates = scores.shape

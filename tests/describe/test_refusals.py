@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -9,17 +10,17 @@ import pytest
 from beekit.describe.refusals import REFUSALS, is_refusal
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=[refusal.name for refusal in REFUSALS])
-def test_a_pattern_recognises_its_example_wherever_a_refusal_may_be(refusal):
-    assert refusal.regex.match(refusal.example)
-    assert is_refusal(refusal.example)
-    assert is_refusal(f"Hello! Unfortunately, {refusal.example}")
-    assert is_refusal(f"“{refusal.example.upper()}”")
-    assert not is_refusal(f"The sign reads: {refusal.example}" + " It is a film." * 20)
+@pytest.mark.parametrize(("example", "pattern"), REFUSALS.items(), ids=[*REFUSALS])
+def test_a_pattern_recognises_its_example_wherever_a_refusal_may_be(example, pattern):
+    assert re.match(pattern, example, re.IGNORECASE)
+    assert is_refusal(example)
+    assert is_refusal(f"Hello! Unfortunately, {example}")
+    assert is_refusal(f"“{example.upper()}”")
+    assert not is_refusal(f"The sign reads: {example}" + " It is a film." * 20)
 
 
-def test_names_tell_patterns_apart():
-    assert len({refusal.name for refusal in REFUSALS}) == len(REFUSALS)
+def test_no_pattern_is_listed_twice():
+    assert len(set(REFUSALS.values())) == len(REFUSALS)
 
 
 def test_long_answers_take_no_long_time():

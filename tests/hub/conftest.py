@@ -1,42 +1,15 @@
-"""Small finished runs to push, and a Hub on loopback to push them to."""
+"""Small finished runs to push."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
-from huggingface_hub import constants
-from local_hub import LocalHub
 
 from beekit.cli import main
 from beekit.encoders import fuse, load_encoder
 from beekit.quickstart import build_image_encoder, make_shop
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    """The Hub of this process, with bee's token, and no long waits between tries."""
-    with LocalHub() as server:
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE
-        monkeypatch.setattr(
-            constants,
-            "HUGGINGFACE_CO_URL_TEMPLATE",
-            template.replace(constants.ENDPOINT, server.endpoint),
-        )
-        monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-        monkeypatch.setenv("HF_TOKEN", "hf_bee")
-        monkeypatch.setattr("beekit.hub.client.WAITS", (0.0, 0.0, 0.0))
-        hurried = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
-        for module in ("utils._http", "file_download"):
-            monkeypatch.setattr(f"huggingface_hub.{module}.time", hurried)
-        yield server
 
 
 @pytest.fixture(scope="session")

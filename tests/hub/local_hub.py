@@ -12,14 +12,19 @@ import json
 import re
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
+from huggingface_hub import constants
 
 # Larger files, and files of these kinds, go through LFS; parts of so many bytes.
 _LFS_SIZE = 1_000_000
@@ -441,3 +446,31 @@ def _object_id(path: str, content: bytes) -> str:
     if is_lfs(path, len(content)):
         return hashlib.sha256(content).hexdigest()
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+@contextmanager
+def reachable(monkeypatch: Any, folder: Path) -> Iterator[LocalHub]:
+    """The Hub of this process, with bee's token, and no long waits between tries.
+
+    Args:
+        monkeypatch: pytest's.
+        folder: for the client's cache and token.
+    """
+    with LocalHub() as server:
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE
+        monkeypatch.setattr(
+            constants,
+            "HUGGINGFACE_CO_URL_TEMPLATE",
+            template.replace(constants.ENDPOINT, server.endpoint),
+        )
+        monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "token"))
+        monkeypatch.setenv("HF_TOKEN", "hf_bee")
+        monkeypatch.setattr("beekit.hub.client.WAITS", (0.0, 0.0, 0.0))
+        hurried = SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
+        for module in ("utils._http", "file_download"):
+            monkeypatch.setattr(f"huggingface_hub.{module}.time", hurried)
+        yield server

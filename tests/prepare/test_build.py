@@ -79,13 +79,13 @@ def make(
 def test_the_fingerprint_is_that_of_the_loaded_dataset(tmp_path, text, rows):
     prepared = make(tmp_path / "toys", text=text, rows=rows)
     dataset = Dataset.load(tmp_path / "toys")
-    assert prepared.manifest["fingerprint"] == dataset.fingerprint
-    counts = prepared.manifest["counts"]
+    assert prepared["fingerprint"] == dataset.fingerprint
+    counts = prepared["counts"]
     assert counts["users"] == dataset.interactions.n_users
     assert counts["items"] == dataset.interactions.n_items == len(dataset.interactions.used_items)
     assert counts["interactions"] == dataset.interactions.n_interactions
     other = make(tmp_path / "toys", text=text, rows=rows, seed=1)
-    assert other.manifest["fingerprint"] != prepared.manifest["fingerprint"]
+    assert other["fingerprint"] != prepared["fingerprint"]
 
 
 def test_what_is_written_does_not_depend_on_how_much_is_in_memory(tmp_path):
@@ -100,7 +100,7 @@ def test_what_is_written_does_not_depend_on_how_much_is_in_memory(tmp_path):
 def test_the_manifest_says_from_what_and_how(tmp_path):
     listed = tmp_path / "some.txt"
     listed.write_text("\n".join(map(str, range(30))))
-    manifest = make(tmp_path / "toys", item_list=listed).manifest
+    manifest = make(tmp_path / "toys", item_list=listed)
     assert manifest == json.loads((tmp_path / "toys" / "manifest.json").read_text())
     assert manifest["licence"] == "free"
     assert manifest["citation"] == "A. Nobody. 2020."
@@ -122,7 +122,7 @@ def test_the_manifest_says_from_what_and_how(tmp_path):
 
 
 def test_published_counts_are_compared_and_said(tmp_path):
-    counts = make(tmp_path / "toys").manifest["counts"]
+    counts = make(tmp_path / "toys")["counts"]
     right = {name: counts[name] for name in ("users", "items", "interactions")}
     made = make(
         tmp_path / "toys",
@@ -131,10 +131,8 @@ def test_published_counts_are_compared_and_said(tmp_path):
         Published("Unlike", **{**right, "users": 7}, user_min_support=5, note="of red toys"),
         Published("Others", users=7, min_value=4.0, user_min_support=5),
     )
-    assert [expected["equal"] for expected in made.manifest["expected"]] == [
-        *(True, True, False, None)
-    ]
-    said = summary(made)
+    assert [expected["equal"] for expected in made["expected"]] == [*(True, True, False, None)]
+    said = summary(made, tmp_path / "toys")
     assert "as published: 800 rows (README)" in said
     assert f"as published: {right['users']} users, " in said
     assert "unlike published: 7 users, " in said
@@ -145,7 +143,7 @@ def test_published_counts_are_compared_and_said(tmp_path):
 def test_counts_of_a_list_compare_only_with_counts_of_a_list(tmp_path):
     listed = tmp_path / "some.txt"
     listed.write_text("\n".join(map(str, range(30))))
-    right = make(tmp_path / "toys", item_list=listed).manifest["counts"]
+    right = make(tmp_path / "toys", item_list=listed)["counts"]
     right = {name: right[name] for name in ("users", "items", "interactions")}
     published = (
         Published("All", **right, user_min_support=5),
@@ -154,20 +152,20 @@ def test_counts_of_a_list_compare_only_with_counts_of_a_list(tmp_path):
         Published("Rows", rows=800),
     )
     made = make(tmp_path / "toys", *published, item_list=listed)
-    assert [expected["equal"] for expected in made.manifest["expected"]] == [None, True, None, True]
-    assert f"not comparable, other items: {right['users']} users" in summary(made)
-    assert "some.txt: 26 of 30 listed ids are in the catalog" in summary(made)
+    assert [expected["equal"] for expected in made["expected"]] == [None, True, None, True]
+    assert f"not comparable, other items: {right['users']} users" in summary(
+        made, tmp_path / "toys"
+    )
+    assert "some.txt: 26 of 30 listed ids are in the catalog" in summary(made, tmp_path / "toys")
     made = make(tmp_path / "toys", *published)
-    assert made.manifest["expected"][2]["other"] == ["filters", "items"]
-    assert [expected["equal"] for expected in made.manifest["expected"]] == [
-        *(False, None, None, True)
-    ]
-    assert "not comparable, other filters and items" in summary(made)
+    assert made["expected"][2]["other"] == ["filters", "items"]
+    assert [expected["equal"] for expected in made["expected"]] == [*(False, None, None, True)]
+    assert "not comparable, other filters and items" in summary(made, tmp_path / "toys")
 
 
 def test_which_row_of_a_repeated_pair_stays_changes_no_count(tmp_path):
-    latest = make(tmp_path / "a", filters=Filters(None, 12, "latest")).manifest["counts"]
-    first = make(tmp_path / "b", filters=Filters(None, 12, "first")).manifest["counts"]
+    latest = make(tmp_path / "a", filters=Filters(None, 12, "latest"))["counts"]
+    first = make(tmp_path / "b", filters=Filters(None, 12, "first"))["counts"]
     assert latest == first
     assert latest["repeated"]
     assert latest["few_items"]
@@ -175,8 +173,8 @@ def test_which_row_of_a_repeated_pair_stays_changes_no_count(tmp_path):
 
 def test_malformed_lines_of_every_table_are_told(tmp_path):
     made = make(tmp_path / "toys", shelf="rubbish")
-    assert made.manifest["malformed"]["shelves.csv"]["malformed"] == 1
-    assert "malformed lines skipped: 1 (line 3: 'rubbish')" in summary(made)
+    assert made["malformed"]["shelves.csv"]["malformed"] == 1
+    assert "malformed lines skipped: 1 (line 3: 'rubbish')" in summary(made, tmp_path / "toys")
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "descriptions.jsonl", "images", ".hidden"])
@@ -226,7 +224,7 @@ def test_a_folder_made_before_is_replaced_and_any_other_refused(tmp_path):
 
 
 def test_a_failure_leaves_the_dataset_that_was_there(tmp_path):
-    before = make(tmp_path / "toys").manifest
+    before = make(tmp_path / "toys")
     with pytest.raises(DataError, match="no user is left"):
         make(tmp_path / "toys", filters=Filters(None, 99))
     assert json.loads((tmp_path / "toys" / "manifest.json").read_text()) == before

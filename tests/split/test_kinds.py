@@ -83,7 +83,7 @@ def test_a_kind_from_outside_is_made_saved_and_loaded_again_without_its_code(tmp
     assert split.summary()["about"]["meaning"] == "The least used items were held out."
     assert json.loads(json.dumps(split.summary())) == split.summary()
     split.save(tmp_path / "split")
-    monkeypatch.setattr("beekit.split.kinds.import_module", None)
+    monkeypatch.setattr("beekit.split.kinds.imported", None)
     again = load_split(tmp_path / "split", tiny())
     assert again.hash == split.hash
     assert again.summary() == split.summary()

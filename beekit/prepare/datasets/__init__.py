@@ -1,4 +1,5 @@
-"""One module a public dataset: where it comes from, its terms, its tables and published counts.
+"""One module a public dataset: how its raw files become tables. Facts are in `public.yaml`.
 
-Each has a `RECIPE`, and its docstring is the help of `beekit prepare NAME`.
+Each has a function `prepare`, and may have `add_arguments` for arguments that it alone takes; its
+docstring is the help of `beekit prepare NAME`.
 """

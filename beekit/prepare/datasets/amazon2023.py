@@ -18,28 +18,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from beekit.prepare.amazon import LICENCE, as_text, main_picture
+from beekit.prepare.amazon import as_text, main_picture
 from beekit.prepare.build import RawDataset
-from beekit.prepare.command import Options, Recipe
+from beekit.prepare.command import Options
 from beekit.prepare.pictures import LinkedPictures
-from beekit.prepare.published import PublicDataset
 from beekit.prepare.ratings import Layout, RatingLines
 from beekit.prepare.records import Records, json_lines
 
-PUBLIC = PublicDataset(
-    name="Amazon Reviews 2023",
-    homepage="https://amazon-reviews-2023.github.io/",
-    licence=LICENCE,
-    citation="Yupeng Hou, Jiacheng Li, Zhankui He, An Yan, Xiusi Chen, and Julian McAuley. 2024. "
-    "Bridging Language and Items for Retrieval and Recommendation. arXiv:2403.03952.",
-)
 RATINGS = Layout(
-    user="user_id",
-    item="parent_asin",
-    value="rating",
-    timestamp="timestamp",
-    time="milliseconds",
-    integer_ids=False,
+    "user_id", "parent_asin", "rating", "timestamp", time="milliseconds", integer_ids=False
 )
 COLUMNS = ("item_id", "title", "features", "description", "categories", "store", "image_url")
 PRODUCTS = pa.schema([(name, pa.string()) for name in COLUMNS])
@@ -63,7 +50,7 @@ def prepare(options: Options) -> RawDataset:
     ratings = options.fetch(f"benchmark/0core/rating_only/{category}.csv.gz")
     limit = options.max_malformed
     return RawDataset(
-        PUBLIC,
+        options.public,
         items=Records(meta, json_lines, product, PRODUCTS, limit=limit),
         interactions=RatingLines(ratings, RATINGS, limit=limit),
         item_names=("item_id", "parent_asin", "asin"),
@@ -74,11 +61,3 @@ def prepare(options: Options) -> RawDataset:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--category", required=True, help="as in the addresses: Video_Games")
     parser.add_argument("--images", action="store_true", help="fetch the main pictures")
-
-
-RECIPE = Recipe(
-    prepare,
-    url="https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023",
-    min_value=4.0,
-    add_arguments=add_arguments,
-)

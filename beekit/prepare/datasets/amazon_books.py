@@ -17,55 +17,28 @@ from typing import Any
 
 import pyarrow as pa
 
-from beekit.prepare.amazon import LICENCE, as_text, first_link
+from beekit.prepare.amazon import as_text, first_link
 from beekit.prepare.build import RawDataset
-from beekit.prepare.command import Options, Recipe
+from beekit.prepare.command import Options
 from beekit.prepare.pictures import LinkedPictures
-from beekit.prepare.published import PublicDataset, Published
+from beekit.prepare.published import public_dataset
 from beekit.prepare.ratings import Layout, RatingLines
 from beekit.prepare.records import Records, json_lines, python_lines
 
-BASE = {
-    2018: "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_v2",
-    2014: "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles",
-}
-PUBLIC = {
-    2018: PublicDataset(
-        name="Amazon Books 2018",
-        homepage="https://nijianmo.github.io/amazon/",
-        licence=LICENCE,
-        citation="Jianmo Ni, Jiacheng Li, and Julian McAuley. 2019. Justifying Recommendations "
-        "using Distantly-Labeled Reviews and Fine-Grained Aspects. EMNLP-IJCNLP 2019.",
-        published=(
-            Published("Ni et al., page of the dataset: Books, ratings only", rows=51_311_621),
-            Published(
-                "Vančura et al. 2024, beeFormer",
-                users=634_964,
-                items=63_305,
-                interactions=8_290_500,
-                min_value=4.0,
-                user_min_support=5,
-                listed=True,
-                note="those are of the books with a description: --items restricts to a list "
-                "(of which books without a title in the metadata are left out here)",
-            ),
-        ),
+# Of a year: the facts, the two files, the form of the metadata, and the columns of the ratings.
+RELEASES = {
+    2018: (
+        "amazon_books",
+        ("metaFiles2/meta_Books.json.gz", "categoryFilesSmall/Books.csv"),
+        json_lines,
+        ("item", "user", "rating", "time"),
     ),
-    2014: PublicDataset(
-        name="Amazon Books 2014",
-        homepage="https://jmcauley.ucsd.edu/data/amazon/index_2014.html",
-        licence=LICENCE,
-        citation="Julian McAuley, Christopher Targett, Qinfeng Shi, and Anton van den Hengel. "
-        "2015. Image-Based Recommendations on Styles and Substitutes. SIGIR 2015.",
-        published=(
-            Published("McAuley et al., page of the dataset: Books, ratings only", rows=22_507_155),
-        ),
+    2014: (
+        "amazon_books_2014",
+        ("meta_Books.json.gz", "ratings_Books.csv"),
+        python_lines,
+        ("user", "item", "rating", "time"),
     ),
-}
-# Neither file of ratings has a header, and they differ in what comes first.
-ORDER = {
-    2018: ("item", "user", "rating", "time"),
-    2014: ("user", "item", "rating", "time"),
 }
 COLUMNS = ("item_id", "title", "description", "categories", "brand", "image_url")
 BOOKS = pa.schema([(name, pa.string()) for name in COLUMNS])
@@ -85,19 +58,14 @@ def book(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def prepare(options: Options) -> RawDataset:
-    year, limit = options.year, options.max_malformed
-    options.url = options.url or BASE[year]
-    options.cache = options.cache / str(year)
-    if year == 2018:
-        meta = options.fetch("metaFiles2/meta_Books.json.gz")
-        ratings = options.fetch("categoryFilesSmall/Books.csv")
-    else:
-        meta = options.fetch("meta_Books.json.gz")
-        ratings = options.fetch("ratings_Books.csv")
-    layout = Layout("user", "item", "rating", "time", integer_ids=False, columns=ORDER[year])
-    form = json_lines if year == 2018 else python_lines
+    name, files, form, columns = RELEASES[options.year]
+    options.public = public_dataset(name)
+    options.cache = options.cache / str(options.year)
+    meta, ratings = map(options.fetch, files)
+    layout = Layout("user", "item", "rating", "time", integer_ids=False, columns=columns)
+    limit = options.max_malformed
     return RawDataset(
-        PUBLIC[year],
+        options.public,
         items=Records(meta, form, book, BOOKS, limit=limit),
         interactions=RatingLines(ratings, layout, limit=limit),
         item_names=("item_id", "asin"),
@@ -106,9 +74,5 @@ def prepare(options: Options) -> RawDataset:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(url=None)
-    parser.add_argument("--year", type=int, choices=(2018, 2014), default=2018)
+    parser.add_argument("--year", type=int, choices=RELEASES, default=2018)
     parser.add_argument("--images", action="store_true", help="fetch the pictures")
-
-
-RECIPE = Recipe(prepare, url=" or ".join(BASE.values()), min_value=4.0, add_arguments=add_arguments)

@@ -16,34 +16,10 @@ from typing import Any
 import pyarrow as pa
 
 from beekit.prepare.build import RawDataset
-from beekit.prepare.command import Options, Recipe
-from beekit.prepare.published import PublicDataset, Published
+from beekit.prepare.command import Options
 from beekit.prepare.records import Records, csv_rows
 from beekit.prepare.user_lines import UserLines
 
-PUBLIC = PublicDataset(
-    name="CiteULike-a",
-    homepage="https://github.com/js05212/citeulike-a",
-    licence="none stated by the publisher",
-    citation="Hao Wang, Binyi Chen, and Wu-Jun Li. 2013. Collaborative Topic Regression with "
-    "Social Regularization for Tag Recommendation. IJCAI 2013.",
-    published=(
-        Published(
-            "README of citeulike-a",
-            users=5_551,
-            items=16_980,
-            interactions=204_987,
-            user_min_support=5,
-        ),
-        Published(
-            "Wang and Blei 2011, KDD",
-            users=5_551,
-            items=16_980,
-            interactions=204_986,
-            user_min_support=5,
-        ),
-    ),
-)
 ARTICLES = pa.schema({"item_id": pa.int64(), "title": pa.string(), "abstract": pa.string()})
 
 
@@ -59,10 +35,7 @@ def prepare(options: Options) -> RawDataset:
     articles, users = options.fetch("raw-data.csv"), options.fetch("users.dat")
     limit = options.max_malformed
     return RawDataset(
-        PUBLIC,
+        options.public,
         items=Records(articles, csv_rows("latin-1"), article, ARTICLES, limit=limit),
         interactions=UserLines(users, limit=limit),
     )
-
-
-RECIPE = Recipe(prepare, url="https://raw.githubusercontent.com/js05212/citeulike-a/master")

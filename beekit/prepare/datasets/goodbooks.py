@@ -17,30 +17,10 @@ from typing import Any
 import pyarrow as pa
 
 from beekit.prepare.build import RawDataset
-from beekit.prepare.command import Options, Recipe
-from beekit.prepare.published import PublicDataset, Published
+from beekit.prepare.command import Options
 from beekit.prepare.ratings import Layout, RatingLines
 from beekit.prepare.records import Records, csv_rows
 
-PUBLIC = PublicDataset(
-    name="goodbooks-10k",
-    homepage="https://github.com/zygmuntz/goodbooks-10k",
-    licence="CC BY-SA 4.0",
-    citation="Zygmunt Zajac. 2017. Goodbooks-10k: a new dataset for book recommendations. FastML.",
-    published=(
-        Published("README of goodbooks-10k", rows=5_976_479),
-        Published(
-            "Vančura et al. 2024, beeFormer",
-            users=53_365,
-            items=9_975,
-            interactions=4_119_623,
-            min_value=4.0,
-            user_min_support=5,
-            listed=True,
-            note="those are of the books with a description: --items restricts to a list",
-        ),
-    ),
-)
 RATINGS = Layout(user="user_id", item="book_id", value="rating")
 TEXTS = ("title", "authors", "year", "language", "tags", "image_url")
 BOOKS = pa.schema([("item_id", pa.int64()), *((name, pa.string()) for name in TEXTS)])
@@ -48,16 +28,10 @@ TAGS = pa.schema({"tag_id": pa.string(), "tag_name": pa.string()})
 SHELVES = pa.schema({"goodreads_book_id": pa.string(), "tag_id": pa.string(), "count": pa.int64()})
 # Shelves that say what a reader does with a book, not what it is about.
 USES = {
-    "to-read",
-    "currently-reading",
-    "owned",
-    "favorites",
-    "favourites",
-    "books-i-own",
-    "library",
+    *("to-read", "currently-reading", "owned", "favorites", "favourites", "books-i-own", "library"),
+    *("owned-books", "my-books", "my-library", "wish-list", "to-buy", "default", "kindle"),
+    *("ebook", "ebooks", "e-book", "e-books", "audiobook", "audiobooks", "audio", "i-own"),
 }
-USES |= {"owned-books", "my-books", "my-library", "wish-list", "to-buy", "default", "kindle"}
-USES |= {"ebook", "ebooks", "e-book", "e-books", "audiobook", "audiobooks", "audio", "i-own"}
 
 
 def read_shelves(tags: Iterable[pa.Table], book_tags: Iterable[pa.Table]) -> dict[str, str]:
@@ -99,14 +73,9 @@ def prepare(options: Options) -> RawDataset:
         }
 
     return RawDataset(
-        PUBLIC,
+        options.public,
         items=Records(books, csv_rows(), book, BOOKS, limit=limit),
         interactions=RatingLines(ratings, RATINGS, limit=limit),
         item_names=("item_id", "book_id"),
         also_read=shelving,
     )
-
-
-RECIPE = Recipe(
-    prepare, url="https://raw.githubusercontent.com/zygmuntz/goodbooks-10k/master", min_value=4.0
-)

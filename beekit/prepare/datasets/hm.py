@@ -18,20 +18,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from beekit.prepare.build import RawDataset
-from beekit.prepare.command import Options, Recipe
+from beekit.prepare.command import Options
 from beekit.prepare.pictures import HeldPictures
-from beekit.prepare.published import PublicDataset, Published
 from beekit.prepare.ratings import Layout, RatingLines
 from beekit.prepare.raw import RawFile
 from beekit.prepare.records import Records, csv_rows
 
-PUBLIC = PublicDataset(
-    name="H&M Personalized Fashion Recommendations",
-    homepage="https://www.kaggle.com/competitions/h-and-m-personalized-fashion-recommendations",
-    licence="rules of the competition: non-commercial use, no redistribution",
-    citation="Carlos García Ling et al. 2022. H&M Personalized Fashion Recommendations. Kaggle.",
-    published=(Published("competition data, transactions_train.csv", rows=31_788_324),),
-)
 PURCHASES = Layout(
     user="customer_id", item="article_id", timestamp="t_dat", time="date", integer_ids=False
 )
@@ -61,7 +53,7 @@ def photo(article_id: str) -> str:
 
 def prepare(options: Options) -> RawDataset:
     given, limit = options.raw, options.max_malformed
-    names: tuple[str, str] = ("articles.csv", "transactions_train.csv")
+    names = ("articles.csv", "transactions_train.csv")
     if given.is_dir():
         articles, purchases = (RawFile.local(given / name) for name in names)
         members: tuple[str | None, ...] = (None, None)
@@ -69,7 +61,7 @@ def prepare(options: Options) -> RawDataset:
         articles = purchases = RawFile.local(given)
         members = names
     return RawDataset(
-        PUBLIC,
+        options.public,
         items=Records(articles, csv_rows(), article, ARTICLES, member=members[0], limit=limit),
         interactions=RatingLines(purchases, PURCHASES, member=members[1], limit=limit),
         item_names=("item_id", "article_id"),
@@ -80,6 +72,3 @@ def prepare(options: Options) -> RawDataset:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--raw", type=Path, required=True, help="the archive or folder")
     parser.add_argument("--no-images", dest="images", action="store_false", help="leave photos out")
-
-
-RECIPE = Recipe(prepare, url=None, duplicates="first", add_arguments=add_arguments)

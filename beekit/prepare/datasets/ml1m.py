@@ -8,32 +8,15 @@ The rows are compared with the README of the dataset, which counts 1,000,209 rat
 from __future__ import annotations
 
 from beekit.prepare.build import RawDataset
-from beekit.prepare.command import Options, Recipe
-from beekit.prepare.movielens import CITATION, LICENCE, URL, read_movielens
-from beekit.prepare.published import PublicDataset, Published
+from beekit.prepare.command import Options
+from beekit.prepare.movielens import read_movielens
 from beekit.prepare.ratings import Layout
 from beekit.prepare.records import separated
 
-PUBLIC = PublicDataset(
-    name="MovieLens 1M",
-    homepage="https://grouplens.org/datasets/movielens/1m/",
-    licence=LICENCE,
-    citation=CITATION,
-    published=(Published("GroupLens, README of ml-1m", rows=1_000_209),),
-)
-RATINGS = Layout(
-    user="user",
-    item="film",
-    value="rating",
-    timestamp="time",
-    columns=("user", "film", "rating", "time"),
-    separator="::",
-)
+COLUMNS = ("user", "film", "rating", "time")
+RATINGS = Layout(*COLUMNS, columns=COLUMNS, separator="::")
 FILMS = separated("movieId", "title", "genres", separator="::", encoding="latin-1")
 
 
 def prepare(options: Options) -> RawDataset:
-    return read_movielens(options, PUBLIC, "ml-1m", ".dat", FILMS, RATINGS)
-
-
-RECIPE = Recipe(prepare, url=URL, min_value=4.0)
+    return read_movielens(options, "ml-1m", ".dat", FILMS, RATINGS)
