@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -44,32 +43,21 @@ def made_up_histories(users: int, items: int, generator: np.random.Generator) ->
     return [generator.choice(items, length, replace=False) for _ in range(users)]
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Items of one kind.
+class Sample(NamedTuple):
+    """Items of one kind: texts, pictures (PIL), or mappings of `text` and `image`."""
 
-    Attributes:
-        source: where they come from, in words.
-        inputs: (items,) texts, pictures (PIL), or mappings of `text` and `image`, as
-            `SentenceTransformer.encode` takes them.
-        histories: (users, items) of ones.
-    """
-
-    source: str
-    inputs: list[Any]
-    histories: sp.csr_array
+    source: str  # where they come from, in words
+    inputs: list[Any]  # (items,), as `SentenceTransformer.encode` takes them
+    histories: sp.csr_array  # (users, items) of ones
 
 
 def samples(
     config: Config, encoder: SentenceTransformer, sides: Collection[str]
 ) -> dict[str, Sample]:
-    """What to check: "text", "image" or both, as exported, or "item" of an encoder that makes one
-    embedding of the two.
+    """What to check, of the first dataset of a run where it can be read.
 
-    Args:
-        config: of the run; its first dataset is looked for where it was.
-        encoder: of the run.
-        sides: names of its graphs.
+    "text", "image" or both, as the graphs in `sides`; "item" of an encoder that makes one embedding
+    of the two.
     """
     dataset = run_dataset(config)
     if reads_both(encoder):
@@ -129,10 +117,9 @@ def _made_up(
     texts = _made_up_texts(count, encoder, generator) if "text" in kinds else []
     if "image" not in kinds:
         return texts
-    sizes = generator.integers(24, 300, (count, 2))
-    pictures = [
-        Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8)) for size in sizes
-    ]
+    draw = generator.integers
+    sizes = draw(24, 300, (count, 2))
+    pictures = [Image.fromarray(draw(0, 256, (*size, 3), dtype=np.uint8)) for size in sizes]
     if not texts:
         return pictures
     return [

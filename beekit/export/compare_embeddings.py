@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,33 +21,19 @@ _EPSILON = 2.0**-23
 _TOP_K = 10
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """An exported encoder against torch, on one sample.
+class Agreement(NamedTuple):
+    """An exported encoder against torch, on one sample."""
 
-    Attributes:
-        source: of the sample, in words.
-        items: compared.
-        batch_sizes: that the exported encoder embedded them in.
-        largest_difference: of an entry of an embedding, over items and batch sizes.
-        largest_distance: Euclidean, of an item's embedding from torch's, which has length 1.
-        rounding: the same distance of torch in float32 from torch in float64.
-        tolerance: what `largest_distance` may be.
-        users: whose scores and lists were compared; user vectors are sums over histories.
-        score_difference: largest of a score.
-        same_top_10: share of torch's ten best unseen items that the exported encoder lists too.
-    """
-
-    source: str
+    source: str  # of the sample, in words
     items: int
-    batch_sizes: tuple[int, ...]
-    largest_difference: float
-    largest_distance: float
-    rounding: float
-    tolerance: float
-    users: int
-    score_difference: float
-    same_top_10: float
+    batch_sizes: tuple[int, ...]  # that the exported encoder embedded the items in
+    largest_difference: float  # of an entry of an embedding, over items and batch sizes
+    largest_distance: float  # Euclidean, of an item's embedding from torch's, which has length 1
+    rounding: float  # the same distance of torch in float32 from torch in float64
+    tolerance: float  # what `largest_distance` may be
+    users: int  # whose scores and lists were compared; user vectors are sums over histories
+    score_difference: float  # largest of a score
+    same_top_10: float  # share of torch's ten best unseen items that the exported encoder lists too
 
     def summary(self) -> str:
         """One line for people."""
@@ -58,11 +44,7 @@ class Agreement:
         )
 
     def require(self, runtime: str) -> None:
-        """Refuse an export that is off by more than rounding.
-
-        Raises:
-            ExportError: if the embeddings are off by more than rounding explains.
-        """
+        """Refuse an export whose embeddings are off by more than rounding explains."""
         if not self.largest_distance <= self.tolerance:  # NaN too
             raise ExportError(
                 f"embeddings in {runtime} are {self.largest_distance:.1e} from torch's "
@@ -83,12 +65,8 @@ def compare(
 ) -> Agreement:
     """The agreement of two sets of embeddings.
 
-    Args:
-        source: of the items, in words.
-        torchs: (items, dims) float32 by torch.
-        exact: (some items, dims) by torch in float64, of every `step`-th item.
-        exported: (items, dims) float32 by batch size.
-        histories: (users, items) of ones.
+    By torch (items, dims) in float32, and every `step`-th item in float64; exported (items, dims)
+    float32 by batch size. Histories are (users, items) of ones.
     """
     rounding = float(np.linalg.norm(torchs[::step] - exact, axis=1).max())
     gaps = [torchs.astype(np.float64) - each for each in exported.values()]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from beekit.export.tokenizer import save_tokenizer
 from beekit.files import write_json
 from beekit.finite import require_finite
 from beekit.run.config import Config
+from beekit.run_files import parse_json, read_json
 
 # Where sentence-transformers' backends look for a graph, and what its others are called there.
 _FILES = {"onnx": "onnx/{}.onnx", "openvino": "openvino/openvino_{}.xml"}
@@ -43,28 +42,18 @@ _EXACT = 32
 def export_encoder(
     encoder: SentenceTransformer, config: Config, folder: Path, runtime: str
 ) -> tuple[str, ...]:
-    """Write an encoder into a folder and compare what it answers there with torch.
+    """Write an encoder into an empty folder and compare what it answers there with torch.
 
-    Args:
-        encoder: of the run; it is left in float64.
-        config: of the run, which says where items to check with may be.
-        folder: an empty one.
-        runtime: "onnx" or "openvino".
+    Leaves the encoder in float64. The configuration says where items to check with may be, and
+    `runtime` is "onnx" or "openvino".
 
     Returns:
         one line for people on each thing checked: texts and pictures, or items of both.
-
-    Raises:
-        ExportError: if a library is missing, if the encoder cannot be written, or if what was
-            written does not answer as torch does.
-        EncoderError: if the encoder does not turn texts into tokens, or pictures into pixels of one
-            size.
     """
     encoder = encoder.to("cpu").float().eval()
     parts = encoder_graphs(encoder)
-    of_text, of_image = (
-        (encoder[0].text, encoder[0].image) if reads_both(encoder) else (encoder, encoder)
-    )
+    both = reads_both(encoder)
+    of_text, of_image = (encoder[0].text, encoder[0].image) if both else (encoder, encoder)
     about: dict[str, Any] = {"schema": 1, "format": runtime, "opset": OPSET, "graphs": {}}
     if has_states(encoder):
         _save_folder(encoder, folder)
@@ -76,12 +65,15 @@ def export_encoder(
         about["text"] = save_tokenizer(of_text, folder / "tokenizer.json")
     if "image" in parts:
         about["image"] = describe_pictures(of_image)
-        _save_processor(of_image, folder)
+        processor = getattr(of_image[0], "processor", None)
+        processor = getattr(processor, "image_processor", processor)
+        if processor is not None:  # of transformers: preprocessor_config.json, as they keep it
+            processor.save_pretrained(folder)
     about |= {"normalised": True, "versions": versions(runtime)}
     write_json(folder / "export.json", about)
     shutil.copy(str(embed.__file__), folder / "embed.py")
     agreements, recipe_distance = _check(encoder, samples(config, encoder, parts), folder)
-    about["agreement"] = {kind: asdict(agreement) for kind, agreement in agreements.items()}
+    about["agreement"] = {kind: agreement._asdict() for kind, agreement in agreements.items()}
     if recipe_distance is not None:
         about["image"]["recipe_distance"] = recipe_distance
     write_about(folder, about)
@@ -101,24 +93,16 @@ def _save_folder(encoder: SentenceTransformer, folder: Path) -> None:
         for weights in folder.glob(pattern):
             weights.unlink()
     path = folder / "tokenizer_config.json"
-    told = json.loads(path.read_text(encoding="utf-8"))
-    if told.get("tokenizer_class") == "TokenizersBackend":
-        write_json(path, told | {"tokenizer_class": "PreTrainedTokenizerFast"})
+    settings = read_json(path)
+    if settings.get("tokenizer_class") == "TokenizersBackend":
+        write_json(path, settings | {"tokenizer_class": "PreTrainedTokenizerFast"})
     path = folder / "modules.json"
-    modules = json.loads(path.read_text(encoding="utf-8"))
+    modules = parse_json(path)
     for module in modules:
         home, _, name = module["type"].rpartition(".")
         if home.startswith("sentence_transformers.") and hasattr(st_modules, name):
             module["type"] = f"sentence_transformers.models.{name}"
     write_json(path, modules)
-
-
-def _save_processor(encoder: SentenceTransformer, folder: Path) -> None:
-    """`preprocessor_config.json` of encoders of transformers, as they keep it."""
-    processor = getattr(encoder[0], "processor", None)
-    processor = getattr(processor, "image_processor", processor)
-    if processor is not None:
-        processor.save_pretrained(folder)
 
 
 def _check(
@@ -132,20 +116,16 @@ def _check(
         inputs = sample.inputs
         torchs = _in_torch(encoder.float(), inputs)
         by_size = {size: _exported(exported, encoder, inputs, size) for size in _BATCH_SIZES}
+        remedy = "Nothing was exported; see that the run's encoder embeds every item."
         made = {"torch": torchs, exported.about["format"]: by_size[_BATCH_SIZES[0]]}
         for runtime, vectors in made.items():
-            require_finite(
-                vectors,
-                f"embeddings in {runtime} of {sample.source}",
-                remedy="Nothing was exported; see that the run's encoder embeds every item.",
-                error=ExportError,
-            )
+            found = f"embeddings in {runtime} of {sample.source}"
+            require_finite(vectors, found, remedy=remedy, error=ExportError)
         if kind != "text" and exported.about["image"]["recipe"] is not None:
-            own = (
-                exported.pictures(inputs)
-                if kind == "image"
-                else exported.items([one["text"] for one in inputs], [i["image"] for i in inputs])
-            )
+            if kind == "image":
+                own = exported.pictures(inputs)
+            else:
+                own = exported.items([i["text"] for i in inputs], [i["image"] for i in inputs])
             distance = float(np.linalg.norm(own - torchs, axis=1).max())
         step = max(1, len(inputs) // _EXACT)
         exact = _in_torch(encoder.double(), inputs[::step])

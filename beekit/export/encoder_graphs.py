@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,26 +33,17 @@ def encoder_graphs(encoder: SentenceTransformer) -> dict[str, Graph]:
     missing side is not computed.
 
     Args:
-        encoder: in float32 and on the CPU.
-
-    Raises:
-        ExportError: if the encoder reads neither texts nor pictures, or if it needs more of a text
-            than tokens and their masks.
-        EncoderError: if pictures do not become pixels of one size, or if texts do not become
-            tokens; the latter gives only a warning where the encoder reads texts and pictures
-            separately.
+        encoder: in float32 and on the CPU. One that reads texts and pictures separately may lack
+            a tokenizer: a warning says that only its pictures are exported.
     """
     if reads_both(encoder):
         fused: TextImage = encoder[0]
         text, image = _text_graph(fused.text, states=False), _image_graph(fused.image)
         # Both embeddings to what the text adds to their fusion, too; the rest is the picture's.
-        inputs = {
-            "text_embedding": torch.ones(_PICTURES, text.dims),
-            "image_embedding": torch.ones(_PICTURES, image.dims),
-        }
+        sides = {"text": text, "image": image}
+        inputs = {f"{kind}_embedding": torch.ones(_PICTURES, g.dims) for kind, g in sides.items()}
         outputs = ("sentence_embedding", "text_part")
-        fusion = Graph(_Fusion(fused), inputs, outputs, fused.dims)
-        return {"text": text, "image": image, "fusion": fusion}
+        return {**sides, "fusion": Graph(_Fusion(fused), inputs, outputs, fused.dims)}
     made = {}
     if encoder.supports("text"):
         try:
@@ -93,11 +83,8 @@ def _text_graph(encoder: SentenceTransformer, *, states: bool) -> Graph:
         tower = _OpenClipText(encoder[0].model)
         return Graph(tower, {"input_ids": ids}, ("sentence_embedding",), _dims(encoder))
     features = ItemTokens(encoder, _TEXTS).distinct_features(torch.arange(len(_TEXTS)).numpy())
-    tokens = {
-        key: value
-        for key, value in features.items()
-        if isinstance(value, Tensor) and value.ndim == 2
-    }
+    tensors = {key: value for key, value in features.items() if isinstance(value, Tensor)}
+    tokens = {key: value for key, value in tensors.items() if value.ndim == 2}
     unknown = sorted(set(tokens) - set(_TOKENS))
     if unknown or "input_ids" not in tokens:
         raise ExportError(
@@ -107,23 +94,14 @@ def _text_graph(encoder: SentenceTransformer, *, states: bool) -> Graph:
         )
     inputs = {key: tokens[key] for key in _TOKENS if key in tokens}
     constants = {key: value for key, value in features.items() if key not in tokens}
-    return Graph(
-        _EmbeddingOf(encoder, list(inputs), constants, states),
-        inputs,
-        ("last_hidden_state", "sentence_embedding") if states else ("sentence_embedding",),
-        _dims(encoder),
-        longest=encoder.max_seq_length,
-    )
+    module = _EmbeddingOf(encoder, list(inputs), constants, states)
+    outputs = ("last_hidden_state", "sentence_embedding") if states else ("sentence_embedding",)
+    return Graph(module, inputs, outputs, _dims(encoder), longest=encoder.max_seq_length)
 
 
 def _image_graph(encoder: SentenceTransformer) -> Graph:
-    """`pixel_values` (items, channels, height, width) to `sentence_embedding`.
-
-    Raises:
-        EncoderError: if the encoder does not turn pictures into finite pixels of one size.
-    """
-    shape = PixelScale.of(encoder).shape
-    pixels = torch.zeros(_PICTURES, *shape)
+    """`pixel_values` (items, channels, height, width) to `sentence_embedding`."""
+    pixels = torch.zeros(_PICTURES, *PixelScale.of(encoder).shape)
     side = _EmbeddingOf(encoder, ["pixel_values"], {"modality": "image"}, states=False)
     return Graph(side, {"pixel_values": pixels}, ("sentence_embedding",), _dims(encoder))
 
@@ -132,24 +110,19 @@ class _EmbeddingOf(nn.Module):
     """An encoder whose features come one by one, and whose embeddings have length 1."""
 
     def __init__(
-        self,
-        encoder: SentenceTransformer,
-        keys: Sequence[str],
-        constants: dict[str, Any],
-        states: bool,
+        self, encoder: SentenceTransformer, keys: list[str], constants: Any, states: bool
     ) -> None:
         super().__init__()
         self.parts = nn.ModuleList(encoder)
-        self.keys, self.constants, self.states = list(keys), constants, states
+        self.keys, self.constants, self.states = keys, constants, states
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
         features = {**self.constants, **dict(zip(self.keys, values, strict=True))}
         features = self.parts[0](features)
-        states = features["token_embeddings"] if self.states else None
+        states = (features["token_embeddings"],) if self.states else ()
         for part in list(self.parts)[1:]:
             features = part(features)
-        embedding = functional.normalize(features["sentence_embedding"], dim=-1)
-        return (embedding,) if states is None else (states, embedding)
+        return (*states, functional.normalize(features["sentence_embedding"], dim=-1))
 
 
 class _OpenClipText(nn.Module):

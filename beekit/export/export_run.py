@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from beekit.alone import alone_in, require_new
 from beekit.encoders import load_encoder
@@ -18,14 +18,8 @@ from beekit.run_folder import RunFolder, require_own_place
 FORMATS = (*NEEDED, "faiss")
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What an export left.
-
-    Attributes:
-        folder: where it is.
-        summary: one line for people on each thing checked.
-    """
+class Exported(NamedTuple):
+    """The folder of an export, and one line for people on each thing checked."""
 
     folder: Path
     summary: tuple[str, ...]
@@ -49,28 +43,27 @@ def export(
     Raises:
         ConfigError: if `format` is not one of `FORMATS`, if `factory` is given with a format other
             than "faiss", or if FAISS cannot make such an index.
-        RunError: if there is no run, if it does not have what is to be exported, if `out` lies in
-            another run or in the place of a part of this one, or if another process has the folder.
+        RunError: if there is no run with what is to be exported, if `out` lies in another run or in
+            the place of a part of this one, or if another process has the folder.
         ExportError: if `out` is there already, if a library is missing, if the encoder cannot be
             exported, or if the export does not answer as the run does.
-        EncoderError: if the encoder cannot be loaded, or does not turn texts into tokens or
-            pictures into pixels of one size.
+        EncoderError: if the encoder cannot be loaded, or does not make tokens or pixels.
     """
     folder = RunFolder(Path(run))
     if format not in FORMATS:
-        raise ConfigError(
-            f"format {format!r}",
-            expected=f"one of {', '.join(FORMATS)}",
-            remedy="Choose one of those.",
-        )
+        known = f"one of {', '.join(FORMATS)}"
+        raise ConfigError(f"format {format!r}", expected=known, remedy="Choose one of those.")
     if factory is not None and format != "faiss":
-        raise ConfigError(
-            f"a factory with the format {format}",
-            expected="a factory for the format faiss alone",
-            remedy="Leave the factory out.",
-        )
+        expected = "a factory for the format faiss alone"
+        found = f"a factory with the format {format}"
+        raise ConfigError(found, expected=expected, remedy="Leave the factory out.")
     target = folder.path / format if out is None else Path(out)
-    _require_encoder_run(folder, format)
+    folder.require_config()
+    folder.require_kind("training", "quickstart")
+    folder.require_not_repeated()
+    if format == "faiss":
+        folder.require_one_dataset()
+    folder.require_model("a finished run of `beekit train`, not one that compares its encoder")
     require_own_place(target, [folder.path])
     inside = folder.path.resolve() in target.resolve().parents
     with alone_in(folder.whole.path if inside else target):
@@ -85,18 +78,3 @@ def export(
         encoder = load_encoder(folder.model, device="cpu", trust_remote_code=trust)
         with replacing_folder(target) as staging:
             return Exported(target, export_encoder(encoder, config, staging, format))
-
-
-def _require_encoder_run(folder: RunFolder, format: str) -> None:
-    """Refuse what is no run, and a comparison of models, which has no encoder of its own.
-
-    Raises:
-        RunError: if the folder holds no run, a run that is not finished or not a training, or
-            repeats, or if it holds several datasets and `format` is "faiss".
-    """
-    folder.require_config()
-    folder.require_kind("training", "quickstart")
-    folder.require_not_repeated()
-    if format == "faiss":
-        folder.require_one_dataset()
-    folder.require_model("a finished run of `beekit train`, not one that compares its encoder")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,34 +20,22 @@ OPSET = 18
 _ONE_FILE = 1_800_000_000
 
 
-@dataclass(frozen=True)
-class Graph:
-    """What becomes one file.
+class Graph(NamedTuple):
+    """What becomes one file."""
 
-    Attributes:
-        module: takes the inputs in their order, and returns a tuple of the outputs.
-        inputs: an example of each, by name; the first dimension is the items'.
-        outputs: names; the last dimension of `sentence_embedding` is `dims`.
-        dims: of the embedding.
-        longest: tokens at most, where the second dimension of inputs is the tokens' and free; None
-            where only the number of items is free.
-    """
-
-    module: nn.Module
-    inputs: Mapping[str, Tensor]
-    outputs: tuple[str, ...]
+    module: nn.Module  # takes the inputs in their order, and returns a tuple of the outputs
+    inputs: Mapping[str, Tensor]  # an example of each, by name; the first dimension is the items'
+    outputs: tuple[str, ...]  # names; the last dimension of `sentence_embedding` is `dims`
     dims: int
+    # Tokens at most, where inputs have a second dimension that is free; else only items are.
     longest: int | None = None
 
     def describe(self) -> dict[str, Any]:
         """What export.json says of it; in shapes of inputs, free dimensions by name."""
-        inputs = {
-            name: {
-                "dtype": str(example.dtype).removeprefix("torch."),
-                "shape": [*self._free, *example.shape[len(self._free) :]],
-            }
-            for name, example in self.inputs.items()
-        }
+        inputs = {}
+        for name, example in self.inputs.items():
+            shape = [*self._free, *example.shape[len(self._free) :]]
+            inputs[name] = {"dtype": str(example.dtype).removeprefix("torch."), "shape": shape}
         return {"inputs": inputs, "outputs": list(self.outputs), "dims": self.dims}
 
     @property
@@ -56,16 +43,7 @@ class Graph:
         return ["items"] if self.longest is None else ["items", "tokens"]
 
     def write(self, path: Path, runtime: str) -> None:
-        """Write the graph.
-
-        Args:
-            path: of the file, .onnx or .xml; what belongs to it goes beside it.
-            runtime: "onnx" or "openvino".
-
-        Raises:
-            ExportError: if a library is missing, or if PyTorch or the runtime cannot express the
-                encoder, or only for batches of one size.
-        """
+        """Write the graph as .onnx for "onnx", or as .xml with weights beside it for "openvino"."""
         path.parent.mkdir(parents=True, exist_ok=True)
         if runtime == "onnx":
             self._write_onnx(path)
@@ -111,11 +89,7 @@ class Graph:
 
 
 def _require_free(path: Path, free: Sequence[str]) -> None:
-    """Refuse a graph that was written for the sizes of the example alone.
-
-    Raises:
-        ExportError: if the graph takes only batches of the sizes of the example.
-    """
+    """Refuse a graph that takes only batches of the sizes of the example."""
     onnx: Any = need("onnx")[0]
     for given in onnx.load(str(path), load_external_data=False).graph.input:
         dims = given.type.tensor_type.shape.dim[: len(free)]

@@ -40,9 +40,8 @@ def describe_pictures(encoder: SentenceTransformer) -> dict[str, Any]:
 
 def _fits(encoder: SentenceTransformer, recipe: dict[str, Any]) -> bool:
     """Whether the encoder does what the recipe says, and nothing besides."""
-    generator = np.random.default_rng(0)
-    noise = [generator.integers(0, 256, size, dtype=np.uint8) for size in _PROBES]
-    probes = [Image.fromarray(values) for values in noise]
+    draw = np.random.default_rng(0).integers
+    probes = [Image.fromarray(draw(0, 256, size, dtype=np.uint8)) for size in _PROBES]
     wanted = preprocessed(encoder, probes).numpy()
     found = [embed.preprocessed(probe, recipe) for probe in probes]
     if any(one.shape != wanted.shape[1:] for one in found):
@@ -69,8 +68,7 @@ def _of_open_clip(module: Any) -> dict[str, Any]:
 
 def _of_processor(module: Any) -> dict[str, Any] | None:
     """By the settings that image processors of transformers share."""
-    processor = module.processor
-    processor = getattr(processor, "image_processor", processor)
+    processor = getattr(module.processor, "image_processor", module.processor)
     size, cut = getattr(processor, "size", None), getattr(processor, "crop_size", None)
     if size is None or getattr(processor, "resample", None) not in (_BILINEAR, _BICUBIC):
         return None

@@ -32,25 +32,14 @@ _ROUNDING = 2.0**-24
 
 
 def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> str:
-    """Write a run's index into a folder and compare what plain FAISS answers there.
+    """Write a run's index into an empty folder and compare what plain FAISS answers there.
 
     `items.faiss` is a flat index by inner product of the L2-normalised item vectors as they are.
     With a factory, or of a run indexed by one, `approximate.faiss` is searched faster and knows
     its own effort (nprobe, efSearch).
 
-    Args:
-        run: with an index.
-        folder: an empty one.
-        factory: FAISS factory string; that of the run's own index without it.
-
     Returns:
         one line for people on what was checked.
-
-    Raises:
-        RunError: if the run has no index, or if it holds repeats or several datasets.
-        ConfigError: if FAISS cannot make such an index, or if there are too few items to train it.
-        ExportError: if the run serves anything other than an index, or if plain FAISS does not
-            answer as the run does.
     """
     server = Server.open(run.path)
     index = server.recommender
@@ -64,29 +53,18 @@ def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> st
     flat = faiss.IndexFlatIP(vectors.shape[1])
     flat.add(vectors)
     faiss.write_index(flat, str(folder / ITEM_VECTORS))
-    factory = factory or index.factory
-    refine = 1
+    factory, refine = factory or index.factory, 1
     if factory != "Flat":
         refine = _write_approximate(index, factory, folder / APPROXIMATE)
     known = server.items
-    columns = {
-        "item_id": [ids.plain(item) for item in known.item_ids],
-        "label": known.labels,
-        "cold": known.cold.tolist(),
-    }
+    item_ids = [ids.plain(item) for item in known.item_ids]
+    columns = {"item_id": item_ids, "label": known.labels, "cold": known.cold.tolist()}
     write_json(folder / "items.json", columns)
     shutil.copy(str(recommend.__file__), folder / "recommend.py")
-    about: dict[str, Any] = {
-        "schema": 1,
-        "format": "faiss",
-        "factory": factory,
-        "refine": refine,
-        "items": len(vectors),
-        "dims": int(vectors.shape[1]),
-        "metric": "inner product",
-        "normalised": True,
-        "versions": {**versions("faiss"), "faiss": faiss.__version__},
-    }
+    made_with = {**versions("faiss"), "faiss": faiss.__version__}
+    about = {"schema": 1, "format": "faiss", "factory": factory, "refine": refine}
+    about |= {"items": len(vectors), "dims": int(vectors.shape[1]), "metric": "inner product"}
+    about |= {"normalised": True, "versions": made_with}
     write_json(folder / "export.json", about)
     source, histories = _histories(run, server)
     agreement = {"source": source, **_compare(server, index, histories, folder)}
@@ -138,23 +116,20 @@ def _compare(
     score, divided by the items of the history, and its tolerance, the share of the ten best items
     that are the same, and of them what the approximate index finds, where there is one.
 
-    Raises:
-        ExportError: if a score differs by more than float32 arithmetic explains, or if a list has
-            another length.
+    Refused where a score differs by more than float32 arithmetic explains, or a list in length.
     """
-    wanted, scores = ItemIndex(index.item_vectors, index.item_ids, gpu=False).recommend(
-        server.histories(histories), _TOP_K
-    )
-    plain = recommend.Items(folder)
-    answers = plain.recommend(histories, _TOP_K)
+    exact = ItemIndex(index.item_vectors, index.item_ids, gpu=False)
+    wanted, scores = exact.recommend(server.histories(histories), _TOP_K)
+    answers = recommend.Items(folder).recommend(histories, _TOP_K)
     found, plain_scores = _as_arrays(answers, server)
-    gaps = np.where(wanted >= 0, np.abs(plain_scores - np.where(wanted >= 0, scores, 0)), 0)
+    listed = wanted >= 0
+    gaps = np.where(listed, np.abs(plain_scores - np.where(listed, scores, 0)), 0)
     # Two user vectors of h unit vectors, summed in any order, and two inner products over the
     # dimensions: each entry is off by at most its number of operations times the rounding.
     lengths = np.array([len(set(history)) for history in histories])
     allowed = 2 * (index.item_vectors.shape[1] + lengths) * _ROUNDING
     gaps /= lengths[:, None]
-    if ((wanted >= 0) != (found >= 0)).any() or not (gaps.max(axis=1) <= allowed).all():
+    if (listed != (found >= 0)).any() or not (gaps.max(axis=1) <= allowed).all():
         raise ExportError(
             f"scores by plain FAISS, an item of the history, are up to {gaps.max():.1e} from the "
             "run's",

@@ -18,11 +18,7 @@ _OF_GRAPHS = ("torch", "transformers", "sentence-transformers")
 
 
 def need(format: str) -> list[ModuleType]:
-    """The libraries of the extra of beekit with this name, imported.
-
-    Raises:
-        ExportError: if one of them is missing or broken.
-    """
+    """The libraries of the extra of beekit with this name, imported."""
     found = []
     for name in NEEDED[format]:
         try:

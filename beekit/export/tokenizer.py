@@ -12,11 +12,7 @@ from beekit.errors import ExportError
 from beekit.export.encoder_graphs import reads_padding
 
 # How open_clip cleans texts before it tokenises them, by the names of its functions.
-_CLEANING = {
-    "_clean_whitespace": "whitespace",
-    "_clean_lower": "lower",
-    "_clean_canonicalize": "canonicalize",
-}
+_CLEANING = {f"_clean_{how}": how for how in ("whitespace", "lower", "canonicalize")}
 # What open_clip takes for words: contractions, letters, single digits, other signs.
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
@@ -24,16 +20,9 @@ _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 def save_tokenizer(encoder: SentenceTransformer, path: Path) -> dict[str, Any]:
     """Write `tokenizer.json`, which cuts and pads texts as the encoder does.
 
-    Args:
-        encoder: of texts.
-        path: of the file.
-
     Returns:
         how texts are read: `max_tokens`; `length` that all are padded to, None where it is that of
         the longest in the batch; `clean`, what is done to a text before, None for nothing.
-
-    Raises:
-        ExportError: if the `tokenizers` library cannot express the tokenizer.
     """
     limit, own, clean, length = encoder.max_seq_length, encoder.tokenizer, None, None
     if reads_padding(encoder):
@@ -70,12 +59,8 @@ def _of_open_clip(tokenizer: Any) -> tuple[Tokenizer, str]:
     """The tokenizer of an open_clip model, and the cleaning that goes before it."""
     clean = _CLEANING.get(getattr(tokenizer.clean_fn, "__name__", ""))
     wrapped = getattr(tokenizer, "tokenizer", None)
-    special = (
-        getattr(tokenizer, "tokenizer_mode", "")
-        or getattr(tokenizer, "strip_sep_token", False)
-        or getattr(tokenizer, "reduction_fn", None)
-    )
-    if clean is None or special:
+    special = ("tokenizer_mode", "strip_sep_token", "reduction_fn")
+    if clean is None or any(getattr(tokenizer, name, None) for name in special):
         raise _unknown(tokenizer)
     if wrapped is not None:
         return _backend(wrapped), clean
@@ -83,19 +68,13 @@ def _of_open_clip(tokenizer: Any) -> tuple[Tokenizer, str]:
     made = Tokenizer(models.BPE(vocab=tokenizer.encoder, merges=merges, end_of_word_suffix="</w>"))
     if clean != "whitespace":
         made.normalizer = normalizers.Lowercase()
-    made.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    split = pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True)
+    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    made.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_])
     made.decoder = decoders.ByteLevel()
-    begin, end = (
-        tokenizer.decoder[id_] for id_ in (tokenizer.sot_token_id, tokenizer.eot_token_id)
-    )
+    ends = [(tokenizer.decoder[i], i) for i in (tokenizer.sot_token_id, tokenizer.eot_token_id)]
     made.post_processor = processors.TemplateProcessing(
-        single=f"{begin} $A {end}",
-        special_tokens=[(begin, tokenizer.sot_token_id), (end, tokenizer.eot_token_id)],
+        single=f"{ends[0][0]} $A {ends[1][0]}", special_tokens=ends
     )
     return made, clean
 

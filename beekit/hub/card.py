@@ -28,15 +28,11 @@ _SAID = {
     ),
     "environment": ("beekit",),
 }
+_OPTIONAL = ("text", "image", "max_seq_length", "fusion", "dataset_batches", "needs_beekit")
 
 
 def write_card(run: str | Path) -> None:
-    """Write `README.md` of a run folder from its `results.json`.
-
-    Raises:
-        RunError: if the folder has no results, if they are broken, or if `render_card` refuses
-            them.
-    """
+    """Write `README.md` of a run folder from its `results.json`."""
     folder = RunFolder(Path(run))
     write_text(folder.card, render_card(folder.read_results()))
 
@@ -55,12 +51,22 @@ def render_card(
     Raises:
         RunError: if the results lack something that a card says of every training.
     """
-    _require_said(results)
     facts = facts or Facts()
+    lacking = [
+        f"{section}.{key}"
+        for section, keys in _SAID.items()
+        for key in keys
+        if section in results and key not in results[section]
+    ]
+    if lacking:
+        raise RunError(
+            f"results without {', '.join(lacking)}",
+            expected="what a finished training writes to results.json",
+            remedy="Train again with this version of beekit, or restore the file from a copy.",
+        )
     training = results.get("training", {})
     if training:
-        named = ("text", "image", "max_seq_length", "fusion", "dataset_batches", "needs_beekit")
-        training = {**dict.fromkeys(named), **training}
+        training = {**dict.fromkeys(_OPTIONAL), **training}
     metrics = list(results["rows"][0]["metrics"]) if results["rows"] else []
     datasets = dataset_results(results)
     reads = _reads(datasets)
@@ -92,42 +98,16 @@ def render_card(
 
 
 def check_card(card: str) -> None:
-    """Have the hub library read a card back, as the Hub will.
-
-    Raises:
-        HubError: if the library cannot read the metadata, or finds no `library_name` in them.
-    """
+    """Refuse a card whose metadata the hub library cannot read, as the Hub would."""
     try:
-        metadata = ModelCard(card).data.get("library_name")
+        if ModelCard(card).data.get("library_name") is None:
+            raise ValueError("no library_name")
     except ValueError as error:
         raise HubError(
             f"a model card whose metadata cannot be read ({error})".replace("\n", " "),
             expected="YAML that huggingface_hub's ModelCard takes",
             remedy="Correct the texts of the card's YAML file.",
         ) from error
-    if metadata is None:
-        raise HubError(
-            "a model card without metadata",
-            expected="a YAML head",
-            remedy="Make the card again with `beekit report RUN`.",
-        )
-
-
-def _require_said(results: Mapping[str, Any]) -> None:
-    """Refuse results whose sections lack what a card says of them."""
-    lacking = [
-        f"{section}.{key}"
-        for section, keys in _SAID.items()
-        if section in results
-        for key in keys
-        if key not in results[section]
-    ]
-    if lacking:
-        raise RunError(
-            f"results without {', '.join(lacking)}",
-            expected="what a finished training writes to results.json",
-            remedy="Train again with this version of beekit, or restore the file from a copy.",
-        )
 
 
 def _cell(metric: Mapping[str, Any]) -> str:
@@ -139,9 +119,9 @@ def _cell(metric: Mapping[str, Any]) -> str:
 def _tests(comparisons: Sequence[Mapping[str, Any]]) -> str | None:
     """The paired test of the main metric, in a sentence; None without any."""
     main = main_metric(one["metric"] for one in comparisons)
-    one = next((one for one in comparisons if one["metric"] == main), None)
-    if one is None:
+    if main is None:
         return None
+    one = next(one for one in comparisons if one["metric"] == main)
     corrected = f"{p_value(one['p_holm'])}, raw " if "p_holm" in one else ""
     return (
         f"{one['first']} less {one['second']} in {main}: {difference(one['difference'])}, "
@@ -151,6 +131,5 @@ def _tests(comparisons: Sequence[Mapping[str, Any]]) -> str | None:
 
 def _reads(datasets: Sequence[DatasetResults]) -> str:
     """What the encoder reads of an item: "text", "picture", or both."""
-    texts = ["text"] if any(one.text for one in datasets) else []
-    pictures = ["picture"] if any(one.image for one in datasets) else []
-    return " and ".join(texts + pictures) or "text"
+    kinds = {"text": any(one.text for one in datasets), "picture": any(d.image for d in datasets)}
+    return " and ".join(kind for kind, read in kinds.items() if read) or "text"

@@ -38,14 +38,13 @@ def results_chart(results: Mapping[str, Any]) -> bytes | None:
             limits, over = widest(measured)
             axes.hlines(place, *limits, color=colour, linewidth=2.5)
             axes.plot(measured["value"], place, "o", color=colour, markersize=6)
-            axes.annotate(
-                f"{measured['value']:.3f}",
-                (limits[1], place),
-                xytext=(7, 0),
-                textcoords="offset points",
-                verticalalignment="center",
-                color=colour,
-            )
+            beside: dict[str, Any] = {
+                "xytext": (7, 0),
+                "textcoords": "offset points",
+                "va": "center",
+            }
+            text, end = f"{measured['value']:.3f}", (limits[1], place)
+            axes.annotate(text, end, color=colour, **beside)
         axes.set_yticks(range(len(rows)), labels)
         axes.invert_yaxis()
         axes.set_xlim(left=0)

@@ -9,18 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from huggingface_hub import HfApi
-from huggingface_hub.errors import (
-    FileMetadataError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import HfApi, errors
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 import beekit
@@ -38,21 +27,13 @@ _NO_RIGHT = (
     "a token with access to that user or organisation",
     "Choose another --repo, or log in as its owner.",
 )
-_OVERTAKEN = (
-    "{repo} has changed while this was pushed",
-    "nobody else writing to it",
-    "Give the same command again.",
-)
+_OVERTAKEN = ("{repo} has changed while this was pushed", "no other writer", "Push again.")
 _BY_CLASS = {
-    LocalTokenNotFoundError: ("no token for the Hub", "one with write access", _TOKEN),
-    OfflineModeIsEnabled: ("HF_HUB_OFFLINE is set", "leave to use the network", "Unset it first."),
-    GatedRepoError: ("{repo} is gated", "a token that may read it", "Ask for access on its page."),
-    RevisionNotFoundError: (
-        "no such revision of {repo}",
-        "a branch, tag or commit that is there",
-        "Check --revision.",
-    ),
-    RepositoryNotFoundError: (
+    errors.LocalTokenNotFoundError: ("no token for the Hub", "one with write access", _TOKEN),
+    errors.OfflineModeIsEnabled: ("HF_HUB_OFFLINE is set", "leave to use the network", "Unset it."),
+    errors.GatedRepoError: ("{repo} is gated", "a token that may read it", "Ask on its page."),
+    errors.RevisionNotFoundError: ("no such revision of {repo}", "one it has", "Check --revision."),
+    errors.RepositoryNotFoundError: (
         "no repository {repo}, or a private one this token may not see",
         "a model on the Hub",
         "Check the name and the token.",
@@ -72,22 +53,15 @@ def client(token: str | None) -> HfApi:
 
 
 def check_repo_name(repo: str) -> None:
-    """Refuse what cannot be a repository's name.
-
-    Raises:
-        HubError: if `repo` cannot be the name of a repository, `user/name`.
-    """
+    """Refuse what cannot be a repository's name, `user/name`."""
     try:
         validate_repo_id(repo)
         fits = repo.count("/") == 1
-    except HFValidationError:
+    except errors.HFValidationError:
         fits = False
     if not fits:
-        raise HubError(
-            f"--repo {repo}",
-            expected="user/name, of letters, digits, '-', '_' and '.'",
-            remedy="Correct the name.",
-        )
+        expected = "user/name, of letters, digits, '-', '_' and '.'"
+        raise HubError(f"--repo {repo}", expected=expected, remedy="Correct the name.")
 
 
 def ask(api: HfApi, repo: str, call: Callable[[], T]) -> T:
@@ -96,13 +70,8 @@ def ask(api: HfApi, repo: str, call: Callable[[], T]) -> T:
     The client repeats the requests that move large files, and not those that it cannot know to be
     harmless: who we are, what a repository holds, a commit.
 
-    Args:
-        repo: for messages.
-        call: does the same when it is made again after it failed anywhere.
-
-    Raises:
-        HubError: if the client or the network fails; every RuntimeError and ValueError counts as
-            such a failure, and other errors stay as they are.
+    `call` must do the same when it is made again after it failed anywhere. A failure of the client
+    or the network, as which every RuntimeError and ValueError counts, becomes a HubError.
     """
     for tries, wait in enumerate((*WAITS, None)):
         try:
@@ -115,14 +84,13 @@ def ask(api: HfApi, repo: str, call: Callable[[], T]) -> T:
             late = tries > 0 and _status(root) in (409, 412)
             if wait is not None and (late or is_passing(root)):
                 if tries == 0:
-                    said = _said(root)
-                    logger.info("the Hub does not answer as it should (%s); trying again", said)
+                    logger.info("trying again, since the Hub failed (%s)", _said(root))
                 time.sleep(wait)
                 continue
             if (line := _line(root)) is None:
                 raise
-            found, expected, remedy = line
             known = {"repo": repo, "endpoint": api.endpoint, "status": _status(root)}
+            found, expected, remedy = line
             found = found.format(**known, said=_said(root))
             raise HubError(found, expected=expected, remedy=remedy) from error
     raise AssertionError("the last try returns or raises")
@@ -131,7 +99,7 @@ def ask(api: HfApi, repo: str, call: Callable[[], T]) -> T:
 def is_passing(error: BaseException) -> bool:
     """Whether an error is of the network or the server, and may be gone the next time."""
     error = _root(error)
-    if isinstance(error, OfflineModeIsEnabled):
+    if isinstance(error, errors.OfflineModeIsEnabled):
         return False
     if (status := _status(error)) is not None:
         return status in (408, 429) or status >= 500
@@ -146,7 +114,7 @@ def _line(error: BaseException) -> tuple[str, str, str] | None:
             return line
     if (status := _status(error)) in _BY_STATUS:
         return _BY_STATUS[status]
-    if isinstance(error, HfHubHTTPError):
+    if isinstance(error, errors.HfHubHTTPError):
         later = "The same command goes on where it stopped."
         remedy = later if is_passing(error) else "Check what it says about the repository."
         return "{endpoint} answers {status} ({said})", "success", remedy
@@ -155,7 +123,7 @@ def _line(error: BaseException) -> tuple[str, str, str] | None:
     refused = of_storage and re.search(r"\b(401|403)\b", str(error))
     if refused or type(error).__name__ == "XetAuthenticationError":
         return _NO_RIGHT
-    incomplete = (FileMetadataError, LocalEntryNotFoundError, RuntimeError)
+    incomplete = (errors.FileMetadataError, errors.LocalEntryNotFoundError, RuntimeError)
     if isinstance(error, incomplete) or _of_network(error):
         return (
             "no whole answer from {endpoint} ({said})",
@@ -177,16 +145,15 @@ def _root(error: BaseException) -> BaseException:
     chain = [error]
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)
-    own = (HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled)
+    own = (errors.HfHubHTTPError, errors.LocalTokenNotFoundError, errors.OfflineModeIsEnabled)
     found = [one for one in chain if isinstance(one, own)] + [e for e in chain if _of_network(e)]
     return (found or chain)[0]
 
 
 def _status(error: BaseException) -> int | None:
     """The HTTP status of the Hub's answer, where it is one."""
-    if isinstance(error, HfHubHTTPError) and error.response is not None:
-        return error.response.status_code
-    return None
+    answer = error.response if isinstance(error, errors.HfHubHTTPError) else None
+    return None if answer is None else answer.status_code
 
 
 def _of_network(error: BaseException) -> bool:
@@ -195,6 +162,6 @@ def _of_network(error: BaseException) -> bool:
 
 
 def _said(error: BaseException) -> str:
-    said = error.server_message if isinstance(error, HfHubHTTPError) else None
+    said = error.server_message if isinstance(error, errors.HfHubHTTPError) else None
     text = said or " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}…"

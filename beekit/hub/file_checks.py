@@ -29,19 +29,9 @@ _COLUMNS = {
 def require_whole_model(
     folder: Path, files: Mapping[str, Path], results: Mapping[str, Any], *, trust: bool
 ) -> None:
-    """Refuse a model with a broken file, one that is not as trained, or one that does not load.
+    """Refuse a model with a broken file, or with one that is not as the results noted it.
 
-    Where no digests were noted, a warning says that the weights cannot be compared.
-
-    Args:
-        folder: of the model.
-        files: what is sent of it.
-        results: of the run.
-        trust: run code that the model's files name.
-
-    Raises:
-        RunError: if a file is broken, or if one is missing or changed since training.
-        EncoderError: if a model without notes of its training does not load.
+    A model of which no digests were noted must load, running code that its files name if `trust`.
     """
     for path in files.values():
         if path.suffix == ".json":
@@ -64,16 +54,8 @@ def require_whole_model(
 
 
 def require_whole_split(files: Mapping[str, Path], results: Mapping[str, Any]) -> None:
-    """Refuse files of a split that are broken or of another.
-
-    Args:
-        files: what is sent of it, by their paths in the run.
-        results: of the run.
-
-    Raises:
-        RunError: if a file is broken, if a table has a column that the split's has not, or if
-            `split.json` is of another split than the results.
-    """
+    """Refuse files of a split, by their paths in the run, that are broken, of another split, or
+    with other columns."""
     for path in files.values():
         if path.suffix == ".parquet":
             needed, more = _COLUMNS[path.name]
@@ -82,25 +64,20 @@ def require_whole_split(files: Mapping[str, Path], results: Mapping[str, Any]) -
                 raise broken(path, f"a column {min(foreign)}", "a table of the split")
         else:
             read_json(path)
-    place = files[SPLIT_FILE]
-    described = read_json(place, ("kind", "hash"))
-    for key in ("kind", "hash"):
+    place, keys = files[SPLIT_FILE], ("kind", "hash")
+    described = read_json(place, keys)
+    for key in keys:
         if described[key] != results["split"][key]:
             raise broken(place, f"another {key}", f"the split that {RESULTS} speaks of")
 
 
 def require_whole_index(folder: Path) -> None:
-    """Refuse an index with a broken file, or whose items are not those of its vectors.
-
-    Raises:
-        RunError: if a file is broken, or if `items.parquet` holds other items than the index.
-    """
+    """Refuse an index with a broken file, or whose items are not those of its vectors."""
     index = ItemIndex.load(folder, gpu=False)
     path = folder / index_files.ITEMS
     known = read_parquet(path, ("item_id", "label", "cold"))["item_id"].to_pylist()
     if known != index.item_ids.tolist():
-        raise broken(
-            path, f"other items than {index_files.INDEX}", "the items of the index, in its order"
-        )
+        found = f"other items than {index_files.INDEX}"
+        raise broken(path, found, "the items of the index, in its order")
     if (folder / index_files.TEXT_PART).is_file():
         read_vectors(folder / index_files.TEXT_PART, index.item_vectors, index.item_ids)

@@ -28,20 +28,16 @@ def make_manifest(files: Mapping[str, Path | bytes]) -> bytes:
 
 
 def read_manifest(content: bytes, repo: str) -> dict[str, str]:
-    """The SHA-256 of each file by its path.
-
-    Raises:
-        HubError: if this is not a manifest that beekit wrote, if it does not name the files of a
-            run, or if it names paths outside the repository.
-    """
+    """The SHA-256 of each file by its path; refused without the files of a run, or with paths
+    outside the repository."""
     try:
         files = json.loads(content)["files"]
-        fits = all(isinstance(part, str) for entry in files.items() for part in entry)
+        texts = all(isinstance(part, str) for entry in files.items() for part in entry)
     except (ValueError, KeyError, TypeError, AttributeError):
-        files, fits = {}, False
+        files, texts = {}, False
     paths = [PurePosixPath(path) for path in files]
-    inside = all(not path.is_absolute() and ".." not in path.parts for path in paths)
-    if not fits or not inside or not set(_NEEDED) <= set(files):
+    outside = any(path.is_absolute() or ".." in path.parts for path in paths)
+    if not texts or outside or not {*_NEEDED} <= {*files}:
         raise HubError(
             f"{MANIFEST} in {repo} is not one of beekit's, or damaged",
             expected=f"the files of a run, {', '.join(_NEEDED)} among them",

@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from beekit.hub.card_facts import Facts
-from beekit.hub.names import slug, told
+from beekit.report.names import public_name, slug
 from beekit.report.settings import NOT_STATED
 from beekit.results import FINE_TUNED, DatasetResults, base_models, part_of, rows_of
 from beekit.split import said_of
@@ -23,14 +23,7 @@ _DIGITS = 6
 def card_metadata(
     results: Mapping[str, Any], datasets: Sequence[DatasetResults], reads: str, facts: Facts
 ) -> ModelCardData:
-    """Metadata of a run's card.
-
-    Args:
-        results: of the run.
-        datasets: what they say of each dataset.
-        reads: what the encoder reads of an item, "text", "picture" or "text and picture".
-        facts: what the run does not know.
-    """
+    """Metadata of a run's card, whose encoder reads "text", "picture" or "text and picture"."""
     base = _base_models(results, facts)
     data = ModelCardData(
         base_model=base[0] if len(base) == 1 else base or None,
@@ -46,8 +39,7 @@ def card_metadata(
     if base:
         data["base_model_relation"] = "finetune"
     several = len(datasets) > 1
-    evaluations = [result for one in datasets for result in _evaluations(one, facts, several)]
-    if evaluations:
+    if evaluations := [each for one in datasets for each in _evaluations(one, facts, several)]:
         data.eval_results = evaluations
         data.model_name = card_title(results, facts)
     return data
@@ -69,7 +61,7 @@ def encoder_name(results: Mapping[str, Any], facts: Facts) -> str:
     if base:
         return " and ".join(base)
     given = results.get("training", {}).get("encoder")
-    return told(given, []).removeprefix("open_clip:") if given else "An encoder"
+    return public_name(given, []).removeprefix("open_clip:") if given else "An encoder"
 
 
 def _base_models(results: Mapping[str, Any], facts: Facts) -> list[str]:
@@ -82,14 +74,14 @@ def _evaluations(measured: DatasetResults, facts: Facts, several: bool) -> list[
     Results of one dataset, configuration and split are one entry of the index, so datasets of a run
     on several are told apart by the configuration too.
     """
-    dataset, split = measured.dataset, measured.split
+    dataset, split, name = measured.dataset, measured.split, slug(measured.name)
     return [
         EvalResult(
             task_type="recommendation",
             task_name=said_of(split, "task") or "recommendation",
-            dataset_type=facts.datasets.get(dataset["name"], slug(dataset["name"])),
-            dataset_name=dataset["name"],
-            dataset_config=f"{slug(dataset['name'])}-{split['kind']}" if several else split["kind"],
+            dataset_type=facts.datasets.get(measured.name, name),
+            dataset_name=measured.name,
+            dataset_config=f"{name}-{split['kind']}" if several else split["kind"],
             dataset_split=part_of(row["scenario"]),
             dataset_args={
                 "split_hash": split["hash"],
@@ -98,8 +90,8 @@ def _evaluations(measured: DatasetResults, facts: Facts, several: bool) -> list[
                 "users": row["users"],
                 "settings_chosen": row.get("settings_chosen", NOT_STATED),
             },
-            metric_type=name,
-            metric_name=name.replace("_", " "),
+            metric_type=kind,
+            metric_name=kind.replace("_", " "),
             metric_value=round(metric["value"], _DIGITS),
             metric_args={
                 key: [round(limit, _DIGITS) for limit in metric[key]]
@@ -108,5 +100,5 @@ def _evaluations(measured: DatasetResults, facts: Facts, several: bool) -> list[
             },
         )
         for row in rows_of(measured.rows, FINE_TUNED)
-        for name, metric in row["metrics"].items()
+        for kind, metric in row["metrics"].items()
     ]

@@ -54,9 +54,9 @@ def pull(
 
     Raises:
         RunError: if `out` is there already, or if another process has it.
-        HubError: if `repo` cannot be a name, if there is no such repository or revision, if beekit
-            did not push it, if the Hub cannot be reached, if a file differs from what was pushed,
-            or if the run names code from outside beekit that is not trusted.
+        HubError: if the Hub has no such repository, revision or run that beekit pushed, if it
+            cannot be reached, if a file differs from what was pushed, or if the run names code from
+            outside beekit that is not trusted.
     """
     check_repo_name(repo)
     out = Path(out)
@@ -78,11 +78,7 @@ def pull(
 
 def _download(api: HfApi, repo: str, revision: str | None) -> tuple[str, dict[str, str], Path]:
     """The commit, the hashes that its manifest lists, and where its files are, in the client's
-    cache; those that are there already are not fetched again.
-
-    Raises:
-        HubError: if there is no manifest, or if it is broken.
-    """
+    cache; those that are there already are not fetched again."""
     found = api.model_info(repo, revision=revision)
     if all(sibling.rfilename != MANIFEST for sibling in found.siblings or []):
         raise HubError(
@@ -99,12 +95,7 @@ def _download(api: HfApi, repo: str, revision: str | None) -> tuple[str, dict[st
 
 
 def _require_pushed(snapshot: Path, hashes: Mapping[str, str], repo: str) -> None:
-    """Refuse files that are missing or differ from the manifest; a card may have been edited.
-
-    Raises:
-        HubError: if a file other than the card is missing or differs from the manifest, or if the
-            card is missing; an edited card gives a warning.
-    """
+    """Refuse files that are missing or differ from the manifest; an edited card gives a warning."""
     files = {path: snapshot / path for path in hashes}
     wrong = [p for p, file in files.items() if not file.is_file() or sha256(file) != hashes[p]]
     if CARD in wrong and files[CARD].is_file():
@@ -129,11 +120,7 @@ def _settle(
             config = dict(yaml.safe_load(path.read_text(encoding="utf-8")))
             config["out"] = str(out / part)
             config.pop("trust_remote_code", None)
-            code = (
-                []
-                if trust_foreign_code
-                else sorted(name for name in _foreign_code(config) if ":" in name)
-            )
+            code = sorted({name for name in _code(config) if ":" in name})
             if data is not None:
                 config["data"] = _placed(config["data"], Path(data), several=part != Path())
         except (yaml.YAMLError, TypeError, ValueError, KeyError) as error:
@@ -142,10 +129,10 @@ def _settle(
                 expected="one as beekit pushes it",
                 remedy="Choose another --revision.",
             ) from error
-        if code:
+        if code and not trust_foreign_code:
             raise HubError(
                 f"{path.relative_to(staging)} of {repo} names code from outside beekit "
-                f"({', '.join(dict.fromkeys(code))})",
+                f"({', '.join(code)})",
                 expected="trust in whoever wrote that code, since using the run will run it",
                 remedy="Give --trust-foreign-code if you have it.",
             )
@@ -155,7 +142,7 @@ def _settle(
             (path.parent / MODEL).symlink_to(f"../../{MODEL}", target_is_directory=True)
 
 
-def _foreign_code(config: Mapping[str, Any]) -> Iterator[str]:
+def _code(config: Mapping[str, Any]) -> Iterator[str]:
     """What a configuration names by import path: kinds of split, and metrics."""
     data = config.get("data")
     for section in (config, *(data if isinstance(data, list) else [])):

@@ -11,8 +11,8 @@ import logging
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCard
 from huggingface_hub.errors import RevisionNotFoundError
@@ -27,21 +27,12 @@ from beekit.run_folder import CARD
 
 logger = logging.getLogger(__name__)
 
-# What the Hub itself puts into a new repository.
-_OF_HUB = (".gitattributes",)
-_MAIN = "main"
 # A card that is only a head: what the Hub writes where a licence is chosen on its page.
 _ONLY_HEAD = re.compile(rb"\s*---\n.*?\n---\s*", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Pushed:
-    """Where a run went.
-
-    Attributes:
-        url: of the commit, or of the pull request.
-        changed: whether anything was sent; False where the repository held it already.
-    """
+class Pushed(NamedTuple):
+    """The URL of the commit or pull request of a run, and whether that changed the repository."""
 
     url: str
     changed: bool
@@ -89,7 +80,7 @@ def push(
     files = files_to_upload(run, repo, facts, index=index)
     api = client(token)
     before = ask(api, repo, lambda: _target(api, repo, read(files[CARD]), revision, private))
-    commit = ask(api, repo, lambda: _commit(api, repo, revision or _MAIN, files, create_pr))
+    commit = ask(api, repo, lambda: _commit(api, repo, revision or "main", files, create_pr))
     arrived = ask(api, repo, lambda: _names(api.model_info(repo, revision=commit.oid)))
     if missing := sorted({*files} - arrived):
         raise HubError(
@@ -102,12 +93,7 @@ def push(
 
 
 def _target(api: HfApi, repo: str, card: bytes, revision: str | None, private: bool) -> str | None:
-    """The last commit of the branch to push to; repository and branch are made if they are missing.
-
-    Raises:
-        HubError: if `private` is set and the repository is public, or if the branch is to be made
-            and `_earlier` refuses what main holds.
-    """
+    """The last commit of the branch to push to; repository and branch are made if missing."""
     api.whoami()
     ModelCard(card.decode()).validate()  # metadata that the Hub refuses makes no repository
     api.create_repo(repo, private=private or None, exist_ok=True)
@@ -129,11 +115,7 @@ def _target(api: HfApi, repo: str, card: bytes, revision: str | None, private: b
 
 
 def _earlier(api: HfApi, repo: str, found: ModelInfo) -> Mapping[str, str]:
-    """The files of an earlier push with their hashes, if there was one.
-
-    Raises:
-        HubError: if the repository holds files that beekit did not put there, or a broken manifest.
-    """
+    """The files of an earlier push with their hashes; files of others are refused."""
     names = _names(found)
     if MANIFEST in names:
         return read_manifest(_read(api, repo, MANIFEST, found), repo)
@@ -151,11 +133,8 @@ def _commit(
 ) -> CommitInfo:
     """Upload, and commit on top of what the branch holds now; its last commit where that is all.
 
-    So this can be called again when an answer was lost: it finds what happened. A pull request it
-    would open twice.
-
-    Raises:
-        HubError: if the answer to a pull request is lost, or if `_earlier` refuses the repository.
+    So this can be called again when an answer was lost: it finds what happened. It would open a
+    pull request twice, so a lost answer to that is an error.
     """
     found = api.model_info(repo, revision=branch)
     names, earlier = _names(found), _earlier(api, repo, found)
@@ -191,8 +170,8 @@ def _commit(
 
 
 def _names(found: ModelInfo) -> set[str]:
-    """The files of a repository but for the Hub's own."""
-    return {sibling.rfilename for sibling in found.siblings or []} - {*_OF_HUB}
+    """The files of a repository but for the one that the Hub itself puts into a new one."""
+    return {sibling.rfilename for sibling in found.siblings or []} - {".gitattributes"}
 
 
 def _read(api: HfApi, repo: str, path: str, found: ModelInfo) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from beekit.hub.names import told
+from beekit.report.names import public_name
 from beekit.results import base_models, dataset_results
 
 _RESULTS = (
@@ -42,29 +42,21 @@ def public_results(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def public_config(config: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of `config.yaml` with datasets and encoders by name.
-
-    Args:
-        config: of the run.
-        results: of the run, which say what its datasets are called.
-    """
-    names = [one.name for one in dataset_results(results)]
-    data = config["data"]
-    if isinstance(data, list):
-        told_data: Any = [
-            {**{k: v for k, v in entry.items() if k in _CONFIG}, "data": name}
-            if isinstance(entry, dict)
-            else name
-            for entry, name in zip(data, names, strict=True)
-        ]
-    else:
-        (told_data,) = names
+    """The content of `config.yaml` with datasets and encoders by name, as results have them."""
+    several = isinstance(config["data"], list)
+    entries = config["data"] if several else [config["data"]]
+    named: list[Any] = [
+        {**{k: v for k, v in entry.items() if k in _CONFIG}, "data": one.name}
+        if isinstance(entry, dict)
+        else one.name
+        for entry, one in zip(entries, dataset_results(results), strict=True)
+    ]
     kept = {key: config[key] for key in _CONFIG if key in config}
     if kept.get("training"):
         kept["training"] = {k: v for k, v in kept["training"].items() if k in _TRAINING}
-    return {"data": told_data, **_named(kept, base_models(results))}
+    return {"data": named if several else named[0], **_named(kept, base_models(results))}
 
 
 def _named(section: Mapping[str, Any], known: list[str]) -> dict[str, Any]:
     paths = [key for key in ("encoder", "image_encoder") if section.get(key)]
-    return {**section, **{key: told(section[key], known) for key in paths}}
+    return {**section, **{key: public_name(section[key], known) for key in paths}}

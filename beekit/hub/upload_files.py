@@ -26,7 +26,7 @@ from beekit.hub.client import check_repo_name
 from beekit.hub.file_checks import require_whole_index, require_whole_model, require_whole_split
 from beekit.hub.manifest import MANIFEST, make_manifest
 from beekit.hub.redaction import public_config, public_results
-from beekit.results import dataset_results, is_joint, is_repeated
+from beekit.results import dataset_results, is_repeated
 from beekit.run_files import read_parquet, read_yaml
 from beekit.run_folder import (
     CARD,
@@ -40,19 +40,17 @@ from beekit.run_folder import (
 )
 
 _CHART = "results.png"
-# What of the split is said: how it was made, and of which items, with digests of their texts, so
-# that it can be told elsewhere what the encoder learnt from; not who used them. The same is said of
-# the runs that the encoder had learnt in before.
+# Of the split: how it was made, and of which items, with digests of their texts, so that others can
+# see what the encoder learnt from, but not who used them; and the same of its earlier runs.
 _SPLIT = ("split.json", "training_items.parquet")
 _BEFORE = ("before.json", "before/*/training_items.parquet")
-_CANDIDATES = "candidates.parquet"
 # What beekit keeps in an index; the last three not in every one.
 _INDEX = (index_files.INDEX, index_files.ITEM_VECTORS, index_files.ITEMS)
 _INDEX_MORE = (index_files.USER_SIDE, index_files.APPROXIMATE, index_files.TEXT_PART)
 # Where the parts of a run lie in a repository as in a run folder; the rest is the model.
 RUN_PARTS = (CARD, _CHART, MANIFEST, RESULTS, CONFIG, SPLIT, INDEX, DATASETS)
 _WEIGHTS = (".safetensors", ".bin")
-# No model is made of these, and somebody's data may be.
+# A model has none of these; somebody's data may.
 _NOT_OF_MODELS = (".csv", ".parquet", ".arrow", ".npy", ".npz", ".pt", ".pth", ".pkl", ".jsonl")
 _OF_CHECKPOINTS = ("training_args.bin", "optimizer.bin")
 _TEXTS = (".json", ".yaml", ".md", ".txt")
@@ -71,36 +69,33 @@ def files_to_upload(
         index: the FAISS index too, items known by their ids alone.
 
     Raises:
-        RunError: if the run is not finished, holds repeats, lacks a file or has a broken one, if
-            its configuration and results are of different runs, if its model is not as it was
-            trained, or if it has no index and `index` is set.
+        RunError: if the run is not finished, holds repeats, or has a file that is missing, broken,
+            of another run or changed since training.
         EncoderError: if its model does not load.
         ConfigError: if the facts name a dataset that the run does not have.
-        HubError: if `repo` cannot be a name, if the card cannot be read back, if a file in the
-            model folder does not belong to a model, or if a file names a path of this machine.
+        HubError: if `repo` cannot be a name, if the card cannot be read back, or if a file does not
+            belong to a model or names a path of this machine.
     """
     check_repo_name(repo)
-    run, facts = Path(run), (facts or Facts()).replace(repo=repo)
-    results, config = _read_run(run)
+    folder, facts = RunFolder(Path(run)), (facts or Facts()).replace(repo=repo)
+    results, config = _read_run(folder)
     if is_repeated(results):
-        folders = [str(run / folder) for folder in results["repeats"]["folders"]]
+        folders = [str(folder.path / below) for below in results["repeats"]["folders"]]
         raise RunError(
             f"{run} holds {len(folders)} repeats, each with a model of its own",
             expected="one of them",
             remedy=f"Name {' or '.join(folders)}.",
         )
-    datasets = dataset_results(results)
-    facts.require_datasets([one.name for one in datasets])
-    folder = RunFolder(run)
+    facts.require_datasets([one.name for one in dataset_results(results)])
     model = dict(_model(folder.model))
     trust = config.get("trust_remote_code") is True
     require_whole_model(folder.model, model, results, trust=trust)
-    files: dict[str, Path | bytes] = dict(model)
-    files |= _described(run, results, config, Path(), split=not is_joint(results), index=index)
-    for below in folder.dataset_folders() if is_joint(results) else []:
-        files |= _described(
-            below.path, *_read_run(below.path), below.path.relative_to(run), split=True, index=index
-        )
+    files: dict[str, Path | bytes] = {**model, **_public_texts(results, config)}
+    for one in folder.dataset_folders():
+        own, settings = _read_run(one)
+        content = _public_texts(own, settings) | _split_and_index(one.path, own, index)
+        below = one.path.relative_to(folder.path)
+        files |= {(below / name).as_posix(): part for name, part in content.items()}
     chart = results_chart(results)
     if chart is not None:
         files[_CHART] = chart
@@ -144,37 +139,31 @@ def _model(folder: Path) -> Iterator[tuple[str, Path]]:
         yield path.as_posix(), folder / path
 
 
-def _described(
-    folder: Path,
-    results: Mapping[str, Any],
-    config: Mapping[str, Any],
-    below: Path,
-    *,
-    split: bool,
-    index: bool,
-) -> dict[str, Path | bytes]:
-    """Results, configuration and split of a run or of one of its datasets, told to strangers."""
-    told = json.dumps(public_results(results), indent=2, ensure_ascii=False) + "\n"
+def _public_texts(results: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Path | bytes]:
+    """Results and configuration as they are published."""
+    rows = json.dumps(public_results(results), indent=2, ensure_ascii=False) + "\n"
     settings = yaml.safe_dump(public_config(config, results), sort_keys=False, allow_unicode=True)
-    files: dict[str, Path | bytes] = {
-        RESULTS: told.encode(),
-        CONFIG: settings.encode(),
-    }
-    if split:
-        names = (*_SPLIT, _CANDIDATES) if results["rows"] else _SPLIT
-        of_split = {f"split/{name}": _require(folder / "split" / name, folder) for name in names}
-        for path in [path for names in _BEFORE for path in (folder / "split").glob(names)]:
-            of_split[path.relative_to(folder).as_posix()] = path
-        require_whole_split(of_split, results)
-        files |= of_split
-    if split and index:
+    return {RESULTS: rows.encode(), CONFIG: settings.encode()}
+
+
+def _split_and_index(
+    folder: Path, results: Mapping[str, Any], index: bool
+) -> dict[str, Path | bytes]:
+    """The split of a run on one dataset, and with `index` its index, by their paths in the run."""
+    names = (*_SPLIT, "candidates.parquet") if results["rows"] else _SPLIT
+    split = {f"{SPLIT}/{name}": _require(folder / SPLIT / name, folder) for name in names}
+    before = [path for pattern in _BEFORE for path in (folder / SPLIT).glob(pattern)]
+    split |= {path.relative_to(folder).as_posix(): path for path in before}
+    require_whole_split(split, results)
+    files: dict[str, Path | bytes] = {**split}
+    if index:
         files |= {f"{INDEX}/{name}": _require(folder / INDEX / name, folder) for name in _INDEX}
         more = (folder / INDEX / name for name in _INDEX_MORE)
         files |= {f"{INDEX}/{path.name}": path for path in more if path.is_file()}
         require_whole_index(folder / INDEX)
         items = f"{INDEX}/{index_files.ITEMS}"
         files[items] = _without_labels(folder / items)
-    return {(below / name).as_posix(): content for name, content in files.items()}
+    return files
 
 
 def _require(path: Path, folder: Path) -> Path:
@@ -188,37 +177,30 @@ def _require(path: Path, folder: Path) -> Path:
     )
 
 
-def _read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read_run(run: RunFolder) -> tuple[dict[str, Any], dict[str, Any]]:
     """Results and configuration of a finished run, which are of the same run."""
-    run = RunFolder(folder)
     if not run.results.is_file() or not run.config.is_file():
         raise RunError(
-            f"no {RESULTS} or no {CONFIG} in {folder}",
+            f"no {RESULTS} or no {CONFIG} in {run.path}",
             expected="a finished run folder",
             remedy="Check the path, or finish the run with `beekit train`.",
         )
     results, config = run.read_results(), read_yaml(run.config)
-    require_same_run(config, results, folder)
+    require_same_run(config, results, run.path)
     return results, config
 
 
 def _require_no_paths(files: Mapping[str, Path | bytes], config: Mapping[str, Any]) -> None:
-    """Refuse texts that name a place of the configuration: they tell of this machine.
-
-    Raises:
-        HubError: if a file of text names a path that the configuration names and that is on this
-            machine.
-    """
+    """Refuse texts with a path of this machine that the configuration names."""
     data = config.get("data")
-    several = [part["data"] if isinstance(part, dict) else part for part in data or []]
-    named = several if isinstance(data, list) else [data]
+    entries = data if isinstance(data, list) else [data]
+    named = [entry["data"] if isinstance(entry, dict) else entry for entry in entries]
     named += [config.get(key) for key in ("out", "cache", "encoder", "image_encoder")]
     places = [str(place).partition("open_clip:")[2] or str(place) for place in named if place]
     places = [place[place.index("/") :] for place in places if "/" in place]
     tell = [place.encode() for place in places if Path(place).exists() and place.count("/") > 1]
-    for path, content in files.items():
-        if PurePosixPath(path).suffix not in _TEXTS:
-            continue
+    texts = {path: one for path, one in files.items() if PurePosixPath(path).suffix in _TEXTS}
+    for path, content in texts.items():
         found = next((place for place in tell if place in read(content)), None)
         if found is not None:
             raise HubError(

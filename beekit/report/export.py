@@ -11,16 +11,17 @@ from typing import Any
 from beekit.files import write_text
 from beekit.report import numbers
 from beekit.report.glossary import INTERVALS, tested_against
-from beekit.report.p_values import TESTS, p_values, tests_of
 from beekit.report.repeats import interval_meanings, summarise_repeats
 from beekit.report.settings import NOT_STATED
-from beekit.report.table import Group, Row, results_table
-from beekit.results import is_repeated, metric_names
+from beekit.report.table import Cell, Group, results_table
+from beekit.results import is_repeated, metric_names, rows_by_scenario
 from beekit.run_folder import TABLE_CSV, TABLE_MARKDOWN
 
-# What a row says beside its metrics, where it does.
+# What a row may say beside its metrics.
 _COSTS = ("fit_seconds", "fit_memory_mb", "seconds")
 _SETTINGS = "settings_chosen"
+# What a comparison says of its p-values.
+_TESTS = ("p_value", "p_holm")
 
 Tests = Mapping[tuple[str, str], Mapping[str, Any]]
 
@@ -39,25 +40,23 @@ def csv_table(results: Mapping[str, Any]) -> str:
     model stand in the line of the other.
     """
     rows, repeated = results["rows"], is_repeated(results)
-    metrics, tests = metric_names(rows), tests_of(results)
-    against = [name for name in TESTS if any(name in test for test in tests.values())]
+    metrics, tests = metric_names(rows), _tests_of(results)
+    against = [name for name in _TESTS if any(name in test for test in tests.values())]
     besides = [name for name in (*_COSTS, _SETTINGS) if any(name in row for row in rows)]
-    parts: tuple[str, ...] = ("", " low", " high", " low items", " high items")
-    unstated = NOT_STATED
     if repeated:
         count = results["repeats"]["count"]
-        parts = ("", " spread", " low", " high", *(f" repeat {i + 1}" for i in range(count)))
-        unstated = ""
-    elif _SETTINGS not in besides:
-        besides.append(_SETTINGS)
+        parts = ["", " spread", " low", " high", *(f" repeat {i + 1}" for i in range(count))]
+        unstated = dict.fromkeys(besides, "")
+    else:
+        parts = ["", " low", " high", " low items", " high items"]
+        unstated = {**dict.fromkeys(besides, ""), _SETTINGS: NOT_STATED}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     columns = [f"{metric}{part}" for metric in metrics for part in parts]
-    writer.writerow(["scenario", "model", "users", *columns, *against, *besides])
+    writer.writerow(["scenario", "model", "users", *columns, *against, *unstated])
     for row in rows:
         cells: list[Any] = []
-        for metric in metrics:
-            measured = row["metrics"].get(metric)
+        for measured in (row["metrics"].get(metric) for metric in metrics):
             if measured is None:
                 cells += [""] * len(parts)
             elif repeated:
@@ -68,14 +67,14 @@ def csv_table(results: Mapping[str, Any]) -> str:
                 cells += [measured["value"], *measured["ci95"], *wider]
         test = tests.get((row["scenario"], row["model"]), {})
         cells += [test.get(name, "") for name in against]
-        cells += [row.get(name, unstated if name == _SETTINGS else "") for name in besides]
+        cells += [row.get(name, otherwise) for name, otherwise in unstated.items()]
         writer.writerow([row["scenario"], row["model"], row["users"], *cells])
     return out.getvalue()
 
 
 def markdown_table(results: Mapping[str, Any]) -> str:
     """A table a scenario, values with their 95% intervals, the best of a column in bold."""
-    repeated, tests = is_repeated(results), tests_of(results)
+    repeated, tests = is_repeated(results), _tests_of(results)
     table = results_table([results], [""], spread=repeated)
     costs = {} if repeated else {(row["scenario"], row["model"]): row for row in results["rows"]}
     parts = []
@@ -95,19 +94,19 @@ def _lines(group: Group, metrics: Sequence[str], tests: Tests, costs: Tests) -> 
     """A table of one scenario, with p-values and costs where there are any."""
     tested = any((group.scenario, row.model) in tests for row in group.rows)
     fitted = any("fit_seconds" in row for row in costs.values())
-    head = ["model", *metrics, *(["p"] if tested else []), *(["fit", "memory"] if fitted else [])]
-    lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
+    head = ["model", *metrics, *["p"] * tested, *["fit", "memory"] * fitted]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     for row in group.rows:
         at = (group.scenario, row.model)
-        cells = [row.model.replace("|", "\\|"), *_values(row)]
-        cells += [p_values(tests.get(at))] if tested else []
+        cells = [row.model.replace("|", "\\|"), *map(_cell, row.cells)]
+        cells += [_p_values(tests.get(at))] * tested
         if fitted and "fit_seconds" in costs[at]:
-            cells.append(numbers.duration(costs[at]["fit_seconds"]))
-            cells.append(numbers.memory(costs[at].get("fit_memory_mb")))
+            memory = numbers.memory(costs[at].get("fit_memory_mb"))
+            cells += [numbers.duration(costs[at]["fit_seconds"]), memory]
         elif fitted:
             cells += ["", ""]
-        lines.append(_line(cells))
-    return lines
+        lines.append(cells)
+    return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
 def _of_one(results: Mapping[str, Any], wider: bool, tests: Tests) -> str:
@@ -130,24 +129,32 @@ def _of_repeats(results: Mapping[str, Any], tests: Tests) -> str:
         "with 95% t intervals of the mean over repeats (not cut at 0 or 1); the best of a column "
         "in bold."
     ]
-    by_scenario: dict[str, list[Mapping[str, Any]]] = {}
-    for (scenario, _), test in tests.items():
-        by_scenario.setdefault(scenario, []).append(test)
-    said = [tested_against(made, "repeats") for made in by_scenario.values()]
-    lines += [line for one in dict.fromkeys(said) for line in ("", f"p: {one}")]
+    made = rows_by_scenario(tests.values()).values()
+    said = dict.fromkeys(tested_against(one, "repeats") for one in made)
+    lines += [line for one in said for line in ("", f"p: {one}")]
     lines += ["", *summarise_repeats(results), "", *interval_meanings(results)]
     lines += [f"- {note}" for note in results.get("notes", [])]
     return "\n".join(lines) + "\n"
 
 
-def _values(row: Row) -> list[str]:
-    cells = []
-    for cell in row.cells:
-        value = f"**{cell.value}**" if cell.best else cell.value
-        limits = "; ".join(filter(None, (cell.interval, cell.wider)))
-        cells.append(f"{value} ({limits})" if limits else value)
-    return cells
+def _cell(cell: Cell) -> str:
+    value = f"**{cell.value}**" if cell.best else cell.value
+    limits = "; ".join(filter(None, (cell.interval, cell.wider)))
+    return f"{value} ({limits})" if limits else value
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _tests_of(results: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The comparison that each (scenario, model) lost to the best of its scenario, if made."""
+    made = results.get("comparisons") or []
+    if len({test["metric"] for test in made}) != 1:
+        return {}
+    usual = f"{results['split']['kind']}/test"
+    return {(test.get("scenario", usual), test["second"]): test for test in made}
+
+
+def _p_values(test: Mapping[str, Any] | None) -> str:
+    """Holm's p-value and the raw one, as a cell; empty without a test."""
+    if not test:
+        return ""
+    raw = numbers.p_value(test.get("p_value"))
+    return f"{numbers.p_value(test['p_holm'])} (raw {raw})" if "p_holm" in test else f"raw {raw}"

@@ -28,11 +28,13 @@ INTERVALS = (
 def tested_against(comparisons: Sequence[Mapping[str, Any]], over: str = "users") -> str:  # noqa: PT028 - no test
     """What the p-values of some comparisons say: of which test, and corrected for what."""
     test = f"two-sided paired t test over {over}"
-    family = comparisons[0].get("family")
-    first, metric = comparisons[0]["first"], comparisons[0]["metric"]
-    of = f"{metric}, {first} against each other model" if len(comparisons) > 1 else "one comparison"
-    if len({one["metric"] for one in comparisons}) > 1:
-        of = f"{first} against {comparisons[0]['second']} by each metric"
+    one = comparisons[0]
+    family, first = one.get("family"), one["first"]
+    of = "one comparison"
+    if len({each["metric"] for each in comparisons}) > 1:
+        of = f"{first} against {one['second']} by each metric"
+    elif len(comparisons) > 1:
+        of = f"{one['metric']}, {first} against each other model"
     if family is None:
         return f"{of}; {test}, not corrected for their number."
     several = "one test" if family == 1 else f"all {family} tests"

@@ -22,7 +22,7 @@ def measure(value: Any) -> str:
         return MISSING
     size = abs(value)
     text = f"{size:.1e}" if 0 < size < 5e-4 else f"{size:.4f}"
-    return _signed(value, text)
+    return f"−{text}" if value < 0 else text
 
 
 def with_spread(metric: Mapping[str, Any]) -> str:
@@ -93,7 +93,3 @@ def memory(megabytes: Any) -> str:
 def setting(value: Any) -> str:
     """A value of a configuration, as it would be written in one."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _signed(value: float, text: str) -> str:
-    return f"−{text}" if value < 0 else text

@@ -16,16 +16,12 @@ _PAIRS = 5
 
 
 def repeats_part(result: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """What the template says of repeats.
-
-    Args:
-        result: the content of `results.json` of a folder with repeats.
-        key: unique on the page; prefixes the ids inside.
-    """
-    repeats, main = result["repeats"], main_metric(metric_names(result["rows"]))
+    """What the template says of repeats; `key` prefixes the ids inside."""
+    repeats, metrics = result["repeats"], metric_names(result["rows"])
+    main = main_metric(metrics)
     return {
         "count": repeats["count"],
-        "metrics": metric_names(result["rows"]),
+        "metrics": metrics,
         "groups": results_table([result], [""], spread=True).groups,
         "figures": [
             figures.repeats_figure(rows, main, f"{key}-repeats-{number}")
@@ -42,16 +38,14 @@ def repeats_part(result: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def interval_meanings(result: Mapping[str, Any]) -> list[str]:
     """A sentence on what the interval over repeats says, and one on that over users."""
-    count = result["repeats"]["count"]
+    drawn = said_of(result["split"], "drawn")
+    drawn = "what is held out" if drawn is None else drawn
+    changed = f"{drawn} and {_SEEDS}" if drawn else _SEEDS
+    unchanged = "" if drawn else ", nor did a model that draws nothing"
     return [
-        f"The interval over repeats says where the mean over all draws from this dataset lies, as "
-        f"far as {count} of them tell: {_drawn(result)} changed from one to the next, the "
-        "interactions and the catalog did not"
-        + (
-            ", nor did a model that draws nothing."
-            if said_of(result["split"], "drawn") == ""
-            else "."
-        ),
+        "The interval over repeats says where the mean over all draws from this dataset lies, as "
+        f"far as {result['repeats']['count']} of them tell: {changed} changed from one to the "
+        f"next, the interactions and the catalog did not{unchanged}.",
         "The interval over users that each repeat's own report shows says how far its average "
         "depends on which users were asked, with what was held out and learnt as it is: it cannot "
         "tell how another draw would come out.",
@@ -63,70 +57,50 @@ def summarise_repeats(result: Mapping[str, Any]) -> list[str]:
     count = result["repeats"]["count"]
     if not result["order"]:
         return [f"{count} repeats, without a metric that is an average over users."]
-    return [
-        sentence for order in result["order"] for sentence in _of_scenario(result, order, count)
-    ]
+    return [said for order in result["order"] for said in _of_scenario(result, order, count)]
 
 
 def _of_scenario(result: Mapping[str, Any], order: Mapping[str, Any], count: int) -> Iterator[str]:
     metric, models, scenario = order["metric"], order["models"], order["scenario"]
-    named = {row["model"]: row for row in result["rows"] if row["scenario"] == scenario}
+    named = {row["model"]: row["metrics"] for row in result["rows"] if row["scenario"] == scenario}
+    best = named[models[0]][metric]
     among = f" of {len(models)} models" if len(models) > 1 else ""
     where = f" on {scenario}" if len(result["order"]) > 1 else ""
     yield (
         f"Over {count} repeats, the highest mean {metric}{among}{where} is that of {models[0]}, "
-        f"{_stated(named[models[0]]['metrics'][metric])}."
+        f"{numbers.with_spread(best)}{_over_repeats(best, best['value'])}."
     )
     paired = next((c for c in result["comparisons"] if c["scenario"] == scenario), None)
     if paired is not None and paired["difference"] == 0:
         yield f"{paired['second']} has the same mean."
     elif paired is not None:
-        limits = numbers.interval(paired["ci95"], paired["difference"])
-        p_holm = paired.get("p_holm")
+        ahead, p_holm = paired["difference"], paired.get("p_holm")
+        test = "" if p_holm is None else f" (p {numbers.p_value(p_holm)} by Holm's correction)"
         yield (
-            f"It is ahead of the next, {paired['second']}, by "
-            f"{numbers.difference(paired['difference'])}"
-            + (f" (95% interval over repeats {limits})" if limits else "")
-            + f", and above it in {paired['held']} of {count} repeats"
-            + (
-                f" (p {numbers.p_value(p_holm)} by Holm's correction)."
-                if p_holm is not None
-                else "."
-            )
+            f"It is ahead of the next, {paired['second']}, by {numbers.difference(ahead)}"
+            f"{_over_repeats(paired, ahead)}, and above it in {paired['held']} of {count} repeats"
+            f"{test}."
         )
-    yield from _order(order, result)
+    if len(models) > 1:
+        yield _order(order, f"The order of the models by {metric}{where} is", count)
 
 
-def _order(order: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
-    """Whether all models keep their order, and who does not."""
-    count, where = result["repeats"]["count"], ""
-    if len(order["models"]) < 2:
-        return []
-    if len(result["order"]) > 1:
-        where = f" on {order['scenario']}"
+def _order(order: Mapping[str, Any], start: str, count: int) -> str:
+    """Whether all models keep their order, and which pairs do not."""
     if order["same"]:
-        return [f"The order of the models by {order['metric']}{where} is the same in every repeat."]
+        return f"{start} the same in every repeat."
     swaps = sorted(order["swaps"], key=lambda swap: -len(swap["repeats"]))
     pairs = [
         f"{swap['first']} and {swap['second']} in {len(swap['repeats'])}" for swap in swaps[:_PAIRS]
     ]
     if swaps[_PAIRS:]:
         pairs.append(f"{len(swaps) - _PAIRS} more, named in results.json")
-    return [
-        f"The order of the models by {order['metric']}{where} is not the same in every repeat. "
-        f"Pairs whose order is not that of their means, and in how many of {count} repeats: "
-        f"{'; '.join(pairs)}."
-    ]
-
-
-def _drawn(result: Mapping[str, Any]) -> str:
-    drawn = said_of(result["split"], "drawn")
-    drawn = "what is held out" if drawn is None else drawn
-    return f"{drawn} and {_SEEDS}" if drawn else _SEEDS
-
-
-def _stated(metric: Mapping[str, Any]) -> str:
-    limits = numbers.interval(metric["ci95"], metric["value"])
-    return numbers.with_spread(metric) + (
-        f" (95% interval over repeats {limits})" if limits else ""
+    return (
+        f"{start} not the same in every repeat. Pairs whose order is not that of their means, and "
+        f"in how many of {count} repeats: {'; '.join(pairs)}."
     )
+
+
+def _over_repeats(metric: Mapping[str, Any], value: float) -> str:
+    limits = numbers.interval(metric["ci95"], value)
+    return f" (95% interval over repeats {limits})" if limits else ""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from beekit.errors import RunError
 from beekit.files import write_text
 from beekit.report import figures, numbers
 from beekit.report.glossary import INTERVALS, metric_meanings, tested_against
+from beekit.report.names import public_name, published
 from beekit.report.repeats import repeats_part, summarise_repeats
 from beekit.report.summary import summarise
 from beekit.report.table import results_table
@@ -20,8 +20,13 @@ from beekit.results import SPLIT_PARTS, is_repeated, main_metric, metric_names
 from beekit.run_files import read_json
 from beekit.run_folder import RunFolder
 from beekit.split import said_of
+from beekit.templates import template
 
-_CURVES = ("loss_curve", "validation_curve")
+_FILTERS: dict[str, Callable[..., Any]] = {
+    **{"measure": numbers.measure, "difference": numbers.difference, "count": numbers.count},
+    **{"interval": numbers.interval, "p_value": numbers.p_value, "setting": numbers.setting},
+    **{"duration": numbers.duration, "memory": numbers.memory, "span": figures.span},
+}
 
 
 def write_report(runs: Sequence[str | Path], path: str | Path) -> None:
@@ -33,11 +38,13 @@ def write_report(runs: Sequence[str | Path], path: str | Path) -> None:
         path: the HTML file.
 
     Raises:
-        RunError: if no run is named, if a folder has no results, or if this version cannot read
-            them.
+        RunError: if no run is named, or if this version finds no results in a folder to read.
     """
     folders = [folder for run in runs for folder in RunFolder(Path(run)).dataset_folders()]
-    results = [{**one.read_results(), "thumbnails": _thumbnails(one)} for one in folders]
+    results = []
+    for one in folders:
+        pictures = read_json(one.thumbnails) if one.thumbnails.is_file() else {}
+        results.append({**one.read_results(), "thumbnails": pictures})
     names = [folder.path.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [folder.path.as_posix() for folder in folders]
@@ -64,25 +71,7 @@ def render_report(results: Sequence[Mapping[str, Any]], names: Sequence[str] | N
         )
     if names is None:
         names = [f"run {number}" for number in range(1, len(results) + 1)] if results[1:] else [""]
-    environment = Environment(
-        loader=PackageLoader("beekit", "report"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "measure": numbers.measure,
-        "difference": numbers.difference,
-        "interval": numbers.interval,
-        "p_value": numbers.p_value,
-        "count": numbers.count,
-        "duration": numbers.duration,
-        "memory": numbers.memory,
-        "setting": numbers.setting,
-        "span": figures.span,
-    }
-    return environment.get_template("report.html.j2").render(
+    return template("report", "report.html.j2", _FILTERS).render(
         runs=[_run(*numbered) for numbered in zip(results, names, range(len(names)), strict=True)],
         table=results_table(results, names),
         intervals=INTERVALS,
@@ -92,19 +81,20 @@ def render_report(results: Sequence[Mapping[str, Any]], names: Sequence[str] | N
 
 def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
     """What the template says of one run; None or empty is left out."""
-    key = f"run-{number + 1}"
+    key, split, repeated = f"run-{number + 1}", result["split"], is_repeated(result)
     training = dict(result.get("training") or {})
-    curves = {curve: training.pop(curve, None) or [] for curve in _CURVES}
-    names = [key for key in ("encoder", "image_encoder") if training.get(key)]
-    training |= {key: short_name(training[key]) for key in names}
-    encoder = " + ".join(training[key] for key in names)
-    dataset = result["dataset"]["name"]
-    history = result.get("by_history") or {"bins": []}
-    support = result.get("by_support") or {"bins": []}
-    metric = training.get("metric", "validation metric")
-    split = result["split"]
-    neighbours = result.get("neighbours") or []
-    repeated = is_repeated(result)
+    loss, validation = (
+        training.pop(f"{what}_curve", None) or [] for what in ("loss", "validation")
+    )
+    encoders = {k: training[k] for k in ("encoder", "image_encoder") if training.get(k)}
+    # Earlier versions did not note which encoders are names on the Hub.
+    known = training.get("base_models", published(encoders.values()))
+    encoders = {k: public_name(name, known) for k, name in encoders.items()}
+    training |= encoders
+    encoder, dataset = " + ".join(encoders.values()), result["dataset"]["name"]
+    history, support = (result.get(by) or {"bins": []} for by in ("by_history", "by_support"))
+    metric, best_step = training.get("metric", "validation metric"), training.get("best_step")
+    neighbours, comparisons = result.get("neighbours") or [], result.get("comparisons") or []
     return {
         "key": key,
         "name": name,
@@ -117,23 +107,15 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         "split_meaning": said_of(split, "meaning"),
         "parts": {part: split[part] for part in SPLIT_PARTS if split.get(part)},
         "table": results_table([result], [name]),
-        "comparisons": [] if repeated else _by_pair(result.get("comparisons") or []),
-        "tested": None
-        if repeated or not result.get("comparisons")
-        else tested_against(result["comparisons"]),
+        "comparisons": [] if repeated else _by_pair(comparisons),
+        "tested": tested_against(comparisons) if comparisons and not repeated else None,
         "training": training,
-        "loss": figures.curve_figure(curves["loss_curve"], "loss", "Training loss", f"{key}-loss"),
+        "loss": figures.curve_figure(loss, "loss", "Training loss", f"{key}-loss"),
         "validation": figures.curve_figure(
-            curves["validation_curve"],
-            metric,
-            f"{metric} on validation users",
-            f"{key}-validation",
-            training.get("best_step"),
+            validation, metric, f"{metric} on validation users", f"{key}-validation", best_step
         ),
         "history": history,
-        "history_models": list(
-            dict.fromkeys(m for part in history["bins"] for m in part["models"])
-        ),
+        "history_models": list(dict.fromkeys(m for bin in history["bins"] for m in bin["models"])),
         "history_figure": figures.bins_figure(
             history, "known interactions of a user", f"{key}-history"
         ),
@@ -168,30 +150,16 @@ def _cost_figures(result: Mapping[str, Any], key: str) -> list[Markup]:
     return [figure for figure in drawn if figure is not None]
 
 
-def short_name(encoder: str) -> str:
-    """A name on the Hub as it is; of a path only its end, as the rest tells strangers nothing."""
-    on_hub = encoder.count("/") == 1 and not encoder.startswith((".", "/", "~"))
-    return encoder if on_hub else Path(encoder).name
-
-
-def _by_pair(
-    comparisons: Sequence[Mapping[str, Any]],
-) -> list[tuple[str, str, list[Mapping[str, Any]]]]:
-    pairs = dict.fromkeys((paired["first"], paired["second"]) for paired in comparisons)
-    return [
-        (*pair, [c for c in comparisons if (c["first"], c["second"]) == pair]) for pair in pairs
-    ]
+def _by_pair(comparisons: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[Any]]]:
+    pairs: dict[tuple[str, str], list[Any]] = {}
+    for paired in comparisons:
+        pairs.setdefault((paired["first"], paired["second"]), []).append(paired)
+    return [(*pair, members) for pair, members in pairs.items()]
 
 
 def _mean_together(neighbours: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
-    means = {}
-    for side in ("before", "after"):
-        counts = [near["together"] for item in neighbours for near in item.get(side) or ()]
-        if not counts:
-            return None
-        means[side] = sum(counts) / len(counts)
-    return means
-
-
-def _thumbnails(folder: RunFolder) -> dict[str, str]:
-    return read_json(folder.thumbnails) if folder.thumbnails.is_file() else {}
+    counts = {
+        side: [near["together"] for item in neighbours for near in item.get(side) or ()]
+        for side in ("before", "after")
+    }
+    return {s: sum(c) / len(c) for s, c in counts.items()} if all(counts.values()) else None

@@ -20,24 +20,15 @@ _PHRASES = {
 
 
 def settings_caption(rows: Iterable[Mapping[str, Any]], split: Mapping[str, Any]) -> str | None:
-    """One sentence on all models of some rows: `Settings: EASE: chosen on ...; others: ...`.
-
-    Args:
-        rows: of results.json; a row that does not say is told as such.
-        split: what results.json says of the split.
-
-    Returns:
-        None without rows.
-    """
+    """One sentence on the models of rows of results.json: `Settings: EASE: chosen on ...; others:
+    ...`; None without rows."""
     said: dict[str, list[str]] = {}
     for row in rows:
         members = said.setdefault(_phrase(row.get("settings_chosen", NOT_STATED), split), [])
         if row["model"] not in members:
             members.append(row["model"])
-    if not said:
-        return None
-    if len(said) == 1:
-        return f"Settings: {next(iter(said))}."
+    if len(said) < 2:
+        return f"Settings: {next(iter(said))}." if said else None
     # The largest group last, where its names need not be said; of equals, the defaults.
     ordered = sorted(said, key=lambda p: (len(said[p]), p == _PHRASES[DEFAULTS]))
     parts = [f"{', '.join(said[phrase])}: {phrase}" for phrase in ordered[:-1]]

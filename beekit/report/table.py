@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from beekit.report import numbers
 from beekit.report.settings import settings_caption
 from beekit.results import metric_names
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A metric of a model: text of its value and of its intervals, where there are, whether best.
-
-    Attributes:
-        interval: over users.
-        wider: over users and items.
-    """
+class Cell(NamedTuple):
+    """A metric of a model: its value and intervals as text, and whether it is the best."""
 
     value: str
-    interval: str | None
-    best: bool
-    wider: str | None = None
+    interval: str | None = None
+    best: bool = False
+    wider: str | None = None  # the interval over users and items
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A model of a run, with a cell for each metric of the table."""
 
     run: str
@@ -35,24 +27,18 @@ class Row:
     cells: Sequence[Cell]
 
 
-@dataclass(frozen=True)
-class Group:
-    """Rows that may be compared: the same users, targets and candidates.
-
-    Attributes:
-        settings: how those of each model were chosen, in a sentence.
-    """
+class Group(NamedTuple):
+    """Rows that may be compared: the same users, targets and candidates."""
 
     scenario: str
     dataset: str
     split_hash: str
     users: str
     rows: Sequence[Row]
-    settings: str | None = None
+    settings: str | None = None  # how those of each model were chosen
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """Groups of rows under common columns."""
 
     metrics: Sequence[str]
@@ -88,38 +74,24 @@ def results_table(
     for result, name in zip(results, names, strict=True):
         dataset, split = result["dataset"], result["split"]
         for row in result["rows"]:
-            key = (row.get("scenario", ""), dataset["name"], split["hash"])
-            same = (*key, str(dataset.get("fingerprint")))
+            shown = (row.get("scenario", ""), dataset["name"], split["hash"])
+            same = (*shown, str(dataset.get("fingerprint")))
             grouped.setdefault(same, []).append((name, row))
             splits[same] = split
-    groups = [
-        _group(key, members, metrics, splits[key], spread) for key, members in grouped.items()
-    ]
+    groups = []
+    for key, members in grouped.items():
+        scenario, dataset_name, split_hash, _ = key
+        rows = [row for _, row in members]
+        best = {name: _best(rows, name) for name in metrics}
+        cells = [
+            Row(run, row["model"], [_cell(row["metrics"].get(m), best[m], spread) for m in metrics])
+            for run, row in members
+        ]
+        users = sorted({row["users"] for row in rows if numbers.is_finite(row.get("users"))})
+        range_of_users = "–".join(map(numbers.count, users[:1] + users[1:][-1:]))
+        settings = settings_caption(rows, splits[key])
+        groups.append(Group(scenario, dataset_name, split_hash, range_of_users, cells, settings))
     return Table(metrics, groups)
-
-
-def _group(
-    key: tuple[str, ...],
-    members: Sequence[tuple[str, Mapping[str, Any]]],
-    metrics: Sequence[str],
-    split: Mapping[str, Any],
-    spread: bool,
-) -> Group:
-    scenario, dataset, split_hash, _ = key
-    best = {name: _best([row for _, row in members], name) for name in metrics}
-    rows = [
-        Row(run, row["model"], [_cell(row["metrics"].get(m), best[m], spread) for m in metrics])
-        for run, row in members
-    ]
-    users = sorted({row["users"] for _, row in members if numbers.is_finite(row.get("users"))})
-    return Group(
-        scenario,
-        dataset,
-        split_hash,
-        "–".join(map(numbers.count, users[:1] + users[1:][-1:])),
-        rows,
-        settings_caption((row for _, row in members), split),
-    )
 
 
 def _best(rows: Sequence[Mapping[str, Any]], metric: str) -> float | None:
@@ -130,7 +102,7 @@ def _best(rows: Sequence[Mapping[str, Any]], metric: str) -> float | None:
 
 def _cell(metric: Mapping[str, Any] | None, best: float | None, spread: bool) -> Cell:
     if metric is None:
-        return Cell(numbers.MISSING, None, False)
+        return Cell(numbers.MISSING)
     value = metric["value"]
     limits, wider = (numbers.interval(metric.get(key), value) for key in ("ci95", "ci95_items"))
     text = numbers.with_spread(metric) if spread else numbers.measure(value)

@@ -10,7 +10,7 @@ from test_card import RESULTS
 from beekit.errors import ConfigError
 from beekit.hub import render_card
 from beekit.hub.card_facts import Facts, load_facts
-from beekit.hub.names import on_hub, told
+from beekit.report.names import on_hub, public_name
 
 
 def test_what_the_file_says_is_in_the_card():
@@ -85,7 +85,7 @@ def test_names_on_the_hub_are_told_from_paths(name, is_one):
     ],
 )
 def test_strangers_are_told_names_and_no_paths(encoder, named):
-    assert told(encoder, ["sentence-transformers/all-MiniLM-L6-v2"]) == named
+    assert public_name(encoder, ["sentence-transformers/all-MiniLM-L6-v2"]) == named
 
 
 @pytest.mark.parametrize(

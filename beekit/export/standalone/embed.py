@@ -52,43 +52,38 @@ class Encoder:
 
     def texts(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
         """(texts, dims) float32, rows of length 1."""
-        embedded = self._empty("text", len(texts))
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-        for begin in range(0, len(order), batch_size):
-            members = order[begin : begin + batch_size]
-            tokens = self.tokens([texts[place] for place in members])
-            embedded[members] = self._run("text", tokens)
-        return embedded
+        return self._embed(
+            "text", order, batch_size, lambda places: self.tokens([texts[p] for p in places])
+        )
 
     def tokens(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """What the graph of texts takes: (texts, tokens) int64 by name."""
         cleaning = self.about["text"]["clean"]
         cleaned = [_cleaned(text, cleaning) for text in texts] if cleaning else list(texts)
         read = self._tokenizer.encode_batch(cleaned)
-        rows = {
-            "input_ids": [one.ids for one in read],
-            "attention_mask": [one.attention_mask for one in read],
-            "token_type_ids": [one.type_ids for one in read],
+        fields = {
+            "input_ids": "ids",
+            "attention_mask": "attention_mask",
+            "token_type_ids": "type_ids",
         }
-        wanted = self.about["graphs"]["text"]["inputs"]
-        return {name: np.array(rows[name], dtype=np.int64) for name in wanted}
+        return {
+            name: np.array([getattr(one, fields[name]) for one in read], dtype=np.int64)
+            for name in self.about["graphs"]["text"]["inputs"]
+        }
 
     def pictures(self, pictures: Sequence[Any], batch_size: int = 32) -> np.ndarray:
         """(pictures, dims) float32, rows of length 1, of pictures of Pillow."""
-        embedded = self._empty("image", len(pictures))
-        for begin in range(0, len(pictures), batch_size):
-            members = slice(begin, begin + batch_size)
-            pixels = np.stack([self.preprocess(picture) for picture in pictures[members]])
-            embedded[members] = self._run("image", {"pixel_values": pixels})
-        return embedded
+
+        def pixels(places: Sequence[int]) -> dict[str, np.ndarray]:
+            return {"pixel_values": np.stack([self.preprocess(pictures[p]) for p in places])}
+
+        return self._embed("image", range(len(pictures)), batch_size, pixels)
 
     def pixels(self, pixel_values: np.ndarray, batch_size: int = 32) -> np.ndarray:
         """The same of preprocessed pictures, (pictures, channels, height, width) float32."""
-        embedded = self._empty("image", len(pixel_values))
-        for begin in range(0, len(pixel_values), batch_size):
-            members = slice(begin, begin + batch_size)
-            embedded[members] = self._run("image", {"pixel_values": pixel_values[members]})
-        return embedded
+        places = range(len(pixel_values))
+        return self._embed("image", places, batch_size, lambda p: {"pixel_values": pixel_values[p]})
 
     def preprocess(self, picture: Any) -> np.ndarray:
         """(channels, height, width) float32: resized, cut to the middle, scaled, normalised.
@@ -134,15 +129,21 @@ class Encoder:
         sides["image"][list(shown)] = image
         return self._run("fusion", {f"{name}_embedding": side for name, side in sides.items()})
 
+    def _embed(
+        self, graph: str, order: Sequence[int], batch_size: int, feeds: Callable[[list[int]], Any]
+    ) -> np.ndarray:
+        """(inputs, dims) embeddings of all places in `order`, fed to the graph batch by batch."""
+        embedded = self._empty(graph, len(order))
+        for begin in range(0, len(order), batch_size):
+            places = list(order[begin : begin + batch_size])
+            embedded[places] = self._run(graph, feeds(places))
+        return embedded
+
     def _empty(self, graph: str, count: int) -> np.ndarray:
         return np.zeros((count, self.about["graphs"][graph]["dims"]), dtype=np.float32)
 
     def _run(self, graph: str, feeds: dict[str, np.ndarray]) -> np.ndarray:
-        """The graph's embeddings.
-
-        Raises:
-            ValueError: if an embedding is NaN or infinite.
-        """
+        """The graph's embeddings; NaN or infinite ones are an error."""
         embedded = self._graphs[graph](feeds, "sentence_embedding")
         wrong = np.flatnonzero(~np.isfinite(embedded).all(axis=1))
         if len(wrong):
@@ -191,11 +192,9 @@ def _resized(size: tuple[int, int], rule: dict[str, int]) -> tuple[int, int]:
     """(width, height) that a picture of such a size is brought to."""
     if "height" in rule:
         return rule["width"], rule["height"]
-    width, height = size
     short, edge = min(size), rule["shortest_edge"]
-    if width <= height:
-        return edge, int(edge * height / short)
-    return int(edge * width / short), edge
+    width, height = (edge if side == short else int(edge * side / short) for side in size)
+    return width, height
 
 
 def _cleaned(text: str, how: str) -> str:

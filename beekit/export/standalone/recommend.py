@@ -61,11 +61,9 @@ class Items:
         self._row = {item_id: row for row, item_id in enumerate(self.item_ids)}
 
     def _require_vectors(self, path: Path) -> None:
-        if self.flat.ntotal != len(self.item_ids):
-            raise ValueError(
-                f"{self.flat.ntotal} vectors in {path} for {len(self.item_ids)} items of "
-                "items.json; export both again"
-            )
+        if self.flat.ntotal != (items := len(self.item_ids)):
+            found = f"{self.flat.ntotal} vectors in {path} for {items} items of items.json"
+            raise ValueError(f"{found}; export both again")
         for begin in range(0, self.flat.ntotal, _BLOCK):
             vectors = self.flat.reconstruct_n(begin, min(_BLOCK, self.flat.ntotal - begin))
             wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
@@ -84,9 +82,8 @@ class Items:
         vectors = np.zeros((len(histories), self.flat.d), dtype=np.float32)
         for user, history in enumerate(histories):
             if history:
-                vectors[user] = self.flat.reconstruct_batch(np.array(self.rows(history))).sum(
-                    axis=0
-                )
+                known = self.flat.reconstruct_batch(np.array(self.rows(history)))
+                vectors[user] = known.sum(axis=0)
         return vectors
 
     def recommend(
@@ -182,12 +179,11 @@ class Items:
 
     def _scores(self, user: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Inner products in float64, so that items of one vector score the same."""
-        scores = np.empty(len(rows))
+        scores = [np.empty(0)]
         for begin in range(0, len(rows), _BLOCK):
-            part = slice(begin, begin + _BLOCK)
-            vectors = self.flat.reconstruct_batch(rows[part]).astype(np.float64)
-            scores[part] = (vectors * user).sum(axis=1)
-        return scores
+            vectors = self.flat.reconstruct_batch(rows[begin : begin + _BLOCK]).astype(np.float64)
+            scores.append((vectors * user).sum(axis=1))
+        return np.concatenate(scores)
 
     def _error(self, users: np.ndarray) -> np.ndarray:
         """(users,) by how much float32 products of vectors of length 1 may differ where exact ones
@@ -197,9 +193,8 @@ class Items:
 
     def _history_keys(self, seen: Sequence[set[int]]) -> np.ndarray:
         """(users,) uint64: what stands for a history in a tie."""
-        item_keys = _scramble(
-            np.arange(self.flat.ntotal, dtype=np.uint64) ^ np.uint64(0x9E3779B97F4A7C15)
-        )
+        rows = np.arange(self.flat.ntotal, dtype=np.uint64)
+        item_keys = _scramble(rows ^ np.uint64(0x9E3779B97F4A7C15))
         sums = [item_keys[sorted(own)].sum(dtype=np.uint64) for own in seen]
         return np.array(sums, dtype=np.uint64)
 
