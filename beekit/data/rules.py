@@ -42,17 +42,11 @@ def keeps(rule: str, kept: int, of: int, rows: str = "interactions") -> tuple[Ke
 
 
 def strong_enough(values: np.ndarray, min_value: float | None, remedy: str = "") -> np.ndarray:
-    """(rows,) bool: values that count as use, all of them where `min_value` is None.
+    """(rows,) bool: numbers or booleans that count as use, those from `min_value` on.
 
-    Args:
-        values: numbers or booleans.
-        min_value: the least that counts.
-        remedy: other than naming `min_value`.
-
-    Raises:
-        DataError: if a value or `min_value` is not a finite number; without `min_value` also if a
-            value is a boolean or is 0 or below, which mostly says that somebody did not like or use
-            an item.
+    Without `min_value` all of them count, and a boolean or a value of 0 or below is refused: it
+    mostly says that somebody did not like or use an item. `remedy` is one other than to name
+    `min_value`.
     """
     if values.dtype.kind not in "biuf":
         raise DataError(
@@ -69,8 +63,7 @@ def strong_enough(values: np.ndarray, min_value: float | None, remedy: str = "")
         strong: np.ndarray = values >= float(min_value)
         return strong
     weak = np.ones(len(values), dtype=bool) if values.dtype.kind == "b" else values <= 0
-    count = int(np.count_nonzero(weak))
-    if count:
+    if count := int(np.count_nonzero(weak)):
         distinct = np.unique(values[weak])[::-1]
         shown = ", ".join(str(value.item()) for value in distinct[:_SHOWN])
         more = f" and {len(distinct) - _SHOWN:,} others" if len(distinct) > _SHOWN else ""

@@ -7,6 +7,7 @@ from string import Formatter
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beekit.data.tables import decoded
 from beekit.errors import DataError
 
 
@@ -52,8 +53,7 @@ def render(template: str, fields: pa.Table) -> pa.Array:
 
 
 def _as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    column = decoded(column)
     try:
         if pa.types.is_floating(column.type):  # NaN is a missing number
             column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
@@ -64,8 +64,7 @@ def _as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
             expected="text or numbers where a text template names it",
             remedy="Name another column.",
         ) from error
-    text = pc.fill_null(text, "")
-    return pa.concat_arrays(text.chunks) if isinstance(text, pa.ChunkedArray) else text
+    return pc.fill_null(text, "").combine_chunks()
 
 
 def _parts(template: str) -> list[tuple[str, str | None]]:
@@ -81,9 +80,7 @@ def _parts(template: str) -> list[tuple[str, str | None]]:
         if name is not None and (not name or not name.replace(" ", "_").isidentifier()):
             wrong = f"{{{name}}}"
         elif spec or conversion:
-            wrong = (
-                f"{{{name}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}}}"
-            )
+            wrong = f"{{{name}{f'!{conversion}' * bool(conversion)}{f':{spec}' * bool(spec)}}}"
         else:
             continue
         raise DataError(

@@ -53,12 +53,7 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
     save_in_root = True
     config_keys: ClassVar[list[str]] = ["max_seq_length", "image_tokens"]
 
-    def __init__(
-        self,
-        model: nn.Module,
-        tokenizer: Any,
-        model_cfg: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Any, model_cfg: Mapping[str, Any]) -> None:
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer

@@ -92,11 +92,7 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         return loss
 
     def calculate_loss(
-        self,
-        reps: list[list[Tensor]],
-        labels: Tensor | None = None,
-        *,
-        with_backward: bool = False,
+        self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
     ) -> Tensor:
         """The loss from the mini-batches' embeddings; `with_backward` leaves gradients on them."""
         stacked = torch.cat(reps[0])
