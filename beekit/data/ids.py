@@ -42,7 +42,7 @@ def as_ids(values: Iterable[object] | np.ndarray | pa.Array | pa.ChunkedArray) -
 
 
 def is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def to_numpy(ids: pa.Array) -> np.ndarray:

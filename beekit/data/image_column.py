@@ -84,8 +84,10 @@ class ImageColumn:
         """(items,) SHA-256 of each picture's file; "-" and the reason where there is none."""
         digests = [""] * len(self)
         for index, data in self.stream(np.arange(len(self))):
-            unusable = isinstance(data, UnusableImageError)
-            digests[index] = f"-{data.kind}" if unusable else hashlib.sha256(data).hexdigest()
+            if isinstance(data, UnusableImageError):
+                digests[index] = f"-{data.kind}"
+            else:
+                digests[index] = hashlib.sha256(data).hexdigest()
         return digests
 
     def in_file_order(self, item_indices: np.ndarray) -> np.ndarray:

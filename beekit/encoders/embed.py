@@ -102,8 +102,8 @@ def _embedded(
     norms: list[torch.Tensor] = []
     training = encoder.training
     encoder.eval()
-    shown = {"desc": "embed items", "unit": "item", "disable": not progress}
-    with torch.inference_mode(), progress_bar(total=len(order), **shown) as bar:
+    shown = progress_bar(None, "embed items", total=len(order), unit="item", disable=not progress)
+    with torch.inference_mode(), shown as bar:
         begin = 0
         while begin < len(order):
             # Largest first: the first of the mini-batch is what the others are padded to.

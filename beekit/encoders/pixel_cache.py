@@ -146,8 +146,8 @@ def _write(
         num_workers=processes,
         prefetch_factor=8 if processes else None,
     )
-    bar = {"total": len(new), "desc": "read pictures", "unit": "item"}
-    for item, reason, done, values in progress_bar(loader, **bar) if new else ():
+    shown = progress_bar(loader, "read pictures", total=len(new), unit="item") if new else ()
+    for item, reason, done, values in shown:
         place = new[item]
         unusable[place], converted[place] = reason, done
         if values is not None:

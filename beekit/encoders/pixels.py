@@ -89,7 +89,7 @@ class ItemPixels(ItemInputs):
         """`pixel_values` (positions, channels, height, width) float32, and the constants."""
         if len(positions) and positions.min() < 0:
             raise IndexError("items without a usable picture have no pixels; take the others")
-        kept = np.empty((len(positions), *self.scale.shape), dtype=self.scale.dtype)
+        kept: np.ndarray = np.empty((len(positions), *self.scale.shape), self.scale.dtype)
         file_of = np.searchsorted(self._starts, positions, side="right") - 1
         for number in np.unique(file_of):
             here = file_of == number

@@ -45,17 +45,7 @@ class TrainingSet:
         interactions: Sequence[sp.csr_array],
         items: Sequence[Sequence[str] | ItemInputs],
     ) -> TrainingSet:
-        """Join datasets.
-
-        Args:
-            model: reads the texts.
-            interactions: X of each dataset.
-            items: texts of each dataset in column order, or prepared inputs.
-
-        Raises:
-            DataError: if there is no dataset, if X is not a matrix of finite numbers, if items and
-                columns differ in number, or if no user of a dataset has two interactions.
-        """
+        """Join datasets: X and texts of each in column order, read by the model, or its inputs."""
         inputs: ItemInputs | None = None
         users, item_pools, first_user, first_item = [], [], 0, 0
         matrices: list[sp.csr_array] = []
@@ -82,9 +72,8 @@ class TrainingSet:
             inputs = read if inputs is None else inputs.joined(read)
             first_user, first_item = first_user + X.shape[0], first_item + X.shape[1]
         if inputs is None:
-            raise DataError(
-                "no dataset", expected="at least one", remedy="Pass interactions and items."
-            )
+            remedy = "Pass interactions and items."
+            raise DataError("no dataset", expected="at least one", remedy=remedy)
         every = np.concatenate(users)
         logger.info("training on %s users with two or more interactions", f"{len(every):,}")
         # Of one dataset X stays as it is; block_diag would copy it.
