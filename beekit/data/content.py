@@ -31,11 +31,8 @@ def content_digests(catalog: Catalog, *, numbers: bool = False) -> list[list[str
     Of the columns of text those count whose values mostly differ from item to item, such as title
     and description, not a genre. Case, spaces and forms of the same letter make no difference; nor
     does the name of the column. Columns of nothing but numbers or dates, and columns without a
-    name, do not count: rows are numbered alike in any two tables.
-
-    Args:
-        catalog: the items.
-        numbers: count such columns too, as notes of earlier versions do.
+    name, do not count unless `numbers` is set, as for notes of earlier versions: rows are numbered
+    alike in any two tables.
 
     Returns:
         (items,) lists of 16 hexadecimal digits, followed by "+" where the text is long enough to

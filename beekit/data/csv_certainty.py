@@ -31,21 +31,14 @@ _COMPARED = 100_000
 
 @dataclass(frozen=True)
 class CsvText:
-    """What the bytes of a CSV file say by themselves.
-
-    Attributes:
-        path: of the file.
-        names: the header.
-        rows: lines below the header that are neither blank nor inside quotes.
-        longest: bytes of the longest of them.
-        inside: of each quoted field all of whose lines hold as many fields as a row does, number of
-            the first line that begins inside it, from 1, and the texts of these lines.
-    """
+    """What the bytes of a CSV file say by themselves."""
 
     path: Path
-    names: list[str]
-    rows: int
-    longest: int
+    names: list[str]  # the header
+    rows: int  # lines below the header that are neither blank nor inside quotes
+    longest: int  # bytes of the longest of them
+    # Of each quoted field all of whose lines hold as many fields as a row does: the number of the
+    # first line that begins inside it, from 1, and the texts of these lines.
     inside: list[tuple[int, list[str]]]
 
     def require_whole(self, table: pa.Table, id_columns: tuple[str, ...]) -> None:
@@ -100,19 +93,10 @@ class CsvText:
 
 
 def inspect_csv(path: Path) -> CsvText:
-    """Look at every byte of a CSV file.
-
-    Raises:
-        DataError: if the file is empty, is not UTF-8 text, has a header that cannot be read,
-            separates its columns by something other than commas, or has a quote or line end that
-            could be read in two ways; in the last case the message names the line.
-    """
+    """Look at every byte of a CSV file; what is refused is named with its line."""
     if path.stat().st_size == 0:
-        raise DataError(
-            f"{path} is empty",
-            expected="a header line and rows",
-            remedy="Check how the file was written.",
-        )
+        remedy = "Check how the file was written."
+        raise DataError(f"{path} is empty", expected="a header line and rows", remedy=remedy)
     data = np.memmap(path, dtype=np.uint8, mode="r")
     start = len(_BOM) if bytes(data[: len(_BOM)]) == _BOM else 0
     _require_utf8(path, data)
@@ -144,11 +128,8 @@ def ragged_line(path: Path, columns: int) -> int | None:
 
 def _require_utf8(path: Path, data: np.ndarray) -> None:
     if bytes(data[:2]) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise DataError(
-            f"{path} is UTF-16 text",
-            expected="UTF-8 text",
-            remedy="Save it as UTF-8, or write Parquet.",
-        )
+        remedy = "Save it as UTF-8, or write Parquet."
+        raise DataError(f"{path} is UTF-16 text", expected="UTF-8 text", remedy=remedy)
     decoder = codecs.getincrementaldecoder("utf-8")()
     for begin in range(0, len(data), _BLOCK):
         block = data[begin : begin + _BLOCK]
@@ -237,7 +218,7 @@ def _like_rows(
 ) -> list[tuple[int, list[str]]]:
     """Quoted fields of three lines or more, each like a row: see `CsvText.inside`.
 
-    A field with a quote inside it, doubled, is left out: who wrote it so knew how to quote.
+    A field with a doubled quote inside it is left out: whoever wrote it knew how to quote.
     """
     begins = np.flatnonzero(~np.isin(feeds, _outside(feeds, opens, closes), assume_unique=True))
     if not len(begins):
@@ -264,10 +245,8 @@ def _like_rows(
         if left < 0 and chosen:
             break
         line = int(begins[first[field]]) + 1
-        texts = [
-            bytes(data[starts[n] + 1 : ends[n]]).decode("utf-8")
-            for n in range(line, line + int(lines[field]))
-        ]
+        own = range(line, line + int(lines[field]))
+        texts = [bytes(data[starts[n] + 1 : ends[n]]).decode("utf-8") for n in own]
         chosen.append((line + 1, texts))
     return chosen
 
@@ -281,11 +260,8 @@ def _shapes(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 
 def _positions(data: np.ndarray, byte: int) -> np.ndarray:
     """Where a byte stands, ascending."""
-    found = [
-        np.flatnonzero(data[begin : begin + _BLOCK] == byte) + begin
-        for begin in range(0, len(data), _BLOCK)
-    ]
-    return np.concatenate(found)
+    blocks = range(0, len(data), _BLOCK)
+    return np.concatenate([np.flatnonzero(data[b : b + _BLOCK] == byte) + b for b in blocks])
 
 
 def _at(data: np.ndarray, places: np.ndarray) -> np.ndarray:

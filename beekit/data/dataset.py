@@ -85,12 +85,9 @@ class Dataset:
                 argument does not fit them, or if no user or no text is left; a fault is repaired
                 only where `unknown_items`, `missing_text` or `duplicates` says so.
         """
-        for option, value, allowed in (
-            ("unknown_items", unknown_items, ("error", "drop")),
-            ("missing_text", missing_text, ("error", "drop", "keep")),
-            ("duplicates", duplicates, ("error", "merge")),
-        ):
-            require_policy(option, value, allowed)
+        require_policy("unknown_items", unknown_items, ("error", "drop"))
+        require_policy("missing_text", missing_text, ("error", "drop", "keep"))
+        require_policy("duplicates", duplicates, ("error", "merge"))
         folder = Path(folder)
         items = read_table(folder, "items", id_columns=("item_id",))
         events = read_table(folder, "interactions", id_columns=("user_id", "item_id"))

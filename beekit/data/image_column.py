@@ -24,22 +24,16 @@ _ROWS = 64
 
 @dataclass(frozen=True)
 class ImageColumn:
-    """The picture of each item; files are read when they are asked for, a few at a time.
+    """The picture of each item; files are read when they are asked for, a few at a time."""
 
-    Attributes:
-        paths: (items,) relative to `folder`; null where an item has none, or an embedded picture.
-        folder: what paths are relative to.
-        name: of the column.
-        table: Parquet file whose column holds structs of `bytes` and `path`, as the `datasets`
-            library keeps images; None where there are only paths.
-        rows: (items,) rows of the items in that file.
-    """
-
+    # (items,) relative to the folder; null where an item has none, or an embedded picture.
     paths: pa.ChunkedArray
     folder: Path
-    name: str = "image"
+    name: str = "image"  # of the column
+    # Parquet file whose column holds structs of `bytes` and `path`, as the `datasets` library keeps
+    # images; None where there are only paths.
     table: Path | None = None
-    rows: np.ndarray | None = None
+    rows: np.ndarray | None = None  # (items,) rows of the items in that file
 
     @classmethod
     def of(cls, fields: pa.Table, name: str, folder: Path) -> ImageColumn:
@@ -51,11 +45,8 @@ class ImageColumn:
         """
         remedy = "Name the column that holds the pictures."
         if name not in fields.column_names:
-            raise DataError(
-                f"no column {name!r} in the items table",
-                expected=f"one of {', '.join(fields.column_names)}",
-                remedy=remedy,
-            )
+            found, known = f"no column {name!r} in the items table", ", ".join(fields.column_names)
+            raise DataError(found, expected=f"one of {known}", remedy=remedy)
         column = decoded(fields.column(name))
         if pa.types.is_null(column.type):
             column = column.cast(pa.string())

@@ -61,7 +61,11 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, 
             # Pillow warns of large pictures and odd files; the limits here are our own.
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
-            _require_size(image, max_pixels)
+            short, long = sorted(image.size)
+            if short * long > max_pixels or long > MAX_RATIO * short:
+                kind = TOO_LARGE if short * long > max_pixels else TOO_NARROW
+                found = f"a picture of {image.width:,} x {image.height:,} pixels"
+                raise UnusableImageError(kind, found)
             done = []
             # Photos of phones carry a preview as a second frame.
             if getattr(image, "is_animated", False) and image.format != "MPO":
@@ -75,13 +79,6 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, 
         raise UnusableImageError(TOO_LARGE, f"a picture too large to open ({error})") from error
     except Exception as error:
         raise UnusableImageError(BROKEN, f"a picture that cannot be read ({error})") from error
-
-
-def _require_size(image: Image.Image, max_pixels: int) -> None:
-    short, long = sorted(image.size)
-    if short * long > max_pixels or long > MAX_RATIO * short:
-        kind = TOO_LARGE if short * long > max_pixels else TOO_NARROW
-        raise UnusableImageError(kind, f"a picture of {image.width:,} x {image.height:,} pixels")
 
 
 def _as_rgb(image: Image.Image, done: list[str]) -> Image.Image:

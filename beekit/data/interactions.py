@@ -203,11 +203,8 @@ def _require_rows(
             _require_numbers(numbers, name)
     missing = users.null_count + items.null_count
     if missing:
-        raise DataError(
-            f"{missing:,} missing ids",
-            expected="a user and an item for every interaction",
-            remedy="Remove those interactions.",
-        )
+        expected, remedy = "a user and an item in every row", "Remove the others."
+        raise DataError(f"{missing:,} missing ids", expected=expected, remedy=remedy)
 
 
 def _require_numbers(given: np.ndarray, what: str) -> None:
@@ -262,10 +259,8 @@ def _to_csr(
 def _supported(
     matrix: sp.csr_array, user_min_support: int, item_min_support: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Users (bool, users) and interactions (bool, nnz) left when both supports hold.
-
-    The last is how many interactions went with their users, the others with their items.
-    """
+    """Users (bool, users) and interactions (bool, nnz) left when both supports hold, and how many
+    interactions went with their users, not with their items."""
     keep = np.ones(matrix.nnz, dtype=bool)
     if max(user_min_support, item_min_support) <= 1:  # every row has an entry already
         return np.ones(matrix.shape[0], dtype=bool), keep, 0

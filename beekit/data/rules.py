@@ -19,18 +19,12 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Kept:
-    """What a rule kept of the rows it met.
+    """What a rule kept of the rows it met."""
 
-    Attributes:
-        rule: as in a configuration, such as "min_value=4".
-        kept, of: rows.
-        rows: "interactions" or "items".
-    """
-
-    rule: str
+    rule: str  # as in a configuration, such as "min_value=4"
     kept: int
     of: int
-    rows: str = "interactions"
+    rows: str = "interactions"  # or "items"
 
 
 def keeps(rule: str, kept: int, of: int, rows: str = "interactions") -> tuple[Kept, ...]:
@@ -49,16 +43,14 @@ def strong_enough(values: np.ndarray, min_value: float | None, remedy: str = "")
     `min_value`.
     """
     if values.dtype.kind not in "biuf":
-        raise DataError(
-            f"values of type {values.dtype}", expected="numbers", remedy="Convert them to numbers."
-        )
+        found, remedy = f"values of type {values.dtype}", "Convert them to numbers."
+        raise DataError(found, expected="numbers", remedy=remedy)
     require_finite(values, "values", row="row", remedy="Remove or repair those rows.")
     if min_value is not None:
         number = isinstance(min_value, Real) and not isinstance(min_value, (bool, np.bool_))
         if not (number and np.isfinite(min_value)):
-            raise DataError(
-                f"min_value={min_value!r}", expected="a finite number", remedy="Correct the value."
-            )
+            found = f"min_value={min_value!r}"
+            raise DataError(found, expected="a finite number", remedy="Correct the value.")
         # A numpy number would bring its type: 4.1 in float32 is below 4.1 in float64.
         strong: np.ndarray = values >= float(min_value)
         return strong

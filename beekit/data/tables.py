@@ -28,9 +28,6 @@ def read_table(folder: str | Path, stem: str, *, id_columns: tuple[str, ...]) ->
     A CSV file is read as the text it holds, so that "007" stays "007"; only the columns `value` and
     `timestamp` become numbers or dates, and an id column becomes integers if all its values are
     plain integers.
-
-    Raises:
-        DataError: if folder or file are missing, or if `read_file` refuses the file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -62,9 +59,8 @@ def read_file(path: str | Path, *, id_columns: tuple[str, ...]) -> pa.Table:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(
-            f"no file {path}", expected="a Parquet or CSV file", remedy="Check the path."
-        )
+        expected = "a Parquet or CSV file"
+        raise DataError(f"no file {path}", expected=expected, remedy="Check the path.")
     table = _read_csv(path, id_columns) if path.suffix == ".csv" else _read_parquet(path)
     _require_names(table, id_columns, path)
     if table.num_rows == 0:

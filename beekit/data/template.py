@@ -22,14 +22,10 @@ def template_columns(template: str) -> tuple[str, ...]:
 
 
 def render(template: str, fields: pa.Table) -> pa.Array:
-    """One text an item; a missing value is an empty text.
+    """(items,) large_string array of texts; a missing value is an empty text.
 
-    Returns:
-        (items,) large_string array; "" where every column the template names is empty.
-
-    Raises:
-        DataError: if the template names no column, or names one that the table does not have or
-            that cannot be written as text, or if `template_columns` refuses it.
+    The text is "" where every column that the template names is empty. A template is refused if it
+    names no column, or one that the table does not have or that cannot be written as text.
     """
     names = template_columns(template)
     absent = [name for name in names if name not in fields.column_names]
@@ -77,15 +73,12 @@ def _parts(template: str) -> list[tuple[str, str | None]]:
             remedy="Close every brace; write {{ and }} for literal ones.",
         ) from error
     for _, name, spec, conversion in parsed:
-        if name is not None and (not name or not name.replace(" ", "_").isidentifier()):
-            wrong = f"{{{name}}}"
-        elif spec or conversion:
-            wrong = f"{{{name}{f'!{conversion}' * bool(conversion)}{f':{spec}' * bool(spec)}}}"
-        else:
-            continue
-        raise DataError(
-            f"the text template {template!r} contains {wrong}",
-            expected="plain column names in braces",
-            remedy="Write {title}, without formats or conversions.",
-        )
+        named = name is None or name.replace(" ", "_").isidentifier()
+        if not named or spec or conversion:
+            wrong = f"{name}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}"
+            raise DataError(
+                f"the text template {template!r} contains {{{wrong}}}",
+                expected="plain column names in braces",
+                remedy="Write {title}, without formats or conversions.",
+            )
     return [(literal, name) for literal, name, _, _ in parsed]

@@ -177,9 +177,6 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
         Returns:
             `pixel_values` (inputs, 3, height, width) float32, or `input_ids` and `attention_mask`
             (inputs, context length) int64 (see `read_positions`), and their `modality`.
-
-        Raises:
-            EncoderError: if the inputs are neither all pictures nor all texts.
         """
         plain = [_unnamed(each) for each in inputs]
         if all(isinstance(each, Image.Image) for each in plain):

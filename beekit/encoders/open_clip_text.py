@@ -27,10 +27,8 @@ def read_positions(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
 def encode_texts(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """(texts, dims) embeddings, not normalised, as `model.encode_text` has them at full length.
 
-    Args:
-        model: of open_clip.
-        ids: (texts, tokens) int64, cut after the last position that `read_positions` names.
-        mask: (texts, tokens) those positions; what `ids` holds elsewhere does not matter.
+    Ids and mask are (texts, tokens), cut after the last position that `read_positions` names; what
+    `ids` holds at others does not matter.
     """
     tower = _CausalTower.of(model)
     if tower is not None:

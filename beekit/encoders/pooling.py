@@ -27,10 +27,7 @@ def family_pooling(encoder: SentenceTransformer) -> str | None:
     Without a `modules.json` a checkpoint is given mean pooling. Vision models with a token for the
     whole picture get "cls" instead: that token of the last hidden state as it is, without what
     comes after it in the model (CLIP's last layer norm, the pooler of ViT). Models without such a
-    token, as SigLIP's, keep the mean, and models of text what they have.
-
-    Returns:
-        "cls", or None where nothing is to be changed.
+    token, as SigLIP's, keep the mean, and models of text what they have: None.
     """
     if "text" in encoder.modalities or _pooling_at(encoder) is None:
         return None

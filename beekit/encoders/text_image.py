@@ -213,12 +213,8 @@ def reads_both(encoder: SentenceTransformer) -> bool:
 
 
 def of_image(features: Mapping[str, Any], present: Tensor) -> dict[str, Any]:
-    """What the image side reads, under names of its own, with zeros where an item has no picture.
-
-    Args:
-        features: of the pictures there are.
-        present: (items,) bool, which items have one.
-    """
+    """Features of the pictures there are, under names of their own, a row of zeros for each item
+    that has no picture; `present` (items,) says which have one."""
     spread = {f"{key}{IMAGE_SUFFIX}": value for key, value in features.items()}
     for key, value in spread.items():
         if isinstance(value, Tensor) and not bool(present.all()):

@@ -34,23 +34,14 @@ _NOTE = (
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What a modality needs.
+    """What a modality needs."""
 
-    Attributes:
-        build: makes the encoder, from the shop and a seed.
-        inputs: the configuration's keys that say what the encoder sees.
-        gaps: whether the shop's catalog has items without a text and items without a picture.
-        training: its section of that name.
-        alike: what brings items together before fine-tuning.
-        next: arguments of `beekit train` to go on with.
-    """
-
-    build: Callable[[Shop, int], SentenceTransformer]
-    inputs: dict[str, str]
-    training: dict[str, Any]
-    alike: str
-    next: str
-    gaps: bool = False
+    build: Callable[[Shop, int], SentenceTransformer]  # the encoder, from the shop and a seed
+    inputs: dict[str, str]  # the configuration's keys that say what the encoder sees
+    training: dict[str, Any]  # its section of that name
+    alike: str  # what brings items together before fine-tuning
+    next: str  # arguments of `beekit train` to go on with
+    gaps: bool = False  # whether some items have no text, and some no picture
 
 
 _STEP = {"users_per_step": 256, "items_per_step": 400}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import TrainerCallback, TrainerState, TrainingArguments
 
 from beekit.errors import ConfigError, EncoderError
@@ -31,7 +31,7 @@ class StaysFinite(TrainerCallback):
     """
 
     def on_train_begin(self, args: Any, state: TrainerState, *_: Any, **given: Any) -> None:
-        if name := _not_finite(_parameters(given)):
+        if name := _not_finite(dict(given["model"].named_parameters())):
             raise EncoderError(
                 f"weights that are not finite before step {state.global_step + 1}, in {name}",
                 expected="an encoder, or a checkpoint, of finite numbers",
@@ -39,19 +39,15 @@ class StaysFinite(TrainerCallback):
             )
 
     def on_pre_optimizer_step(self, args: Any, state: TrainerState, *_: Any, **given: Any) -> None:
-        gradients = {n: p.grad for n, p in _parameters(given).items() if p.grad is not None}
+        named = given["model"].named_parameters()
+        gradients = {n: p.grad for n, p in named if p.grad is not None}
         if not args.fp16 and (name := _not_finite(gradients)):
             raise diverged(args, state.global_step + 1, f"a gradient of {name} that is not finite")
 
     def on_step_end(self, args: Any, state: TrainerState, *_: Any, **given: Any) -> None:
-        trained = {n: p for n, p in _parameters(given).items() if p.requires_grad}
+        trained = {n: p for n, p in given["model"].named_parameters() if p.requires_grad}
         if name := _not_finite(trained):
             raise diverged(args, state.global_step, f"weights of {name} that are not finite")
-
-
-def _parameters(given: Mapping[str, Any]) -> dict[str, nn.Parameter]:
-    """Of the model that a callback is given."""
-    return dict(given["model"].named_parameters())
 
 
 @torch.no_grad()

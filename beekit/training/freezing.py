@@ -45,9 +45,7 @@ def trained_part(
     requires gradients as it did.
 
     Args:
-        encoder: changed in place.
         sample: features of a few items.
-        last_layers: None for all blocks.
         lora: rank of the adapters.
         seed: of their first values.
     """
@@ -146,7 +144,8 @@ def _after_blocks(
 
 def _leaves(tensors: Iterable[Tensor]) -> set[int]:
     """Ids of the parameters that these depend on."""
-    waiting, seen = [tensor.grad_fn for tensor in tensors], {None}
+    waiting: list[Any] = [tensor.grad_fn for tensor in tensors]
+    seen: set[Any] = {None}
     while waiting:
         if (node := waiting.pop()) not in seen:
             seen.add(node)

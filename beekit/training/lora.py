@@ -94,11 +94,8 @@ def attach_adapters(
     held = nn.ModuleDict({_HELD: encoder})
     targets = [name for name, module in held.named_modules() if id(module) in adaptable]
     if not targets:
-        raise EncoderError(
-            "the transformer blocks have no linear layers",
-            expected="some, for lora to adapt",
-            remedy="Leave lora out.",
-        )
+        found = "the transformer blocks have no linear layers"
+        raise EncoderError(found, expected="some, for lora to adapt", remedy="Leave lora out.")
     # A pattern is matched against whole names; a list would be against their ends.
     pattern = "|".join(map(re.escape, targets))
     config = LoraConfig(r=rank, lora_alpha=_ALPHA * rank, target_modules=pattern)

@@ -91,11 +91,8 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         """The loss from the mini-batches' embeddings; `with_backward` leaves gradients on them."""
         stacked = torch.cat(reps[0])
         if labels is None:
-            raise DataError(
-                "no labels",
-                expected=f"interactions (users, {len(stacked)})",
-                remedy="Pass the step's rows of X.",
-            )
+            expected = f"interactions (users, {len(stacked)})"
+            raise DataError("no labels", expected=expected, remedy="Pass the step's rows of X.")
         _require_step(stacked, labels)
         precision = torch.float64 if stacked.dtype == torch.float64 else torch.float32
         with torch.autocast(stacked.device.type, enabled=False):

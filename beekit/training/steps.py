@@ -61,10 +61,6 @@ class StepCollator:
     Where the users are all of one dataset, so are the items: others would be negatives that tell
     datasets apart, and teach nothing else.
 
-    Args:
-        training_set: interactions and inputs.
-        items_per_step: the cap m on encoded items.
-        seed: of the draw of items.
     """
 
     # The Trainer asks its collator which columns hold labels.

@@ -22,21 +22,13 @@ _SAMPLE = 4
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Several datasets stand one after the other, users and items alike, and share neither.
+    """Several datasets stand one after the other, users and items alike, and share neither."""
 
-    Attributes:
-        interactions: (users, items) X, a block a dataset.
-        inputs: of the items.
-        users: indices of the users that can teach something.
-        users_of: how many of them each dataset has.
-        item_pools: indices of the items with an interaction, of each dataset.
-    """
-
-    interactions: sp.csr_array
-    inputs: ItemInputs
-    users: np.ndarray
-    users_of: list[int]
-    item_pools: list[np.ndarray]
+    interactions: sp.csr_array  # (users, items) X, a block a dataset
+    inputs: ItemInputs  # of the items
+    users: np.ndarray  # indices of the users that can teach something
+    users_of: list[int]  # how many of them each dataset has
+    item_pools: list[np.ndarray]  # indices of each dataset's items with an interaction
 
     @classmethod
     def of(
