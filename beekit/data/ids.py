@@ -71,20 +71,14 @@ def require_distinct(values: Iterable[object] | np.ndarray, source: str) -> None
     """Refuse item ids that are missing or occur twice in what holds them, the source."""
     ids = as_ids(values)
     if ids.null_count:
-        raise DataError(
-            f"{source} has {ids.null_count:,} items without an id",
-            expected="an item_id for every item",
-            remedy="Remove those items.",
-        )
+        found = f"{source} has {ids.null_count:,} items without an id"
+        raise DataError(found, expected="an item_id for every item", remedy="Remove those items.")
     counts = pc.value_counts(ids)
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(repeated):
         shown = ", ".join(map(repr, repeated[:3].to_pylist()))
-        raise DataError(
-            f"{source} repeats {len(repeated):,} item ids (first: {shown})",
-            expected="each item_id once",
-            remedy="Keep one row an item.",
-        )
+        found = f"{source} repeats {len(repeated):,} item ids (first: {shown})"
+        raise DataError(found, expected="each item_id once", remedy="Keep one row an item.")
 
 
 def encode(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:

@@ -101,11 +101,8 @@ class Interactions:
         if timestamps is not None:
             timestamps = np.asarray(timestamps)
             if timestamps.dtype.kind not in "iuf":
-                raise DataError(
-                    f"timestamps of type {timestamps.dtype}",
-                    expected="seconds as numbers",
-                    remedy="Convert them to seconds since 1970.",
-                )
+                found = f"timestamps of type {timestamps.dtype}"
+                raise DataError(found, expected="seconds since 1970", remedy="Convert them.")
             timestamps = timestamps.astype(np.float64)
         _require_rows(user_array, item_array, values, timestamps)
         rows = len(user_array)

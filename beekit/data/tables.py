@@ -91,18 +91,12 @@ def id_column(table: pa.Table, name: str, source: str) -> pa.Array:
     if text:
         missing += pc.sum(pc.equal(column, "")).as_py() or 0
     if missing:
-        raise DataError(
-            f"{source} has {missing:,} rows without {name}",
-            expected=f"a {name} in every row",
-            remedy="Remove those rows.",
-        )
+        found = f"{source} has {missing:,} rows without {name}"
+        raise DataError(found, expected=f"a {name} in every row", remedy="Remove those rows.")
     if text or pa.types.is_integer(column.type):
         return as_ids(column)
-    raise DataError(
-        f"{source} has {name} of type {column.type}",
-        expected="integers or strings",
-        remedy=f"Convert {name} to integers or strings.",
-    )
+    found = f"{source} has {name} of type {column.type}"
+    raise DataError(found, expected="integers or strings", remedy=f"Convert {name} to one of them.")
 
 
 def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:

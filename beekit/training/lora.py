@@ -108,11 +108,8 @@ def attach_adapters(
 def require_peft() -> None:
     """Raises ConfigError if PEFT is not installed."""
     if importlib.util.find_spec("peft") is None:
-        raise ConfigError(
-            "lora, without PEFT installed",
-            expected="PEFT, which provides the adapters",
-            remedy="Run: pip install 'beekit[peft]'",
-        )
+        found, remedy = "lora, without PEFT installed", "Run: pip install 'beekit[peft]'"
+        raise ConfigError(found, expected="PEFT, which provides the adapters", remedy=remedy)
 
 
 def _adaptable(blocks: Iterable[nn.Module]) -> set[int]:

@@ -77,11 +77,8 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         """
         features = list(sentence_features)
         if len(features) != 1:
-            raise DataError(
-                f"{len(features)} feature columns",
-                expected="one, the features of the step's items",
-                remedy="Pass [features] of the items.",
-            )
+            found, remedy = f"{len(features)} feature columns", "Pass [features] of the items."
+            raise DataError(found, expected="one, that of the step's items", remedy=remedy)
         loss: Tensor = self.forward_cached(features, labels)  # type: ignore[operator]
         return loss
 

@@ -44,11 +44,9 @@ class TrainingSet:
         for given, catalog in zip(interactions, items, strict=True):
             X = ones(given)
             if len(catalog) != X.shape[1]:
-                raise DataError(
-                    f"{len(catalog):,} items for {X.shape[1]:,} columns of X",
-                    expected="one item a column",
-                    remedy="Pass the texts of the same catalog, in order.",
-                )
+                found = f"{len(catalog):,} items for {X.shape[1]:,} columns of X"
+                remedy = "Pass the texts of the same catalog, in order."
+                raise DataError(found, expected="one item a column", remedy=remedy)
             trainable = trainable_users(X)
             if len(trainable) == 0:
                 raise DataError(
