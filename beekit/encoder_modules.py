@@ -10,6 +10,7 @@ still decides about everything else. Names are imported when first used.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -17,6 +18,12 @@ from typing import Any
 NAMESPACE = "sentence_transformers.beekit"
 
 _HOME = {"OpenCLIP": "open_clip", "TextImage": "text_image"}
+
+
+def where(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what sentence-transformers gives a part's `load`: where to look for its files."""
+    names = ("token", "cache_folder", "revision", "local_files_only")
+    return {name: given[name] for name in names if name in given}
 
 
 def __getattr__(name: str) -> Any:

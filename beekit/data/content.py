@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beekit.data.catalog import Catalog
+from beekit.data.ids import is_text
+from beekit.data.tables import decoded
 
 # Text shorter than this may stand for two things: a book and a film of one name.
 _TELLING = 8
@@ -29,11 +31,8 @@ def content_digests(catalog: Catalog, *, numbers: bool = False) -> list[list[str
     Of the columns of text those count whose values mostly differ from item to item, such as title
     and description, not a genre. Case, spaces and forms of the same letter make no difference; nor
     does the name of the column. Columns of nothing but numbers or dates, and columns without a
-    name, do not count: rows are numbered alike in any two tables.
-
-    Args:
-        catalog: the items.
-        numbers: count such columns too, as notes of earlier versions do.
+    name, do not count unless `numbers` is set, as for notes of earlier versions: rows are numbered
+    alike in any two tables.
 
     Returns:
         (items,) lists of 16 hexadecimal digits, followed by "+" where the text is long enough to
@@ -41,12 +40,10 @@ def content_digests(catalog: Catalog, *, numbers: bool = False) -> list[list[str
     """
     digests: list[list[str]] = [[] for _ in range(len(catalog))]
     for name in catalog.fields.column_names:
-        if catalog.images is not None and name == catalog.images.name:
-            continue
-        if not numbers and not name.strip():
-            continue
-        for item, value in _telling_values(catalog.fields.column(name), numbers):
-            digests[item].append(_digest(value))
+        pictures = catalog.images is not None and name == catalog.images.name
+        if not pictures and (numbers or name.strip()):
+            for item, value in _telling_values(catalog.fields.column(name), numbers):
+                digests[item].append(_digest(value))
     if catalog.images is not None:
         for own, picture in zip(digests, catalog.images.digests, strict=True):
             if not picture.startswith("-"):
@@ -55,11 +52,9 @@ def content_digests(catalog: Catalog, *, numbers: bool = False) -> list[list[str
 
 
 def _telling_values(column: pa.ChunkedArray, numbers: bool) -> list[tuple[int, str]]:
-    """Items and their texts; nothing of a column whose values are not text or repeat themselves,
-    nor, without `numbers`, of one whose values are all numbers or dates."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+    """Items and their texts, of a column that tells items apart; see `content_digests`."""
+    column = decoded(column)
+    if not is_text(column.type):
         return []
     plain = [
         (item, _plain(value))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,28 +31,23 @@ _COMPARED = 100_000
 
 @dataclass(frozen=True)
 class CsvText:
-    """What the bytes of a CSV file say by themselves.
-
-    Attributes:
-        path: of the file.
-        names: the header.
-        rows: lines below the header, blank ones not counted, those inside quotes neither.
-        longest: bytes of the longest of them.
-        inside: of each quoted field all of whose lines hold as many fields as a row does, number of
-            the first line that begins inside it, from 1, and the texts of these lines.
-    """
+    """What the bytes of a CSV file say by themselves."""
 
     path: Path
-    names: list[str]
-    rows: int
-    longest: int
+    names: list[str]  # the header
+    rows: int  # lines below the header that are neither blank nor inside quotes
+    longest: int  # bytes of the longest of them
+    # Of each quoted field all of whose lines hold as many fields as a row does: the number of the
+    # first line that begins inside it, from 1, and the texts of these lines.
     inside: list[tuple[int, list[str]]]
 
-    def require_rows(self, table: pa.Table) -> None:
-        """Refuse a table with other rows than the file has.
+    def require_whole(self, table: pa.Table, id_columns: tuple[str, ...]) -> None:
+        """Refuse a table with other rows than the file has, and one that has rows inside a field.
 
-        Raises:
-            DataError: if the table does not have as many rows as the file.
+        The latter happens where a quote was left open and another closed it. A text may contain one
+        line that looks like a row. Refused is a field of at least two lines that all look like
+        rows: as many fields, none after a space, ids of the usual form and length; in a table with
+        one id column also ids that no row has and that differ.
         """
         if table.num_rows != self.rows:
             raise DataError(
@@ -61,19 +55,7 @@ class CsvText:
                 expected="a row a line",
                 remedy="Write the file again, or as Parquet.",
             )
-
-    def require_nothing_swallowed(self, table: pa.Table, id_columns: tuple[str, ...]) -> None:
-        """Refuse a quoted field that holds rows: a quote was left open, and another closed it.
-
-        A text may contain one line that looks like a row. Refused is a field of at least two lines
-        that all look like rows: as many fields, none after a space, ids of the usual form and
-        length; in a table with one id column also ids that no row has and that differ.
-
-        Raises:
-            DataError: if a quoted field holds rows, because one quote was left open and another
-                closed it.
-        """
-        if not self.inside or not id_columns:
+        if not self.inside or not id_columns or not set(id_columns) <= set(table.column_names):
             return
         lines = [line.split(",") for _, field in self.inside for line in field]
         sizes = [len(field) for _, field in self.inside]
@@ -84,73 +66,58 @@ class CsvText:
             place = self.names.index(name)
             cells = [row[place].strip('"\r') if len(row) > place else "" for row in lines]
             found, written = pa.array(cells, pa.large_string()), table.column(name)
-            alike = pc.is_in(_shapes(found), value_set=_shapes(written.unique()).unique())
             length, lengths = pc.utf8_length(found), pc.min_max(pc.utf8_length(written))
-            suspect &= alike.to_numpy(zero_copy_only=False)
-            for within in (
+            for holds in (
+                pc.is_in(_shapes(found), value_set=_shapes(written.unique()).unique()),
                 pc.greater_equal(length, lengths["min"]),
                 pc.less_equal(length, lengths["max"]),
             ):
-                suspect &= pc.fill_null(within, False).to_numpy(zero_copy_only=False)
+                suspect &= pc.fill_null(holds, False).to_numpy(zero_copy_only=False)
             if len(id_columns) == 1:
                 known = pc.is_in(found, value_set=written.combine_chunks())
                 # An id behind the field is that of its own row.
                 own = np.array([any('"' in cell for cell in row[:place]) for row in lines])
                 suspect &= own | ~known.to_numpy(zero_copy_only=False)
-                number_of = np.repeat(np.arange(len(sizes)), sizes).tolist()
-                once: set[tuple[int, str]] = set()
-                for line, cell in enumerate(zip(number_of, cells, strict=True)):
-                    suspect[line] &= cell not in once
-                    once.add(cell)
+                field_of = np.repeat(np.arange(len(sizes)), sizes).tolist()
+                first: dict[tuple[int, str], int] = {}
+                for line, cell in enumerate(zip(field_of, cells, strict=True)):
+                    suspect[line] &= first.setdefault(cell, line) == line
         rows = np.logical_and.reduceat(suspect, np.cumsum([0, *sizes[:-1]]))
         if rows.any():
-            number = self.inside[int(np.argmax(rows))][0]
-            raise DataError(
-                f"{self.path} cannot be read as CSV (line {number:,}: a row inside a quoted field)",
-                expected="a quote at both ends of a field",
+            raise _unclear(
+                self.path,
+                self.inside[int(np.argmax(rows))][0],
+                "a row inside a quoted field",
                 remedy="Close the quote in a line above it, or write the table as Parquet.",
             )
 
 
 def inspect_csv(path: Path) -> CsvText:
-    """Look at every byte of a CSV file.
-
-    Raises:
-        DataError: if the file is empty, is not UTF-8 text, has a header that cannot be read,
-            separates its columns by something other than commas, or has a quote or line end that
-            could be read in two ways; in the last case the message names the line.
-    """
+    """Look at every byte of a CSV file; what is refused is named with its line."""
     if path.stat().st_size == 0:
-        raise DataError(
-            f"{path} is empty",
-            expected="a header line and rows",
-            remedy="Check how the file was written.",
-        )
+        remedy = "Check how the file was written."
+        raise DataError(f"{path} is empty", expected="a header line and rows", remedy=remedy)
     data = np.memmap(path, dtype=np.uint8, mode="r")
     start = len(_BOM) if bytes(data[: len(_BOM)]) == _BOM else 0
     _require_utf8(path, data)
-    opens, closes = _Quotes(path, data, start).fields()
+    opens, closes = _quoted_fields(path, data, start)
     feeds, returns = _positions(data, _LF), _positions(data, _CR)
     outer = _outside(feeds, opens, closes)
-    alone = returns[_at(data, returns + 1) != _LF]
-    alone = _outside(alone, opens, closes)
+    alone = _outside(returns[_at(data, returns + 1) != _LF], opens, closes)
     if len(alone) and len(outer):
-        raise _unclear(path, data, int(alone[0]), "a carriage return in the middle", "line ends")
+        line = _line(data, int(alone[0]))
+        raise _unclear(path, line, "a carriage return in the middle", "line ends")
     ends = outer if len(outer) else alone
     starts = np.concatenate([[start], ends + 1])
     stops = np.concatenate([ends, [len(data)]])
-    lengths = stops - starts - (_at(data, stops - 1) == _CR)
-    full = np.flatnonzero(lengths > 0)
+    full = np.flatnonzero(stops - starts > (_at(data, stops - 1) == _CR))
     names = _header(path, bytes(data[starts[full[0]] : stops[full[0]]]) if len(full) else b"")
     inside = _like_rows(data, feeds, opens, closes, len(names))
     return CsvText(path, names, len(full) - 1, int((stops - starts).max()), inside)
 
 
 def ragged_line(path: Path, columns: int) -> int | None:
-    """The number of the first line, from 1, whose row has another number of fields than `columns`.
-
-    None where there is none that Python's reader could tell.
-    """
+    """The first line, from 1, with another number of fields, if Python's reader can tell it."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file)
         try:
@@ -161,106 +128,75 @@ def ragged_line(path: Path, columns: int) -> int | None:
 
 def _require_utf8(path: Path, data: np.ndarray) -> None:
     if bytes(data[:2]) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise DataError(
-            f"{path} is UTF-16 text",
-            expected="UTF-8 text",
-            remedy="Save it as UTF-8, or write Parquet.",
-        )
+        remedy = "Save it as UTF-8, or write Parquet."
+        raise DataError(f"{path} is UTF-16 text", expected="UTF-8 text", remedy=remedy)
     decoder = codecs.getincrementaldecoder("utf-8")()
     for begin in range(0, len(data), _BLOCK):
         block = data[begin : begin + _BLOCK]
         nulls = np.flatnonzero(block == 0)
         if len(nulls):
-            raise _unclear(path, data, begin + int(nulls[0]), "a NUL byte", "UTF-8 text")
+            line = _line(data, begin + int(nulls[0]))
+            raise _unclear(path, line, "a NUL byte", "UTF-8 text")
         pending = len(decoder.getstate()[0])
         if not pending and int(block.max()) < 128:
             continue
         try:
             decoder.decode(bytes(block), final=begin + _BLOCK >= len(data))
         except UnicodeDecodeError as error:
-            place = begin - pending + error.start
-            raise _unclear(path, data, place, "invalid UTF8", "UTF-8 text") from error
+            line = _line(data, begin - pending + error.start)
+            raise _unclear(path, line, "invalid UTF8", "UTF-8 text") from error
 
 
-class _Quotes:
-    """The quoted fields of a file, from the positions of its quotes."""
+def _quoted_fields(path: Path, data: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the quotes that open a field and of those that close it, ascending.
 
-    def __init__(self, path: Path, data: np.ndarray, start: int) -> None:
-        self.path, self.data, self.start = path, data, start
-        self.at = _positions(data, _QUOTE)
+    Where all quotes stand as RFC 4180 has it, a doubled quote closes and opens.
+    """
+    at = _positions(data, _QUOTE)
+    before, after = _at(data, at - 1), _at(data, at + 1)
+    before[at == start] = _LF
+    if len(at) % 2 == 0:
+        beside = np.concatenate([before[0::2], after[1::2]])
+        if np.isin(beside, (*_ENDS, _QUOTE)).all() and not (before[1::2] == _BACKSLASH).any():
+            return at[0::2], at[1::2]
+    fields: list[tuple[int, int]] = []
+    opened, doubled, found = -1, False, ""
+    for place, left, right in zip(at.tolist(), before.tolist(), after.tolist(), strict=True):
+        if doubled:  # this one is the second of the two
+            doubled = False
+        elif left == _BACKSLASH:
+            found = "a quote behind a backslash"
+        elif opened >= 0 and right == _QUOTE:
+            doubled = True
+        elif opened >= 0 and right in _ENDS:
+            fields.append((opened, place))
+            opened = -1
+        elif opened >= 0:
+            line = _line(data, opened)
+            found = f"text behind the quote that closes a field of line {line:,}"
+        elif left in _ENDS:
+            opened = place
+        elif left in _SPACES and _begins_field(data, start, place):
+            found = "a space before the quote that opens a field"
+        if found:
+            raise _unclear(path, _line(data, place), found)
+    if opened >= 0:
+        raise _unclear(path, _line(data, opened), "a quote that is never closed")
+    pairs = np.array(fields, dtype=np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
 
-    def fields(self) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of the quotes that open and that close, ascending.
 
-        Where all is as RFC 4180 has it, a doubled quote closes and opens.
-        """
-        opens, closes = self.at[0::2], self.at[1::2]
-        if len(opens) == len(closes):
-            before, after = _at(self.data, opens - 1), _at(self.data, closes + 1)
-            before[opens == self.start] = _LF
-            last = _at(self.data, closes - 1)
-            well = (
-                np.isin(before, (*_ENDS, _QUOTE)).all() and np.isin(after, (*_ENDS, _QUOTE)).all()
-            )
-            if well and not (last == _BACKSLASH).any():
-                return opens, closes
-        return self._walk()
-
-    def _walk(self) -> tuple[np.ndarray, np.ndarray]:
-        """The same, quote by quote, for files in which some quotes stand elsewhere."""
-        at, opens, closes = self.at.tolist(), [], []
-        number = 0
-        while number < len(at):
-            opened = at[number]
-            before = self._byte(opened - 1) if opened > self.start else _LF
-            if before not in _ENDS:
-                self._require_itself(opened, before)
-                number += 1
-                continue
-            closed = self._closing(number)
-            opens.append(opened)
-            closes.append(at[closed])
-            number = closed + 1
-        return np.array(opens, dtype=np.int64), np.array(closes, dtype=np.int64)
-
-    def _closing(self, number: int) -> int:
-        """Which quote closes the field that this one opens."""
-        at, opened = self.at, int(self.at[number])
-        number += 1
-        while number < len(at):
-            place = int(at[number])
-            if self._byte(place - 1) == _BACKSLASH:
-                raise self._refuse(place, "a quote behind a backslash")
-            if number + 1 < len(at) and at[number + 1] == place + 1:
-                number += 2
-                continue
-            if self._byte(place + 1) in _ENDS:
-                return number
-            line = _line(self.data, opened)
-            raise self._refuse(place, f"text behind the quote that closes a field of line {line:,}")
-        raise self._refuse(opened, "a quote that is never closed")
-
-    def _require_itself(self, place: int, before: int) -> None:
-        """Refuse a quote in the middle of a field that is meant for more than itself."""
-        if before == _BACKSLASH:
-            raise self._refuse(place, "a quote behind a backslash")
-        begin = place
-        while begin > self.start and self._byte(begin - 1) in _SPACES:
-            begin -= 1
-        if begin < place and (begin == self.start or self._byte(begin - 1) in _ENDS):
-            raise self._refuse(place, "a space before the quote that opens a field")
-
-    def _byte(self, place: int) -> int:
-        return int(self.data[place]) if place < len(self.data) else _LF
-
-    def _refuse(self, place: int, found: str) -> DataError:
-        return _unclear(self.path, self.data, place, found, "a quote at both ends of a field")
+def _begins_field(data: np.ndarray, start: int, place: int) -> bool:
+    """Whether nothing but spaces stands between the beginning of a field and this place."""
+    while place > start and data[place - 1] in _SPACES:
+        place -= 1
+    return place == start or data[place - 1] in _ENDS
 
 
 def _header(path: Path, line: bytes) -> list[str]:
     text = line.decode("utf-8-sig")
     try:
-        names = next(csv.reader(io.StringIO(text.rstrip("\r"), newline="")), [])
+        names = next(csv.reader([text.rstrip("\r")]))
     except csv.Error as error:  # a name of more than 128 kB
         raise DataError(
             f"the first line of {path} cannot be read as a header ({error})",
@@ -282,7 +218,7 @@ def _like_rows(
 ) -> list[tuple[int, list[str]]]:
     """Quoted fields of three lines or more, each like a row: see `CsvText.inside`.
 
-    A field with a quote inside it, doubled, is left out: who wrote it so knew how to quote.
+    A field with a doubled quote inside it is left out: whoever wrote it knew how to quote.
     """
     begins = np.flatnonzero(~np.isin(feeds, _outside(feeds, opens, closes), assume_unique=True))
     if not len(begins):
@@ -309,10 +245,8 @@ def _like_rows(
         if left < 0 and chosen:
             break
         line = int(begins[first[field]]) + 1
-        texts = [
-            bytes(data[starts[n] + 1 : ends[n]]).decode("utf-8")
-            for n in range(line, line + int(lines[field]))
-        ]
+        own = range(line, line + int(lines[field]))
+        texts = [bytes(data[starts[n] + 1 : ends[n]]).decode("utf-8") for n in own]
         chosen.append((line + 1, texts))
     return chosen
 
@@ -326,11 +260,8 @@ def _shapes(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 
 def _positions(data: np.ndarray, byte: int) -> np.ndarray:
     """Where a byte stands, ascending."""
-    found = [
-        np.flatnonzero(data[begin : begin + _BLOCK] == byte) + begin
-        for begin in range(0, len(data), _BLOCK)
-    ]
-    return np.concatenate(found)
+    blocks = range(0, len(data), _BLOCK)
+    return np.concatenate([np.flatnonzero(data[b : b + _BLOCK] == byte) + b for b in blocks])
 
 
 def _at(data: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -356,9 +287,12 @@ def _line(data: np.ndarray, place: int) -> int:
     return 1 + (feeds or int(np.count_nonzero(above == _CR)))
 
 
-def _unclear(path: Path, data: np.ndarray, place: int, found: str, expected: str) -> DataError:
-    return DataError(
-        f"{path} cannot be read as CSV (line {_line(data, place):,}: {found})",
-        expected=expected,
-        remedy="Repair that line, or write the table as Parquet.",
-    )
+def _unclear(
+    path: Path,
+    line: int,
+    found: str,
+    expected: str = "a quote at both ends of a field",
+    remedy: str = "Repair that line, or write the table as Parquet.",
+) -> DataError:
+    found = f"{path} cannot be read as CSV (line {line:,}: {found})"
+    return DataError(found, expected=expected, remedy=remedy)

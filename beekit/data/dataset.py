@@ -17,7 +17,6 @@ from beekit.data.image_column import ImageColumn
 from beekit.data.interactions import Interactions, require_policy
 from beekit.data.rules import Duplicates, Kept, MissingText, UnknownItems, keeps
 from beekit.data.tables import id_column, number_column, read_table, value_column
-from beekit.data.template import render
 from beekit.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -93,26 +92,21 @@ class Dataset:
         items = read_table(folder, "items", id_columns=("item_id",))
         events = read_table(folder, "interactions", id_columns=("user_id", "item_id"))
         catalog_ids, event_items = ids.same_kind(
-            id_column(items, "item_id", "items"),
-            id_column(events, "item_id", "interactions"),
+            id_column(items, "item_id", "items"), id_column(events, "item_id", "interactions")
         )
         fields = items.drop_columns("item_id")
-        template = text if image is not None else _text_template(text, items)
+        if text is None and image is None:
+            named = (name for name in ("text", "title") if name in items.column_names)
+            text = next((f"{{{name}}}" for name in named), None)
         images = None if image is None else ImageColumn.of(fields, image, folder)
-        catalog = Catalog(ids.to_numpy(catalog_ids), fields, template, images)
+        catalog = Catalog(ids.to_numpy(catalog_ids), fields, text, images)
         catalog = catalog.take(pc.array_sort_indices(catalog_ids).to_numpy())
         users = id_column(events, "user_id", "interactions")
-        given = events.column_names
-        values = value_column(events, "interactions") if "value" in given else None
-        timestamps = (
-            number_column(events, "timestamp", "interactions") if "timestamp" in given else None
-        )
-        if min_value is not None and values is None:
-            raise DataError(
-                f"min_value={min_value}, and interactions without the column value",
-                expected="a column value to compare with",
-                remedy="Add the column, or leave min_value out.",
-            )
+        values = timestamps = None
+        if "value" in events.column_names:
+            values = value_column(events, "interactions")
+        if "timestamp" in events.column_names:
+            timestamps = number_column(events, "timestamp", "interactions")
         if missing_text == "keep" and (image is None or catalog.text is None):
             raise DataError(
                 "missing_text=keep without both a text and a picture of items",
@@ -157,12 +151,8 @@ class Dataset:
         interactions = replace(interactions, kept=(*rules, *interactions.kept))
         dataset = cls(folder.resolve().name, interactions, catalog)
         logger.info(
-            "%s: %s users, %s used items of %s, %s interactions",
-            dataset.name,
-            f"{interactions.n_users:,}",
-            f"{len(interactions.used_items):,}",
-            f"{len(catalog):,}",
-            f"{interactions.n_interactions:,}",
+            f"{dataset.name}: {interactions.n_users:,} users, {len(interactions.used_items):,} "
+            f"used items of {len(catalog):,}, {interactions.n_interactions:,} interactions"
         )
         return dataset
 
@@ -170,27 +160,17 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 over ids, interactions, texts and pictures: what a result was computed on."""
         order = np.argsort(self.catalog.item_ids, kind="stable")
-        texts = [] if self.catalog.text is None else self.catalog.texts
-        ordered = pa.array([texts[i] for i in order] if texts else [], pa.large_string())
+        texts = [] if self.catalog.text is None else [self.catalog.texts[i] for i in order]
         parts = [self.interactions.fingerprint()]
         if self.catalog.images is not None:
             parts += [self.catalog.images.digests[item] for item in order]
-        return ids.digest(ordered, pa.array(parts))
-
-
-def _text_template(text: str | None, items: pa.Table) -> str | None:
-    if text is not None:
-        return text
-    for name in ("text", "title"):
-        if name in items.column_names:
-            return f"{{{name}}}"
-    return None
+        return ids.digest(pa.array(texts, pa.large_string()), pa.array(parts))
 
 
 def _has_text(catalog: Catalog, missing_text: str) -> np.ndarray:
     if catalog.text is None or missing_text == "keep":
         return np.ones(len(catalog), dtype=bool)
-    has_text = np.array([bool(text) for text in render(catalog.text, catalog.fields).to_pylist()])
+    has_text = np.array([bool(text) for text in catalog.texts])
     missing = int(np.count_nonzero(~has_text))
     if missing == len(catalog) or (missing and missing_text == "error"):
         first = ids.plain(catalog.item_ids[int(np.argmin(has_text))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -12,6 +13,9 @@ import pyarrow.compute as pc
 from beekit.errors import DataError
 from beekit.plain import plain_integer
 
+# What Python makes of an argument's bytes that are not UTF-8; Arrow cannot hold it.
+_HALF = re.compile("[\ud800-\udfff]")
+
 
 def as_ids(values: Iterable[object] | np.ndarray | pa.Array | pa.ChunkedArray) -> pa.Array:
     """Any sequence of integers or strings as one int64 or large_string Arrow array.
@@ -20,25 +24,25 @@ def as_ids(values: Iterable[object] | np.ndarray | pa.Array | pa.ChunkedArray) -
         DataError: if the values are neither all integers that fit 64 bits nor all strings.
     """
     if isinstance(values, pa.ChunkedArray):
-        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+        values = values.combine_chunks()
     try:
         array = values if isinstance(values, pa.Array) else pa.array(values)
         if pa.types.is_integer(array.type):
             return array.cast(pa.int64())
+        if is_text(array.type) or pa.types.is_null(array.type):
+            return array.cast(pa.large_string())
+        found = f"ids of type {array.type}"
     except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
-        raise DataError(
-            f"ids that are neither all integers nor all strings ({str(error).splitlines()[0]})",
-            expected="integers that fit 64 bits, or strings",
-            remedy="Convert the ids to strings.",
-        ) from error
-    kind = array.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
-        raise DataError(
-            f"ids of type {kind}",
-            expected="integers or strings",
-            remedy="Convert the ids to integers or strings.",
-        )
-    return array.cast(pa.large_string())
+        found = f"ids that are neither all integers nor all strings ({str(error).splitlines()[0]})"
+    raise DataError(
+        found,
+        expected="integers that fit 64 bits, or strings",
+        remedy="Convert the ids to integers or strings.",
+    )
+
+
+def is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def to_numpy(ids: pa.Array) -> np.ndarray:
@@ -54,9 +58,8 @@ def plain(value: object) -> int | str:
 
 def plain_integers(ids: pa.Array) -> pa.Array:
     """Text ids as int64 where every one is an integer written plainly ("12", not "012")."""
-    if not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)):
-        return ids
-    if not pc.all(pc.match_substring_regex(ids, r"^(0|-?[1-9][0-9]{0,18})$")).as_py():
+    plainly = r"^(0|-?[1-9][0-9]{0,18})$"
+    if not is_text(ids.type) or not pc.all(pc.match_substring_regex(ids, plainly)).as_py():
         return ids
     try:
         return ids.cast(pa.int64())
@@ -65,31 +68,17 @@ def plain_integers(ids: pa.Array) -> pa.Array:
 
 
 def require_distinct(values: Iterable[object] | np.ndarray, source: str) -> None:
-    """Refuse item ids that are missing or occur twice.
-
-    Args:
-        values: the ids.
-        source: what holds them.
-
-    Raises:
-        DataError: if an id is missing or occurs twice, or if `as_ids` refuses the ids.
-    """
+    """Refuse item ids that are missing or occur twice in what holds them, the source."""
     ids = as_ids(values)
     if ids.null_count:
-        raise DataError(
-            f"{source} has {ids.null_count:,} items without an id",
-            expected="an item_id for every item",
-            remedy="Remove those items.",
-        )
+        found = f"{source} has {ids.null_count:,} items without an id"
+        raise DataError(found, expected="an item_id for every item", remedy="Remove those items.")
     counts = pc.value_counts(ids)
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(repeated):
         shown = ", ".join(map(repr, repeated[:3].to_pylist()))
-        raise DataError(
-            f"{source} repeats {len(repeated):,} item ids (first: {shown})",
-            expected="each item_id once",
-            remedy="Keep one row an item.",
-        )
+        found = f"{source} repeats {len(repeated):,} item ids (first: {shown})"
+        raise DataError(found, expected="each item_id once", remedy="Keep one row an item.")
 
 
 def encode(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -138,17 +127,8 @@ def lookup(given: Sequence[object], among: np.ndarray | pa.Array) -> np.ndarray:
         numbers = [plain_integer(str(i)) for i in given]
         fitting = [n if n is not None and -(2**63) <= n < 2**63 else None for n in numbers]
         return positions(pa.array(fitting, pa.int64()), known)
-    texts = [text if _is_unicode(text) else None for text in map(str, given)]
+    texts = [None if _HALF.search(text) else text for text in map(str, given)]
     return positions(pa.array(texts, pa.large_string()), known)
-
-
-def _is_unicode(text: str) -> bool:
-    """Not so of an argument whose bytes are no UTF-8, which Arrow cannot hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def digest(*arrays: np.ndarray | pa.Array) -> str:

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from beekit.data.ids import is_text
 from beekit.data.images import EMPTY, MISSING, UNREADABLE, UnusableImageError
+from beekit.data.tables import decoded
 from beekit.errors import DataError
 
 # Rows of a Parquet file read at once: a few MB of pictures.
@@ -22,56 +24,41 @@ _ROWS = 64
 
 @dataclass(frozen=True)
 class ImageColumn:
-    """The picture of each item; files are read when they are asked for, a few at a time.
+    """The picture of each item; files are read when they are asked for, a few at a time."""
 
-    Attributes:
-        paths: (items,) relative to `folder`; null where an item has none, or an embedded picture.
-        folder: what paths are relative to.
-        name: of the column.
-        table: Parquet file whose column holds structs of `bytes` and `path`, as the `datasets`
-            library keeps images; None where there are only paths.
-        rows: (items,) rows of the items in that file.
-    """
-
+    # (items,) relative to the folder; null where an item has none, or an embedded picture.
     paths: pa.ChunkedArray
     folder: Path
-    name: str = "image"
+    name: str = "image"  # of the column
+    # Parquet file whose column holds structs of `bytes` and `path`, as the `datasets` library keeps
+    # images; None where there are only paths.
     table: Path | None = None
-    rows: np.ndarray | None = None
+    rows: np.ndarray | None = None  # (items,) rows of the items in that file
 
     @classmethod
     def of(cls, fields: pa.Table, name: str, folder: Path) -> ImageColumn:
-        """The column of an items table as `read_table` leaves it.
-
-        Args:
-            fields: one row an item.
-            name: of the column with the pictures.
-            folder: of the dataset.
+        """The column of an items table as `read_table` leaves it, of a dataset's folder.
 
         Raises:
             DataError: if the table has no such column, or if the column holds neither paths nor
                 structs with a path.
         """
+        remedy = "Name the column that holds the pictures."
         if name not in fields.column_names:
-            raise DataError(
-                f"no column {name!r} in the items table",
-                expected=f"one of {', '.join(fields.column_names)}",
-                remedy="Name the column that holds the pictures.",
-            )
-        column = fields.column(name)
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        elif pa.types.is_null(column.type):
+            found, known = f"no column {name!r} in the items table", ", ".join(fields.column_names)
+            raise DataError(found, expected=f"one of {known}", remedy=remedy)
+        column = decoded(fields.column(name))
+        if pa.types.is_null(column.type):
             column = column.cast(pa.string())
         if pa.types.is_struct(column.type) and column.type.get_field_index("path") >= 0:
             rows = np.arange(len(column))
             path = pc.struct_field(column, "path")
             return cls(path, folder / "images", name, folder / "items.parquet", rows)
-        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        if not is_text(column.type):
             raise DataError(
                 f"column {name!r} of the items has type {column.type}",
                 expected="paths below images/, or structs of bytes and path",
-                remedy="Name the column that holds the pictures.",
+                remedy=remedy,
             )
         return cls(column, folder / "images", name)
 
@@ -88,11 +75,10 @@ class ImageColumn:
         """(items,) SHA-256 of each picture's file; "-" and the reason where there is none."""
         digests = [""] * len(self)
         for index, data in self.stream(np.arange(len(self))):
-            digests[index] = (
-                f"-{data.kind}"
-                if isinstance(data, UnusableImageError)
-                else hashlib.sha256(data).hexdigest()
-            )
+            if isinstance(data, UnusableImageError):
+                digests[index] = f"-{data.kind}"
+            else:
+                digests[index] = hashlib.sha256(data).hexdigest()
         return digests
 
     def in_file_order(self, item_indices: np.ndarray) -> np.ndarray:
@@ -105,8 +91,7 @@ class ImageColumn:
         """The file of an item's picture.
 
         Raises:
-            UnusableImageError: if the item has no picture, or if the file is empty or cannot be
-                read.
+            UnusableImageError: if there is no picture, or if it is empty or cannot be read.
         """
         ((_, data),) = self.stream(np.array([item_index]))
         if isinstance(data, UnusableImageError):
@@ -114,12 +99,9 @@ class ImageColumn:
         return data
 
     def stream(self, item_indices: np.ndarray) -> Iterator[tuple[int, bytes | UnusableImageError]]:
-        """Items and the files of their pictures, or why there is none, a few in memory at a time.
+        """Distinct items and the files of their pictures, or why there is none.
 
-        They come as `in_file_order` has them.
-
-        Args:
-            item_indices: distinct.
+        A few are in memory at a time. They come as `in_file_order` has them.
         """
         item_indices = self.in_file_order(np.asarray(item_indices))
         embedded = self._embedded(item_indices)
@@ -138,19 +120,16 @@ class ImageColumn:
             return
         wanted = self.rows[item_indices]
         with pq.ParquetFile(self.table, buffer_size=2**20) as file:
-            column = f"{self.name}.bytes"
-            kept = file.schema_arrow.field(self.name).type
-            if kept.get_field_index("bytes") < 0:
+            if file.schema_arrow.field(self.name).type.get_field_index("bytes") < 0:
                 return
+            column = [f"{self.name}.bytes"]
             sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
             ends = np.cumsum(sizes)
             groups = np.unique(np.searchsorted(ends, wanted, side="right"))
             for group in groups.tolist():
                 begin = int(ends[group]) - sizes[group]
                 # Without threads, which a forked worker process must not count on.
-                for batch in file.iter_batches(
-                    _ROWS, row_groups=[group], columns=[column], use_threads=False
-                ):
+                for batch in file.iter_batches(_ROWS, [group], column, use_threads=False):
                     inside = wanted[(wanted >= begin) & (wanted < begin + len(batch))] - begin
                     if len(inside):
                         data = pc.struct_field(batch.column(0), "bytes")

@@ -47,25 +47,25 @@ class UnusableImageError(DataError):
 def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, list[str]]:
     """A picture as 8-bit RGB, upright, and what had to be done to it.
 
-    Args:
-        data: the file.
-        max_pixels: larger ones are refused before they are decoded.
-
     Returns:
         the picture, and those of ANIMATED, CMYK, DEEP and SEE_THROUGH that apply. Colours of 16
         bits a channel are 8 as soon as Pillow has read them, and not among these.
 
     Raises:
         UnusableImageError: if the picture is broken (BROKEN), if it has more than `max_pixels`
-            pixels (TOO_LARGE), if one side is more than 100 times as long as the other
-            (TOO_NARROW), or if nothing says which of its numbers means white (NO_SCALE).
+            pixels, seen before it is decoded (TOO_LARGE), if one side is more than 100 times as
+            long as the other (TOO_NARROW), or if nothing says which number is white (NO_SCALE).
     """
     try:
         with warnings.catch_warnings():
             # Pillow warns of large pictures and odd files; the limits here are our own.
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
-            _require_size(image, max_pixels)
+            short, long = sorted(image.size)
+            if short * long > max_pixels or long > MAX_RATIO * short:
+                kind = TOO_LARGE if short * long > max_pixels else TOO_NARROW
+                found = f"a picture of {image.width:,} x {image.height:,} pixels"
+                raise UnusableImageError(kind, found)
             done = []
             # Photos of phones carry a preview as a second frame.
             if getattr(image, "is_animated", False) and image.format != "MPO":
@@ -79,18 +79,6 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, 
         raise UnusableImageError(TOO_LARGE, f"a picture too large to open ({error})") from error
     except Exception as error:
         raise UnusableImageError(BROKEN, f"a picture that cannot be read ({error})") from error
-
-
-def _require_size(image: Image.Image, max_pixels: int) -> None:
-    short, long = sorted(image.size)
-    if short * long > max_pixels:
-        raise UnusableImageError(
-            TOO_LARGE, f"a picture of {image.width:,} x {image.height:,} pixels"
-        )
-    if long > MAX_RATIO * short:
-        raise UnusableImageError(
-            TOO_NARROW, f"a picture of {image.width:,} x {image.height:,} pixels"
-        )
 
 
 def _as_rgb(image: Image.Image, done: list[str]) -> Image.Image:
@@ -107,6 +95,5 @@ def _as_rgb(image: Image.Image, done: list[str]) -> Image.Image:
         layer = image.convert("RGBA")
         if layer.getchannel("A").histogram()[255] < layer.width * layer.height:
             done.append(SEE_THROUGH)
-        white = Image.new("RGBA", layer.size, "white")
-        image = Image.alpha_composite(white, layer)
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     return image.convert("RGB")

@@ -99,7 +99,12 @@ class Interactions:
         require_policy("duplicates", duplicates, Duplicates)
         user_array, item_array = ids.as_ids(user_ids), ids.as_ids(item_ids)
         values = None if values is None else np.asarray(values)
-        timestamps = None if timestamps is None else _seconds(timestamps)
+        if timestamps is not None:
+            timestamps = np.asarray(timestamps)
+            if timestamps.dtype.kind not in "iuf":
+                found = f"timestamps of type {timestamps.dtype}"
+                raise DataError(found, expected="seconds since 1970", remedy="Convert them.")
+            timestamps = timestamps.astype(np.float64)
         _require_rows(user_array, item_array, values, timestamps)
         rows = len(user_array)
         if catalog_ids is None:
@@ -110,7 +115,7 @@ class Interactions:
             _require_known(columns, item_array)
         if min_value is not None and values is None:
             raise DataError(
-                f"min_value {min_value} but no values",
+                f"min_value={min_value} but no values",
                 expected="a column value",
                 remedy="Add the column value, or leave min_value out.",
             )
@@ -121,8 +126,6 @@ class Interactions:
             if kept:
                 user_array, columns = user_array.filter(pa.array(strong)), columns[strong]
                 timestamps = None if timestamps is None else timestamps[strong]
-        if len(user_array) == 0:
-            raise _nobody_left(rows, min_value, user_min_support, item_min_support)
         row_ids, row_numbers = ids.encode(user_array)
         matrix, timestamps = _to_csr(
             row_numbers, columns, timestamps, (len(row_ids), len(column_ids)), duplicates
@@ -133,7 +136,14 @@ class Interactions:
         kept += keeps(f"user_min_support={user_min_support}", of, matrix.nnz)
         kept += keeps(f"item_min_support={item_min_support}", int(np.count_nonzero(keep)), of)
         if not keep_users.any():
-            raise _nobody_left(rows, min_value, user_min_support, item_min_support)
+            raise DataError(
+                f"no user is left of {rows:,} interactions after min_value={min_value}, "
+                f"user_min_support={user_min_support}, item_min_support={item_min_support}",
+                expected="at least one user",
+                remedy="Lower the filters, or check the column value."
+                if rows
+                else "Check that both tables name the same items.",
+            )
         if not keep.all():
             timestamps = None if timestamps is None else timestamps[keep]
             matrix.data[~keep] = 0
@@ -169,13 +179,10 @@ class Interactions:
 
 
 def require_policy(option: str, value: str, policies: Any) -> None:
-    """Raise a `DataError` unless `value` is one of the policies (a `Literal`)."""
+    """Refuse an option whose value is not one of the policies allowed (a `Literal`)."""
     if value not in (allowed := get_args(policies)):
-        raise DataError(
-            f"{option}={value!r}",
-            expected=" or ".join(allowed),
-            remedy=f"Set {option} to one of them.",
-        )
+        remedy = f"Set {option} to one of them."
+        raise DataError(f"{option}={value!r}", expected=" or ".join(allowed), remedy=remedy)
 
 
 def _require_rows(
@@ -194,19 +201,12 @@ def _require_rows(
             _require_numbers(numbers, name)
     missing = users.null_count + items.null_count
     if missing:
-        raise DataError(
-            f"{missing:,} missing ids",
-            expected="a user and an item for every interaction",
-            remedy="Remove those interactions.",
-        )
+        expected, remedy = "a user and an item in every row", "Remove the others."
+        raise DataError(f"{missing:,} missing ids", expected=expected, remedy=remedy)
 
 
 def _require_numbers(given: np.ndarray, what: str) -> None:
-    """Refuse what is not one finite number an interaction.
-
-    Raises:
-        DataError: if `given` is not one-dimensional, or holds anything other than finite numbers.
-    """
+    """Refuse what is not one finite number an interaction."""
     numbers = np.asarray(given)
     if numbers.ndim != 1 or numbers.dtype.kind not in "fiub":
         raise DataError(
@@ -215,17 +215,6 @@ def _require_numbers(given: np.ndarray, what: str) -> None:
             remedy="Convert them to numbers.",
         )
     require_finite(numbers, what, row="row", remedy="Remove or correct those interactions.")
-
-
-def _seconds(timestamps: np.ndarray) -> np.ndarray:
-    given = np.asarray(timestamps)
-    if given.dtype.kind not in "iuf":
-        raise DataError(
-            f"timestamps of type {given.dtype}",
-            expected="seconds as numbers",
-            remedy="Convert them to seconds since 1970.",
-        )
-    return given.astype(np.float64)
 
 
 def _to_csr(
@@ -248,32 +237,28 @@ def _to_csr(
     first = np.ones(len(pairs), dtype=bool)
     np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
     repeats = len(pairs) - int(np.count_nonzero(first))
-    if repeats and duplicates == "error":
-        raise DataError(
-            f"{repeats:,} interactions repeat a (user, item) pair",
-            expected="each pair once",
-            remedy="Remove the repeats, or set duplicates=merge to count each pair once.",
-        )
     if repeats:
+        if duplicates == "error":
+            raise DataError(
+                f"{repeats:,} interactions repeat a (user, item) pair",
+                expected="each pair once",
+                remedy="Remove the repeats, or set duplicates=merge to count each pair once.",
+            )
         pairs = pairs[first]
         timestamps = None if timestamps is None else timestamps[first]
     # Pairs are sorted, so a row begins where its first possible pair would stand.
     indptr = np.searchsorted(pairs, np.arange(shape[0] + 1, dtype=np.int64) * shape[1])
     columns = np.remainder(pairs, shape[1], out=pairs)
     index = np.int32 if len(pairs) < np.iinfo(np.int32).max else np.int64
-    ones = np.ones(len(pairs), dtype=np.float32)
-    return sp.csr_array(
-        (ones, columns.astype(index), indptr.astype(index)), shape=shape
-    ), timestamps
+    entries = (np.ones(len(pairs), np.float32), columns.astype(index), indptr.astype(index))
+    return sp.csr_array(entries, shape=shape), timestamps
 
 
 def _supported(
     matrix: sp.csr_array, user_min_support: int, item_min_support: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Users (bool, users) and interactions (bool, nnz) left when both supports hold.
-
-    The last is how many interactions went with their users, the others with their items.
-    """
+    """Users (bool, users) and interactions (bool, nnz) left when both supports hold, and how many
+    interactions went with their users, not with their items."""
     keep = np.ones(matrix.nnz, dtype=bool)
     if max(user_min_support, item_min_support) <= 1:  # every row has an entry already
         return np.ones(matrix.shape[0], dtype=bool), keep, 0
@@ -294,8 +279,7 @@ def _supported(
 
 def _require_known(columns: np.ndarray, item_ids: pa.Array) -> None:
     unknown = columns < 0
-    count = int(np.count_nonzero(unknown))
-    if count:
+    if count := int(np.count_nonzero(unknown)):
         names = item_ids.filter(pa.array(unknown)).unique()
         shown = ", ".join(map(repr, names[:3].to_pylist()))
         raise DataError(
@@ -304,16 +288,3 @@ def _require_known(columns: np.ndarray, item_ids: pa.Array) -> None:
             expected="every item_id of the interactions among the catalog's",
             remedy="Add those items to the items table, or set unknown_items=drop.",
         )
-
-
-def _nobody_left(
-    rows: int, min_value: float | None, user_min_support: int, item_min_support: int
-) -> DataError:
-    return DataError(
-        f"no user is left of {rows:,} interactions after min_value={min_value}, "
-        f"user_min_support={user_min_support}, item_min_support={item_min_support}",
-        expected="at least one user",
-        remedy="Lower the filters, or check the column value."
-        if rows
-        else "Check that both tables name the same items.",
-    )

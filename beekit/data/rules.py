@@ -26,18 +26,12 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Kept:
-    """What a rule kept of the rows it met.
+    """What a rule kept of the rows it met."""
 
-    Attributes:
-        rule: as in a configuration, such as "min_value=4".
-        kept, of: rows.
-        rows: "interactions" or "items".
-    """
-
-    rule: str
+    rule: str  # as in a configuration, such as "min_value=4"
     kept: int
     of: int
-    rows: str = "interactions"
+    rows: str = "interactions"  # or "items"
 
 
 def keeps(rule: str, kept: int, of: int, rows: str = "interactions") -> tuple[Kept, ...]:
@@ -49,35 +43,26 @@ def keeps(rule: str, kept: int, of: int, rows: str = "interactions") -> tuple[Ke
 
 
 def strong_enough(values: np.ndarray, min_value: float | None, remedy: str = "") -> np.ndarray:
-    """(rows,) bool: values that count as use, all of them where `min_value` is None.
+    """(rows,) bool: numbers or booleans that count as use, those from `min_value` on.
 
-    Args:
-        values: numbers or booleans.
-        min_value: the least that counts.
-        remedy: other than naming `min_value`.
-
-    Raises:
-        DataError: if a value or `min_value` is not a finite number; without `min_value` also if a
-            value is a boolean or is 0 or below, which mostly says that somebody did not like or use
-            an item.
+    Without `min_value` all of them count, and a boolean or a value of 0 or below is refused: it
+    mostly says that somebody did not like or use an item. `remedy` is one other than to name
+    `min_value`.
     """
     if values.dtype.kind not in "biuf":
-        raise DataError(
-            f"values of type {values.dtype}", expected="numbers", remedy="Convert them to numbers."
-        )
+        found, remedy = f"values of type {values.dtype}", "Convert them to numbers."
+        raise DataError(found, expected="numbers", remedy=remedy)
     require_finite(values, "values", row="row", remedy="Remove or repair those rows.")
     if min_value is not None:
         number = isinstance(min_value, Real) and not isinstance(min_value, (bool, np.bool_))
         if not (number and np.isfinite(min_value)):
-            raise DataError(
-                f"min_value={min_value!r}", expected="a finite number", remedy="Correct the value."
-            )
+            found = f"min_value={min_value!r}"
+            raise DataError(found, expected="a finite number", remedy="Correct the value.")
         # A numpy number would bring its type: 4.1 in float32 is below 4.1 in float64.
         strong: np.ndarray = values >= float(min_value)
         return strong
     weak = np.ones(len(values), dtype=bool) if values.dtype.kind == "b" else values <= 0
-    count = int(np.count_nonzero(weak))
-    if count:
+    if count := int(np.count_nonzero(weak)):
         distinct = np.unique(values[weak])[::-1]
         shown = ", ".join(str(value.item()) for value in distinct[:_SHOWN])
         more = f" and {len(distinct) - _SHOWN:,} others" if len(distinct) > _SHOWN else ""

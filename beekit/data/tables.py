@@ -11,7 +11,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from beekit.data.csv_certainty import inspect_csv, ragged_line
-from beekit.data.ids import as_ids, plain_integers
+from beekit.data.ids import as_ids, is_text, plain_integers
 from beekit.errors import DataError
 
 # Columns that are numbers or times, in a file that does not say what its columns are.
@@ -28,10 +28,6 @@ def read_table(folder: str | Path, stem: str, *, id_columns: tuple[str, ...]) ->
     A CSV file is read as the text it holds, so that "007" stays "007"; only the columns `value` and
     `timestamp` become numbers or dates, and an id column becomes integers if all its values are
     plain integers.
-
-    Raises:
-        DataError: if there is no such folder, if it holds neither file, or if `read_file` refuses
-            the file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -42,15 +38,13 @@ def read_table(folder: str | Path, stem: str, *, id_columns: tuple[str, ...]) ->
         )
     for path in (folder / f"{stem}.parquet", folder / f"{stem}.csv"):
         if path.is_file():
-            break
-    else:
-        present = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
-        raise DataError(
-            f"{folder} holds {present}",
-            expected=f"{stem}.parquet or {stem}.csv in it",
-            remedy="Name the file so, or point `data` at another folder.",
-        )
-    return read_file(path, id_columns=id_columns)
+            return read_file(path, id_columns=id_columns)
+    present = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
+    raise DataError(
+        f"{folder} holds {present}",
+        expected=f"{stem}.parquet or {stem}.csv in it",
+        remedy="Name the file so, or point `data` at another folder.",
+    )
 
 
 def read_file(path: str | Path, *, id_columns: tuple[str, ...]) -> pa.Table:
@@ -65,20 +59,16 @@ def read_file(path: str | Path, *, id_columns: tuple[str, ...]) -> pa.Table:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(
-            f"no file {path}", expected="a Parquet or CSV file", remedy="Check the path."
-        )
+        expected = "a Parquet or CSV file"
+        raise DataError(f"no file {path}", expected=expected, remedy="Check the path.")
     table = _read_csv(path, id_columns) if path.suffix == ".csv" else _read_parquet(path)
     _require_names(table, id_columns, path)
     if table.num_rows == 0:
-        raise DataError(
-            f"{path} has no rows",
-            expected="at least one row",
-            remedy="Check how the file was written.",
-        )
+        remedy = "Check how the file was written."
+        raise DataError(f"{path} has no rows", expected="at least one row", remedy=remedy)
     if path.suffix == ".csv":
         for name in id_columns:
-            numbered = plain_integers(_one_array(table.column(name)))
+            numbered = plain_integers(table.column(name).combine_chunks())
             table = table.set_column(table.column_names.index(name), name, numbered)
     return table
 
@@ -96,26 +86,22 @@ def require_column(table: pa.Table, name: str, source: str) -> pa.ChunkedArray:
 
 def id_column(table: pa.Table, name: str, source: str) -> pa.Array:
     """An id column as one int64 or string array, none of them missing or empty."""
-    column = require_column(table, name, source)
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    missing = column.null_count
+    column = decoded(require_column(table, name, source))
+    text, missing = is_text(column.type), column.null_count
     if text:
         missing += pc.sum(pc.equal(column, "")).as_py() or 0
     if missing:
-        raise DataError(
-            f"{source} has {missing:,} rows without {name}",
-            expected=f"a {name} in every row",
-            remedy="Remove those rows.",
-        )
+        found = f"{source} has {missing:,} rows without {name}"
+        raise DataError(found, expected=f"a {name} in every row", remedy="Remove those rows.")
     if text or pa.types.is_integer(column.type):
         return as_ids(column)
-    raise DataError(
-        f"{source} has {name} of type {column.type}",
-        expected="integers or strings",
-        remedy=f"Convert {name} to integers or strings.",
-    )
+    found = f"{source} has {name} of type {column.type}"
+    raise DataError(found, expected="integers or strings", remedy=f"Convert {name} to one of them.")
+
+
+def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column stored as a dictionary, as pandas stores categories, as the values themselves."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def number_column(table: pa.Table, name: str, source: str) -> np.ndarray:
@@ -131,8 +117,7 @@ def number_column(table: pa.Table, name: str, source: str) -> np.ndarray:
     else:
         _require_numbers(column, name, source)
     # Nanoseconds since 1970 need more digits than a float has; the nearest one is near enough.
-    numbers = _one_array(column.cast(pa.float64(), safe=False))
-    return _finite(numbers, column.null_count, name, source) / per_second
+    return _finite(column.cast(pa.float64(), safe=False), name, source) / per_second
 
 
 def value_column(table: pa.Table, source: str) -> np.ndarray:
@@ -143,7 +128,7 @@ def value_column(table: pa.Table, source: str) -> np.ndarray:
     column = require_column(table, "value", source)
     if not pa.types.is_boolean(column.type):
         _require_numbers(column, "value", source)
-    return _finite(_one_array(column), column.null_count, "value", source)
+    return _finite(column, "value", source)
 
 
 def _require_numbers(column: pa.ChunkedArray, name: str, source: str) -> None:
@@ -155,9 +140,10 @@ def _require_numbers(column: pa.ChunkedArray, name: str, source: str) -> None:
         )
 
 
-def _finite(column: pa.Array, missing: int, name: str, source: str) -> np.ndarray:
+def _finite(column: pa.ChunkedArray, name: str, source: str) -> np.ndarray:
+    missing = column.null_count
     # A missing number becomes NaN, a missing boolean None.
-    numbers: np.ndarray = column.to_numpy(zero_copy_only=False)
+    numbers: np.ndarray = column.combine_chunks().to_numpy(zero_copy_only=False)
     bad = missing if numbers.dtype == object else int(np.count_nonzero(~np.isfinite(numbers)))
     if bad:
         raise DataError(
@@ -193,23 +179,18 @@ def _require_names(table: pa.Table, id_columns: tuple[str, ...], path: Path) -> 
         require_column(table, name, path.name)
 
 
-def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    combined = column.combine_chunks()
-    return pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined
-
-
 def _read_parquet(path: Path) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
             table = file.read(columns=_without_pictures(file.schema_arrow))
         table.validate(full=True)  # text that is not UTF-8 shows nowhere else
+        return table
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{path} cannot be read as Parquet ({_reason(error)})",
             expected="a Parquet file",
             remedy="Write it again, or name it .csv if it is one.",
         ) from error
-    return table
 
 
 def _without_pictures(schema: pa.Schema) -> list[str]:
@@ -224,16 +205,14 @@ def _without_pictures(schema: pa.Schema) -> list[str]:
 
 def _read_csv(path: Path, id_columns: tuple[str, ...]) -> pa.Table:
     text = inspect_csv(path)
-    parse = pacsv.ParseOptions(newlines_in_values=True)
     types = {name: pa.large_string() for name in text.names if name not in _NUMBERS}
     # An empty field is an empty text, but a missing number.
     options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
     # A line must not reach over more than two blocks.
     read = pacsv.ReadOptions(block_size=max(_CSV_BLOCK, text.longest + 2))
     try:
-        table = pacsv.read_csv(
-            path, read_options=read, convert_options=options, parse_options=parse
-        )
+        parse = pacsv.ParseOptions(newlines_in_values=True)
+        table = pacsv.read_csv(path, read, parse, options)
     except pa.ArrowException as error:
         line = ragged_line(path, len(text.names))
         where = "" if line is None else f"line {line:,}: "
@@ -242,9 +221,7 @@ def _read_csv(path: Path, id_columns: tuple[str, ...]) -> pa.Table:
             expected="comma-separated UTF-8 text with a header line, and as many fields in each",
             remedy="Repair the line named, or write Parquet.",
         ) from error
-    text.require_rows(table)
-    if set(id_columns) <= set(table.column_names):
-        text.require_nothing_swallowed(table, id_columns)
+    text.require_whole(table, id_columns)
     return table
 
 

@@ -7,6 +7,7 @@ from string import Formatter
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beekit.data.tables import decoded
 from beekit.errors import DataError
 
 
@@ -21,14 +22,10 @@ def template_columns(template: str) -> tuple[str, ...]:
 
 
 def render(template: str, fields: pa.Table) -> pa.Array:
-    """One text an item; a missing value is an empty text.
+    """(items,) large_string array of texts; a missing value is an empty text.
 
-    Returns:
-        (items,) large_string array; "" where every column the template names is empty.
-
-    Raises:
-        DataError: if the template names no column, or names one that the table does not have or
-            that cannot be written as text, or if `template_columns` refuses it.
+    The text is "" where every column that the template names is empty. A template is refused if it
+    names no column, or one that the table does not have or that cannot be written as text.
     """
     names = template_columns(template)
     absent = [name for name in names if name not in fields.column_names]
@@ -52,8 +49,7 @@ def render(template: str, fields: pa.Table) -> pa.Array:
 
 
 def _as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    column = decoded(column)
     try:
         if pa.types.is_floating(column.type):  # NaN is a missing number
             column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
@@ -64,8 +60,7 @@ def _as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
             expected="text or numbers where a text template names it",
             remedy="Name another column.",
         ) from error
-    text = pc.fill_null(text, "")
-    return pa.concat_arrays(text.chunks) if isinstance(text, pa.ChunkedArray) else text
+    return pc.fill_null(text, "").combine_chunks()
 
 
 def _parts(template: str) -> list[tuple[str, str | None]]:
@@ -78,17 +73,12 @@ def _parts(template: str) -> list[tuple[str, str | None]]:
             remedy="Close every brace; write {{ and }} for literal ones.",
         ) from error
     for _, name, spec, conversion in parsed:
-        if name is not None and (not name or not name.replace(" ", "_").isidentifier()):
-            wrong = f"{{{name}}}"
-        elif spec or conversion:
-            wrong = (
-                f"{{{name}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}}}"
+        named = name is None or name.replace(" ", "_").isidentifier()
+        if not named or spec or conversion:
+            wrong = f"{name}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}"
+            raise DataError(
+                f"the text template {template!r} contains {{{wrong}}}",
+                expected="plain column names in braces",
+                remedy="Write {title}, without formats or conversions.",
             )
-        else:
-            continue
-        raise DataError(
-            f"the text template {template!r} contains {wrong}",
-            expected="plain column names in braces",
-            remedy="Write {title}, without formats or conversions.",
-        )
     return [(literal, name) for literal, name, _, _ in parsed]

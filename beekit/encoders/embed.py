@@ -74,8 +74,7 @@ def embed_sides(
         to its picture.
 
     Raises:
-        EncoderError: if there are no items, or if an embedding or the text's part of it is not
-            finite.
+        EncoderError: if there are no items, or if an embedding or its text part is not finite.
     """
     return _embedded(encoder, pairs, None, item_ids, "text_part", mini_batch_tokens, progress)
 
@@ -90,12 +89,12 @@ def _embedded(
     progress: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings divided by their length, and a part of them divided by the same."""
-    wanted = inputs.distinct_of if item_indices is None else inputs.distinct_of[item_indices]
-    if not len(wanted):
+    items = np.arange(len(inputs)) if item_indices is None else np.asarray(item_indices)
+    if not len(items):
         raise EncoderError(
             "no items to embed", expected="at least one", remedy="Pass the texts of some items."
         )
-    distinct, inverse = np.unique(wanted, return_inverse=True)
+    distinct, inverse = np.unique(inputs.distinct_of[items], return_inverse=True)
     lengths = inputs.distinct_sizes[distinct]
     order = np.argsort(-lengths, kind="stable")
     rows: list[torch.Tensor] = []
@@ -103,12 +102,8 @@ def _embedded(
     norms: list[torch.Tensor] = []
     training = encoder.training
     encoder.eval()
-    with (
-        torch.inference_mode(),
-        progress_bar(
-            total=len(order), desc="embed items", unit="item", disable=not progress
-        ) as bar,
-    ):
+    shown = progress_bar(None, "embed items", total=len(order), unit="item", disable=not progress)
+    with torch.inference_mode(), shown as bar:
         begin = 0
         while begin < len(order):
             # Largest first: the first of the mini-batch is what the others are padded to.
@@ -120,13 +115,12 @@ def _embedded(
             norms.append(length[:, 0].cpu())
             rows.append(torch.nn.functional.normalize(embedding, dim=-1).cpu())
             if part is not None:
-                parts.append((made[part].float() / length.clamp(min=1e-12)).cpu())
+                parts.append((made[part].float() / length.clamp(min=_SHORTEST)).cpu())
             begin += size
             bar.update(len(members))
     encoder.train(training)
     place = np.argsort(order)[inverse]
     embedded = torch.cat(rows).numpy()
-    items = np.arange(len(inputs)) if item_indices is None else np.asarray(item_indices)
     _require_usable(encoder, inputs, items, item_ids, torch.cat(norms).numpy()[place])
     if len(embedded) > 1 and np.abs(embedded - embedded[0]).max() < _SAME:
         logger.warning("all %s different inputs get the same embedding", f"{len(embedded):,}")
@@ -144,15 +138,9 @@ def _require_usable(
     item_ids: np.ndarray | None,
     norms: np.ndarray,
 ) -> None:
-    """Refuse embeddings that are not finite, and warn of zeros.
+    """Refuse embeddings that are not finite, and warn of zeros, by the lengths of those of items.
 
-    Args:
-        items: (items,) indices.
-        item_ids: of all items of the inputs.
-        norms: (items,) lengths of the embeddings as they came, not finite where one is not.
-
-    Raises:
-        EncoderError: if an embedding is not finite.
+    `item_ids` are those of all the inputs' items.
     """
     names = items if item_ids is None else np.asarray(item_ids)[items]
     finite = np.isfinite(norms)
@@ -171,11 +159,8 @@ def _require_usable(
     zero = np.flatnonzero(norms < _SHORTEST)
     if len(zero):
         logger.warning(
-            "%s of %s items get the zero vector, or one too short to be scaled to length 1, and "
-            "score about 0 for everybody (first: %s)",
-            f"{len(zero):,}",
-            f"{len(items):,}",
-            names[zero[0]],
+            f"{len(zero):,} of {len(items):,} items get the zero vector, or one too short to be "
+            f"scaled to length 1, and score about 0 for everybody (first: {names[zero[0]]})"
         )
 
 

@@ -40,7 +40,12 @@ def load_encoder(
     """
     name = str(name_or_path)
     if name.startswith(_OPEN_CLIP):
-        encoder = _open_clip(name, device)
+        # Imported here: open_clip takes a while to import, and few encoders are of it.
+        from beekit.encoders.open_clip import OpenCLIP
+
+        architecture, _, pretrained = name.removeprefix(_OPEN_CLIP).partition("/")
+        module = OpenCLIP.from_pretrained(architecture, pretrained)
+        encoder = SentenceTransformer(modules=[module], device=device)
     else:
         try:
             encoder = SentenceTransformer(name, device=device, trust_remote_code=trust_remote_code)
@@ -49,7 +54,7 @@ def load_encoder(
             *(OSError, ValueError, RuntimeError, KeyError, TypeError),
             *(AttributeError, SafetensorError),  # the first where JSON holds another kind of value
         ) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            reason = next(iter(str(error).strip().splitlines()), repr(error))
             raise EncoderError(
                 f"cannot load the encoder {name!r} ({reason})",
                 expected="a folder in SentenceTransformer format or a model name on the Hub",
@@ -61,16 +66,6 @@ def load_encoder(
     if max_seq_length is not None:
         _limit(encoder, name, max_seq_length)
     return encoder
-
-
-def _open_clip(name: str, device: str | None) -> SentenceTransformer:
-    """The model called `open_clip:ARCHITECTURE/TAG`."""
-    # Imported here: open_clip takes a while to import, and few encoders are of it.
-    from beekit.encoders.open_clip import OpenCLIP
-
-    architecture, _, pretrained = name.removeprefix(_OPEN_CLIP).partition("/")
-    module = OpenCLIP.from_pretrained(architecture, pretrained)
-    return SentenceTransformer(modules=[module], device=device)
 
 
 def _limit(encoder: SentenceTransformer, name: str, length: int) -> None:

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from sentence_transformers.base.modules import InputModule
 from torch import nn
 
-from beekit.encoder_modules import NAMESPACE
+from beekit.encoder_modules import NAMESPACE, where
 from beekit.encoders.open_clip_names import check_names
 from beekit.encoders.open_clip_text import encode_texts, read_positions
 from beekit.errors import EncoderError
@@ -53,15 +53,9 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
     save_in_root = True
     config_keys: ClassVar[list[str]] = ["max_seq_length", "image_tokens"]
 
-    def __init__(
-        self,
-        model: nn.Module,
-        tokenizer: Any,
-        model_cfg: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Any, model_cfg: Mapping[str, Any]) -> None:
         super().__init__()
-        self.model = model
-        self.tokenizer = tokenizer
+        self.model, self.tokenizer = model, tokenizer
         self.model_cfg = copy.deepcopy(dict(model_cfg))
         visual: Any = model.visual
         self.image_transform = image_transform_v2(
@@ -85,23 +79,18 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
         published = open_clip.get_pretrained_cfg(architecture, pretrained)
         config = open_clip.get_model_config(architecture)
         # Published weights say which activation they need; the architecture alone would guess.
-        config["quick_gelu"] = bool(
-            config.get("quick_gelu", False) or published.get("quick_gelu", False)
-        )
+        config["quick_gelu"] = any(one.get("quick_gelu", False) for one in (config, published))
         try:
-            model = open_clip.create_model(
-                architecture,
-                pretrained,
-                force_quick_gelu=config["quick_gelu"],
-                require_pretrained=True,
-            )
+            force = {"force_quick_gelu": config["quick_gelu"], "require_pretrained": True}
+            model = open_clip.create_model(architecture, pretrained, **force)
             tokenizer = open_clip.get_tokenizer(architecture)
         except (
             *(OSError, RuntimeError, ValueError, KeyError, TypeError),
             *(SafetensorError, pickle.UnpicklingError),
         ) as error:
+            reason = " ".join(str(error).split())[:300] or repr(error)
             raise EncoderError(
-                f"open_clip cannot load {architecture!r} from {pretrained!r} ({_brief(error)})",
+                f"open_clip cannot load {architecture!r} from {pretrained!r} ({reason})",
                 expected="weights to download" if published else "a checkpoint of that model",
                 remedy="Check the connection, or give the path of a checkpoint instead of the tag."
                 if published
@@ -128,31 +117,14 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
         with TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
             (Path(folder) / _CONFIG).write_text(json.dumps(config), encoding="utf-8")
             torch.default_generator.manual_seed(seed)
-            model = open_clip.create_model(
-                f"local-dir:{folder}", load_weights=False, pretrained_text=False
-            )
+            unloaded = {"load_weights": False, "pretrained_text": False}
+            model = open_clip.create_model(f"local-dir:{folder}", **unloaded)
         return cls(model, _tokenizer(model_cfg["text_cfg"]), model_cfg)
 
     @classmethod
-    def load(
-        cls,
-        model_name_or_path: str,
-        subfolder: str = "",
-        token: bool | str | None = None,
-        cache_folder: str | None = None,
-        revision: str | None = None,
-        local_files_only: bool = False,
-        **_: Any,
-    ) -> OpenCLIP:
-        """What `save` wrote, in float32.
-
-        Raises:
-            OSError, ValueError, RuntimeError: if files are missing or broken; open_clip chooses the
-                class.
-        """
-        folder = cls.load_dir_path(
-            model_name_or_path, subfolder, token, cache_folder, revision, local_files_only
-        )
+    def load(cls, model_name_or_path: str, subfolder: str = "", **given: Any) -> OpenCLIP:
+        """What `save` wrote, in float32; open_clip chooses the class of errors."""
+        folder = cls.load_dir_path(model_name_or_path, subfolder, **where(given))
         if folder is None:
             raise FileNotFoundError(f"no folder {subfolder!r} in {model_name_or_path!r}")
         model = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True)
@@ -161,10 +133,7 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
         return cls(model, tokenizer, config["model_cfg"])
 
     def save(self, output_path: str, *_: Any, **__: Any) -> None:
-        """Write the folder that open_clip loads: configuration, weights, its tokenizer's files.
-
-        Weights are always safetensors.
-        """
+        """Write the folder that open_clip loads, its weights as safetensors."""
         folder = Path(output_path)
         visual: Any = self.model.visual
         config = {"model_cfg": self.model_cfg, "preprocess_cfg": visual.preprocess_cfg}
@@ -208,11 +177,8 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
         Returns:
             `pixel_values` (inputs, 3, height, width) float32, or `input_ids` and `attention_mask`
             (inputs, context length) int64 (see `read_positions`), and their `modality`.
-
-        Raises:
-            EncoderError: if the inputs are neither all pictures nor all texts.
         """
-        plain = [next(iter(each.values())) if _is_named(each) else each for each in inputs]
+        plain = [_unnamed(each) for each in inputs]
         if all(isinstance(each, Image.Image) for each in plain):
             pixels = torch.stack([self.image_transform(picture) for picture in plain])
             return {"pixel_values": pixels, "modality": "image"}
@@ -228,20 +194,21 @@ class OpenCLIP(InputModule):  # type: ignore[misc]
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """The features and `sentence_embedding` (inputs, dims), not normalised."""
+        model: Any = self.model
         if "pixel_values" in features:
-            model: Any = self.model
             # As transformers' vision models do, pixels take the precision of the weights.
-            precision = next(model.visual.parameters()).dtype
-            pixels = features["pixel_values"].to(precision)
-            features["sentence_embedding"] = model.encode_image(pixels, normalize=False)
+            pixels = features["pixel_values"].to(next(model.visual.parameters()).dtype)
+            embedding = model.encode_image(pixels, normalize=False)
         else:
-            ids, mask = features["input_ids"], features["attention_mask"]
-            features["sentence_embedding"] = encode_texts(self.model, ids, mask)
+            embedding = encode_texts(model, features["input_ids"], features["attention_mask"])
+        features["sentence_embedding"] = embedding
         return features
 
 
-def _is_named(each: Any) -> bool:
-    return isinstance(each, dict) and len(each) == 1 and set(each) <= {"image", "text"}
+def _unnamed(each: Any) -> Any:
+    """The input itself of `{"image": ...}` and `{"text": ...}`."""
+    named = isinstance(each, dict) and len(each) == 1 and set(each) <= {"image", "text"}
+    return next(iter(each.values())) if named else each
 
 
 def _tokenizer(text_cfg: Mapping[str, Any]) -> Any:
@@ -263,7 +230,3 @@ def _image_tokens(visual: Any) -> int:
                 return int(table.shape[-2])
     height, width = (int(side) // 32 for side in visual.image_size)
     return max(1, height * width)
-
-
-def _brief(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or repr(error)

@@ -12,16 +12,8 @@ from beekit.errors import EncoderError
 
 
 def check_names(architecture: str, pretrained: str) -> None:
-    """See that open_clip has such a model, or the file is there.
-
-    Args:
-        architecture: as in `open_clip.list_models()`.
-        pretrained: a tag of that architecture, or the path of a checkpoint.
-
-    Raises:
-        EncoderError: if open_clip has no such architecture, or if `pretrained` is neither one of
-            its tags nor a file; the message names the nearest ones.
-    """
+    """Refuse an architecture that open_clip does not have, and weights that are neither one of its
+    tags nor a file; the message names the nearest ones."""
     known = open_clip.list_models()
     if architecture not in known:
         raise EncoderError(

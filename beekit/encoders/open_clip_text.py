@@ -15,13 +15,7 @@ def read_positions(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
 
     A causal tower reads up to the end-of-text token it pools at, a tower of transformers what is
     not padding. Any other, as SigLIP's, was trained to read its padding too: all positions count.
-
-    Args:
-        model: of open_clip.
-        ids: (texts, context length) int64 as open_clip's tokenizer gives them.
-
-    Returns:
-        (texts, context length) int64 of ones, then zeros.
+    Token ids and mask are (texts, context length) int64; the mask holds ones, then zeros.
     """
     tower = _CausalTower.of(model)
     if tower is not None:
@@ -33,16 +27,13 @@ def read_positions(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
 def encode_texts(model: nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """(texts, dims) embeddings, not normalised, as `model.encode_text` has them at full length.
 
-    Args:
-        model: of open_clip.
-        ids: (texts, tokens) int64, cut after the last position that `read_positions` names.
-        mask: (texts, tokens) those positions; what `ids` holds elsewhere does not matter.
+    Ids and mask are (texts, tokens), cut after the last position that `read_positions` names; what
+    `ids` holds at others does not matter.
     """
     tower = _CausalTower.of(model)
     if tower is not None:
         return tower.encode(ids.masked_fill(mask == 0, 0))
-    padding = _padding(model)
-    if padding is not None:
+    if (padding := _padding(model)) is not None:
         ids = ids.masked_fill(mask == 0, padding)
     embedding: torch.Tensor = model.encode_text(ids, normalize=False)  # type: ignore[operator]
     return embedding
@@ -88,14 +79,13 @@ class _CausalTower:
     def encode(self, ids: torch.Tensor) -> torch.Tensor:
         tower, length = self.tower, ids.shape[1]
         dtype = tower.transformer.get_cast_dtype()
-        states = tower.token_embedding(ids).to(dtype)
-        states = states + tower.positional_embedding[:length].to(dtype)
-        causal = tower.attn_mask[:length, :length]
-        states = tower.transformer(states, attn_mask=causal)
+        positions = tower.positional_embedding[:length].to(dtype)
+        states = tower.token_embedding(ids).to(dtype) + positions
+        states = tower.transformer(states, attn_mask=tower.attn_mask[:length, :length])
         rows = torch.arange(len(ids), device=ids.device)
         pooled: torch.Tensor = tower.ln_final(states[rows, self.last(ids)])
         projection = tower.text_projection
         if isinstance(projection, nn.Linear):
-            return torch.nn.functional.linear(pooled, projection.weight, projection.bias)
+            return nn.functional.linear(pooled, projection.weight, projection.bias)
         projected: torch.Tensor = pooled if projection is None else pooled @ projection
         return projected

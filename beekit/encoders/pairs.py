@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from beekit.encoders.inputs import ItemInputs
 from beekit.encoders.pixels import ItemPixels
-from beekit.encoders.text_image import IMAGE_SUFFIX, reads_both, spread
+from beekit.encoders.text_image import of_image, reads_both
 from beekit.encoders.tokens import ItemTokens
 from beekit.errors import EncoderError
 
@@ -93,30 +93,21 @@ class ItemPairs(ItemInputs):
     def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
         """What `TextImage` takes for these of the distinct pairs."""
         features = self.tokens.distinct_features(self._text[positions])
-        if features["attention_mask"].shape[1] == _CHANNELS:
-            features = _widened(features)
+        shape = features["attention_mask"].shape
+        if shape[1] == _CHANNELS:  # a column of padding more
+            features |= {
+                key: torch.nn.functional.pad(value, (0, 1))
+                for key, value in features.items()
+                if isinstance(value, torch.Tensor) and value.shape == shape
+            }
         features["has_text"] = torch.from_numpy(self._has_text[positions].astype(bool))
         pictures = self._picture[positions]
-        present = torch.from_numpy(pictures >= 0)
-        features["has_image"] = present
-        if self.pixels is not None and present.any():
-            for key, value in self.pixels.distinct_features(pictures[pictures >= 0]).items():
-                if isinstance(value, torch.Tensor):
-                    value = spread(value, present)
-                features[f"{key}{IMAGE_SUFFIX}"] = value
+        features["has_image"] = torch.from_numpy(pictures >= 0)
+        if self.pixels is not None and (pictures >= 0).any():
+            shown = self.pixels.distinct_features(pictures[pictures >= 0])
+            features |= of_image(shown, features["has_image"])
         return features
 
     def mini_batches(self, tokens: int) -> dict[str, Any]:
         """Mini-batches by their number, so that those of the longest texts keep to the tokens."""
         return {"mini_batch_size": max(1, tokens // int(self.distinct_sizes.max()))}
-
-
-def _widened(features: dict[str, Any]) -> dict[str, Any]:
-    """The same token sequences with a column of padding more."""
-    shape = features["attention_mask"].shape
-    return {
-        key: torch.nn.functional.pad(value, (0, 1))
-        if isinstance(value, torch.Tensor) and value.shape == shape
-        else value
-        for key, value in features.items()
-    }

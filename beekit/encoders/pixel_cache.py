@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,25 +36,21 @@ class PixelCache:
         """(pictures, channels, height, width) as a numpy file."""
         return self.folder / "pixels.npy"
 
+    @property
+    def description(self) -> Path:
+        """A JSON file, in the folder once this is complete."""
+        return self.folder / "pixels.json"
+
     @cached_property
     def described(self) -> dict[str, Any]:
         """By picture: `digests`, reasons that it is `unusable` ("" where none), what of it was
         `converted`."""
-        described: dict[str, Any] = json.loads(self.description.read_text(encoding="utf-8"))
-        return described
+        return dict(json.loads(self.description.read_text(encoding="utf-8")))
 
     @cached_property
     def kept(self) -> np.ndarray:
         """The pixels, read from disk as they are used."""
-        kept: np.ndarray = np.load(self.pixels, mmap_mode="r")
-        return kept
-
-    def is_complete(self) -> bool:
-        return self.description.is_file()
-
-    @property
-    def description(self) -> Path:
-        return self.folder / "pixels.json"
+        return np.asarray(np.load(self.pixels, mmap_mode="r"))
 
 
 def cached_pixels(
@@ -79,10 +75,16 @@ def cached_pixels(
     """
     made_by = _short_hash([str(_SCHEMA), str(MAX_PIXELS), str(MAX_RATIO), scale.signature])
     kept = PixelCache(cache / f"{made_by}-{_short_hash(list(sources))}")
-    if not kept.is_complete():
-        known = _known(cache, made_by)
+    if not kept.description.is_file():
+        known = {
+            digest: (other, place)
+            for other in map(PixelCache, cache.glob(f"{made_by}-*"))
+            if other.description.is_file()
+            for place, digest in enumerate(other.described["digests"])
+        }
         with sharing_folder(kept.folder) as staging:
-            _write(PixelCache(staging), encoder, images, sources, known, scale, workers)
+            decoding = _Decoding(encoder, images, scale)
+            _write(PixelCache(staging), sources, known, decoding, workers)
     return kept
 
 
@@ -90,26 +92,19 @@ def cached_pixels(
 _Picture = tuple[int, str, list[str], np.ndarray | None]
 
 
+@dataclass(eq=False)
 class _Decoding(IterableDataset):
-    """Reads and preprocesses pictures, each worker process its share of them."""
+    """Reads and preprocesses pictures of items, each worker process its share of them."""
 
-    def __init__(
-        self,
-        encoder: SentenceTransformer,
-        images: ImageColumn,
-        sources: np.ndarray,
-        scale: PixelScale,
-    ) -> None:
-        self.encoder, self.images, self.sources, self.scale = encoder, images, sources, scale
+    encoder: SentenceTransformer
+    images: ImageColumn
+    scale: PixelScale
+    items: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __iter__(self) -> Iterator[_Picture]:
         worker = get_worker_info()
-        share = (
-            self.sources
-            if worker is None
-            else np.array_split(self.sources, worker.num_workers)[worker.id]
-        )
-        for index, data in self.images.stream(share):
+        shares, own = (1, 0) if worker is None else (worker.num_workers, worker.id)
+        for index, data in self.images.stream(np.array_split(self.items, shares)[own]):
             try:
                 if isinstance(data, UnusableImageError):
                     raise data
@@ -120,33 +115,18 @@ class _Decoding(IterableDataset):
             yield index, "", done, self.scale.encode(preprocessed(self.encoder, [picture]))[0]
 
 
-# A cache of the same preprocessing that holds a picture, and the place there.
-_Known = tuple[PixelCache, int]
-
-
-def _known(cache: Path, made_by: str) -> dict[str, _Known]:
-    """Pictures that are in caches already, by the digest of their files."""
-    return {
-        digest: (other, place)
-        for other in map(PixelCache, cache.glob(f"{made_by}-*"))
-        if other.is_complete()
-        for place, digest in enumerate(other.described["digests"])
-    }
-
-
 def _write(
     made: PixelCache,
-    encoder: SentenceTransformer,
-    images: ImageColumn,
     sources: Mapping[str, int],
-    known: Mapping[str, _Known],
-    scale: PixelScale,
+    known: Mapping[str, tuple[PixelCache, int]],
+    decoding: _Decoding,
     workers: int | None,
 ) -> None:
-    """Copy what is known, decode and preprocess the rest."""
+    """Copy the pictures that other caches hold, by digest; decode and preprocess the rest."""
     unusable: list[str] = [""] * len(sources)
     converted: list[list[str]] = [[] for _ in sources]
     new = {item: place for place, item in enumerate(sources.values())}
+    scale = decoding.scale
     shape = (len(sources), *scale.shape)
     pixels = np.lib.format.open_memmap(made.pixels, mode="w+", dtype=scale.dtype, shape=shape)
     for place, (digest, item) in enumerate(sources.items()):
@@ -156,7 +136,18 @@ def _write(
             converted[place] = other.described["converted"][there]
             pixels[place] = other.kept[there]
             del new[item]
-    for item, reason, done, values in _decoded(encoder, images, list(new), scale, workers):
+    # In this order each process reads one stretch of a file with embedded pictures.
+    decoding.items = decoding.images.in_file_order(np.array(list(new), dtype=np.int64))
+    processes = min(len(os.sched_getaffinity(0)), len(new)) if workers is None else workers
+    loader = DataLoader(
+        decoding,
+        batch_size=None,
+        collate_fn=tuple,  # as it is: turning each picture into a tensor takes longer
+        num_workers=processes,
+        prefetch_factor=8 if processes else None,
+    )
+    shown = progress_bar(loader, "read pictures", total=len(new), unit="item") if new else ()
+    for item, reason, done, values in shown:
         place = new[item]
         unusable[place], converted[place] = reason, done
         if values is not None:
@@ -164,33 +155,6 @@ def _write(
     pixels.flush()
     described = {"digests": list(sources), "unusable": unusable, "converted": converted}
     made.description.write_text(json.dumps(described), encoding="utf-8")
-
-
-def _decoded(
-    encoder: SentenceTransformer,
-    images: ImageColumn,
-    items: Sequence[int],
-    scale: PixelScale,
-    workers: int | None,
-) -> Iterator[_Picture]:
-    """What `_Decoding` makes of these items, in any order."""
-    if not items:
-        return
-    # So that each process reads one stretch of a file with embedded pictures.
-    ordered = images.in_file_order(np.asarray(items, dtype=np.int64))
-    processes = min(len(os.sched_getaffinity(0)), len(items)) if workers is None else workers
-    loader = DataLoader(
-        _Decoding(encoder, images, ordered, scale),
-        batch_size=None,
-        collate_fn=_as_it_is,  # turning each picture into a tensor takes longer than sending it
-        num_workers=processes,
-        prefetch_factor=8 if processes else None,
-    )
-    yield from progress_bar(loader, total=len(items), desc="read pictures", unit="item")
-
-
-def _as_it_is(picture: Any) -> Any:
-    return picture
 
 
 def _short_hash(parts: Sequence[str]) -> str:

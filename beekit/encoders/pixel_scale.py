@@ -19,31 +19,18 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class PixelScale:
-    """How an encoder's pixels go into 8 bits and back, found by having it preprocess probes.
+    """How an encoder's pixels go into 8 bits and back, found by having it preprocess probes."""
 
-    Attributes:
-        low, high: (channels, 1, 1) float32, what black and white become.
-        shape: (channels, height, width) of a picture.
-        exact: whether 256 steps between the two are all there is.
-        tokens: what the encoder makes of a picture, patches mostly.
-        signature: digest of what the probes became: another one, another preprocessing.
-    """
-
-    low: torch.Tensor
-    high: torch.Tensor
-    shape: tuple[int, ...]
-    exact: bool
-    tokens: int
-    signature: str
+    low: torch.Tensor  # (channels, 1, 1) float32, what black becomes
+    high: torch.Tensor  # the same of white
+    shape: tuple[int, ...]  # (channels, height, width) of a picture
+    exact: bool  # whether 256 steps between the two are all there is
+    tokens: int  # what the encoder makes of a picture, patches mostly
+    signature: str  # digest of what the probes became: another one, another preprocessing
 
     @classmethod
     def of(cls, encoder: SentenceTransformer) -> PixelScale:
-        """By a black, a white and two noisy pictures.
-
-        Raises:
-            EncoderError: if the encoder takes no pictures, or does not turn them into finite pixels
-                of one size.
-        """
+        """By a black, a white and two noisy pictures, which must become finite pixels of a size."""
         generator = np.random.default_rng(0)
         noise = [generator.integers(0, 256, size, dtype=np.uint8) for size in _PROBES]
         flat = [np.full((64, 64, 3), value, dtype=np.uint8) for value in (0, 255)]

@@ -56,22 +56,17 @@ class ItemPixels(ItemInputs):
         first = {digest: index for index, digest in reversed(list(enumerate(digests)))}
         sources = {digest: first[digest] for digest in distinct}
         kept = cached_pixels(Path(cache), encoder, images, sources, scale, workers)
-        described = kept.described
-        reasons = dict(zip(distinct, described["unusable"], strict=True))
+        reasons = dict(zip(distinct, kept.described["unusable"], strict=True))
+        done = dict(zip(distinct, kept.described["converted"], strict=True))
         position = {digest: place for place, digest in enumerate(distinct)}
         self.unusable = np.array([reasons.get(digest, digest[1:]) for digest in digests], dtype=str)
-        self.converted = Counter[str]()
-        for digest in digests:
-            self.converted.update(
-                described["converted"][position[digest]] if digest in position else ()
-            )
+        self.converted = Counter(each for digest in digests for each in done.get(digest, ()))
         self.distinct_of = np.array(
             [-1 if self.unusable[i] else position[d] for i, d in enumerate(digests)], dtype=np.int64
         )
         self.scale = scale
         self.distinct_sizes = np.full(len(distinct), scale.tokens)
-        self._files = [kept.pixels]
-        self._starts = np.array([0])
+        self._files, self._starts = [kept.pixels], np.array([0])
 
     def take(self, items: np.ndarray) -> Self:
         taken = super().take(items)
@@ -91,15 +86,10 @@ class ItemPixels(ItemInputs):
         return both
 
     def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
-        """`pixel_values` (positions, channels, height, width) float32, and the constants.
-
-        Raises:
-            IndexError: if a position is below 0, as it is for items without a picture.
-        """
+        """`pixel_values` (positions, channels, height, width) float32, and the constants."""
         if len(positions) and positions.min() < 0:
             raise IndexError("items without a usable picture have no pixels; take the others")
-        shape = (len(positions), *self.scale.shape)
-        kept: np.ndarray = np.empty(shape, dtype=self.scale.dtype)
+        kept: np.ndarray = np.empty((len(positions), *self.scale.shape), self.scale.dtype)
         file_of = np.searchsorted(self._starts, positions, side="right") - 1
         for number in np.unique(file_of):
             here = file_of == number

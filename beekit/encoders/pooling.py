@@ -27,28 +27,18 @@ def family_pooling(encoder: SentenceTransformer) -> str | None:
     Without a `modules.json` a checkpoint is given mean pooling. Vision models with a token for the
     whole picture get "cls" instead: that token of the last hidden state as it is, without what
     comes after it in the model (CLIP's last layer norm, the pooler of ViT). Models without such a
-    token, as SigLIP's, keep the mean, and models of text what they have.
-
-    Returns:
-        "cls", or None where nothing is to be changed.
+    token, as SigLIP's, keep the mean, and models of text what they have: None.
     """
-    config = encoder.config
-    reads_text = "text" in encoder.modalities
-    if reads_text or _pooling_at(encoder) is None or config is None:
+    if "text" in encoder.modalities or _pooling_at(encoder) is None:
         return None
-    return "cls" if config.model_type in _CLS_FIRST else None
+    return "cls" if getattr(encoder.config, "model_type", None) in _CLS_FIRST else None
 
 
 def set_pooling(encoder: SentenceTransformer, pooling: str) -> None:
-    """Set the pooling of an encoder; a saved encoder keeps it.
-
-    Args:
-        encoder: changed in place.
-        pooling: one of `POOLINGS`.
+    """Set the pooling of an encoder, in place; a saved encoder keeps it.
 
     Raises:
-        EncoderError: if `pooling` is not one of `POOLINGS`, or if the encoder does not pool token
-            embeddings.
+        EncoderError: if `pooling` is none of `POOLINGS`, or if the encoder does not pool tokens.
     """
     if pooling not in POOLINGS:
         raise EncoderError(
@@ -77,5 +67,4 @@ def pooling_of(encoder: SentenceTransformer) -> str | None:
 
 def _pooling_at(encoder: SentenceTransformer) -> int | None:
     """Position of the pooling module."""
-    places = [place for place, module in enumerate(encoder) if isinstance(module, Pooling)]
-    return places[0] if places else None
+    return next((n for n, module in enumerate(encoder) if isinstance(module, Pooling)), None)

@@ -14,7 +14,7 @@ from sentence_transformers.util import load_dir_path
 from torch import Tensor, nn
 from torch.nn import functional
 
-from beekit.encoder_modules import NAMESPACE
+from beekit.encoder_modules import NAMESPACE, where
 from beekit.errors import EncoderError
 
 FUSIONS = ("mean", "concat", "gated")
@@ -69,11 +69,8 @@ class TextImage(InputModule):  # type: ignore[misc]
         super().__init__()
         sizes = [int(side.get_embedding_dimension() or 0) for side in (text, image)]
         if fusion not in FUSIONS:
-            raise EncoderError(
-                f"fusion={fusion!r}",
-                expected=f"one of {', '.join(FUSIONS)}",
-                remedy="Choose one of those.",
-            )
+            known = f"one of {', '.join(FUSIONS)}"
+            raise EncoderError(f"fusion={fusion!r}", expected=known, remedy="Choose one of those.")
         if fusion == "mean" and (sizes[0] != sizes[1] or dims not in (None, sizes[0])):
             raise EncoderError(
                 f"fusion=mean of {sizes[0]} text and {sizes[1]} image dimensions",
@@ -101,9 +98,8 @@ class TextImage(InputModule):  # type: ignore[misc]
         return self.text.tokenizer
 
     @property
-    def max_seq_length(self) -> int | None:
-        limit: int | None = self.text.max_seq_length
-        return limit
+    def max_seq_length(self) -> Any:
+        return self.text.max_seq_length
 
     @max_seq_length.setter
     def max_seq_length(self, value: int) -> None:
@@ -130,22 +126,17 @@ class TextImage(InputModule):  # type: ignore[misc]
         shown = [image for _, image in pairs if image is not None]
         features["has_image"] = torch.tensor([image is not None for _, image in pairs])
         if shown:
-            for key, value in self.image.preprocess(shown).items():
-                if isinstance(value, Tensor):
-                    value = spread(value, features["has_image"])
-                features[f"{key}{IMAGE_SUFFIX}"] = value
+            features |= of_image(self.image.preprocess(shown), features["has_image"])
         return features
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """Adds `sentence_embedding`, `text_part` and `image_part`, all (items, dims)."""
-        has_text, has_image = features["has_text"], features["has_image"]
-        own = {k: v for k, v in features.items() if k not in ("has_text", "has_image")}
-        t = _embedded(self.text, {k: v for k, v in own.items() if not _of_image(k)}, has_text)
-        i = _embedded(
-            self.image,
-            {k.removesuffix(IMAGE_SUFFIX): v for k, v in own.items() if _of_image(k)},
-            has_image,
-        )
+        own = dict(features)
+        has_text, has_image = own.pop("has_text"), own.pop("has_image")
+        of_image = [key for key in own if key.endswith(IMAGE_SUFFIX)]
+        shown = {key.removesuffix(IMAGE_SUFFIX): own.pop(key) for key in of_image}
+        t = _embedded(self.text, own, has_text)
+        i = _embedded(self.image, shown, has_image)
         if self.fusion == "gated":
             g = torch.sigmoid(self.gate(torch.cat([t, i], dim=-1)))
             both = (has_text & has_image).unsqueeze(-1)
@@ -169,35 +160,20 @@ class TextImage(InputModule):  # type: ignore[misc]
         save_file(own, str(Path(output_path) / _WEIGHTS))
 
     @classmethod
-    def load(
-        cls,
-        model_name_or_path: str,
-        subfolder: str = "",
-        token: bool | str | None = None,
-        cache_folder: str | None = None,
-        revision: str | None = None,
-        local_files_only: bool = False,
-        trust_remote_code: bool = False,
-        **kwargs: Any,
-    ) -> Self:
-        where = {
-            "token": token,
-            "cache_folder": cache_folder,
-            "revision": revision,
-            "local_files_only": local_files_only,
-        }
-        config = cls.load_config(model_name_or_path, subfolder=subfolder, **where)
+    def load(cls, model_name_or_path: str, subfolder: str = "", **given: Any) -> Self:
+        at = where(given)
+        config = cls.load_config(model_name_or_path, subfolder=subfolder, **at)
         one_encoder = config.pop("one_encoder")
         sides = [
             SentenceTransformer(
-                load_dir_path(model_name_or_path, (Path(subfolder) / side).as_posix(), **where),
+                load_dir_path(model_name_or_path, (Path(subfolder) / side).as_posix(), **at),
                 device="cpu",
-                trust_remote_code=trust_remote_code,
+                trust_remote_code=given.get("trust_remote_code", False),
             )
             for side in (("text",) if one_encoder else ("text", "image"))
         ]
         module = cls(sides[0], sides[-1], **config)
-        weights = cls.load_file_path(model_name_or_path, _WEIGHTS, subfolder=subfolder, **where)
+        weights = cls.load_file_path(model_name_or_path, _WEIGHTS, subfolder=subfolder, **at)
         found = module.load_state_dict(load_file(weights), strict=False)
         wrong = [*found.unexpected_keys, *(k for k in found.missing_keys if not _of_side(k))]
         if wrong:
@@ -222,7 +198,7 @@ def fuse(
     for encoder, modality in ((text, "text"), (image, "image")):
         if not encoder.supports(modality):
             raise EncoderError(
-                f"an encoder of {_readable(encoder)} for the {modality} side",
+                f"an encoder of {', '.join(map(str, encoder.modalities))} for the {modality} side",
                 expected=f"an encoder that reads {modality}",
                 remedy=f"Choose a {modality} encoder for that side.",
             )
@@ -236,12 +212,14 @@ def reads_both(encoder: SentenceTransformer) -> bool:
     return isinstance(encoder[0], TextImage)
 
 
-def spread(values: Tensor, present: Tensor) -> Tensor:
-    """Rows of the items that are present (bool, items), zeros for the others."""
-    if bool(present.all()):
-        return values
-    spread = values.new_zeros((len(present), *values.shape[1:]))
-    spread[present] = values
+def of_image(features: Mapping[str, Any], present: Tensor) -> dict[str, Any]:
+    """Features of the pictures there are, under names of their own, a row of zeros for each item
+    that has no picture; `present` (items,) says which have one."""
+    spread = {f"{key}{IMAGE_SUFFIX}": value for key, value in features.items()}
+    for key, value in spread.items():
+        if isinstance(value, Tensor) and not bool(present.all()):
+            spread[key] = value.new_zeros((len(present), *value.shape[1:]))
+            spread[key][present] = value
     return spread
 
 
@@ -267,11 +245,9 @@ def _embedded(side: SentenceTransformer, features: dict[str, Any], present: Tens
         weight = next(side.parameters())
         return torch.zeros(len(present), dims, dtype=weight.dtype, device=weight.device)
     some = len(rows) < len(present)
-    chosen = {
-        key: value[rows] if some and isinstance(value, Tensor) else value
-        for key, value in features.items()
-    }
-    made = side(chosen)["sentence_embedding"]
+    if some:
+        features = {k: v[rows] if isinstance(v, Tensor) else v for k, v in features.items()}
+    made = side(dict(features))["sentence_embedding"]
     # In half precision a length may overflow where no entry does, which would leave zeros.
     exact = made if made.dtype == torch.float64 else made.float()
     embedding = functional.normalize(exact, dim=-1).to(made.dtype)
@@ -290,13 +266,5 @@ def _rotation(inside: int, outside: int, generator: torch.Generator) -> nn.Linea
     return linear
 
 
-def _of_image(key: str) -> bool:
-    return key.endswith(IMAGE_SUFFIX)
-
-
 def _of_side(key: str) -> bool:
     return key.startswith(("text.", "image."))
-
-
-def _readable(encoder: SentenceTransformer) -> str:
-    return ", ".join(map(str, encoder.modalities))

@@ -81,14 +81,7 @@ class ItemTokens(ItemInputs):
         self._left = getattr(tokenizer, "padding_side", "right") == "left"
 
     def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
-        """What the encoder's forward takes for these texts, padded to the longest of them.
-
-        Args:
-            positions: among the distinct texts.
-
-        Returns:
-            tensors (positions, tokens) int64 by key, and the encoder's constants.
-        """
+        """Tensors (positions, tokens) int64, padded to the longest, and the encoder's constants."""
         lengths = self.distinct_sizes[positions]
         longest = int(lengths.max())
         place = np.arange(longest)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -12,7 +12,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 
 
 def build_encoder(
@@ -40,39 +40,38 @@ def build_encoder(
     tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.train_from_iterator(
-        texts, trainers.WordLevelTrainer(special_tokens=list(_SPECIAL), show_progress=False)
-    )
+    special = list(_SPECIAL.values())
+    trainer = trainers.WordLevelTrainer(special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
     )
     config = BertConfig(
+        **transformer_sizes(dims, layers, dropout),
         vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=dims,
-        num_hidden_layers=layers,
-        num_attention_heads=max(1, dims // 16),
-        intermediate_size=2 * dims,
         max_position_embeddings=max_seq_length,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
         pad_token_id=tokenizer.token_to_id("[PAD]"),
     )
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_max_length=max_seq_length,
-    )
-    with torch.random.fork_rng(devices=[]):
+    own = {"tokenizer_object": tokenizer, "model_max_length": max_seq_length}
+    return mean_pooled(BertModel, config, PreTrainedTokenizerFast(**own, **_SPECIAL), seed)
+
+
+def transformer_sizes(dims: int, layers: int, dropout: float) -> dict[str, Any]:
+    """What configurations of transformers call the size of their layers, heads of 16 dimensions."""
+    return {
+        **{"hidden_size": dims, "num_hidden_layers": layers, "intermediate_size": 2 * dims},
+        **{"num_attention_heads": max(1, dims // 16), "hidden_dropout_prob": dropout},
+        "attention_probs_dropout_prob": dropout,
+    }
+
+
+def mean_pooled(kind: Any, config: Any, processor: Any, seed: int) -> SentenceTransformer:
+    """An encoder around a model of random weights, with what reads its inputs."""
+    with torch.random.fork_rng(devices=[]), TemporaryDirectory() as folder:
         torch.manual_seed(seed)
-        bert = BertModel(config)
-    with TemporaryDirectory() as folder:
-        bert.save_pretrained(folder)
-        fast.save_pretrained(folder)
-        transformer = Transformer(str(Path(folder)), max_seq_length=max_seq_length)
+        kind(config).save_pretrained(folder)
+        processor.save_pretrained(folder)
+        transformer = Transformer(folder)
     pooling = Pooling(transformer.get_embedding_dimension(), "mean")
     return SentenceTransformer(modules=[transformer, pooling], device="cpu")

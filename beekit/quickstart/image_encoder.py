@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from tempfile import TemporaryDirectory
-
-import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
+from beekit.quickstart.encoder import mean_pooled, transformer_sizes
 from beekit.quickstart.pictures import LABEL, SIZE
 
 
@@ -34,21 +31,7 @@ def build_image_encoder(
         patch_size: pixels a side of what becomes a token; divides `image_size`.
         seed: of the weights; the global random state stays as it was.
     """
-    config = ViTConfig(
-        hidden_size=dims,
-        num_hidden_layers=layers,
-        num_attention_heads=max(1, dims // 16),
-        intermediate_size=2 * dims,
-        image_size=image_size,
-        patch_size=patch_size,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
-    )
-    with torch.random.fork_rng(devices=[]), TemporaryDirectory() as folder:
-        torch.manual_seed(seed)
-        ViTModel(config).save_pretrained(folder)
-        side = {"height": image_size, "width": image_size}
-        ViTImageProcessor(size=side).save_pretrained(folder)
-        transformer = Transformer(folder)
-    pooling = Pooling(transformer.get_embedding_dimension(), "mean")
-    return SentenceTransformer(modules=[transformer, pooling], device="cpu")
+    sizes = transformer_sizes(dims, layers, dropout)
+    config = ViTConfig(**sizes, image_size=image_size, patch_size=patch_size)
+    processor = ViTImageProcessor(size={"height": image_size, "width": image_size})
+    return mean_pooled(ViTModel, config, processor, seed)

@@ -35,49 +35,30 @@ _NOTE = (
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What a modality needs.
+    """What a modality needs."""
 
-    Attributes:
-        build: makes the encoder, from the shop and a seed.
-        inputs: the configuration's keys that say what the encoder sees.
-        gaps: whether the shop's catalog has items without a text and items without a picture.
-        training: its section of that name.
-        alike: what brings items together before fine-tuning.
-        next: arguments of `beekit train` to go on with.
-    """
-
-    build: Callable[[Shop, int], SentenceTransformer]
-    inputs: dict[str, str]
-    training: dict[str, Any]
-    alike: str
-    next: str
-    gaps: bool = False
+    build: Callable[[Shop, int], SentenceTransformer]  # the encoder, from the shop and a seed
+    inputs: dict[str, str]  # the configuration's keys that say what the encoder sees
+    training: dict[str, Any]  # its section of that name
+    alike: str  # what brings items together before fine-tuning
+    next: str  # arguments of `beekit train` to go on with
+    gaps: bool = False  # whether some items have no text, and some no picture
 
 
+_STEP = {"users_per_step": 256, "items_per_step": 400}
+_PICTURES = {**_STEP, "mini_batch_tokens": 8192}
 _RECIPES = {
     "text": _Recipe(
         build=lambda shop, seed: build_encoder(shop.texts, seed=seed),
         inputs={"text": "{text}"},
-        training={
-            "users_per_step": 256,
-            "items_per_step": 400,
-            "learning_rate": 2e-3,
-            "max_steps": 320,
-        },
+        training={**_STEP, "learning_rate": 2e-3, "max_steps": 320},
         alike="what they are called",
-        next=("ml1m data=DIR encoder=sentence-transformers/all-MiniLM-L6-v2 out=RUN"),
+        next="ml1m data=DIR encoder=sentence-transformers/all-MiniLM-L6-v2 out=RUN",
     ),
     "image": _Recipe(
         build=lambda shop, seed: build_image_encoder(seed=seed),
         inputs={"image": "image"},
-        training={
-            "users_per_step": 256,
-            "items_per_step": 400,
-            "mini_batch_tokens": 8192,
-            "learning_rate": 1.5e-3,
-            "warmup_steps": 80,
-            "max_steps": 800,
-        },
+        training={**_PICTURES, "learning_rate": 1.5e-3, "warmup_steps": 80, "max_steps": 800},
         alike="what they look like",
         next="CONFIG.yaml data=DIR image=COLUMN encoder=ENCODER out=RUN",
     ),
@@ -86,23 +67,13 @@ _RECIPES = {
             build_encoder(shop.texts, seed=seed), build_image_encoder(seed=seed)
         ),
         inputs={
-            "text": "{text}",
-            "image": "image",
-            "missing_text": "keep",
-            "missing_image": "keep",
+            **{"text": "{text}", "image": "image"},
+            **{"missing_text": "keep", "missing_image": "keep"},
         },
-        training={
-            "users_per_step": 256,
-            "items_per_step": 400,
-            "mini_batch_tokens": 8192,
-            "learning_rate": 2e-3,
-            "max_steps": 400,
-        },
+        training={**_PICTURES, "learning_rate": 2e-3, "max_steps": 400},
         alike="what they are called and look like",
-        next=(
-            "CONFIG.yaml data=DIR text=TEMPLATE image=COLUMN encoder=ENCODER "
-            "image_encoder=ENCODER out=RUN"
-        ),
+        next="CONFIG.yaml data=DIR text=TEMPLATE image=COLUMN encoder=ENCODER "
+        "image_encoder=ENCODER out=RUN",
         gaps=True,
     ),
 }
@@ -126,11 +97,8 @@ def run_quickstart(out: str | Path, modality: str = "text", *, seed: int = 0) ->
             another quickstart, or other files, or if another process has it.
     """
     if modality not in _RECIPES:
-        raise ConfigError(
-            f"modality {modality!r}",
-            expected=f"one of {', '.join(_RECIPES)}",
-            remedy="Choose one of those.",
-        )
+        known = f"one of {', '.join(_RECIPES)}"
+        raise ConfigError(f"modality {modality!r}", expected=known, remedy="Choose one of those.")
     with alone_in(out):
         return _quickstart(RunFolder(Path(out)), modality, seed)
 
@@ -164,14 +132,9 @@ def _quickstart(folder: RunFolder, modality: str, seed: int) -> RunFolder:
     split = load_split(folder.split, load_dataset(config).interactions)
     if split.test is not None:
         cold = split.test.candidates
-        draw_before_after(
-            _embedded(config, made / "encoder")[cold],
-            _embedded(config, folder.model)[cold],
-            shop.series[cold],
-            shop.kinds[cold],
-            folder.path / "before_after.svg",
-            alike=recipe.alike,
-        )
+        before, after = (_embedded(config, own)[cold] for own in (made / "encoder", folder.model))
+        plot, rule = folder.path / "before_after.svg", (shop.series[cold], shop.kinds[cold])
+        draw_before_after(before, after, *rule, plot, alike=recipe.alike)
     print_summary(folder)
     print(
         f"plot    {folder.path / 'before_after.svg'}\n"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageEnhance
+from PIL import Image, ImageColor, ImageDraw, ImageEnhance
 
 # Pixels a side, of the picture and of a label. The label is repeated so that it makes up enough of
 # what a small encoder averages over; once in a corner, it went unnoticed.
@@ -25,98 +25,72 @@ _BACKGROUNDS = {"basic": "#e6edf2", "office": "#f7e3bd", "premium": "#56626f"}
 
 # A drawing is a colour and shapes, painted in order. A shape is its form, the tone of the colour
 # and, on a square of 48 by 48, left, top, right and bottom, or the corners of a polygon.
-_Shape = tuple[str, str, tuple[float, ...]]
-_DRAWINGS: dict[str, tuple[str, tuple[_Shape, ...]]] = {
-    "laser printer": (
-        "#5d88b8",
-        (
-            ("polygon", "paper", (14, 5, 34, 5, 34, 17, 14, 17)),
-            ("box", "body", (5, 15, 43, 33)),
-            ("box", "shade", (5, 15, 43, 21)),
-            ("disc", "paper", (36, 16.5, 39, 19.5)),
-            ("polygon", "ink", (11, 28, 37, 28, 37, 30, 11, 30)),
-            ("polygon", "paper", (13, 29, 34, 29, 34, 39, 13, 39)),
-        ),
-    ),
-    "toner cartridge": (
-        "#4a4a58",
-        (
-            ("box", "body", (3, 16, 45, 28)),
-            ("box", "shade", (7, 12, 38, 19)),
-            ("box", "tint", (3, 22, 45, 25)),
-            ("polygon", "body", (8, 27, 34, 27, 30, 34, 12, 34)),
-            ("disc", "paper", (38, 17, 43, 22)),
-        ),
-    ),
-    "imaging drum": (
-        "#2f9b7c",
-        (
-            ("box", "shade", (2, 19, 10, 27)),
-            ("box", "shade", (38, 19, 46, 27)),
-            ("polygon", "body", (9, 9, 39, 9, 39, 37, 9, 37)),
-            ("disc", "body", (5, 9, 13, 37)),
-            ("disc", "tint", (35, 9, 43, 37)),
-            ("polygon", "tint", (10, 14, 35, 14, 35, 18, 10, 18)),
-            ("disc", "shade", (37.5, 19, 40.5, 27)),
-        ),
-    ),
-    "paper tray": (
-        "#b9a78c",
-        (
-            ("polygon", "shade", (9, 11, 39, 11, 45, 28, 3, 28)),
-            ("polygon", "paper", (12, 8, 36, 8, 40, 25, 8, 25)),
-            ("polygon", "rule", (13, 13, 35, 13, 35, 14, 13, 14)),
-            ("polygon", "rule", (12, 17, 36, 17, 36, 18, 12, 18)),
-            ("box", "body", (3, 25, 45, 38)),
-            ("box", "ink", (17, 29, 31, 32)),
-        ),
-    ),
-    "maintenance kit": (
-        "#e58a2e",
-        (
-            ("box", "ink", (15, 7, 33, 20)),
-            ("box", "gap", (18, 10, 30, 20)),
-            ("box", "body", (5, 15, 43, 39)),
-            ("polygon", "shade", (5, 24, 43, 24, 43, 27, 5, 27)),
-            ("polygon", "paper", (20, 17.5, 24, 17.5, 24, 36, 20, 36)),
-            ("polygon", "paper", (13, 25, 31, 25, 31, 29, 13, 29)),
-        ),
-    ),
-    "fuser unit": (
-        "#cf4a3c",
-        (
-            ("box", "ink", (3, 29, 45, 35)),
-            ("box", "body", (5, 8, 43, 17)),
-            ("box", "tint", (5, 10, 43, 12.5)),
-            ("box", "body", (5, 19, 43, 28)),
-            ("box", "tint", (5, 21, 43, 23.5)),
-            ("box", "ink", (3, 6, 9, 35)),
-            ("box", "ink", (39, 6, 45, 35)),
-        ),
-    ),
-    "waste box": (
-        "#8064ad",
-        (
-            ("polygon", "body", (9, 15, 39, 15, 35, 41, 13, 41)),
-            ("box", "shade", (6, 11, 42, 16)),
-            ("box", "ink", (19, 7, 29, 11)),
-            ("polygon", "shade", (16, 19, 18.5, 19, 19.5, 37, 17, 37)),
-            ("polygon", "shade", (22.7, 19, 25.3, 19, 25.3, 37, 22.7, 37)),
-            ("polygon", "shade", (29.5, 19, 32, 19, 31, 37, 28.5, 37)),
-        ),
-    ),
-    "travel case": (
-        "#96633d",
-        (
-            ("box", "ink", (17, 9, 31, 20)),
-            ("box", "gap", (20, 12, 28, 20)),
-            ("box", "body", (3, 15, 45, 38)),
-            ("polygon", "shade", (10, 15, 14, 15, 14, 38, 10, 38)),
-            ("polygon", "shade", (34, 15, 38, 15, 38, 38, 34, 38)),
-            ("disc", "tint", (20, 21, 28, 29)),
-        ),
-    ),
-}
+_DRAWINGS = """
+laser printer: #5d88b8
+    polygon paper 14 5 34 5 34 17 14 17
+    box body 5 15 43 33
+    box shade 5 15 43 21
+    disc paper 36 16.5 39 19.5
+    polygon ink 11 28 37 28 37 30 11 30
+    polygon paper 13 29 34 29 34 39 13 39
+
+toner cartridge: #4a4a58
+    box body 3 16 45 28
+    box shade 7 12 38 19
+    box tint 3 22 45 25
+    polygon body 8 27 34 27 30 34 12 34
+    disc paper 38 17 43 22
+
+imaging drum: #2f9b7c
+    box shade 2 19 10 27
+    box shade 38 19 46 27
+    polygon body 9 9 39 9 39 37 9 37
+    disc body 5 9 13 37
+    disc tint 35 9 43 37
+    polygon tint 10 14 35 14 35 18 10 18
+    disc shade 37.5 19 40.5 27
+
+paper tray: #b9a78c
+    polygon shade 9 11 39 11 45 28 3 28
+    polygon paper 12 8 36 8 40 25 8 25
+    polygon rule 13 13 35 13 35 14 13 14
+    polygon rule 12 17 36 17 36 18 12 18
+    box body 3 25 45 38
+    box ink 17 29 31 32
+
+maintenance kit: #e58a2e
+    box ink 15 7 33 20
+    box gap 18 10 30 20
+    box body 5 15 43 39
+    polygon shade 5 24 43 24 43 27 5 27
+    polygon paper 20 17.5 24 17.5 24 36 20 36
+    polygon paper 13 25 31 25 31 29 13 29
+
+fuser unit: #cf4a3c
+    box ink 3 29 45 35
+    box body 5 8 43 17
+    box tint 5 10 43 12.5
+    box body 5 19 43 28
+    box tint 5 21 43 23.5
+    box ink 3 6 9 35
+    box ink 39 6 45 35
+
+waste box: #8064ad
+    polygon body 9 15 39 15 35 41 13 41
+    box shade 6 11 42 16
+    box ink 19 7 29 11
+    polygon shade 16 19 18.5 19 19.5 37 17 37
+    polygon shade 22.7 19 25.3 19 25.3 37 22.7 37
+    polygon shade 29.5 19 32 19 31 37 28.5 37
+
+travel case: #96633d
+    box ink 17 9 31 20
+    box gap 20 12 28 20
+    box body 3 15 45 38
+    polygon shade 10 15 14 15 14 38 10 38
+    polygon shade 34 15 38 15 38 38 34 38
+    disc tint 20 21 28 29
+"""
 
 # Drawings fit above the labels.
 _SCALE, _OFFSET = 0.7, (7.2, -0.5)
@@ -127,13 +101,11 @@ _FINER = 4
 def draw_product(kind: str, finish: str, code: int, generator: np.random.Generator) -> Image.Image:
     """The picture of a product, no two quite alike: `generator` moves and shades the drawing.
 
-    Args:
-        kind, finish: as the shop names them.
-        code: the number printed on it.
-        generator: of a shift by up to a pixel or two and of a brightness within 8%.
+    Kind and finish are as the shop names them, code is the number printed on it. The shift is of up
+    to a pixel or two, the brightness changes by at most 8%.
     """
     shift = generator.integers((-2, -1), (3, 2))
-    colour, shapes = _DRAWINGS[kind]
+    colour, *shapes = _DRAWINGS.partition(f"\n{kind}: ")[2].partition("\n\n")[0].splitlines()
     tones = {
         "body": colour,
         "shade": _mixed(colour, "#10151c", 0.35),
@@ -145,8 +117,10 @@ def draw_product(kind: str, finish: str, code: int, generator: np.random.Generat
     }
     large = Image.new("RGB", (SIZE * _FINER, SIZE * _FINER), _BACKGROUNDS[finish])
     draw = ImageDraw.Draw(large)
-    for shape, tone, numbers in shapes:
-        points = (np.reshape(numbers, (-1, 2)) * _SCALE + _OFFSET + shift) * _FINER
+    for line in shapes:
+        shape, tone, *numbers = line.split()
+        points = np.reshape([float(number) for number in numbers], (-1, 2))
+        points = (points * _SCALE + _OFFSET + shift) * _FINER
         flat = [float(value) for value in points.ravel()]
         if shape == "box":
             draw.rounded_rectangle(flat, radius=2 * _FINER, fill=tones[tone])
@@ -183,4 +157,4 @@ def _mixed(colour: str, other: str, share: float) -> str:
 
 
 def _rgb(colour: str) -> np.ndarray:
-    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=float)
+    return np.array(ImageColor.getrgb(colour), dtype=float)

@@ -32,8 +32,7 @@ def draw_before_after(
 
     Args:
         before, after: (items, dims) embeddings.
-        series: (items,) hidden series; the first six are shown.
-        kinds: (items,) kinds of product.
+        series, kinds: (items,) of the items; the first six series are shown.
         path: SVG file to write.
         alike: what brings items together before fine-tuning, for the title.
     """

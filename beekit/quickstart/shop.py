@@ -100,48 +100,34 @@ def make_shop(series: int = 48, customers: int = 3000, seed: int = 0) -> Shop:
     purchase in ten is anything at all.
 
     Args:
-        series: printer series.
-        customers: how many.
+        series, customers: how many printer series and customers.
         seed: of everything that is drawn.
     """
     generator = np.random.default_rng(seed)
     drawing = np.random.default_rng([seed, 1])  # leaves what else is drawn as it is
-    titles, texts, pictures, belongs, kinds, printed = [], [], [], [], [], []
+    products = []
     for number, (kind, blurb) in enumerate(_KINDS.items()):
         initials = "".join(word[0] for word in kind.split()).upper()
         codes = generator.permutation(series) + 100 * (number + 1)
         for member in range(series):
             for finish in _FINISHES:
                 title = f"{finish} {kind} {initials}{codes[member]}"
-                titles.append(title)
-                texts.append(f"{title}. {blurb}")
-                pictures.append(png(draw_product(kind, finish, int(codes[member]), drawing)))
-                belongs.append(member)
-                kinds.append(number)
-                printed.append(codes[member])
-    hidden = np.array(belongs)
+                picture = png(draw_product(kind, finish, int(codes[member]), drawing))
+                text = f"{title}. {blurb}"
+                products.append((title, text, picture, member, number, codes[member]))
+    titles, texts, pictures, *rule = map(list, zip(*products, strict=True))
+    hidden, kinds, printed = map(np.array, rule)
     per_series = [np.flatnonzero(hidden == member) for member in range(series)]
     users, items = [], []
     for customer in range(customers):
         owned = generator.choice(series, generator.integers(2, 4), replace=False)
-        basket = np.concatenate(
-            [
-                generator.choice(per_series[m], generator.integers(4, 9), replace=False)
-                for m in owned
-            ]
-        )
+        chosen = (per_series[member] for member in owned)
+        bought = [generator.choice(c, generator.integers(4, 9), replace=False) for c in chosen]
+        basket = np.concatenate(bought)
         stray = generator.random(len(basket)) < 0.1
         basket[stray] = generator.integers(len(hidden), size=int(stray.sum()))
         basket = np.unique(basket)
         users.append(np.full(len(basket), customer))
         items.append(basket)
-    return Shop(
-        titles,
-        texts,
-        pictures,
-        hidden,
-        np.array(kinds),
-        np.array(printed),
-        np.concatenate(users),
-        np.concatenate(items),
-    )
+    sales = (np.concatenate(users), np.concatenate(items))
+    return Shop(titles, texts, pictures, hidden, kinds, printed, *sales)

@@ -37,12 +37,7 @@ class UserBatchSampler(DefaultBatchSampler):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        users: Sequence[int],
-        batch_size: int,
-        drop_last: bool,
-        seed: int,
-        rule: str = MIXED,
+        self, users: Sequence[int], batch_size: int, drop_last: bool, seed: int, rule: str = MIXED
     ) -> None:
         super().__init__(range(sum(users)), batch_size=batch_size, drop_last=drop_last, seed=seed)
         self.users, self.seed, self.rule = list(users), seed, rule

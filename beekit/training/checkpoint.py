@@ -18,15 +18,7 @@ from beekit.errors import RunError
 
 @contextmanager
 def reading(checkpoint: str | Path, what: str) -> Iterator[None]:
-    """Within it, an error of any reader says which part of a checkpoint is broken.
-
-    Args:
-        checkpoint: its folder.
-        what: the file, or the files, read within.
-
-    Raises:
-        RunError: if the block raises what readers of files raise.
-    """
+    """Within it, an error of any reader says, as a `RunError`, what of a checkpoint is broken."""
     try:
         yield
     except torch.OutOfMemoryError:
@@ -44,11 +36,7 @@ def reading(checkpoint: str | Path, what: str) -> Iterator[None]:
 
 
 def require_readable(checkpoint: str | Path) -> None:
-    """Read what the Trainer goes on from beside the model: torch's files, which are archives.
-
-    Raises:
-        RunError: if the state of optimizer, scheduler or random numbers is broken.
-    """
+    """Read what the Trainer goes on from beside the model: torch's files, which are archives."""
     for path in sorted(Path(checkpoint).glob("*.pt*")):
         if path.name.startswith(("optimizer", "scheduler", "scaler", "rng_state")):
             with reading(checkpoint, path.name), ZipFile(path) as archive:
@@ -57,15 +45,10 @@ def require_readable(checkpoint: str | Path) -> None:
 
 
 def read_state(checkpoint: str | Path) -> TrainerState:
-    """How far the training of a checkpoint had come.
-
-    Raises:
-        RunError: if the file is broken, or if it does not say so.
-    """
-    with reading(checkpoint, TRAINER_STATE_NAME):
-        state: TrainerState = TrainerState.load_from_json(
-            str(Path(checkpoint) / TRAINER_STATE_NAME)
-        )
+    """How far the training of a checkpoint had come."""
+    path = Path(checkpoint) / TRAINER_STATE_NAME
+    with reading(checkpoint, path.name):
+        state: TrainerState = TrainerState.load_from_json(str(path))
         for name in ("global_step", "max_steps"):
             steps = getattr(state, name)
             if not isinstance(steps, int) or steps < 1:

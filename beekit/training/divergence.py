@@ -6,28 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import TrainerCallback, TrainerState, TrainingArguments
 
 from beekit.errors import ConfigError, EncoderError
 
 
 def diverged(args: TrainingArguments, step: int, found: str) -> ConfigError:
-    """The error of a step with numbers that are not finite.
-
-    Args:
-        args: of the training.
-        step: from 1.
-        found: what was not finite.
-    """
+    """The error of a step, from 1, in which something was found not to be finite."""
     precision = "bf16" if args.bf16 else "fp16" if args.fp16 else "float32"
     lower = ", or train in float32" if precision != "float32" else ""
     return ConfigError(
         f"training diverged in step {step}: {found} (learning_rate={args.learning_rate}, "
         f"{precision})",
         expected="finite numbers",
-        remedy=f"Choose a smaller learning_rate{lower}; checkpoints of steps before are as they "
-        "were.",
+        remedy=f"Choose a smaller learning_rate{lower}; earlier checkpoints are as they were.",
     )
 
 
@@ -37,34 +30,24 @@ class StaysFinite(TrainerCallback):
     With fp16 gradients overflow now and then; the Trainer's scaler leaves such steps out.
     """
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, *_: Any, **given: Any
-    ) -> None:
-        if name := _not_finite(_parameters(given)):
+    def on_train_begin(self, args: Any, state: TrainerState, *_: Any, **given: Any) -> None:
+        if name := _not_finite(dict(given["model"].named_parameters())):
             raise EncoderError(
                 f"weights that are not finite before step {state.global_step + 1}, in {name}",
                 expected="an encoder, or a checkpoint, of finite numbers",
                 remedy="Load it again, or resume from a checkpoint before.",
             )
 
-    def on_pre_optimizer_step(
-        self, args: TrainingArguments, state: TrainerState, *_: Any, **given: Any
-    ) -> None:
-        gradients = {n: p.grad for n, p in _parameters(given).items() if p.grad is not None}
+    def on_pre_optimizer_step(self, args: Any, state: TrainerState, *_: Any, **given: Any) -> None:
+        named = given["model"].named_parameters()
+        gradients = {n: p.grad for n, p in named if p.grad is not None}
         if not args.fp16 and (name := _not_finite(gradients)):
             raise diverged(args, state.global_step + 1, f"a gradient of {name} that is not finite")
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, *_: Any, **given: Any
-    ) -> None:
-        trained = {n: p for n, p in _parameters(given).items() if p.requires_grad}
+    def on_step_end(self, args: Any, state: TrainerState, *_: Any, **given: Any) -> None:
+        trained = {n: p for n, p in given["model"].named_parameters() if p.requires_grad}
         if name := _not_finite(trained):
             raise diverged(args, state.global_step, f"weights of {name} that are not finite")
-
-
-def _parameters(given: Mapping[str, Any]) -> dict[str, nn.Parameter]:
-    """Of the model that a callback is given."""
-    return dict(given["model"].named_parameters())
 
 
 @torch.no_grad()
@@ -72,13 +55,10 @@ def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     """The first of named tensors with numbers that are not finite; a GPU is waited for once."""
     if not tensors:
         return None
-    each = [torch.isfinite(_stored(tensor)).all() for tensor in tensors.values()]
+    # Of the sparse gradient of an embedding table, what is stored.
+    stored = (t.coalesce().values() if t.is_sparse else t for t in tensors.values())
+    each = [torch.isfinite(tensor).all() for tensor in stored]
     finite = torch.stack([one.to(each[0].device) for one in each])
     if bool(finite.all()):
         return None
     return list(tensors)[int(finite.logical_not().nonzero()[0])]
-
-
-def _stored(tensor: Tensor) -> Tensor:
-    """The numbers of a tensor, as of the sparse gradient of an embedding table."""
-    return tensor.coalesce().values() if tensor.is_sparse else tensor

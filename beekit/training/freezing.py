@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -18,14 +17,8 @@ from beekit.errors import ConfigError, EncoderError
 from beekit.training.lora import Adapters, attach_adapters
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training moves.
-
-    Attributes:
-        parameters: how many numbers.
-        adapters: those attached, if any.
-    """
+class Trained(NamedTuple):
+    """What a training moves: how many numbers, and the adapters attached, if any."""
 
     parameters: int
     adapters: Adapters | None = None
@@ -52,24 +45,17 @@ def trained_part(
     requires gradients as it did.
 
     Args:
-        encoder: changed in place.
         sample: features of a few items.
-        last_layers: None for all blocks.
         lora: rank of the adapters.
         seed: of their first values.
-
-    Raises:
-        ConfigError: if `last_layers` is more than the encoder has, if nothing is left to train, or
-            if `lora` is set and PEFT is not installed.
-        EncoderError: if the encoder has no transformer blocks, none with a layer to adapt, or
-            adapters already.
     """
     if last_layers is None and lora is None:
         yield Trained(_count(encoder))
         return
     stacks, after = _after_blocks(encoder, block_stacks(encoder), sample)
     _require_layers(stacks, last_layers)
-    chosen = [block for stack in stacks for block in stack[_first(stack, last_layers) :]]
+    last = max(map(len, stacks)) if last_layers is None else last_layers
+    chosen = [block for stack in stacks for block in stack[max(0, len(stack) - last) :]]
     required = {name: p.requires_grad for name, p in encoder.named_parameters()}
     adapters = None
     try:
@@ -125,12 +111,11 @@ def _is_stack(module: nn.Module, children: list[nn.Module]) -> bool:
         and not isinstance(module, SentenceTransformer)
         and len({type(child) for child in children}) == 1
         and not isinstance(children[0], SentenceTransformer | EncoderModule | PreTrainedModel)
-        and all(_has_attention(child) for child in children)
+        and all(
+            any("attention" in type(part).__name__.lower() for part in child.modules())
+            for child in children
+        )
     )
-
-
-def _has_attention(module: nn.Module) -> bool:
-    return any("attention" in type(part).__name__.lower() for part in module.modules())
 
 
 def _after_blocks(
@@ -159,17 +144,13 @@ def _after_blocks(
 
 def _leaves(tensors: Iterable[Tensor]) -> set[int]:
     """Ids of the parameters that these depend on."""
-    waiting = [tensor.grad_fn for tensor in tensors]
-    seen, leaves = set(), set()
+    waiting: list[Any] = [tensor.grad_fn for tensor in tensors]
+    seen: set[Any] = {None}
     while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            leaves.add(id(node.variable))
-        waiting.extend(following for following, _ in node.next_functions)
-    return leaves
+        if (node := waiting.pop()) not in seen:
+            seen.add(node)
+            waiting.extend(following for following, _ in node.next_functions)
+    return {id(node.variable) for node in seen if hasattr(node, "variable")}
 
 
 def _tensors(output: Any) -> list[Tensor]:
@@ -186,17 +167,13 @@ def _require_layers(stacks: list[list[nn.Module]], last_layers: int | None) -> N
             expected="one, for last_layers and lora to choose from",
             remedy="Leave both out, which trains all of the encoder.",
         )
-    deepest = max(len(stack) for stack in stacks)
+    deepest = max(map(len, stacks))
     if last_layers is not None and last_layers > deepest:
         raise ConfigError(
             f"last_layers={last_layers} for an encoder of {deepest} transformer blocks",
             expected=f"0 to {deepest}",
             remedy="Set fewer, or leave last_layers out to train embeddings too.",
         )
-
-
-def _first(stack: list[nn.Module], last_layers: int | None) -> int:
-    return 0 if last_layers is None else max(0, len(stack) - last_layers)
 
 
 def _count(encoder: nn.Module) -> int:

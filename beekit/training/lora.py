@@ -50,12 +50,7 @@ class Adapters:
         save_file(weights, Path(folder) / _FILE)
 
     def load(self, folder: str | Path) -> None:
-        """Take the values saved in a checkpoint's folder.
-
-        Raises:
-            ConfigError: if the checkpoint has no adapters, or has them of other layers or another
-                rank.
-        """
+        """Take the values saved in a checkpoint's folder, of the same layers and rank."""
         path, own = Path(folder) / _FILE, self._weights()
         saved = load_file(path) if path.is_file() else {}
         if {name: p.shape for name, p in own.items()} != {n: t.shape for n, t in saved.items()}:
@@ -80,10 +75,6 @@ def attach_adapters(
     Of `nn.MultiheadAttention` that is the stacked projection of queries, keys and values, as one
     matrix, and the output's; one whose keys or values have other dimensions than its queries is
     left out. Everything but the adapters is frozen.
-
-    Raises:
-        ConfigError: if PEFT is not installed.
-        EncoderError: if the blocks have no linear layers, or if the encoder has adapters already.
     """
     require_peft()
     from peft import LoraConfig
@@ -103,20 +94,13 @@ def attach_adapters(
     held = nn.ModuleDict({_HELD: encoder})
     targets = [name for name, module in held.named_modules() if id(module) in adaptable]
     if not targets:
-        raise EncoderError(
-            "the transformer blocks have no linear layers",
-            expected="some, for lora to adapt",
-            remedy="Leave lora out.",
-        )
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=_ALPHA * rank,
-        # A pattern is matched against whole names; a list would be against their ends.
-        target_modules="|".join(map(re.escape, targets)),
-    )
+        found = "the transformer blocks have no linear layers"
+        raise EncoderError(found, expected="some, for lora to adapt", remedy="Leave lora out.")
+    # A pattern is matched against whole names; a list would be against their ends.
+    pattern = "|".join(map(re.escape, targets))
+    config = LoraConfig(r=rank, lora_alpha=_ALPHA * rank, target_modules=pattern)
     config._register_custom_module({nn.MultiheadAttention: AttentionAdapter})
-    devices = range(torch.cuda.device_count())
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         return Adapters(LoraModel(held, config, "beekit"))
 
@@ -124,27 +108,18 @@ def attach_adapters(
 def require_peft() -> None:
     """Raises ConfigError if PEFT is not installed."""
     if importlib.util.find_spec("peft") is None:
-        raise ConfigError(
-            "lora, without PEFT installed",
-            expected="PEFT, which provides the adapters",
-            remedy="Run: pip install 'beekit[peft]'",
-        )
+        found, remedy = "lora, without PEFT installed", "Run: pip install 'beekit[peft]'"
+        raise ConfigError(found, expected="PEFT, which provides the adapters", remedy=remedy)
 
 
 def _adaptable(blocks: Iterable[nn.Module]) -> set[int]:
     """Ids of the layers that take adapters; attention takes them for its own projections."""
     found: set[int] = set()
-
-    def visit(module: nn.Module) -> None:
-        if isinstance(module, nn.MultiheadAttention):
-            if module.in_proj_weight is not None:
-                found.add(id(module))
-        elif isinstance(module, nn.Linear):
+    waiting = list(blocks)
+    while waiting:
+        module = waiting.pop()
+        if not isinstance(module, nn.MultiheadAttention | nn.Linear):
+            waiting.extend(module.children())
+        elif isinstance(module, nn.Linear) or module.in_proj_weight is not None:
             found.add(id(module))
-        else:
-            for child in module.children():
-                visit(child)
-
-    for block in blocks:
-        visit(block)
     return found

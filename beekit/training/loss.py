@@ -56,16 +56,10 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         if mini_batch_size < 1 or (mini_batch_num_tokens is not None and mini_batch_num_tokens < 1):
-            raise ConfigError(
-                f"mini_batch_size={mini_batch_size} and mini_batch_num_tokens="
-                f"{mini_batch_num_tokens}",
-                expected="positive numbers",
-                remedy="Choose others.",
-            )
-        self.model = model
-        self.mini_batch_size = mini_batch_size
-        self.mini_batch_num_tokens = mini_batch_num_tokens
-        self.show_progress_bar = show_progress_bar
+            found = f"{mini_batch_size=} and {mini_batch_num_tokens=}"
+            raise ConfigError(found, expected="positive numbers", remedy="Choose others.")
+        self.model, self.show_progress_bar = model, show_progress_bar
+        self.mini_batch_size, self.mini_batch_num_tokens = mini_batch_size, mini_batch_num_tokens
 
     def forward(
         self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None
@@ -83,29 +77,19 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         """
         features = list(sentence_features)
         if len(features) != 1:
-            raise DataError(
-                f"{len(features)} feature columns",
-                expected="one, the features of the step's items",
-                remedy="Pass [features] of the items.",
-            )
+            found, remedy = f"{len(features)} feature columns", "Pass [features] of the items."
+            raise DataError(found, expected="one, that of the step's items", remedy=remedy)
         loss: Tensor = self.forward_cached(features, labels)  # type: ignore[operator]
         return loss
 
     def calculate_loss(
-        self,
-        reps: list[list[Tensor]],
-        labels: Tensor | None = None,
-        *,
-        with_backward: bool = False,
+        self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
     ) -> Tensor:
         """The loss from the mini-batches' embeddings; `with_backward` leaves gradients on them."""
         stacked = torch.cat(reps[0])
         if labels is None:
-            raise DataError(
-                "no labels",
-                expected=f"interactions (users, {len(stacked)})",
-                remedy="Pass the step's rows of X.",
-            )
+            expected = f"interactions (users, {len(stacked)})"
+            raise DataError("no labels", expected=expected, remedy="Pass the step's rows of X.")
         _require_step(stacked, labels)
         precision = torch.float64 if stacked.dtype == torch.float64 else torch.float32
         with torch.autocast(stacked.device.type, enabled=False):
@@ -130,10 +114,8 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         return total
 
     def get_config_dict(self) -> dict[str, Any]:
-        return {
-            "mini_batch_size": self.mini_batch_size,
-            "mini_batch_num_tokens": self.mini_batch_num_tokens,
-        }
+        names = ("mini_batch_size", "mini_batch_num_tokens")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def citation(self) -> str:
@@ -172,20 +154,14 @@ def elsa_loss(embeddings: Tensor, interactions: Tensor) -> Tensor:
     raised = functional.relu(scores - interactions)
     lengths = torch.linalg.vector_norm(raised, dim=-1, keepdim=True)
     own = torch.linalg.vector_norm(interactions, dim=-1, keepdim=True)
-    rounding = left_by_rounding(own)
     # Not `>`: scores that are no numbers are to show in the loss.
-    predicted = raised / lengths.masked_fill(lengths <= rounding, torch.inf)
+    predicted = raised / lengths.masked_fill(lengths <= left_by_rounding(own), torch.inf)
     gap: Tensor = predicted - interactions / own.masked_fill(own == 0, torch.inf)
     return gap.square().sum(dim=-1)
 
 
 def _require_step(embeddings: Tensor, interactions: Tensor) -> None:
-    """Refuse a step whose loss would say nothing.
-
-    Raises:
-        DataError: if the shapes do not fit or are empty, if the embeddings are not floats, if a
-            number is not finite, or if an interaction is negative.
-    """
+    """Refuse a step whose loss would say nothing."""
     items = len(embeddings) if embeddings.ndim == 2 else "items"
     if embeddings.ndim != 2 or not embeddings.numel() or not embeddings.is_floating_point():
         raise DataError(

@@ -61,19 +61,13 @@ class StepCollator:
     Where the users are all of one dataset, so are the items: others would be negatives that tell
     datasets apart, and teach nothing else.
 
-    Args:
-        training_set: interactions and inputs.
-        items_per_step: the cap m on encoded items.
-        seed: of the draw of items.
     """
 
     # The Trainer asks its collator which columns hold labels.
     valid_label_columns: Sequence[str] = ("label",)
 
     def __init__(self, training_set: TrainingSet, items_per_step: int, seed: int) -> None:
-        self.training_set = training_set
-        self.items_per_step = items_per_step
-        self.seed = seed
+        self.training_set, self.items_per_step, self.seed = training_set, items_per_step, seed
         self.ends = np.cumsum(training_set.users_of)
 
     def __call__(self, batch: Sequence[Mapping[str, int]]) -> dict[str, Any]:
@@ -84,9 +78,8 @@ class StepCollator:
         datasets = np.unique(np.searchsorted(self.ends, positions, side="right"))
         pool = np.concatenate([self.training_set.item_pools[number] for number in datasets])
         generator = np.random.default_rng([self.seed, *users.tolist()])
-        items = step_items(rows, pool, self.items_per_step, generator)
         inputs = self.training_set.inputs
-        items = by_size(inputs, items)
+        items = by_size(inputs, step_items(rows, pool, self.items_per_step, generator))
         step = {f"{ITEM_PREFIX}{key}": value for key, value in features(inputs, items).items()}
         return {**step, "label": _between(rows, items)}
 

@@ -74,9 +74,8 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         evaluator: BaseEvaluator | None = None,
         **trainer: Any,
     ) -> None:
-        matrices, catalogs = (
-            (interactions, items) if isinstance(interactions, list) else ([interactions], [items])
-        )
+        several = isinstance(interactions, list)
+        matrices, catalogs = (interactions, items) if several else ([interactions], [items])
         if len(matrices) != len(catalogs):
             raise ConfigError(
                 f"{len(matrices)} interaction matrices and {len(catalogs)} catalogs",
@@ -167,13 +166,8 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         self, dataset: TrainDataset, batch_size: int, drop_last: bool, **_: Any
     ) -> UserBatchSampler:
         """Users without replacement, in an order of seed and epoch."""
-        return UserBatchSampler(
-            self._training_set.users_of,
-            batch_size,
-            drop_last,
-            _data_seed(self.args),
-            self.args.dataset_batches,
-        )
+        users, rule = self._training_set.users_of, self.args.dataset_batches
+        return UserBatchSampler(users, batch_size, drop_last, _data_seed(self.args), rule)
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         """As the Trainer's own, which logs a loss that is no number as zero and goes on.

@@ -22,21 +22,13 @@ _SAMPLE = 4
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Several datasets stand one after the other, users and items alike, and share neither.
+    """Several datasets stand one after the other, users and items alike, and share neither."""
 
-    Attributes:
-        interactions: (users, items) X, a block a dataset.
-        inputs: of the items.
-        users: indices of the users that can teach something.
-        users_of: how many of them each dataset has.
-        item_pools: indices of the items with an interaction, of each dataset.
-    """
-
-    interactions: sp.csr_array
-    inputs: ItemInputs
-    users: np.ndarray
-    users_of: list[int]
-    item_pools: list[np.ndarray]
+    interactions: sp.csr_array  # (users, items) X, a block a dataset
+    inputs: ItemInputs  # of the items
+    users: np.ndarray  # indices of the users that can teach something
+    users_of: list[int]  # how many of them each dataset has
+    item_pools: list[np.ndarray]  # indices of each dataset's items with an interaction
 
     @classmethod
     def of(
@@ -45,28 +37,16 @@ class TrainingSet:
         interactions: Sequence[sp.csr_array],
         items: Sequence[Sequence[str] | ItemInputs],
     ) -> TrainingSet:
-        """Join datasets.
-
-        Args:
-            model: reads the texts.
-            interactions: X of each dataset.
-            items: texts of each dataset in column order, or prepared inputs.
-
-        Raises:
-            DataError: if there is no dataset, if X is not a matrix of finite numbers, if items and
-                columns differ in number, or if no user of a dataset has two interactions.
-        """
+        """Join datasets: X and texts of each in column order, read by the model, or its inputs."""
         inputs: ItemInputs | None = None
         users, item_pools, first_user, first_item = [], [], 0, 0
         matrices: list[sp.csr_array] = []
         for given, catalog in zip(interactions, items, strict=True):
             X = ones(given)
             if len(catalog) != X.shape[1]:
-                raise DataError(
-                    f"{len(catalog):,} items for {X.shape[1]:,} columns of X",
-                    expected="one item a column",
-                    remedy="Pass the texts of the same catalog, in order.",
-                )
+                found = f"{len(catalog):,} items for {X.shape[1]:,} columns of X"
+                remedy = "Pass the texts of the same catalog, in order."
+                raise DataError(found, expected="one item a column", remedy=remedy)
             trainable = trainable_users(X)
             if len(trainable) == 0:
                 raise DataError(
@@ -82,9 +62,8 @@ class TrainingSet:
             inputs = read if inputs is None else inputs.joined(read)
             first_user, first_item = first_user + X.shape[0], first_item + X.shape[1]
         if inputs is None:
-            raise DataError(
-                "no dataset", expected="at least one", remedy="Pass interactions and items."
-            )
+            remedy = "Pass interactions and items."
+            raise DataError("no dataset", expected="at least one", remedy=remedy)
         every = np.concatenate(users)
         logger.info("training on %s users with two or more interactions", f"{len(every):,}")
         # Of one dataset X stays as it is; block_diag would copy it.

@@ -176,7 +176,7 @@ def test_the_fingerprint_ignores_column_order_and_sees_an_interaction():
         (([1, 1], [2, 2]), {}, "1 interactions repeat"),
         (([1, 2], [2, 9]), {"catalog_ids": [2]}, "1 interactions name 1 items"),
         (([1, 2], ["2", "2"]), {"catalog_ids": [2]}, "2 interactions name 1 items"),
-        (([1, 2], [1, 2]), {"min_value": 3}, "min_value 3 but no values"),
+        (([1, 2], [1, 2]), {"min_value": 3}, "min_value=3 but no values"),
         (([1, 2], [1, 2], np.array([1, 2])), {"min_value": 3}, "no user is left of 2"),
         (([1, 2], [1, 2]), {"user_min_support": 2}, "user_min_support=2"),
         (([1, 2], [1]), {}, "2 user_ids, 1 item_ids"),
