@@ -15,7 +15,7 @@ Results = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 SCHEMA = 1
-# What a training calls its rows: the encoder after and before it, and the floors.
+# What a training calls its rows: the encoder after and before it, and the baselines.
 FINE_TUNED, PRETRAINED = "fine-tuned", "pretrained"
 RANDOM, POPULARITY = "random", "popularity"
 DEFAULT_METRIC = "calibrated_recall@20"

@@ -17,11 +17,11 @@ from beekit.results import (
 )
 from beekit.split import said_of
 
-_FLOORS = (RANDOM, POPULARITY)
+_BASELINES = (RANDOM, POPULARITY)
 
 
 def summarise(result: Mapping[str, Any]) -> list[str]:
-    """Sentences on the main metric: who was asked, fine-tuned against pretrained, and the floors.
+    """Sentences on the main metric: who was asked, fine-tuned against pretrained, the baselines.
 
     Speaks of one scenario, that of the first fine-tuned row (of the first row without one).
     """
@@ -42,12 +42,12 @@ def summarise(result: Mapping[str, Any]) -> list[str]:
     if not measured:
         return [f"{setting}, {metric} has no finite value for any model."]
     if FINE_TUNED not in measured:
-        return [*_without_tuned(setting, metric, measured), *_floors(measured, None)]
+        return [*_without_tuned(setting, metric, measured), *_baselines(measured, None)]
     sentences = [_headline(setting, metric, measured)]
     sentences += _paired(result.get("comparisons", ()), metric)
-    sentences += _floors(measured, FINE_TUNED)
+    sentences += _baselines(measured, FINE_TUNED)
     best = max(measured, key=lambda model: measured[model]["value"])
-    if best not in (FINE_TUNED, PRETRAINED, *_FLOORS) and _value(measured, best) > _value(
+    if best not in (FINE_TUNED, PRETRAINED, *_BASELINES) and _value(measured, best) > _value(
         measured, FINE_TUNED
     ):
         sentences.append(
@@ -121,20 +121,20 @@ def _verdict(paired: Mapping[str, Any], low: float, high: float, over: str) -> s
     return "zero lies inside that interval, so these users do not tell the two apart"
 
 
-def _floors(measured: Mapping[str, Mapping[str, Any]], model: str | None) -> list[str]:
-    floors = [name for name in _FLOORS if name in measured]
-    if not floors:
+def _baselines(measured: Mapping[str, Mapping[str, Any]], model: str | None) -> list[str]:
+    baselines = [name for name in _BASELINES if name in measured]
+    if not baselines:
         return []
-    values = " and ".join(f"{name} {numbers.measure(_value(measured, name))}" for name in floors)
+    values = " and ".join(f"{name} {numbers.measure(_value(measured, name))}" for name in baselines)
     if model is None:
-        return [f"Floors that any model should beat: {values}."]
-    unbeaten = [name for name in floors if not _clears(measured[model], measured[name])]
+        return [f"Baselines that any model should beat: {values}."]
+    unbeaten = [name for name in baselines if not _clears(measured[model], measured[name])]
     if unbeaten:
         verdict = f"the {model} encoder is not clearly above {' or '.join(unbeaten)}"
     else:
-        above = "both" if len(floors) == 2 else "it"
+        above = "both" if len(baselines) == 2 else "it"
         verdict = f"the {model} encoder is above {above}, and the intervals do not overlap"
-    return [f"Floors that any model should beat: {values}; {verdict}."]
+    return [f"Baselines that any model should beat: {values}; {verdict}."]
 
 
 def _without_tuned(

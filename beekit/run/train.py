@@ -215,11 +215,11 @@ def _before(
     own.split.save(own.folder.split)
     save_training_record(own.folder.split, record_training(own.split, own.dataset.catalog))
     indexed = _indexed(own, encoder)
-    floors: dict[str, Recommender] = {
+    baselines: dict[str, Recommender] = {
         RANDOM: Random(own.config.evaluation.seed),
         POPULARITY: Popularity().fit(own.split.train),
     }
-    return indexed, _evaluate_all({**floors, PRETRAINED: indexed[0]}, own, metrics)
+    return indexed, _evaluate_all({**baselines, PRETRAINED: indexed[0]}, own, metrics)
 
 
 def _finish(

@@ -83,7 +83,7 @@ class SANSA(BaseRecommender):
         ordered = X[:, order].sorted_indices()
         entries = max(0, int(self.density * items**2) - items)
         invert = exact_inverse if self.factorisation == "exact" else incomplete_inverse
-        K, _ = invert(ordered, self.regularization, entries, progress=True)
+        K, _ = invert(ordered, self.regularization, entries)
         K, pivots = minimal_residual(K, ordered, self.regularization, self.residual_steps)
         rows = np.repeat(np.arange(items), np.diff(K.indptr))
         scaled = K.data / pivots[rows]
@@ -95,8 +95,7 @@ class SANSA(BaseRecommender):
         self.decoder = _csr(decoded, rows, columns, items)
 
     def _recommend(self, asked: Request) -> Recommendations:
-        """The k best items by X B; memory bounded by blocks of users."""
-        return recommend_by_factors(self.encoder, self.decoder, *asked)
+        return recommend_by_factors(self.encoder, self.decoder, asked)
 
 
 def _csr(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, items: int) -> sp.csr_array:
