@@ -48,10 +48,8 @@ def require_sound(model: Any) -> None:
     """
     for field in dataclasses.fields(model):
         if not field.init:
-            learnt = getattr(model, field.name)
-            require_sound_rows(
-                f"{type(model).__name__} ended with {field.name}", learnt, _remedy(model)
-            )
+            what = f"{type(model).__name__} ended with {field.name}"
+            require_sound_rows(what, getattr(model, field.name), _remedy(model))
 
 
 def require_sound_rows(what: str, values: Any, remedy: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -68,6 +68,8 @@ class FixedSideELSA(GrowsByContent, VectorRecommender):
         decoder_side: D (items, dims) float32 after `fit`. The side that is learnt has zeros for
             items without interactions.
     """
+
+    progress_name: ClassVar[str] = "ELSA, one side fixed"
 
     vectors: ItemVectors = field(repr=False)
     side: Annotated[str, one_of("decoder", "encoder")] = "decoder"

@@ -13,11 +13,11 @@ from beekit.models.linear.exact_inverse import exact_inverse
 from beekit.models.linear.factor_scores import recommend_by_factors
 from beekit.models.linear.incomplete_inverse import incomplete_inverse
 from beekit.models.linear.minimal_residual import minimal_residual
-from beekit.models.settings import NOT_FITTED, CountOrNone, Positive, Range, one_of
+from beekit.models.settings import NOT_FITTED, CountOrNone, Positive, one_of, within
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import scramble
 
-_DENSITY = Range(lambda share: 0 < share <= 1, "a number above 0, at most 1")
+_DENSITY = within(lambda share: 0 < share <= 1, "a number above 0, at most 1")
 
 
 @dataclass(eq=False)
