@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 SCHEMA = 1
 # What a training calls its rows: the encoder after and before it, and the baselines.
 FINE_TUNED, PRETRAINED = "fine-tuned", "pretrained"
-RANDOM, POPULARITY = FLOORS = "random", "popularity"
+RANDOM, POPULARITY = BASELINES = "random", "popularity"
 DEFAULT_METRIC = "calibrated_recall@20"
 """The metric that chooses checkpoints and that summaries speak of, unless another is configured."""
 # Parts of a split that figures are of; "overall" is test and warm together.

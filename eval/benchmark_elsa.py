@@ -25,7 +25,9 @@ import torch
 from torch.nn import functional
 
 from beekit import Dataset, Interactions, ItemIndex, evaluate, user_split
+from beekit.matrices import ones
 from beekit.models import ELSA
+from beekit.models.base import Request
 from beekit.models.linear.two_sides import recommend_by_sides
 from beekit.split import published_split
 
@@ -67,7 +69,8 @@ class Package:
         return self
 
     def recommend(self, X, k, candidates=None, exclude_seen=True):
-        return recommend_by_sides(ItemIndex(self.vectors), X, k, candidates, exclude_seen)
+        asked = Request(ones(X), k, candidates, exclude_seen)
+        return recommend_by_sides(ItemIndex(self.vectors), asked)
 
 
 def fit_ours(X, seed):

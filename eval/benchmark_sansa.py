@@ -22,7 +22,9 @@ import pyarrow.parquet as pq
 import scipy.sparse as sp
 
 from beekit import Dataset, Interactions, evaluate, user_split
+from beekit.matrices import ones
 from beekit.models import EASE, SANSA
+from beekit.models.base import Request
 from beekit.models.linear.factor_scores import recommend_by_factors
 from beekit.split import published_split
 
@@ -65,7 +67,8 @@ class Package:
         return self
 
     def recommend(self, X, k, candidates=None, exclude_seen=True):
-        return recommend_by_factors(self.encoder, self.decoder, X, k, candidates, exclude_seen)
+        asked = Request(ones(X), k, candidates, exclude_seen)
+        return recommend_by_factors(self.encoder, self.decoder, asked)
 
 
 def peak_gb() -> float:

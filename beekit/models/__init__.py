@@ -18,6 +18,8 @@ from beekit.models.registry import (
 )
 
 if TYPE_CHECKING:
+    from beekit.models.baselines import Popularity as Popularity
+    from beekit.models.baselines import Random as Random
     from beekit.models.cold.clcrec import CLCRec as CLCRec
     from beekit.models.cold.content import ContentBased as ContentBased
     from beekit.models.cold.dropout_net import DropoutNet as DropoutNet
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     from beekit.models.factors.pmf import PMF as PMF
     from beekit.models.factors.pure_svd import PureSVD as PureSVD
     from beekit.models.factors.two_tower import TwoTower as TwoTower
-    from beekit.models.floors import Popularity as Popularity
-    from beekit.models.floors import Random as Random
     from beekit.models.linear.ease import EASE as EASE
     from beekit.models.linear.elsa import ELSA as ELSA
     from beekit.models.linear.item_knn import ItemKNN as ItemKNN

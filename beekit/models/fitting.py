@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count, islice
 from typing import Any, Generic, Protocol, TypeVar
@@ -60,63 +60,36 @@ class Training(Generic[Batch]):
 
 
 def learn(model: Any, training: Training[Any], after_epoch: AfterEpoch | None = None) -> None:
-    """Train a model, which then holds what it learnt.
+    """Take a step on each batch of each pass; a bar on stderr shows the loss.
 
-    Raises:
-        ConfigError: as of `train`.
-    """
-
-    def shown(epoch: int, loss: float) -> bool | None:
-        training.keep()
-        return None if after_epoch is None else after_epoch(model, epoch, loss)
-
-    plan = (training.epochs, training.batches, training.step)
-    taken = train(type(model).__name__, *plan, after_epoch and shown)
-    # With `after_epoch` it is there already, unless no pass was made.
-    if after_epoch is None or not taken:
-        training.keep()
-
-
-def train(
-    name: str,
-    epochs: int,
-    batches: Batches[Batch],
-    step: Callable[[Batch], torch.Tensor],
-    after_epoch: Callable[[int, float], bool | None] | None = None,
-) -> int:
-    """Take a step on each batch of each epoch; a bar on stderr shows the loss.
-
-    A warning says when the mean loss of the last epoch is well above that of the very first step:
+    A warning says when the mean loss of the last pass is well above that of the very first step:
     training has then made the model worse than its start, although all numbers are finite. Another
     one says when there is no batch at all.
-
-    Args:
-        name: what is trained.
-        epochs, batches, step: as `Training` has them.
-        after_epoch: gets the number of each epoch and its mean loss; True ends the training.
-
-    Returns:
-        epochs taken.
 
     Raises:
         ConfigError: if the loss is no longer finite, or ends 100 times above its start.
     """
-    if not len(batches):
+    name = getattr(model, "progress_name", type(model).__name__)
+    if not len(training.batches):
         logger.warning(
             "%s has nothing to learn from, such as users with two interactions: it stays as it was "
             "drawn, and knows nothing of any item",
             name,
         )
-        return 0
+        training.keep()
+        return
     first = last = math.inf
-    with progress_bar(total=epochs * len(batches), desc=name, unit="step") as bar:
-        for epoch in range(1, epochs + 1):
-            losses = _pass(name, epoch, batches, step, bar)
+    total = training.epochs * len(training.batches)
+    with progress_bar(total=total, desc=name, unit="step") as bar:
+        for epoch in range(1, training.epochs + 1):
+            losses = _pass(name, epoch, training, bar)
             if epoch == 1 and losses:
                 first = losses[0]
             last = math.fsum(losses) / max(1, len(losses))
-            if after_epoch is not None and after_epoch(epoch, last):
-                break
+            if after_epoch is not None:
+                training.keep()
+                if after_epoch(model, epoch, last):
+                    break
     if last > _DIVERGED * abs(first):
         raise ConfigError(
             f"{name} diverged: its loss was {first:.4g} at the start and {last:.4g} at the end",
@@ -127,26 +100,20 @@ def train(
         logger.warning(
             "%s began with a loss of %.4g and ended with %.4g: it made things worse; try a "
             "smaller learning_rate",
-            name,
-            first,
-            last,
+            *(name, first, last),
         )
-    return epoch
+    if after_epoch is None:
+        training.keep()
 
 
-def _pass(
-    name: str,
-    epoch: int,
-    batches: Iterable[Batch],
-    step: Callable[[Batch], torch.Tensor],
-    bar: Any,
-) -> list[float]:
+def _pass(name: str, epoch: int, training: Training[Any], bar: Any) -> list[float]:
     """The losses of one pass."""
     losses: list[float] = []
-    for group in _groups(batches, _LOOK_EVERY):
+    every = iter(training.batches)
+    for first in every:
         pending = []
-        for batch in group:
-            pending.append(step(batch).detach())
+        for batch in chain([first], islice(every, _LOOK_EVERY - 1)):
+            pending.append(training.step(batch).detach())
             bar.update()
         values = torch.stack(pending).tolist()
         losses += values
@@ -161,25 +128,14 @@ def _pass(
     return losses
 
 
-def _groups(batches: Iterable[Batch], size: int) -> Iterator[Iterator[Batch]]:
-    """Groups of `size` batches; use one up before asking for the next."""
-    every = iter(batches)
-    for batch in every:
-        yield chain([batch], islice(every, size - 1))
-
-
 def by_gradient(
     optimizer: torch.optim.Optimizer,
     loss: Callable[[Batch], torch.Tensor],
     falls_to_zero_in: int | None = None,
 ) -> Callable[[Batch], torch.Tensor]:
-    """Steps of an optimizer down the gradient of a loss.
+    """Steps of an optimizer down the gradient of the loss of a batch.
 
-    Args:
-        optimizer: of the parameters.
-        loss: of a batch.
-        falls_to_zero_in: steps in which the learning rate falls linearly to zero; without, it
-            stays.
+    The learning rate falls linearly to zero in so many steps; without, it stays.
     """
     start = optimizer.param_groups[0]["lr"]
     numbers = count()

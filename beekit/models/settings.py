@@ -6,10 +6,9 @@ A field's type carries the rule: `embedding_dim: Count = 64`, or for a range of 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -19,81 +18,50 @@ from beekit.models.content_vectors import content_vectors
 NOT_FITTED: Any = None
 """Of a field that `fit` sets, before it did; `BaseRecommender` refuses to use a model then."""
 
-
-class Rule(Protocol):
-    """What a setting has to be."""
-
-    def apply(self, name: str, value: Any) -> Any:
-        """The value to keep of what was given; an error of ours if it cannot be used."""
-        ...
+Rule = Callable[[str, Any], Any]
+"""From a setting's name and value to the value to keep; an error of ours if it cannot be used."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """Values a setting may have.
+def within(holds: Callable[[Any], bool], expected: str) -> Rule:
+    """The rule that a value `holds`; `expected` says in the message which values do."""
 
-    Attributes:
-        holds: whether a value is among them.
-        expected: which they are, for the message.
-    """
-
-    holds: Callable[[Any], bool]
-    expected: str
-
-    def apply(self, name: str, value: Any) -> Any:
-        """The value.
-
-        Raises:
-            ConfigError: if it is outside the range, or of a type that cannot be compared.
-        """
+    def apply(name: str, value: Any) -> Any:
         try:
-            holds = self.holds(value)
+            if holds(value):
+                return value
         except (TypeError, ValueError):
-            holds = False
-        if not holds:
-            shown = repr(value) if isinstance(value, str) else value
-            raise ConfigError(
-                f"{name}={shown}", expected=self.expected, remedy="Choose another value."
-            )
-        return value
+            pass  # of a type that cannot be compared
+        shown = repr(value) if isinstance(value, str) else value
+        raise ConfigError(f"{name}={shown}", expected=expected, remedy="Choose another value.")
+
+    return apply
 
 
-class Vectors:
+def _item_vectors(name: str, value: Any) -> np.ndarray:
     """Content vectors (items, dims): finite, and as float32."""
-
-    def apply(self, name: str, value: Any) -> Any:
-        """The vectors as `content_vectors` has them."""
-        return content_vectors(value)
+    return content_vectors(value)
 
 
-class Widths(Range):
-    """Widths of hidden layers, as a tuple."""
-
-    def apply(self, name: str, value: Any) -> Any:
-        """The widths, checked."""
-        return super().apply(name, tuple(value))
-
-
-def one_of(*names: str) -> Range:
+def one_of(*names: str) -> Rule:
     """One of some names."""
-    return Range(lambda value: value in names, f"one of {', '.join(names)}")
+    return within(lambda value: value in names, f"one of {', '.join(names)}")
 
 
-FROM_TWO = Range(lambda value: value >= 2, "an integer from 2 on")
-FROM_ONE_OR_ALL = Range(lambda value: value >= 1, "an integer from 1 on, or None for all items")
-FROM_TWO_OR_ALL = Range(lambda value: value >= 2, "an integer from 2 on, or None for all items")
+_widths = within(lambda value: all(width >= 1 for width in value), "integers from 1 on")
 
-Count = Annotated[int, Range(lambda value: value >= 1, "an integer from 1 on")]
-CountOrNone = Annotated[int, Range(lambda value: value >= 0, "an integer from 0 on")]
-Positive = Annotated[float, Range(lambda value: value > 0, "a number above 0")]
-NotNegative = Annotated[float, Range(lambda value: value >= 0, "a number from 0 on")]
-Share = Annotated[float, Range(lambda value: 0 <= value <= 1, "a number from 0 to 1")]
-ShareBelowOne = Annotated[float, Range(lambda value: 0 <= value < 1, "a number from 0 to below 1")]
-HiddenDims = Annotated[
-    tuple[int, ...],
-    Widths(lambda value: all(width >= 1 for width in value), "integers from 1 on"),
-]
-ItemVectors = Annotated[np.ndarray, Vectors()]
+FROM_TWO = within(lambda value: value >= 2, "an integer from 2 on")
+FROM_ONE_OR_ALL = within(lambda value: value >= 1, "an integer from 1 on, or None for all items")
+FROM_TWO_OR_ALL = within(lambda value: value >= 2, "an integer from 2 on, or None for all items")
+
+Count = Annotated[int, within(lambda value: value >= 1, "an integer from 1 on")]
+CountOrNone = Annotated[int, within(lambda value: value >= 0, "an integer from 0 on")]
+Positive = Annotated[float, within(lambda value: value > 0, "a number above 0")]
+NotNegative = Annotated[float, within(lambda value: value >= 0, "a number from 0 on")]
+Share = Annotated[float, within(lambda value: 0 <= value <= 1, "a number from 0 to 1")]
+ShareBelowOne = Annotated[float, within(lambda value: 0 <= value < 1, "a number from 0 to below 1")]
+HiddenDims = Annotated[tuple[int, ...], lambda name, value: _widths(name, tuple(value))]
+ItemVectors = Annotated[np.ndarray, _item_vectors]
+ItemVectorsOrNone = Annotated[np.ndarray | None, _item_vectors]
 
 
 def check_settings(model: Any) -> None:
@@ -103,11 +71,10 @@ def check_settings(model: Any) -> None:
         ConfigError: if a setting is outside its range.
         DataError: if content vectors are not usable.
     """
-    kind: Any = type(model)
-    for name, (rule, optional) in _rules(kind).items():
+    for name, (rule, optional) in _rules(type(model)).items():
         value = getattr(model, name)
         if value is not None or not optional:
-            setattr(model, name, rule.apply(name, value))
+            setattr(model, name, rule(name, value))
 
 
 @cache

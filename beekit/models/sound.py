@@ -40,36 +40,20 @@ def guarded(model: Any) -> Iterator[None]:
 def require_sound(model: Any) -> None:
     """Refuse a model that learnt numbers that are not finite, or whose squares are not.
 
-    Scores are sums of products of what was learnt, so that neither can rank anything.
-
-    Args:
-        model: a dataclass; what is no argument of its constructor is what it learnt.
+    Scores are sums of products of what was learnt, so that neither can rank anything. The model is
+    a dataclass; what is no argument of its constructor is what it learnt.
 
     Raises:
-        ConfigError: if a number or its square is not finite; the message names rows, which are
-            items for all that is learnt of items.
+        ConfigError: if a number or its square is not finite; the message names rows.
     """
     for field in dataclasses.fields(model):
         if not field.init:
-            learnt = getattr(model, field.name)
-            _require_rows(f"{type(model).__name__} ended with {field.name}", learnt, _remedy(model))
+            what = f"{type(model).__name__} ended with {field.name}"
+            require_sound_rows(what, getattr(model, field.name), _remedy(model))
 
 
-def require_sound_additions(model: Any, vectors: np.ndarray) -> None:
-    """Refuse vectors (new items, dims), as a model has them, that it could not rank by.
-
-    Raises:
-        ConfigError: if a number or its square is not finite; the message names rows of the new
-            items.
-    """
-    _require_rows(
-        f"vectors of new items, in {type(model).__name__},",
-        vectors,
-        "Embed these items again, as those known were.",
-    )
-
-
-def _require_rows(what: str, values: Any, remedy: str) -> None:
+def require_sound_rows(what: str, values: Any, remedy: str) -> None:
+    """Refuse an array with numbers that are not finite, or whose squares are not, naming rows."""
     rows = _unsound_rows(values)
     if len(rows):
         named = ", ".join(map(str, rows[:_NAMED])) + (", ..." if len(rows) > _NAMED else "")

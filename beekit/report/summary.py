@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from beekit.report import numbers
-from beekit.results import FINE_TUNED, FLOORS, PRETRAINED, main_metric, metric_names, part_of
+from beekit.results import BASELINES, FINE_TUNED, PRETRAINED, main_metric, metric_names, part_of
 from beekit.split import said_of
 
 # A metric by model.
@@ -14,7 +14,7 @@ Measured = Mapping[str, Mapping[str, Any]]
 
 
 def summarise(result: Mapping[str, Any]) -> list[str]:
-    """Sentences on the main metric: who was asked, fine-tuned against pretrained, and the floors.
+    """Sentences on the main metric: who was asked, fine-tuned against pretrained, and the baselines.
 
     Speaks of one scenario, that of the first fine-tuned row (of the first row without one).
     """
@@ -33,11 +33,11 @@ def summarise(result: Mapping[str, Any]) -> list[str]:
     highest = f"that of {best}, {_stated(measured[best])}."
     if FINE_TUNED not in measured:
         among = f" of {len(measured)} models" if len(measured) > 1 else ""
-        return [f"{setting}, the highest {metric}{among} is {highest}", *_floors(measured)]
+        return [f"{setting}, the highest {metric}{among} is {highest}", *_baselines(measured)]
     sentences = [_headline(setting, metric, measured)]
-    sentences += [*_paired(result.get("comparisons", ()), metric), *_floors(measured)]
+    sentences += [*_paired(result.get("comparisons", ()), metric), *_baselines(measured)]
     ahead = measured[best]["value"] > measured[FINE_TUNED]["value"]
-    if ahead and best not in (PRETRAINED, *FLOORS):
+    if ahead and best not in (PRETRAINED, *BASELINES):
         sentences.append(f"The highest value in the table is {highest}")
     return sentences
 
@@ -98,21 +98,25 @@ def _verdict(p_holm: Any, low: float, high: float, over: str) -> str:
     return "zero lies inside that interval, so these users do not tell the two apart"
 
 
-def _floors(measured: Measured) -> list[str]:
-    """The values of the floors, and whether the fine-tuned encoder, if any, is above them."""
-    floors = [name for name in FLOORS if name in measured]
-    if not floors:
+def _baselines(measured: Measured) -> list[str]:
+    """The values of the baselines, and whether the fine-tuned encoder, if any, is above them."""
+    baselines = [name for name in BASELINES if name in measured]
+    if not baselines:
         return []
-    values = " and ".join(f"{name} {numbers.measure(measured[name]['value'])}" for name in floors)
+    values = " and ".join(
+        f"{name} {numbers.measure(measured[name]['value'])}" for name in baselines
+    )
     if FINE_TUNED not in measured:
-        return [f"Floors that any model should beat: {values}."]
-    unbeaten = [name for name in floors if not _clears(measured[FINE_TUNED], measured[name])]
+        return [f"Baselines that any model should beat: {values}."]
+    unbeaten = [name for name in baselines if not _clears(measured[FINE_TUNED], measured[name])]
     if unbeaten:
         verdict = f"not clearly above {' or '.join(unbeaten)}"
     else:
-        verdict = f"above {'both' if len(floors) == 2 else 'it'}, and the intervals do not overlap"
+        verdict = (
+            f"above {'both' if len(baselines) == 2 else 'it'}, and the intervals do not overlap"
+        )
     sentence = (
-        f"Floors that any model should beat: {values}; the {FINE_TUNED} encoder is {verdict}."
+        f"Baselines that any model should beat: {values}; the {FINE_TUNED} encoder is {verdict}."
     )
     return [sentence]
 

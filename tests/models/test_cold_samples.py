@@ -8,8 +8,8 @@ import scipy.sparse as sp
 import torch
 
 from beekit.errors import BeekitError
-from beekit.models import ELSA
-from beekit.models.cold.linear_factors import linear_factors, unit_scale
+from beekit.models import ELSA, DropoutNet
+from beekit.models.cold.content_network import unit_scale
 from beekit.models.cold.networks import MixtureOfExperts, Perceptron
 from beekit.models.cold.samples import Samples, dropped, pair_weights
 from beekit.models.content_vectors import standardised
@@ -136,11 +136,11 @@ def test_spared_inputs_are_never_dropped():
 def test_factors_of_their_own_are_those_of_elsa(random_matrix):
     dense = random_matrix(50, 30, 0.3, seed=1).toarray()
     dense[:, 7] = 0
-    factors = linear_factors(sp.csr_array(dense), 5, seed=0)
+    user_side, item_factors = DropoutNet(np.eye(30), 5)._factors(sp.csr_array(dense))
     expected = ELSA(embedding_dim=5, seed=0).fit(sp.csr_array(dense)).item_vectors
-    np.testing.assert_array_equal(factors.user_side, expected)
-    np.testing.assert_array_equal(factors.item_factors, expected)
-    assert not factors.item_factors[7].any()
+    np.testing.assert_array_equal(user_side, expected)
+    np.testing.assert_array_equal(item_factors, expected)
+    assert not item_factors[7].any()
 
 
 def test_given_factors_are_used_and_cold_items_have_none(random_matrix):
@@ -149,13 +149,15 @@ def test_given_factors_are_used_and_cold_items_have_none(random_matrix):
     X = sp.csr_array(dense)
     generator = np.random.default_rng(0)
     E, D = generator.normal(size=(2, 30, 4))
-    factors = linear_factors(X, 9, 0, None, E, D)
-    np.testing.assert_allclose(factors.user_side, E.astype(np.float32))
-    assert not factors.item_factors[7].any()
-    np.testing.assert_allclose(factors.item_factors[8:], D[8:].astype(np.float32))
+    given = DropoutNet(np.eye(30), cf_user_side=E, cf_item_factors=D)
+    found_side, found_factors = given._factors(X)
+    np.testing.assert_allclose(found_side, E.astype(np.float32))
+    assert not found_factors[7].any()
+    np.testing.assert_allclose(found_factors[8:], D[8:].astype(np.float32))
     for user_side, item_factors in ((E, None), (None, D), (E, D[:, :2]), (E[:9], D[:9])):
+        model = DropoutNet(np.eye(30), cf_user_side=user_side, cf_item_factors=item_factors)
         with pytest.raises(BeekitError):
-            linear_factors(X, 9, 0, None, user_side, item_factors)
+            model._factors(X)
 
 
 def test_unit_scale_leaves_rows_of_zeros_out():

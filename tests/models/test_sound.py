@@ -14,7 +14,7 @@ from beekit.errors import ConfigError, DataError
 from beekit.models import EASE, ELSA, MRF, ContentBased, FixedSideELSA, model_class, model_names
 from beekit.models import fitting as fitting_module
 from beekit.models.base import BaseRecommender
-from beekit.models.fitting import train
+from beekit.models.fitting import Training, learn
 from beekit.models.sound import require_sound
 
 LEARNT_BY_STEPS = [
@@ -37,6 +37,11 @@ def test_a_rate_without_sense_is_said_after_one_epoch_or_many(name, epochs, X):
         model.fit(X)
     with pytest.raises(ConfigError, match="before fit"):
         model.recommend(X, 3)
+
+
+def train(name, *plan):
+    """Learn by steps a model of that name that keeps nothing."""
+    learn(type(name, (), {})(), Training(*plan, keep=lambda: None))
 
 
 @pytest.mark.parametrize("name", ["ELSA", "FixedSideELSA"])

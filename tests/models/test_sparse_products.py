@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from beekit.models.base import Request
 from beekit.models.linear import sparse_scores
 from beekit.models.linear import strongest as strongest_module
 from beekit.models.linear.blocks import row_blocks
@@ -38,7 +39,7 @@ def test_sparse_scoring_is_dense_scoring(
     dense = B.toarray()
     for candidates in (None, np.array([7, 2, 29, 11, 2]), np.array([5]), np.empty(0, dtype=int)):
         for k in (1, 6, 40):
-            found = recommend_sparse(B, X, k, candidates, exclude_seen)
+            found = recommend_sparse(B, Request(X, k, candidates, exclude_seen))
             expected = recommend_by_scores(
                 lambda allowed: lambda h: h @ dense[:, allowed], X, k, candidates, exclude_seen
             )
@@ -47,14 +48,16 @@ def test_sparse_scoring_is_dense_scoring(
 
 
 def test_no_users_get_no_lists():
-    items, scores = recommend_sparse(item_item(5, 0.5, 0), sp.csr_array((0, 5)), 3)
+    items, scores = recommend_sparse(
+        item_item(5, 0.5, 0), Request(sp.csr_array((0, 5)), 3, None, True)
+    )
     assert items.shape == scores.shape == (0, 3)
 
 
 def test_negative_scores_come_after_items_without_any():
     B = sp.csr_array(np.array([[0, -1, 0, 2], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], float))
     X = sp.csr_array(np.array([[1, 0, 0, 0]]))
-    items, scores = recommend_sparse(B, X, 4)
+    items, scores = recommend_sparse(B, Request(X, 4, None, True))
     assert items.tolist() == [[3, 2, 1, -1]]
     assert scores.tolist() == [[2, 0, -1, -np.inf]]
 

@@ -272,7 +272,7 @@ def test_training_without_curves_has_no_figure(results: dict[str, Any]) -> None:
     assert "6 min 40 s" in html
 
 
-def test_summary_gives_values_ratio_difference_and_floors(results: dict[str, Any]) -> None:
+def test_summary_gives_values_ratio_difference_and_baselines(results: dict[str, Any]) -> None:
     text = _text(render_report([results]))
     assert "0.2500 (95% interval 0.2480–0.2520) with the fine-tuned encoder" in text
     assert "0.1000 (95% interval 0.0980–0.1020) with the encoder as it came" in text
@@ -309,7 +309,7 @@ def test_summary_judges_by_holm_and_by_the_interval_over_items(results: dict[str
     assert "Over users: if other users like these had been asked." in text
 
 
-def test_summary_names_floors_not_beaten_and_a_better_model(results: dict[str, Any]) -> None:
+def test_summary_names_baselines_not_beaten_and_a_better_model(results: dict[str, Any]) -> None:
     results["rows"][1] = _row("popularity", 0.2495, 0.1)
     results["rows"].append(_row("linear head", 0.31, 0.7))
     text = _text(render_report([results]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,17 +13,14 @@ from torch.nn import functional
 
 from beekit.models.cold.content_network import ContentNetwork
 from beekit.models.cold.networks import Perceptron, evaluating
-from beekit.models.cold.new_items import weights_of
 from beekit.models.cold.samples import Sample, chosen_rows
-from beekit.models.content_vectors import standardised
 from beekit.models.factors.towers import batch_histories
-from beekit.models.fitting import Training, learnt_array, normal_vectors, training_device
+from beekit.models.fitting import Training, learnt_array, normal_vectors
 from beekit.models.settings import HiddenDims, Positive, Share
-from beekit.models.vectors import VectorRecommender
 
 
 @dataclass(eq=False)
-class CLCRec(ContentNetwork, VectorRecommender):
+class CLCRec(ContentNetwork):
     """CLCRec (Wei, Wang, Li, Nie, Li, Li & Chua, ACM Multimedia 2021).
 
     With z the collaborative embedding of an item, g(c) its content encoded by a network, u a user
@@ -50,13 +47,9 @@ class CLCRec(ContentNetwork, VectorRecommender):
         exchange: probability in [0, 1] to enter an item of L_UI by its content.
         temperature: τ > 0 of both terms.
 
-    Attributes (those of `ContentNetwork`):
-        user_side: z (items, dims) float32 after `fit`, zeros for items without interactions.
-        item_vectors: x (items, dims) float32 after `fit`.
-        encoder_weights: (weights,) float32 after `fit`, of g, for `add_items`.
+    Attributes (those of `ContentNetwork`): `user_side` is z, zeros for items without interactions,
+        `item_vectors` are x, `encoder_weights` are those of g.
     """
-
-    scores_cold_items: ClassVar[bool] = True
 
     hidden_dims: HiddenDims = ()
     content_weight: Share = 0.5
@@ -65,47 +58,29 @@ class CLCRec(ContentNetwork, VectorRecommender):
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         """Learn z and g."""
-        warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
-        device = training_device(self.device)
-        network = CLCRecNetwork(
-            torch.from_numpy(standardised(self.vectors, warm)).to(device),
-            torch.from_numpy(warm).to(device),
-            self.embedding_dim,
-            self.hidden_dims,
-            self.dropout,
-            torch.Generator().manual_seed(self.seed),
-        ).to(device)
+        content, warm, generator = self._start(X)
+        shape = (self.embedding_dim, self.hidden_dims)
+        network = CLCRecNetwork(content, warm, *shape, self.dropout, generator)
 
         def loss(sample: Sample) -> Tensor:
-            items = torch.from_numpy(sample.items).to(device)
+            items = torch.from_numpy(sample.items).to(content.device)
             z, g = network.embeddings[items], network.encode(items)
             sums, lengths = network.sums(sample.histories)
-            exchanged = chosen_rows(len(items), self.exchange, network.generator).to(device)
-            held = sample.interactions.to(device)
+            exchanged = chosen_rows(len(items), self.exchange, generator).to(content.device)
+            held = sample.interactions.to(content.device)
             x = torch.where(exchanged, g, z)
             return self.content_weight * item_contrast(z, g, self.temperature) + (
                 1 - self.content_weight
             ) * user_contrast(sums, lengths, z, x, held, self.temperature)
 
-        def keep() -> None:
-            self.user_side, self.item_vectors = network.learnt()
-            self.warm, self.encoder_weights = warm, weights_of(network.encoder)
-
-        return self._training(X, network, loss, keep)
+        return self._training(X, network, network.encoder, loss, network.learnt)
 
     def _cold_network(self, inputs: int, dims: int) -> nn.Module:
         return Perceptron(inputs, self.hidden_dims, dims, 0.0, torch.Generator())
 
 
 class CLCRecNetwork(nn.Module):
-    """Embeddings z, and g over fixed content c (items, content dims).
-
-    Args:
-        content: c, with values of size 1.
-        warm: (items,) bool, items with interactions; others have no embedding, z = 0.
-        embedding_dim, hidden_dims, dropout: as in `CLCRec`.
-        generator: of first weights, dropout and exchange.
-    """
+    """Embeddings z, zero unless `warm` (items,), and g over fixed content c (items, dims)."""
 
     def __init__(
         self,
@@ -143,12 +118,7 @@ class CLCRecNetwork(nn.Module):
 
 
 def item_contrast(embeddings: Tensor, encoded: Tensor, temperature: float) -> Tensor:
-    """L_RE: mean over items of −ln softmax over j of cos(z_i, g_j) / τ at j = i.
-
-    Args:
-        embeddings, encoded: z and g (items, dims).
-        temperature: τ.
-    """
+    """L_RE: mean over items of −ln softmax over j of cos(z_i, g_j) / τ at j = i."""
     cosines = functional.normalize(embeddings, dim=1) @ functional.normalize(encoded, dim=1).T
     own = torch.arange(len(cosines), device=cosines.device)
     return functional.cross_entropy(cosines / temperature, own)
@@ -169,8 +139,7 @@ def user_contrast(
 
     Args:
         sums, lengths: of z over histories (users, dims), and how many items they hold (users, 1).
-        own: z (items, dims) of the step's items.
-        vectors: x (items, dims) of the same.
+        own, vectors: z and x (items, dims) of the step's items.
         interactions: (users, items) ones where a history holds the item.
         temperature: τ.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,8 +19,8 @@ class ContentBased(GrowsByContent, VectorRecommender):
 
     With A the items' vectors a history x scores x A Aᵀ: the inner product of an item's vector with
     the sum over the history. Nothing is learnt from interactions (but which items `centre` takes
-    the mean of), which makes it the floor for whatever learns to transform A; it is the CBF row of
-    the beeFormer paper (Vančura et al., RecSys 2024).
+    the mean of), which makes it the baseline of whatever learns to transform A; it is the CBF row
+    of the beeFormer paper (Vančura et al., RecSys 2024).
 
     Args:
         vectors: A (items, dims), for example a sentence encoder's embeddings.
@@ -35,8 +34,6 @@ class ContentBased(GrowsByContent, VectorRecommender):
         mean: (dims,) what is taken away from vectors, after `fit`.
         item_vectors: (items, dims) float32 as they are compared, after `fit`.
     """
-
-    scores_cold_items: ClassVar[bool] = True
 
     vectors: ItemVectors = field(repr=False)
     normalize: bool = True

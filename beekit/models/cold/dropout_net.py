@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from beekit.models.cold.content_network import ContentNetwork
-from beekit.models.cold.linear_factors import linear_factors, unit_scale
+from beekit.models.cold.content_network import FactorNetwork, unit_scale
 from beekit.models.cold.networks import Perceptron, evaluating
-from beekit.models.cold.new_items import weights_of
 from beekit.models.cold.samples import Sample, chosen_rows, pair_weights
-from beekit.models.content_vectors import standardised
-from beekit.models.fitting import Training, training_device
-from beekit.models.settings import HiddenDims, Positive, Share
-from beekit.models.vectors import VectorRecommender
+from beekit.models.fitting import Training
+from beekit.models.settings import HiddenDims, Share
 
 
 @dataclass(eq=False)
-class DropoutNet(ContentNetwork, VectorRecommender):
+class DropoutNet(FactorNetwork):
     """DropoutNet (Volkovs, Yu & Poutanen, NeurIPS 2017) for new items.
 
     With c the content of an item, q its pretrained collaborative factors and p those of a user, a
@@ -40,55 +36,34 @@ class DropoutNet(ContentNetwork, VectorRecommender):
     items count, weighted as if drawn, with p scaled to length 1. f has no batch normalisation; what
     keeps it from learning items by heart is dropout of content.
 
-    Args (those of `ContentNetwork`, and):
-        embedding_dim: dimensions of the factors; not used where they are given.
+    Args (those of `FactorNetwork`, and):
         hidden_dims: widths of f's hidden layers of tanh; none for a linear map.
         cf_dropout: probability to drop an item's factors in a training step.
-        negatives: items a user does not have for each one they have.
-        cf_user_side, cf_item_factors: E and D (items, any) of a linear model fitted to the same X,
-            to use in place of those of ELSA.
 
-    Attributes (those of `ContentNetwork`):
-        user_side: E (items, dims) float32 after `fit`; a history x is the user x E.
-        item_vectors: v (items, dims) float32 after `fit`.
-        encoder_weights: (weights,) float32 after `fit`, of f, for `add_items`.
+    Attributes (those of `ContentNetwork`): `user_side` is E, `encoder_weights` are those of f.
     """
-
-    scores_cold_items: ClassVar[bool] = True
 
     hidden_dims: HiddenDims = ()
     cf_dropout: Share = 0.5
-    negatives: Positive = 5.0
-    cf_user_side: np.ndarray | None = field(default=None, repr=False)
-    cf_item_factors: np.ndarray | None = field(default=None, repr=False)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         """Factorise X unless factors were given, and learn f."""
-        given = (self.cf_user_side, self.cf_item_factors)
-        factors = linear_factors(X, self.embedding_dim, self.seed, self.device, *given)
-        warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
-        device = training_device(self.device)
-        network = DropoutNetwork(
-            torch.from_numpy(standardised(self.vectors, warm)).to(device),
-            unit_scale(torch.from_numpy(factors.item_factors)).to(device),
-            self.hidden_dims,
-            self.dropout,
-            torch.Generator().manual_seed(self.seed),
-        ).to(device)
+        user_side, item_factors = self._factors(X)
+        content, warm, generator = self._start(X)
+        q = unit_scale(torch.from_numpy(item_factors)).to(content.device)
+        network = DropoutNetwork(content, q, self.hidden_dims, self.dropout, generator)
 
         def loss(sample: Sample) -> Tensor:
-            users = torch.from_numpy(sample.histories @ factors.user_side).to(device)
-            weights = pair_weights(sample.interactions.to(device), self.negatives)
-            items = torch.from_numpy(sample.items).to(device)
+            users = torch.from_numpy(sample.histories @ user_side).to(q.device)
+            weights = pair_weights(sample.interactions.to(q.device), self.negatives)
+            items = torch.from_numpy(sample.items).to(q.device)
             v = network(items, self.cf_dropout)
-            return score_error(users, v, network.factors[items], weights)
+            return score_error(users, v, q[items], weights)
 
-        def keep() -> None:
-            self.user_side, self.warm = factors.user_side, warm
-            self.item_vectors = network.learnt(torch.from_numpy(warm).to(device))
-            self.encoder_weights = weights_of(network.tower)
+        def learnt() -> tuple[np.ndarray, np.ndarray]:
+            return user_side, network.learnt(warm)
 
-        return self._training(X, network, loss, keep)
+        return self._training(X, network, network.tower, loss, learnt)
 
     def _cold_network(self, inputs: int, dims: int) -> nn.Module:
         tower = Perceptron(dims + inputs, self.hidden_dims, dims, 0.0, torch.Generator())
@@ -96,13 +71,7 @@ class DropoutNet(ContentNetwork, VectorRecommender):
 
 
 class DropoutNetwork(nn.Module):
-    """f over fixed content c (items, content dims) and factors q (items, dims).
-
-    Args:
-        content, factors: c and q, both with values of size 1.
-        hidden_dims, dropout: as in `DropoutNet`.
-        generator: of first weights and all dropout.
-    """
+    """f over fixed content c (items, content dims) and factors q (items, dims) of size 1."""
 
     def __init__(
         self,
@@ -138,13 +107,6 @@ class DropoutNetwork(nn.Module):
 
 
 def score_error(users: Tensor, vectors: Tensor, factors: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sum over pairs of (p · v − p · q)², users scaled to length 1.
-
-    Args:
-        users: p (users, dims).
-        vectors: v (items, dims).
-        factors: q (items, dims).
-        weights: (users, items).
-    """
+    """Weighted sum over pairs of (p · v − p · q)², users p (users, dims) scaled to length 1."""
     directions = nn.functional.normalize(users, dim=1)
     return ((directions @ (vectors - factors).T).square() * weights).sum()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,9 +14,8 @@ from beekit.models.base import Request
 from beekit.models.cold.new_items import GrowsByContent
 from beekit.models.content_vectors import compared
 from beekit.models.fitting import Training, training_device
-from beekit.models.linear.elsa_steps import Items, elsa_training, teaching
+from beekit.models.linear.elsa_steps import Items, RowNadam, elsa_training, teaching
 from beekit.models.linear.normalised_error import Batch, normalised_error
-from beekit.models.linear.row_nadam import RowNadam
 from beekit.models.linear.spectral import co_used, second_moment
 from beekit.models.linear.two_sides import recommend_by_sides
 from beekit.models.settings import FROM_TWO_OR_ALL, NOT_FITTED, Count, ItemVectors, Positive, one_of
@@ -70,6 +69,8 @@ class FixedSideELSA(GrowsByContent, VectorRecommender):
             items without interactions.
     """
 
+    progress_name: ClassVar[str] = "ELSA, one side fixed"
+
     vectors: ItemVectors = field(repr=False)
     side: Annotated[str, one_of("decoder", "encoder")] = "decoder"
     centre: bool = True
@@ -111,16 +112,14 @@ class FixedSideELSA(GrowsByContent, VectorRecommender):
         nadam = RowNadam(free)
 
         def step(batch: Batch, items: Items, learning_rate: float) -> Tensor:
-            known, chosen = (given, free) if items is None else (given[items], free[items])
+            known, chosen = given if items is None else given[items], nadam.rows(items)
             if is_decoder:
                 error = normalised_error(batch, chosen, known)
                 gradient = error.of_encoder(known)
             else:
                 error = normalised_error(batch, known, chosen)
                 gradient = error.of_decoder(known)
-            moved = chosen.sub_(nadam.update(gradient, items), alpha=learning_rate)
-            if items is not None:
-                free[items] = moved
+            nadam.step(chosen, gradient, items, learning_rate)
             return error.loss
 
         def keep() -> None:
@@ -143,8 +142,7 @@ class FixedSideELSA(GrowsByContent, VectorRecommender):
         return self.decoder_side, self.encoder_side
 
     def _recommend(self, asked: Request) -> Recommendations:
-        """The k best items by X (E Dᵀ − diag(E Dᵀ))."""
-        return recommend_by_sides(self.index, *asked)
+        return recommend_by_sides(self.index, asked)
 
 
 def decorrelation(moment: Tensor, ridge: float) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,19 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from beekit.models.cold.content_network import ContentNetwork
-from beekit.models.cold.linear_factors import linear_factors, unit_scale
+from beekit.models.cold.content_network import FactorNetwork, unit_scale
 from beekit.models.cold.networks import MixtureOfExperts, evaluating, identity
-from beekit.models.cold.new_items import weights_of
 from beekit.models.cold.samples import Sample, chosen_rows, pair_weights
-from beekit.models.content_vectors import standardised
-from beekit.models.fitting import Training, training_device
-from beekit.models.settings import Count, CountOrNone, NotNegative, Positive, Share
-from beekit.models.vectors import VectorRecommender
+from beekit.models.fitting import Training
+from beekit.models.settings import Count, CountOrNone, NotNegative, Share
 
 
 @dataclass(eq=False)
-class Heater(ContentNetwork, VectorRecommender):
+class Heater(FactorNetwork):
     """Heater (Zhu, Sefati, Saadatpanah & Caverlee, SIGIR 2020) for new items.
 
     With c the content of an item and q its pretrained collaborative factors:
@@ -46,67 +42,42 @@ class Heater(ContentNetwork, VectorRecommender):
     weighted as if drawn. Gates are softmax. What keeps experts from learning items by heart is
     dropout of content.
 
-    Args (those of `ContentNetwork`, and):
-        embedding_dim: dimensions of the factors; not used where they are given.
+    Args (those of `FactorNetwork`, and):
         experts: how many.
         hidden_dim: width of an expert's hidden layer of tanh; 0 for linear experts.
         exchange: probability in [0, 1] to enter an item by its factors.
         similarity: weight of the distance between transformed content and factors.
-        negatives: items a user does not have for each one they have.
-        cf_user_side, cf_item_factors: E and D (items, any) of a linear model fitted to the same X,
-            to use in place of those of ELSA.
 
-    Attributes (those of `ContentNetwork`):
-        user_side: E W (items, dims) float32 after `fit`; a history x is the user x E W.
-        item_vectors: v (items, dims) float32 after `fit`.
-        encoder_weights: (weights,) float32 after `fit`, of t and M, for `add_items`.
+    Attributes (those of `ContentNetwork`): `user_side` is E W, `encoder_weights` are of t and M.
     """
-
-    scores_cold_items: ClassVar[bool] = True
 
     experts: Count = 5
     hidden_dim: CountOrNone = 0
     exchange: Share = 0.5
     similarity: NotNegative = 0.1
-    negatives: Positive = 5.0
-    cf_user_side: np.ndarray | None = field(default=None, repr=False)
-    cf_item_factors: np.ndarray | None = field(default=None, repr=False)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         """Factorise X unless factors were given, and learn the transformation."""
-        given = (self.cf_user_side, self.cf_item_factors)
-        factors = linear_factors(X, self.embedding_dim, self.seed, self.device, *given)
-        warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
-        device = training_device(self.device)
+        factors = self._factors(X)
+        content, warm, generator = self._start(X)
+        sides = (torch.from_numpy(side).to(content.device) for side in factors)
         network = HeaterNetwork(
-            torch.from_numpy(standardised(self.vectors, warm)).to(device),
-            torch.from_numpy(factors.user_side).to(device),
-            torch.from_numpy(factors.item_factors).to(device),
-            self.experts,
-            self.hidden_dim,
-            self.dropout,
-            torch.Generator().manual_seed(self.seed),
-        ).to(device)
+            content, *sides, self.experts, self.hidden_dim, self.dropout, generator
+        )
 
         def loss(sample: Sample) -> Tensor:
             step = network(sample, self.exchange)
-            rating = rating_loss(step.scores, sample.interactions.to(device), self.negatives)
+            interactions = sample.interactions.to(content.device)
+            rating = rating_loss(step.scores, interactions, self.negatives)
             gap = (step.transformed - step.factors).square().mean()
             return torch.add(rating, gap, alpha=self.similarity)
 
-        def keep() -> None:
-            self.user_side, self.item_vectors = network.learnt(torch.from_numpy(warm).to(device))
-            learnt = nn.Sequential(network.transform, network.item_layer)
-            self.warm, self.encoder_weights = warm, weights_of(learnt)
-
-        return self._training(X, network, loss, keep)
+        encoder = nn.Sequential(network.transform, network.item_layer)
+        return self._training(X, network, encoder, loss, lambda: network.learnt(warm))
 
     def _cold_network(self, inputs: int, dims: int) -> nn.Module:
-        dropout, generator = 0.0, torch.Generator()
-        transform = MixtureOfExperts(
-            inputs, self.hidden_dim, dims, self.experts, dropout, generator
-        )
-        return nn.Sequential(transform, identity(dims))
+        shape = (inputs, self.hidden_dim, dims, self.experts)
+        return nn.Sequential(MixtureOfExperts(*shape, 0.0, torch.Generator()), identity(dims))
 
 
 class HeaterStep(NamedTuple):
@@ -118,13 +89,9 @@ class HeaterStep(NamedTuple):
 
 
 class HeaterNetwork(nn.Module):
-    """Transformation and last layers over fixed content and factors.
+    """Transformation and last layers over fixed content c and the factors E and D (items, dims).
 
-    Args:
-        content: c (items, content dims).
-        user_side, item_factors: E and D (items, dims); q is D scaled to values of size 1.
-        experts, hidden_dim, dropout: as in `Heater`.
-        generator: of first weights, dropout and exchange.
+    q is D scaled to values of size 1.
     """
 
     def __init__(
@@ -156,12 +123,9 @@ class HeaterNetwork(nn.Module):
         exchanged = chosen_rows(len(items), exchange, self.generator).to(q.device)
         v = self.item_layer(torch.where(exchanged, q, t))
         users = torch.from_numpy(sample.histories @ self.encoder.cpu().numpy()).to(q.device)
-        scores = scores_as_if_new(
-            self.user_layer(users),
-            self.user_layer(self.encoder[items]),
-            v,
-            sample.interactions.to(q.device),
-        )
+        own = self.user_layer(self.encoder[items])
+        interactions = sample.interactions.to(q.device)
+        scores = scores_as_if_new(self.user_layer(users), own, v, interactions)
         lengths = users.norm(dim=1, keepdim=True).clamp(min=torch.finfo(users.dtype).tiny)
         return HeaterStep(scores / lengths + self.offset, t, q)
 
@@ -174,16 +138,10 @@ class HeaterNetwork(nn.Module):
 
 
 def scores_as_if_new(users: Tensor, own: Tensor, vectors: Tensor, interactions: Tensor) -> Tensor:
-    """Scores (users, items) of users by vectors, an item taken out of histories that hold it.
+    """Scores (users, items) of users u by vectors v, an item taken out of histories that hold it.
 
     User vectors are sums over histories, so that one without item i is u − own_i, and the score of
-    i with it u · v_i − own_i · v_i.
-
-    Args:
-        users: u (users, dims).
-        own: (items, dims) what an item adds to a user who has it.
-        vectors: v (items, dims).
-        interactions: (users, items) ones where a history holds the item.
+    i with it u · v_i − own_i · v_i: `own` (items, dims) is what an item adds to a user who has it.
     """
     return users @ vectors.T - interactions * (own * vectors).sum(dim=1)
 

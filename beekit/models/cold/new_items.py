@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
-from torch import nn
 
 from beekit.models.content_vectors import compared, content_vectors, require_width
-from beekit.models.sound import require_sound_additions
+from beekit.models.sound import require_sound_rows
 
 
 class GrowsByContent(ABC):
     """A part of models, with `vectors` of their items, that new items can join."""
+
+    scores_cold_items: ClassVar[bool] = True
 
     def add_items(self, vectors: np.ndarray) -> Self:
         """Append cold items by their content (new items, content dims).
@@ -32,7 +32,8 @@ class GrowsByContent(ABC):
         new = content_vectors(vectors)
         require_width(new, model.vectors.shape[1])
         joining = self._vectors_of_new(new)
-        require_sound_additions(model, joining)
+        what = f"vectors of new items, in {type(model).__name__},"
+        require_sound_rows(what, joining, "Embed these items again, as those known were.")
         self._join(joining)
         model.vectors = np.concatenate([model.vectors, new])
         return self
@@ -44,16 +45,3 @@ class GrowsByContent(ABC):
     @abstractmethod
     def _join(self, joining: np.ndarray) -> None:
         """Append to what is learnt."""
-
-
-def weights_of(network: nn.Module) -> np.ndarray:
-    """All weights of a network (weights,) float32, one parameter after the other."""
-    with torch.no_grad():
-        return nn.utils.parameters_to_vector(network.parameters()).cpu().numpy()
-
-
-def with_weights(network: nn.Module, weights: np.ndarray) -> nn.Module:
-    """A network with the weights of another one of its shape, as it recommends."""
-    with torch.no_grad():
-        nn.utils.vector_to_parameters(torch.from_numpy(weights), network.parameters())
-    return network.eval()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,21 +14,13 @@ from beekit.training.steps import step_items
 from beekit.training.training_set import trainable_users
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One step's users and items.
+class Sample(NamedTuple):
+    """One step's users and items."""
 
-    Attributes:
-        users: (users,) user indices.
-        items: (items,) distinct item indices, ascending.
-        histories: (users, all items) CSR, rows of X.
-        interactions: (users, items) float32 zeros and ones, X between the two.
-    """
-
-    users: np.ndarray
-    items: np.ndarray
-    histories: sp.csr_array
-    interactions: Tensor
+    users: np.ndarray  # (users,) user indices
+    items: np.ndarray  # (items,) distinct item indices, ascending
+    histories: sp.csr_array  # (users, all items), rows of X
+    interactions: Tensor  # (users, items) float32 zeros and ones, X between the two
 
 
 class Samples:
@@ -42,12 +34,6 @@ class Samples:
     Every user with two interactions or more comes once an epoch: one interaction is all that is
     known of a user without it. The items of a step are as in beeFormer: those its users have,
     filled up with others or thinned out to `items_per_step`.
-
-    Args:
-        X: (users, items) CSR of ones.
-        users_per_step: users of a step.
-        items_per_step: items of a step at most.
-        generator: source of all draws.
     """
 
     def __init__(

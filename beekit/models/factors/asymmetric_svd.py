@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from beekit.index import ItemIndex
@@ -66,7 +67,6 @@ class AsymmetricSVD(VectorRecommender):
     history_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
-        """Learn q, b and y."""
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
         shape = (X.shape[1], self.embedding_dim)
@@ -79,20 +79,15 @@ class AsymmetricSVD(VectorRecommender):
         lengths = torch.from_numpy(np.diff(X.indptr))
         users = torch.nonzero((lengths > 0) & (unseen.counts > 0)).flatten()
 
-        def loss(places: torch.Tensor) -> torch.Tensor:
+        def loss(places: Tensor) -> Tensor:
             members = users[places]
             theirs = X[members.numpy()]
             owner = torch.repeat_interleave(lengths[members])
             against = unseen.draw(members[owner].repeat(self.negatives), generator)
-            return squared_error(
-                q,
-                y,
-                b,
-                torch.from_numpy(theirs.indices).long().to(device),
-                lengths[members].to(device),
-                against.view(self.negatives, -1).T.to(device),
-                self.regularization,
-            )
+            items = torch.from_numpy(theirs.indices).long()
+            sampled = (items, lengths[members], against.view(self.negatives, -1).T)
+            on_device = (part.to(device) for part in sampled)
+            return squared_error(q, y, b, *on_device, self.regularization)
 
         def keep() -> None:
             self.item_vectors = learnt_array(torch.cat([q, b[:, None]], dim=1))
@@ -114,14 +109,14 @@ class AsymmetricSVD(VectorRecommender):
 
 
 def squared_error(
-    q: torch.Tensor,
-    y: torch.Tensor,
-    b: torch.Tensor,
-    items: torch.Tensor,
-    lengths: torch.Tensor,
-    against: torch.Tensor,
+    q: Tensor,
+    y: Tensor,
+    b: Tensor,
+    items: Tensor,
+    lengths: Tensor,
+    against: Tensor,
     regularization: float,
-) -> torch.Tensor:
+) -> Tensor:
     """The objective of AsymmetricSVD on some users, averaged over interactions and zeros.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any
 
 import scipy.sparse as sp
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from beekit.models.factors.fold_in import RemembersUsers
@@ -49,7 +50,6 @@ class BPR(RemembersUsers, VectorRecommender):
     negatives: Count = 64
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
-        """Learn the vectors of users and items."""
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
         users, items = self._first_vectors(X, generator, device)
@@ -58,7 +58,7 @@ class BPR(RemembersUsers, VectorRecommender):
         owners, owned = interactions(X)
         negatives = SharedNegatives(X)
 
-        def loss(batch: torch.Tensor) -> torch.Tensor:
+        def loss(batch: Tensor) -> Tensor:
             groups = max(1, len(batch) // self.group_size)
             # Groups of one size; up to groups − 1 interactions wait for the next pass.
             grouped = batch[: len(batch) // groups * groups].view(groups, -1)
@@ -67,23 +67,21 @@ class BPR(RemembersUsers, VectorRecommender):
             parts = (part.to(device) for part in (user, owned[grouped], others, theirs))
             return pairwise_loss(users, items, *parts, regularization=self.regularization)
 
-        def keep() -> None:
-            self._keep_vectors(X, users, items)
-
         batches = Shuffled(len(owned), self.batch_size, generator)
+        keep = self._keeping(X, users, items)
         return Training(self.epochs, batches, by_gradient(optimizer, loss), keep)
 
 
 def pairwise_loss(
-    users: torch.Tensor,
-    items: torch.Tensor,
-    user: torch.Tensor,
-    item: torch.Tensor,
-    others: torch.Tensor,
-    theirs: torch.Tensor,
+    users: Tensor,
+    items: Tensor,
+    user: Tensor,
+    item: Tensor,
+    others: Tensor,
+    theirs: Tensor,
     *,
     regularization: float,
-) -> torch.Tensor:
+) -> Tensor:
     """The objective of BPR, averaged over interactions and what they are set against.
 
     Args:

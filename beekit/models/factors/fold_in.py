@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 import torch
+from torch import Tensor
 
 from beekit.models.fitting import learnt_array, normal_vectors
 from beekit.models.settings import NOT_FITTED, Count
@@ -18,18 +20,13 @@ _BLOCK_ELEMENTS = 2**22
 # Of users of models that learn a vector a training user; see `recall_users`. Chosen for PMF and BPR
 # by ndcg@100 on validation users of MovieLens 1M and goodbooks-10k.
 _CONFIDENCE = 10.0
-_SHARE = 1.0
 _RIDGE = 0.1
 # Training users the map is learnt from at least, where there are so many.
 _LEARN_FROM = 10_000
 
 
 class FoldIn:
-    """Fixed item vectors, ready to solve for the user vectors that explain histories best.
-
-    Args:
-        item_vectors: Q (items, dims).
-    """
+    """Item vectors Q (items, dims), ready to solve for the user vectors that explain histories."""
 
     def __init__(self, item_vectors: np.ndarray) -> None:
         self.vectors = item_vectors.astype(np.float64)
@@ -39,21 +36,13 @@ class FoldIn:
     def users(
         self, histories: sp.csr_array, confidence: float, regularization: float
     ) -> np.ndarray:
-        """The user vectors of histories.
+        """The user vectors (users, dims) float32 of histories of ones, solved for in float64.
 
-        For a history N the minimiser over p of
+        With c the confidence and λ the regularization, for a history N the minimiser over p of
         Σ_{i in N} c (1 − p·q_i)² + Σ_{i not in N} (p·q_i)² + λ|p|²,
         p = (QᵀQ + (c − 1) Σ_N q_i q_iᵀ + λI)⁻¹ c Σ_N q_i
-        (Hu, Koren & Volinsky, ICDM 2008, eq. 4). An empty history gives zeros.
-
-        Args:
-            histories: (users, items) CSR of ones.
-            confidence: c ≥ 1, the weight of what is in the history against 1 for what is not.
-            regularization: λ > 0.
-
-        Returns:
-            (users, dims) float32, solved in float64. A user's does not depend on who else is asked:
-            histories of one length are solved together, so nothing is padded.
+        (Hu, Koren & Volinsky, ICDM 2008, eq. 4). An empty history gives zeros. A user's vector does
+        not depend on who else is asked: histories of one length are solved together, unpadded.
         """
         dims = self.vectors.shape[1]
         shared = self.gram + regularization * np.eye(dims)
@@ -72,8 +61,8 @@ class FoldIn:
         return solved
 
     def of_any_size(self, histories: sp.csr_array) -> np.ndarray:
-        """`users` with λ a share of the mean eigenvalue of QᵀQ, whatever the size of vectors."""
-        regularization = _SHARE * self.mean_eigenvalue or 1.0  # all vectors zero: any will do
+        """`users` with λ the mean eigenvalue of QᵀQ, whatever the size of vectors."""
+        regularization = self.mean_eigenvalue or 1.0  # all vectors zero: any will do
         return self.users(histories, _CONFIDENCE, regularization)
 
 
@@ -106,16 +95,20 @@ class RemembersUsers:
 
     def _first_vectors(
         self, X: sp.csr_array, generator: torch.Generator, device: torch.device
-    ) -> list[torch.Tensor]:
+    ) -> list[Tensor]:
         """Vectors of users and of items to start from."""
         dims = self.embedding_dim
         return [normal_vectors(rows, dims, 0.1, generator, device) for rows in X.shape]
 
-    def _keep_vectors(self, X: sp.csr_array, users: torch.Tensor, items: torch.Tensor) -> None:
-        """Put what has been learnt so far of users and items (rows, dims) into the model."""
-        self.item_vectors = learnt_array(items)
-        known = remember(X, learnt_array(users), FoldIn(self.item_vectors))
-        self.known_keys, self.known_vectors, self.known_turn = known
+    def _keeping(self, X: sp.csr_array, users: Tensor, items: Tensor) -> Callable[[], None]:
+        """What puts the vectors (rows, dims) learnt so far of users and items into the model."""
+
+        def keep() -> None:
+            self.item_vectors = learnt_array(items)
+            known = remember(X, learnt_array(users), FoldIn(self.item_vectors))
+            self.known_keys, self.known_vectors, self.known_turn = known
+
+        return keep
 
     def _own_user_vectors(self: Any, histories: sp.csr_array) -> np.ndarray:
         """Learnt, or folded in."""
@@ -124,27 +117,15 @@ class RemembersUsers:
 
 
 class KnownUsers(NamedTuple):
-    """What `recall_users` knows of training users.
+    """What `recall_users` knows of training users."""
 
-    Attributes:
-        keys: (histories,) uint64, ascending, one a distinct history that is not empty.
-        vectors: (histories, dims) float32 of the first user who has it.
-        turn: (dims, dims) float32, what brings folded-in vectors nearest to those learnt.
-    """
-
-    keys: np.ndarray
-    vectors: np.ndarray
-    turn: np.ndarray
+    keys: np.ndarray  # (histories,) uint64, ascending, one a distinct history that is not empty
+    vectors: np.ndarray  # (histories, dims) float32 of the first user who has it
+    turn: np.ndarray  # (dims, dims) float32, brings folded-in vectors nearest to those learnt
 
 
 def remember(histories: sp.csr_array, user_vectors: np.ndarray, items: FoldIn) -> KnownUsers:
-    """What `recall_users` needs of the users a model was trained on.
-
-    Args:
-        histories: (users, items) CSR of ones.
-        user_vectors: (users, dims) learnt for them.
-        items: their vectors.
-    """
+    """What `recall_users` needs of training users and the vectors (users, dims) learnt for them."""
     keys, first = np.unique(history_keys(histories), return_index=True)
     kept = np.diff(histories.indptr)[first] > 0
     keys, first = keys[kept], first[kept]
@@ -155,20 +136,12 @@ def remember(histories: sp.csr_array, user_vectors: np.ndarray, items: FoldIn) -
 
 
 def recall_users(histories: sp.csr_array, known: KnownUsers, items: FoldIn) -> np.ndarray:
-    """The learnt vectors of training users, known by their exact history; others are folded in.
+    """The vectors learnt of training users, known by their exact history; others are folded in.
 
     For models that learn a vector a training user by another criterion than `FoldIn` minimises.
     Its vectors are brought to those learnt by the linear map that does so best for the training
     users: a user whose history has grown or shrunk since then moves a little, not to a user of
-    another kind.
-
-    Args:
-        histories: (users, items) CSR of ones.
-        known: from `remember`.
-        items: their vectors.
-
-    Returns:
-        (users, dims) float32; zeros for an empty history.
+    another kind. An empty history gets zeros.
     """
     keys = history_keys(histories)
     place = np.searchsorted(known.keys, keys)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sp
 import torch
+from torch import Tensor
 
 from beekit.models.fitting import Shuffled
 
 
-def interactions(histories: sp.csr_array) -> tuple[torch.Tensor, torch.Tensor]:
+def interactions(histories: sp.csr_array) -> tuple[Tensor, Tensor]:
     """User and item index of each entry of CSR histories, (interactions,) int64 each."""
     users = np.repeat(np.arange(histories.shape[0]), np.diff(histories.indptr))
     return torch.from_numpy(users), torch.from_numpy(histories.indices.astype(np.int64))
@@ -21,13 +22,8 @@ class UnseenItems:
     """Draws, for any users, items that are not in their histories, each with equal chance.
 
     Exact and without rejection: the r-th item, from 0, that a user does not have is r plus the
-    number of their items h_t, ascending, with h_t − t ≤ r, which one binary search finds.
-
-    Args:
-        histories: (users, items) CSR of ones, column indices sorted.
-
-    Attributes:
-        counts: (users,) int64, how many items each user does not have.
+    number of their items h_t, ascending, with h_t − t ≤ r, which one binary search finds. Column
+    indices of the histories are sorted. `counts` (users,) is how many items each user lacks.
     """
 
     def __init__(self, histories: sp.csr_array) -> None:
@@ -42,7 +38,7 @@ class UnseenItems:
         self._gaps = torch.from_numpy(gaps)
         self._starts = torch.from_numpy(starts)
 
-    def draw(self, users: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def draw(self, users: Tensor, generator: torch.Generator) -> Tensor:
         """One item for each entry of `users` (draws,) int64; each must lack at least one."""
         unit = torch.rand(len(users), generator=generator, dtype=torch.float64)
         rank = (unit * self.counts[users]).long()
@@ -51,37 +47,26 @@ class UnseenItems:
 
 
 class Triples:
-    """Interactions of X, each with items the user does not have, in shuffled mini-batches.
+    """Interactions, each with items the user does not have, in shuffled mini-batches.
 
-    Users who have every item are left out: nothing can be set against what they have.
-
-    Args:
-        histories: (users, items) CSR of ones, column indices sorted.
-        negatives: items drawn for each interaction, anew at each pass.
-        batch_size: interactions in a mini-batch.
-        generator: where draws come from.
+    `negatives` items are drawn for each interaction, anew at each pass. Users who have every item
+    are left out: nothing can be set against what they have.
     """
 
     def __init__(
-        self,
-        histories: sp.csr_array,
-        negatives: int,
-        batch_size: int,
-        generator: torch.Generator,
+        self, histories: sp.csr_array, negatives: int, batch_size: int, generator: torch.Generator
     ) -> None:
         self.unseen = UnseenItems(histories)
         users, items = interactions(histories)
         kept = self.unseen.counts[users] > 0
         self.users, self.items = users[kept], items[kept]
-        self.negatives = negatives
-        self.generator = generator
-
+        self.negatives, self.generator = negatives, generator
         self.order = Shuffled(len(self.users), batch_size, generator)
 
     def __len__(self) -> int:
         return len(self.order)
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """One pass: users (batch,), their items (batch,), items they lack (batch, negatives)."""
         # Drawn in the order of users, which the binary search is several times quicker on.
         drawn = [self.unseen.draw(self.users, self.generator) for _ in range(self.negatives)]
@@ -91,11 +76,7 @@ class Triples:
 
 
 class SharedNegatives:
-    """Draws items for groups of users, uniformly from all, and says who has which.
-
-    Args:
-        histories: (users, items) CSR of ones.
-    """
+    """Draws items for groups of users, uniformly from all, and says who has which."""
 
     def __init__(self, histories: sp.csr_array) -> None:
         self.shape = histories.shape
@@ -104,19 +85,11 @@ class SharedNegatives:
         self._starts = torch.from_numpy(by_item.indptr[:-1].astype(np.int64))
         self._support = torch.from_numpy(np.diff(by_item.indptr).astype(np.int64))
 
-    def draw(
-        self, users: torch.Tensor, count: int, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """`count` items a group.
+    def draw(self, users: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """`count` items, with replacement, for each group of `users` (groups, group_size).
 
-        Args:
-            users: (groups, group_size) user indices, int64.
-            count: items to draw for each group, with replacement.
-            generator: where they come from.
-
-        Returns:
-            items (groups, count) int64 and, (groups, group_size, count) bool, whether a user has
-            an item. Time grows with the support of what is drawn, not with users times items.
+        Returns items (groups, count) and, (groups, group_size, count) bool, whether a user has an
+        item. Time grows with the support of what is drawn, not with users times items.
         """
         groups, size = users.shape
         drawn = torch.randint(self.shape[1], (groups, count), generator=generator)

@@ -7,6 +7,7 @@ from typing import Any
 
 import scipy.sparse as sp
 import torch
+from torch import Tensor
 
 from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.factors.negatives import Triples
@@ -43,7 +44,6 @@ class PMF(RemembersUsers, VectorRecommender):
     batch_size: Count = 4096
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
-        """Learn the vectors of users and items."""
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
         users, items = self._first_vectors(X, generator, device)
@@ -52,39 +52,29 @@ class PMF(RemembersUsers, VectorRecommender):
         target = torch.zeros(1 + self.negatives, device=device)
         target[0] = 1
 
-        def step(batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        def step(batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
             user, item, others = (part.to(device) for part in batch)
             pairs = torch.cat([item[:, None], others], dim=1)
             return pointwise_step(
                 users, items, user, pairs, target, self.learning_rate, self.regularization
             )
 
-        def keep() -> None:
-            self._keep_vectors(X, users, items)
-
-        return Training(self.epochs, triples, step, keep)
+        return Training(self.epochs, triples, step, self._keeping(X, users, items))
 
 
 def pointwise_step(
-    users: torch.Tensor,
-    items: torch.Tensor,
-    user: torch.Tensor,
-    pairs: torch.Tensor,
-    target: torch.Tensor,
+    users: Tensor,
+    items: Tensor,
+    user: Tensor,
+    pairs: Tensor,
+    target: Tensor,
     learning_rate: float,
     regularization: float,
-) -> torch.Tensor:
+) -> Tensor:
     """A step down the gradient of the squared error, in place, on the rows a mini-batch names.
 
-    Args:
-        users, items: vectors (users, dims) and (items, dims), changed.
-        user: (batch,) users.
-        pairs: (batch, items of each) item indices.
-        target: (items of each,) x of each column of `pairs`.
-        learning_rate, regularization: as `PMF` has them.
-
-    Returns:
-        The mean of (x − σ(p·q))² before the step.
+    `pairs` (batch, items of each) are set against each `user` (batch,), with x the `target` of each
+    column. Returns the mean of (x − σ(p·q))² before the step.
     """
     p = users.index_select(0, user)
     q = items.index_select(0, pairs.flatten()).view(*pairs.shape, p.shape[1])

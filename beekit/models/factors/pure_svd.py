@@ -34,7 +34,6 @@ class PureSVD(VectorRecommender):
     item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Decompose X in float64, sparse throughout."""
         binary = X.astype(np.float64)
         values, vectors = right_singular_vectors(binary, self.embedding_dim, self.seed)
         # svds finds the squares of singular values to within rounding of the largest.
@@ -44,10 +43,7 @@ class PureSVD(VectorRecommender):
 
 
 def right_singular_vectors(X: sp.csr_array, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest singular values (count,), descending, and their vectors (items, count).
-
-    At most min(users, items) of them.
-    """
+    """The largest singular values, min(count, users, items), descending; vectors (items, count)."""
     smaller = min(X.shape)
     if not X.nnz:
         width = min(count, smaller)

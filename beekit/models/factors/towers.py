@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from beekit.models.fitting import learnt_array, normal_vectors
@@ -13,14 +14,8 @@ from beekit.models.fitting import learnt_array, normal_vectors
 class Towers:
     """Parameters of both towers, and the vectors they make.
 
-    Args:
-        trained: (items,) bool, whether an item has training interactions; an embedding of its own
-            is kept at zero where not.
-        features: (items, any) float32, or None.
-        dims: length of inputs and vectors.
-        hidden: width of the hidden layers.
-        generator: where first parameters come from.
-        device: where to keep them.
+    Items that were not `trained` (items,) keep an embedding of zero. `dims` is the length of inputs
+    and vectors, `hidden` the width of the hidden layers.
 
     Attributes:
         embeddings: e (items, dims).
@@ -30,8 +25,8 @@ class Towers:
 
     def __init__(
         self,
-        trained: torch.Tensor,
-        features: torch.Tensor | None,
+        trained: Tensor,
+        features: Tensor | None,
         dims: int,
         hidden: int,
         generator: torch.Generator,
@@ -40,7 +35,7 @@ class Towers:
         started = normal_vectors(len(trained), dims, 0.1, generator, device)
         self.embeddings = (started * trained.to(device)[:, None]).requires_grad_()
         self.features = None if features is None else features.to(device)
-        self.projection: torch.Tensor | None = None
+        self.projection: Tensor | None = None
         if self.features is not None:
             # So that projected features start as large as embeddings, whatever their scale.
             length = float(self.features.square().sum(dim=1).mean().sqrt()) or 1.0
@@ -59,12 +54,12 @@ class Towers:
         )
 
     @property
-    def parameters(self) -> list[torch.Tensor]:
+    def parameters(self) -> list[Tensor]:
         """All that is learnt."""
         projection = [] if self.projection is None else [self.projection]
         return [self.embeddings, *projection, *self.user_layers, *self.item_layers]
 
-    def item_vectors(self, items: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
+    def item_vectors(self, items: Tensor, kept: Tensor | None = None) -> Tensor:
         """Vectors (batch, dims) of items (batch,); where not `kept`, of their features alone."""
         inputs = self.embeddings[items]
         if kept is not None:
@@ -73,16 +68,8 @@ class Towers:
             inputs = inputs + self.features[items] @ self.projection
         return tower(inputs, *self.item_layers)
 
-    def user_vectors(
-        self, items: torch.Tensor, lengths: torch.Tensor, left_out: torch.Tensor
-    ) -> torch.Tensor:
-        """Vectors (batch, dims) of histories, each without one of its items.
-
-        Args:
-            items: (interactions,) item indices of the histories, one history after the other.
-            lengths: (batch,) of the histories.
-            left_out: (batch,) an item of each.
-        """
+    def user_vectors(self, items: Tensor, lengths: Tensor, left_out: Tensor) -> Tensor:
+        """Vectors (batch, dims) of histories, as of `batch_histories`, each without one item."""
         starts = lengths.cumsum(0) - lengths
         pooled = functional.embedding_bag(items, self.embeddings, starts, mode="sum")
         pooled = pooled - self.embeddings[left_out]
@@ -100,24 +87,16 @@ class Towers:
         return learnt_array(inputs), learnt_array(tower(inputs, *self.item_layers))
 
 
-def tower(
-    inputs: torch.Tensor,
-    hidden_weight: torch.Tensor,
-    hidden_bias: torch.Tensor,
-    output_weight: torch.Tensor,
-    output_bias: torch.Tensor,
-) -> torch.Tensor:
+def tower(z: Tensor, W1: Tensor, c1: Tensor, W2: Tensor, c2: Tensor) -> Tensor:
     """z + W₂ relu(W₁ z + c₁) + c₂ scaled to length one: (rows, dims) to (rows, dims)."""
-    hidden = torch.relu(inputs @ hidden_weight + hidden_bias)
-    return functional.normalize(inputs + hidden @ output_weight + output_bias, dim=1)
+    return functional.normalize(z + torch.relu(z @ W1 + c1) @ W2 + c2, dim=1)
 
 
-def in_batch_softmax(logits: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
+def in_batch_softmax(logits: Tensor, items: Tensor) -> Tensor:
     """Mean cross-entropy of each row's own column among the batch's.
 
-    Args:
-        logits: (batch, batch), row u and column j: user u with the item of user j.
-        items: (batch,) the items; a column with a row's own item, but for its own, is left out.
+    Row u and column j of the logits: user u with the item of user j. Columns of other users with
+    the same item as the row's are left out.
     """
     same = items[:, None] == items[None, :]
     same.fill_diagonal_(False)
@@ -125,9 +104,7 @@ def in_batch_softmax(logits: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits.masked_fill(same, float("-inf")), own)
 
 
-def batch_histories(
-    histories: sp.csr_array, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
+def batch_histories(histories: sp.csr_array, device: torch.device) -> tuple[Tensor, Tensor]:
     """Item indices (interactions,) and lengths (users,) of CSR histories."""
     items = torch.from_numpy(histories.indices.astype(np.int64))
     lengths = torch.from_numpy(np.diff(histories.indptr).astype(np.int64))

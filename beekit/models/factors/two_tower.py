@@ -8,11 +8,18 @@ from typing import Annotated, Any
 import numpy as np
 import scipy.sparse as sp
 import torch
+from torch import Tensor
 
 from beekit.models.factors.negatives import interactions
 from beekit.models.factors.towers import Towers, batch_histories, in_batch_softmax, tower
 from beekit.models.fitting import Shuffled, Training, by_gradient, learnt_array, training_device
-from beekit.models.settings import FROM_TWO, NOT_FITTED, Count, Positive, ShareBelowOne, Vectors
+from beekit.models.settings import (
+    FROM_TWO,
+    NOT_FITTED,
+    Count,
+    Positive,
+    ShareBelowOne,
+)
 from beekit.models.vectors import VectorRecommender
 
 
@@ -60,7 +67,7 @@ class TwoTower(VectorRecommender):
     id_dropout: ShareBelowOne = 0.3
     epochs: Count = 10
     batch_size: Annotated[int, FROM_TWO] = 1024
-    vectors: Annotated[np.ndarray | None, Vectors()] = field(default=None, repr=False)
+    vectors: ItemVectorsOrNone = field(default=None, repr=False)
     seed: int = 0
     device: str | None = None
     item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
@@ -76,7 +83,6 @@ class TwoTower(VectorRecommender):
         return self.vectors is not None
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
-        """Learn both towers."""
         features = None if self.vectors is None else torch.from_numpy(self.vectors)
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
@@ -88,7 +94,7 @@ class TwoTower(VectorRecommender):
         log_chance = (support.clamp(min=1) / max(1, X.nnz)).log().to(device)
         owners, items = interactions(X)
 
-        def loss(pairs: torch.Tensor) -> torch.Tensor:
+        def loss(pairs: Tensor) -> Tensor:
             item = items[pairs].to(device)
             kept = None
             if features is not None:

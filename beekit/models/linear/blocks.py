@@ -14,13 +14,7 @@ BLOCK_STORED = 2**22
 def row_blocks(
     left: sp.csr_array, right: sp.csr_array, stored: int = BLOCK_STORED
 ) -> Iterator[tuple[int, int]]:
-    """Ranges of rows of left @ right that store at most so many entries; one row always goes.
-
-    Args:
-        left: (rows, inner) CSR.
-        right: (inner, columns) CSR.
-        stored: the most entries a block may hold.
-    """
+    """Ranges of rows of left @ right, CSR, that store at most so many entries, or one row."""
     rows = left.shape[0]
     terms = np.concatenate([[0], np.cumsum(np.diff(right.indptr)[left.indices], dtype=np.int64)])
     most = np.minimum(np.diff(terms[left.indptr]), right.shape[1])

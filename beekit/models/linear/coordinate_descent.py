@@ -23,13 +23,7 @@ _COORDINATES_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class ElasticNet:
-    """What is minimised, and how closely.
-
-    Args:
-        l1, l2: penalties, 0 or more.
-        tolerance: how far the optimality conditions may be off, as a share of G_jj.
-        max_sweeps: when to stop all the same.
-    """
+    """The penalties of what is minimised, and how closely, as `SLIM` has them."""
 
     l1: float
     l2: float
@@ -87,17 +81,11 @@ def solve_blocks(
 def solve_shared(
     net: ElasticNet, gram: np.ndarray, targets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of targets whose coordinates are all items.
+    """Weights (items, targets) float64 of targets regressed on all others, and which are done.
 
     Steps of a group of coordinates change the residuals within the group at once and those of all
-    others in one matrix product after it: the sequence of steps is the same.
-
-    Args:
-        gram: (items, items) float64 G, its diagonal positive.
-        targets: items to regress on all others.
-
-    Returns:
-        weights (items, targets) float64, and which targets are done.
+    others in one matrix product after it: the sequence of steps is the same. `gram` (items, items)
+    is G in float64, its diagonal positive.
     """
     found = np.zeros((len(gram), len(targets)))
     done = np.zeros(len(targets), dtype=bool)
@@ -124,16 +112,11 @@ def solve_shared(
 
 
 def _group_steps(
-    net: ElasticNet,
-    gram: np.ndarray,
-    weights: np.ndarray,
-    residual: np.ndarray,
-    own: np.ndarray,
+    net: ElasticNet, gram: np.ndarray, weights: np.ndarray, residual: np.ndarray, own: np.ndarray
 ) -> np.ndarray:
     """One step for each coordinate of a group (coordinates, targets), one after the other.
 
-    Args:
-        own: (targets,) where in the group a target itself is; outside it if it is not there.
+    `own` (targets,) is where in the group a target itself is; outside it if it is not there.
     """
     steps = np.zeros_like(weights)
     for i in range(len(gram)):

@@ -85,7 +85,6 @@ class EASE(BaseRecommender):
         return gram
 
     def _recommend(self, asked: Request) -> Recommendations:
-        """The k best items by X B."""
         item_item = self.item_item
 
         def scorer(allowed: np.ndarray) -> Scorer:

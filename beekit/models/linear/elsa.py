@@ -9,15 +9,13 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from beekit.errors import ConfigError
 from beekit.index import ItemIndex
 from beekit.models.base import Request
 from beekit.models.fitting import Training, training_device
-from beekit.models.linear.elsa_steps import Items, elsa_training, teaching
+from beekit.models.linear.elsa_steps import Items, RowNadam, elsa_training, teaching
 from beekit.models.linear.normalised_error import Batch, normalised_error
-from beekit.models.linear.row_nadam import RowNadam
 from beekit.models.linear.spectral import spectral_vectors
 from beekit.models.linear.two_sides import recommend_by_sides
 from beekit.models.settings import FROM_TWO_OR_ALL, NOT_FITTED, Count, Positive
@@ -81,12 +79,9 @@ class ELSA(VectorRecommender):
         nadam = RowNadam(vectors)
 
         def step(batch: Batch, items: Items, learning_rate: float) -> Tensor:
-            chosen = vectors if items is None else vectors[items]
+            chosen = nadam.rows(items)
             loss, gradient = sphere_gradient(batch, chosen)
-            moved = chosen.sub_(nadam.update(gradient, items), alpha=learning_rate)
-            functional.normalize(moved, dim=1, out=moved)
-            if items is not None:
-                vectors[items] = moved
+            nadam.step(chosen, gradient, items, learning_rate, on_sphere=True)
             return loss
 
         def keep() -> None:
@@ -117,12 +112,7 @@ class ELSA(VectorRecommender):
         return self.index
 
     def _recommend(self, asked: Request) -> Recommendations:
-        """The k best items by X A Aᵀ − X.
-
-        The −X takes a seen item's similarity with itself out of its score, as in training; for
-        unseen items it changes nothing.
-        """
-        return recommend_by_sides(self.index, *asked)
+        return recommend_by_sides(self.index, asked)
 
 
 def sphere_gradient(batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,10 +120,6 @@ def sphere_gradient(batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor]:
 
     Both sides of B are A, so G = ∂loss/∂S gives ∂loss/∂A = Xᵀ (G A) + Gᵀ (X A). What points away
     from the sphere is taken out; with it goes the diagonal's part, a multiple of A itself.
-
-    Args:
-        batch: X (users, items).
-        vectors: A (items, dims), unit rows.
     """
     error = normalised_error(batch, vectors, vectors)
     gradient = batch.transposed_times(error.slope @ vectors)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
@@ -19,28 +17,14 @@ _BLOCK_ELEMENTS = 2**23
 _DENSE_ITEMS = 2048
 
 
-@dataclass(frozen=True)
-class LDL:
-    """A = L D Lᵀ.
-
-    Attributes:
-        lower: L (items, items) float64 CSC, unit lower triangular, row indices sorted.
-        pivots: diagonal of D (items,) float64, positive.
-    """
-
-    lower: sp.csc_array
-    pivots: np.ndarray
-
-
-def exact_ldl(A: sp.sparray) -> LDL:
-    """L and D of a symmetric positive definite matrix, in the order it has.
+def exact_ldl(A: sp.sparray) -> tuple[sp.csc_array, np.ndarray]:
+    """L and the diagonal of D with A = L D Lᵀ positive definite, in the order it has.
 
     SuperLU factorises A = L U; without pivoting U = D Lᵀ, so that L and the diagonal of U are all
     there is to know. Its time and memory are those of a factor with all its fill-in.
 
-    Raises:
-        DataError: if A is not positive definite in float64: then rows were exchanged, or a pivot is
-            not above 0.
+    Of a matrix that is not positive definite in float64 rows are exchanged, or a pivot is not
+    above 0.
     """
     items = A.shape[0]
     indefinite = DataError(
@@ -64,46 +48,39 @@ def exact_ldl(A: sp.sparray) -> LDL:
     unmoved = np.array_equal(factors.perm_r, in_place) and np.array_equal(factors.perm_c, in_place)
     if not (unmoved and (pivots > 0).all()):
         raise indefinite
-    return LDL(lower, pivots)
+    return lower, pivots
 
 
 def exact_inverse(
-    X: sp.csr_array, regularization: float, entries: int, progress: bool = False
+    X: sp.csr_array, regularization: float, entries: int
 ) -> tuple[sp.csr_array, np.ndarray]:
     """The largest entries of K = L⁻¹ where L D Lᵀ = XᵀX + λI, and the diagonal of D.
 
-    Columns of the inverse are solved for in blocks, exactly, and forgotten but for their largest
-    entries by |K_ij| √(A_jj / d_i), so that the inverse never exists whole.
-
-    Args, Returns: as of `incomplete_inverse`.
+    As `incomplete_inverse`, but columns of the inverse are solved for in blocks, exactly, and
+    forgotten but for their largest entries, so that the inverse never exists whole.
     """
     items = X.shape[1]
     gram = sp.csc_array(X.T @ X) + regularization * sp.eye_array(items, format="csc")
-    ldl = exact_ldl(gram)
+    lower, pivots = exact_ldl(gram)
     scale = np.sqrt(gram.diagonal())
-    solve = _Solver(ldl.lower)
+    solve = _Solver(lower)
     step = max(1, _BLOCK_ELEMENTS // max(1, items))
     kept = _Entries(entries)
-    starts = progress_bar(range(0, items, step), "inverting the factor", disable=not progress)
-    for begin in starts:
+    for begin in progress_bar(range(0, items, step), "inverting the factor"):
         width = min(step, items - begin)
         block = solve.columns(begin, width)
         block[np.arange(width), np.arange(width)] = 0
         strength = np.abs(block)
         strength *= scale[begin : begin + width]
-        strength /= np.sqrt(ldl.pivots[begin:, None])
+        strength /= np.sqrt(pivots[begin:, None])
         strongest = largest(strength.ravel(), entries)
         rows, columns = np.divmod(np.flatnonzero(strongest), width)
         kept.add(rows + begin, columns + begin, block[rows, columns], strength[rows, columns])
     rows, columns, values = kept.best()
     diagonal = np.arange(items)
-    return sp.csr_array(
-        (
-            np.concatenate([values, np.ones(items)]).astype(np.float32),
-            (np.concatenate([rows, diagonal]), np.concatenate([columns, diagonal])),
-        ),
-        shape=(items, items),
-    ), ldl.pivots
+    places = np.concatenate([rows, diagonal]), np.concatenate([columns, diagonal])
+    data = np.concatenate([values, np.ones(items)]).astype(np.float32)
+    return sp.csr_array((data, places), shape=(items, items)), pivots
 
 
 class _Solver:

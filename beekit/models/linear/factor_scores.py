@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.matrices import as_csr, ones
+from beekit.models.base import Request
 from beekit.models.linear.blocks import row_blocks
+from beekit.models.linear.sparse_scores import of_candidates
 from beekit.ranking import Recommendations
 from beekit.ranking.lists import empty_lists
 from beekit.ranking.ties import history_keys
-from beekit.ranking.top_k import candidate_indices, require_length, sparse_top_k, top_k
+from beekit.ranking.top_k import sparse_top_k, top_k
 
 # Past this share of nonzeros, a dense product takes less time than a sparse one.
 _DENSE_SHARE = 1 / 32
@@ -21,33 +22,19 @@ _BLOCK_STORED = 2**21
 
 
 def recommend_by_factors(
-    encoder: sp.csr_array,
-    decoder: sp.csr_array,
-    X: sp.csr_array,
-    k: int,
-    candidates: np.ndarray | None = None,
-    exclude_seen: bool = True,
+    encoder: sp.csr_array, decoder: sp.csr_array, asked: Request
 ) -> Recommendations:
-    """`recommend` for a model whose scores are X + X W Z.
+    """The k best items by X + X W Z, W (items, inner) and Z (inner, items) float32 CSR.
 
     Users whose code X W has few nonzeros stay sparse up to their list; for the others the scores of
     a block are dense. Which one it is depends on the user alone, so that batches change nothing.
     Candidates without a score rank at zero.
-
-    Args:
-        encoder: W (items, inner) float32 CSR, finite.
-        decoder: Z (inner, items) float32 CSR, finite.
-        X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
     """
-    require_length(k)
-    histories = ones(X)
+    histories, k, candidates, exclude_seen = asked
     ranked, best = empty_lists(histories.shape[0], k)
-    allowed = candidate_indices(candidates, histories.shape[1])
+    allowed, side, known = of_candidates(decoder, histories, candidates)
     if not len(allowed):
         return ranked, best
-    everything = len(allowed) == histories.shape[1]
-    side = decoder if everything else as_csr(decoder[:, allowed])
-    known = histories if everything else as_csr(histories[:, allowed])
     by_candidate = sp.csr_array(side.T)
     keys = history_keys(histories)
     step = max(1, _BLOCK_ELEMENTS // max(by_candidate.shape))

@@ -8,8 +8,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from beekit.models.linear.strips import times
-from beekit.models.linear.user_blocks import first_items, product_gram, user_blocks
+from beekit.models.linear.wide_products import first_rows, product_gram, times, user_blocks
 from beekit.progress import progress_bar
 from beekit.ranking.ties import scramble
 
@@ -20,7 +19,7 @@ _LAST_PANEL_ITEMS, _LAST_PANEL_FACTORS = 1024, 8
 
 
 def incomplete_inverse(
-    X: sp.csr_array, regularization: float, entries: int, progress: bool = False
+    X: sp.csr_array, regularization: float, entries: int
 ) -> tuple[sp.csr_array, np.ndarray]:
     """Sparse unit lower triangular K and positive d with K (XᵀX + λI) Kᵀ ≈ diag(d).
 
@@ -46,7 +45,6 @@ def incomplete_inverse(
         X: (users, items) CSR of ones, items from the least used to the most used.
         regularization: λ > 0.
         entries: nonzeros K may hold below its diagonal.
-        progress: show a bar on a terminal.
 
     Returns:
         K (items, items) float32 CSR, column indices sorted, ones on its diagonal; d (items,)
@@ -62,15 +60,15 @@ def incomplete_inverse(
     by_item = sp.csr_array(X.T)
     rows = _Rows(n_items, int(most[-1]))
     pivots = np.zeros(n_items)
-    for begin, end in progress_bar(panels, "orthogonalising", disable=not progress):
+    for begin, end in progress_bar(panels, "orthogonalising"):
         width = end - begin
         members = np.arange(width)
         # Columns are the rows of K to be: a row of this array is read and written whole.
         panel = np.zeros((end, width), dtype=np.float32)
         panel[begin + members, members] = 1
         if begin:
-            known = rows.so_far(begin)
-            co_uses = (first_items(by_item, begin) @ by_item[begin:end].T).toarray()
+            known = first_rows(rows, begin, begin)
+            co_uses = (by_item[:begin] @ by_item[begin:end].T).toarray()
             coupling = times(known, co_uses)
             coupling /= -pivots[:begin, None].astype(np.float32)
             panel[:begin] = times(known.T, coupling)
@@ -89,7 +87,7 @@ def incomplete_inverse(
         kept = largest(strength.ravel(), int(most[end] - most[begin]))
         rows.append(panel, kept)
         pivots[begin:end] = deviation**2
-    return rows.so_far(n_items), pivots
+    return first_rows(rows, n_items, n_items), pivots
 
 
 def largest(strength: np.ndarray, count: int) -> np.ndarray:
@@ -113,13 +111,6 @@ class _Rows:
         self.data = np.empty(room, dtype=np.float32)
         self.indices = np.empty(room, dtype=index)
         self.indptr = np.zeros(n_items + 1, dtype=index)
-        self.rows = 0
-
-    def so_far(self, items: int) -> sp.csr_array:
-        """The first rows of K (items, items)."""
-        stored = self.indptr[items]
-        parts = (self.data[:stored], self.indices[:stored], self.indptr[: items + 1])
-        return sp.csr_array(parts, shape=(items, items))
 
     def append(self, panel: np.ndarray, kept: np.ndarray) -> None:
         """What is kept of a panel, its columns as rows, with ones on the diagonal."""

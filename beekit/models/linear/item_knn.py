@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.models.base import BaseRecommender, Request
 from beekit.models.linear.nearest import nearest
-from beekit.models.linear.sparse_scores import recommend_sparse
-from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive, one_of
-from beekit.ranking import Recommendations
+from beekit.models.linear.sparse_scores import SparseItemModel
+from beekit.models.settings import Count, NotNegative, Positive, one_of
 
 SIMILARITIES = ("cosine", "asymmetric", "conditional", "jaccard", "tversky")
 WEIGHTINGS = ("none", "unit", "tf-idf", "bm25")
 
 
 @dataclass(eq=False)
-class ItemKNN(BaseRecommender):
+class ItemKNN(SparseItemModel):
     """Scores an item by its similarity to what the user has (Deshpande & Karypis, TOIS 2004).
 
     With w the weighted interactions, c_ij = Σ_u w_ui w_uj and n_i = c_ii (for plain interactions,
@@ -62,7 +60,6 @@ class ItemKNN(BaseRecommender):
     weighting: Annotated[str, one_of(*WEIGHTINGS)] = "none"
     power: Positive = 1.0
     normalize: bool = False
-    item_item: sp.csr_array = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> None:
         """Find every item's neighbours, a block of items at a time."""
@@ -73,10 +70,6 @@ class ItemKNN(BaseRecommender):
             scale = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
             item_item.data *= np.repeat(scale, np.diff(item_item.indptr)).astype(np.float32)
         self.item_item = item_item
-
-    def _recommend(self, asked: Request) -> Recommendations:
-        """The k best items by X B."""
-        return recommend_sparse(self.item_item, *asked)
 
     def _similarities(
         self, common: np.ndarray, known: np.ndarray, target: np.ndarray

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.models.linear.strips import times
-from beekit.models.linear.user_blocks import first_items, user_blocks
+from beekit.models.linear.wide_products import block_product, first_rows, times, user_blocks
 
 # Rows of K made dense at once.
 _PANEL_ITEMS = 256
@@ -27,11 +26,7 @@ def minimal_residual(
 
     where α minimises the row's residual, so that d never grows. The row's 1 stays where it is.
 
-    Args:
-        K: (items, items) CSR unit lower triangular.
-        X: (users, items) CSR of ones.
-        regularization: λ.
-        steps: 0 to compute d alone.
+    K is (items, items) CSR, X (users, items) CSR of ones; 0 steps compute d alone.
     """
     support = np.bincount(X.indices, minlength=X.shape[1])
     diagonal = (support + regularization).astype(np.float32)
@@ -60,7 +55,7 @@ def _step(
     dense = _dense(panel, panel.data, rows.stop)
     gradient = regularization * dense
     for block in blocks:
-        by_item = first_items(block, rows.stop)
+        by_item = first_rows(block, rows.stop, block.shape[1])
         gradient += times(by_item, times(by_item.T, dense))
     slope = gradient[panel.indices, owners]
     step = -slope / diagonal[panel.indices]
@@ -86,6 +81,6 @@ def _energies(blocks: list[sp.csr_array], dense: np.ndarray, regularization: flo
     """(columns,) float64 vᵀ A v for every column v of a dense panel over the first items."""
     energies: np.ndarray = regularization * np.einsum("ij,ij->j", dense, dense, dtype=np.float64)
     for block in blocks:
-        product = times(first_items(block, len(dense)).T, dense)
+        product = block_product(block, dense)
         energies += np.einsum("ij,ij->j", product, product, dtype=np.float64)
     return energies

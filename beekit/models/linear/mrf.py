@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
-from beekit.models.base import BaseRecommender, Request
 from beekit.models.linear.gram import gram_parts
-from beekit.models.linear.sparse_scores import recommend_sparse
+from beekit.models.linear.sparse_scores import SparseItemModel
 from beekit.models.linear.strongest import strongest
-from beekit.models.settings import FROM_ONE_OR_ALL, NOT_FITTED, NotNegative, Positive, Share
+from beekit.models.settings import FROM_ONE_OR_ALL, NotNegative, Positive, Share
 from beekit.progress import progress_bar
-from beekit.ranking import Recommendations
 from beekit.ranking.ties import scramble
 
 # Covariances made dense at once: 32 MB in float64.
@@ -23,7 +21,7 @@ _BLOCK_ELEMENTS = 2**22
 
 
 @dataclass(eq=False)
-class MRF(BaseRecommender):
+class MRF(SparseItemModel):
     """Sparse Gaussian Markov random field (Steck, NeurIPS 2019).
 
     The covariance of the items, S_ij = c_ij − n_i n_j / users (times the users), is rescaled to
@@ -58,7 +56,6 @@ class MRF(BaseRecommender):
     neighbours: Annotated[int | None, FROM_ONE_OR_ALL] = 1000
     overlap: Share = 0.5
     alpha: Share = 0.75
-    item_item: sp.csr_array = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> None:
         """Find the pattern, then solve for B on it."""
@@ -70,8 +67,8 @@ class MRF(BaseRecommender):
         scale[varies] = variance[varies] ** (-self.alpha / 2)
         covariance = _Covariance(support / np.sqrt(max(1, users)), scale)
         pattern = _pattern(X, covariance, self.threshold, self.neighbours or items)
-        blocks = _blocks(pattern, support, self.overlap)
-        values = _solve(X, covariance, pattern, blocks, self.regularization)
+        blocks, solved = _blocks(pattern, support, self.overlap)
+        values = _solve(X, covariance, pattern, blocks, solved, self.regularization)
         unscale = np.divide(1, scale, out=np.zeros(items), where=varies)
         owners = np.repeat(np.arange(items), np.diff(pattern.indptr))
         values *= scale[pattern.indices] * unscale[owners]
@@ -80,22 +77,13 @@ class MRF(BaseRecommender):
         item_item.eliminate_zeros()
         self.item_item = item_item
 
-    def _recommend(self, asked: Request) -> Recommendations:
-        """The k best items by X B."""
-        return recommend_sparse(self.item_item, *asked)
-
 
 @dataclass(frozen=True)
 class _Covariance:
-    """s_ij from c_ij.
+    """s_ij from c_ij."""
 
-    Args:
-        mean: (items,) n_i / √users.
-        scale: (items,) S_ii^(−α/2), zero for items that do not vary.
-    """
-
-    mean: np.ndarray
-    scale: np.ndarray
+    mean: np.ndarray  # (items,) n_i / √users
+    scale: np.ndarray  # (items,) S_ii^(−α/2), zero for items that do not vary
 
     def __call__(self, counts: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """(rows, columns) s_ij of some items with some."""
@@ -121,23 +109,14 @@ def _pattern(
     return sp.csr_array(sp.vstack(parts, format="csr"))
 
 
-@dataclass(frozen=True)
-class _Blocks:
-    """Submatrices to invert.
+def _blocks(
+    pattern: sp.csr_array, support: np.ndarray, overlap: float
+) -> tuple[sp.csr_array, np.ndarray]:
+    """Submatrices to invert, as a pattern (blocks, items), and for how many of its items each is.
 
-    Args:
-        members: (blocks, items) CSR pattern; the items of each, those it solves for first.
-        solved: (blocks,) for how many.
-    """
-
-    members: sp.csr_array
-    solved: np.ndarray
-
-
-def _blocks(pattern: sp.csr_array, support: np.ndarray, overlap: float) -> _Blocks:
-    """Items by number of neighbours, popular ones first among equals, until all are solved.
-
-    What ties still comes in an order that the items' places have no say in.
+    Items come by number of neighbours, popular ones first among equals, until all are solved; what
+    ties still, in an order that the items' places have no say in. Those a block solves for are its
+    first.
     """
     items = pattern.shape[0]
     sizes = np.diff(pattern.indptr)
@@ -155,28 +134,28 @@ def _blocks(pattern: sp.csr_array, support: np.ndarray, overlap: float) -> _Bloc
     indptr = np.concatenate([[0], np.cumsum([len(m) for m in members])])
     indices = np.concatenate(members)
     csr = sp.csr_array((np.ones(len(indices), bool), indices, indptr), shape=(len(solved), items))
-    return _Blocks(csr, np.array(solved))
+    return csr, np.array(solved)
 
 
 def _solve(
     X: sp.csr_array,
     covariance: _Covariance,
     pattern: sp.csr_array,
-    blocks: _Blocks,
+    blocks: sp.csr_array,
+    solved: np.ndarray,
     regularization: float,
 ) -> np.ndarray:
     """(entries of the pattern,) b_ij, averaged over the blocks that give it; zero if none does."""
     total, times = np.zeros(pattern.nnz), np.zeros(pattern.nnz)
     place = np.full(X.shape[1], -1)
-    bar = progress_bar(total=len(blocks.solved), desc="MRF", unit=" blocks")
-    for part, items, counts in gram_parts(X, blocks.members):
+    bar = progress_bar(total=len(solved), desc="MRF", unit=" blocks")
+    for part, items, counts in gram_parts(X, blocks):
         for block in range(part.start, part.stop):
-            row = slice(blocks.members.indptr[block], blocks.members.indptr[block + 1])
-            members = blocks.members.indices[row]
+            members = blocks.indices[blocks.indptr[block] : blocks.indptr[block + 1]]
             local = np.searchsorted(items, members)
             gram = covariance(counts[np.ix_(local, local)], members, members)
             gram[np.diag_indices(len(gram))] += regularization
-            own = members[: blocks.solved[block]]
+            own = members[: solved[block]]
             columns = _columns(gram, len(own))
             # Where the block's rows are among the neighbours of the columns it solves for.
             sizes = pattern.indptr[own + 1] - pattern.indptr[own]

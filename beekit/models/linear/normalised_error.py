@@ -125,11 +125,6 @@ def normalised_error(batch: Batch, encoder: Tensor, decoder: Tensor) -> Gradient
     A user without scores counts 1 and one without interactions 0, both without a gradient. Scores
     no larger than what rounding leaves of an item's own, taken out of them, are none. Scores whose
     squares are too large for their type make the loss infinite.
-
-    Args:
-        batch: X.
-        encoder: E (items, dims).
-        decoder: D (items, dims).
     """
     user_vectors = batch.times(encoder)
     scores = user_vectors @ decoder.T

@@ -13,11 +13,11 @@ from beekit.models.linear.exact_inverse import exact_inverse
 from beekit.models.linear.factor_scores import recommend_by_factors
 from beekit.models.linear.incomplete_inverse import incomplete_inverse
 from beekit.models.linear.minimal_residual import minimal_residual
-from beekit.models.settings import NOT_FITTED, CountOrNone, Positive, Range, one_of
+from beekit.models.settings import NOT_FITTED, CountOrNone, Positive, one_of, within
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import scramble
 
-_DENSITY = Range(lambda share: 0 < share <= 1, "a number above 0, at most 1")
+_DENSITY = within(lambda share: 0 < share <= 1, "a number above 0, at most 1")
 
 
 @dataclass(eq=False)
@@ -83,7 +83,7 @@ class SANSA(BaseRecommender):
         ordered = X[:, order].sorted_indices()
         entries = max(0, int(self.density * items**2) - items)
         invert = exact_inverse if self.factorisation == "exact" else incomplete_inverse
-        K, _ = invert(ordered, self.regularization, entries, progress=True)
+        K, _ = invert(ordered, self.regularization, entries)
         K, pivots = minimal_residual(K, ordered, self.regularization, self.residual_steps)
         rows = np.repeat(np.arange(items), np.diff(K.indptr))
         scaled = K.data / pivots[rows]
@@ -95,8 +95,7 @@ class SANSA(BaseRecommender):
         self.decoder = _csr(decoded, rows, columns, items)
 
     def _recommend(self, asked: Request) -> Recommendations:
-        """The k best items by X B; memory bounded by blocks of users."""
-        return recommend_by_factors(self.encoder, self.decoder, *asked)
+        return recommend_by_factors(self.encoder, self.decoder, asked)
 
 
 def _csr(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, items: int) -> sp.csr_array:

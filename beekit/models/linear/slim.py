@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -12,14 +12,12 @@ import psutil
 import scipy.sparse as sp
 
 from beekit.errors import DataError
-from beekit.models.base import BaseRecommender, Request
 from beekit.models.linear.coordinate_descent import ElasticNet, solve_blocks, solve_shared
 from beekit.models.linear.gram import gram_parts
 from beekit.models.linear.nearest import cosine, nearest
-from beekit.models.linear.sparse_scores import recommend_sparse
-from beekit.models.settings import FROM_ONE_OR_ALL, NOT_FITTED, Count, NotNegative, Positive
+from beekit.models.linear.sparse_scores import SparseItemModel
+from beekit.models.settings import FROM_ONE_OR_ALL, Count, NotNegative, Positive
 from beekit.progress import progress_bar
-from beekit.ranking import Recommendations
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +28,7 @@ _TARGETS_AT_ONCE = 512
 
 
 @dataclass(eq=False)
-class SLIM(BaseRecommender):
+class SLIM(SparseItemModel):
     """Sparse linear methods (Ning & Karypis, ICDM 2011).
 
     Minimises ½‖X − X B‖² + ½ l2 ‖B‖² + l1 ‖B‖₁ over B ≥ 0 with a zero diagonal (eq. 3), one column
@@ -60,7 +58,6 @@ class SLIM(BaseRecommender):
     neighbours: Annotated[int | None, FROM_ONE_OR_ALL] = 200
     tolerance: Positive = 1e-4
     max_sweeps: Count = 200
-    item_item: sp.csr_array = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> None:
         """Solve for B, many columns at a time.
@@ -92,10 +89,6 @@ class SLIM(BaseRecommender):
         places = np.concatenate([empty, *rows]), np.concatenate([empty, *columns])
         data = np.concatenate([np.empty(0, dtype=np.float32), *values])
         self.item_item = sp.csr_array((data, places), shape=(X.shape[1], X.shape[1]))
-
-    def _recommend(self, asked: Request) -> Recommendations:
-        """The k best items by X B."""
-        return recommend_sparse(self.item_item, *asked)
 
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.matrices import as_csr, ones
+from beekit.matrices import as_csr
+from beekit.models.base import BaseRecommender, Request
 from beekit.models.linear.blocks import row_blocks
 from beekit.models.linear.strongest import strongest
+from beekit.models.settings import NOT_FITTED
 from beekit.ranking import Recommendations
 from beekit.ranking.lists import empty_lists
 from beekit.ranking.ties import history_keys, tie_keys
-from beekit.ranking.top_k import candidate_indices, require_length, sparse_top_k, top_k
+from beekit.ranking.top_k import candidate_indices, sparse_top_k, top_k
 
 # Scores stored at once; where they are dense, ranking them takes ten times their 16 MB.
 _BLOCK_STORED = 2**21
@@ -19,32 +23,32 @@ _BLOCK_STORED = 2**21
 _DENSE_SHARE = 1 / 4
 
 
-def recommend_sparse(
-    item_item: sp.csr_array,
-    X: sp.csr_array,
-    k: int,
-    candidates: np.ndarray | None = None,
-    exclude_seen: bool = True,
-) -> Recommendations:
-    """`recommend` for a model whose scores are X B, with B sparse.
+@dataclass(eq=False)
+class SparseItemModel(BaseRecommender):
+    """A model whose scores are X B.
+
+    Attributes:
+        item_item: B (items, items) float32 CSR, from history to recommended item, after `fit`.
+    """
+
+    item_item: sp.csr_array = field(default=NOT_FITTED, init=False, repr=False)
+
+    def _recommend(self, asked: Request) -> Recommendations:
+        return recommend_sparse(self.item_item, asked)
+
+
+def recommend_sparse(item_item: sp.csr_array, asked: Request) -> Recommendations:
+    """The k best items by X B, B (items, items) float32 CSR.
 
     Candidates without a stored score rank at zero, after positive scores and before negative ones.
     A user's scores are summed item by item of their history, so neither batch size nor the choice
     of candidates changes them.
-
-    Args:
-        item_item: B (items, items) float32 CSR, finite.
-        X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
     """
-    require_length(k)
-    histories = ones(X)
+    histories, k, candidates, exclude_seen = asked
     ranked, best = empty_lists(histories.shape[0], k)
-    allowed = candidate_indices(candidates, histories.shape[1])
+    allowed, side, known = of_candidates(item_item, histories, candidates)
     if not len(allowed):
         return ranked, best
-    everything = len(allowed) == histories.shape[1]
-    side = as_csr(item_item if everything else item_item[:, allowed])
-    known = histories if everything else sp.csr_array(histories[:, allowed])
     keys = history_keys(histories)
     for begin, end in row_blocks(histories, side, _BLOCK_STORED):
         scores = histories[begin:end] @ side
@@ -56,6 +60,16 @@ def recommend_sparse(
             found = _best_stored(scores, k, allowed, keys[begin:end], seen)
         ranked[begin:end], best[begin:end] = found
     return ranked, best
+
+
+def of_candidates(
+    decoder: sp.csr_array, histories: sp.csr_array, candidates: np.ndarray | None
+) -> tuple[np.ndarray, sp.csr_array, sp.csr_array]:
+    """Candidates, ascending, and their columns of a decoder (any, items) and of histories."""
+    allowed = candidate_indices(candidates, histories.shape[1])
+    if len(allowed) == histories.shape[1]:
+        return allowed, as_csr(decoder), histories
+    return allowed, as_csr(decoder[:, allowed]), sp.csr_array(histories[:, allowed])
 
 
 def _best_stored(

@@ -28,11 +28,8 @@ def spectral_vectors(
     would be the identity for dims ≥ items. Eigenvectors come from two rounds of
     randomised subspace iteration (Halko et al. 2011), at the cost of three passes over X.
 
-    Args:
-        X: (users, items) binary, every item used by somebody.
-        dims: columns of A; those beyond the number of items are zero.
-        generator: of the random subspace, on the CPU.
-        device: where to compute.
+    In X (users, items) every item is used by somebody. The columns of A beyond the number of items
+    are zero. `generator`, of the random subspace, is on the CPU.
     """
     items = X.shape[1]
     width = min(dims, items)

@@ -13,18 +13,11 @@ _KEY_BITS = 64
 
 
 def strongest(scores: sp.csr_array, n: int, first_row: int = 0) -> sp.csr_array:
-    """The n largest positive entries of each row; of ties at the cut, some drawn for each row.
+    """The n largest positive entries of each row, float32; of ties at the cut, some are drawn.
 
     Row, value and column make one 64-bit key, so a single sort without indices settles all three:
-    several times faster than `lexsort`.
-
-    Args:
-        scores: (rows, columns) CSR, finite; rounded to float32.
-        n: how many a row keeps at most.
-        first_row: number of the first row, where these are a block of more.
-
-    Returns:
-        CSR float32 (rows, columns), column indices sorted.
+    several times faster than `lexsort`. `first_row` is the number of the first row, where these
+    are a block of more. Column indices come sorted.
     """
     rows, columns = scores.shape
     column_bits = max(1, int(columns - 1).bit_length())
@@ -50,31 +43,9 @@ def _strongest(scores: sp.csr_array, n: int, column_bits: int, first_row: int) -
     counts = np.bincount(rows, minlength=scores.shape[0])
     starts = np.cumsum(counts) - counts
     kept = np.arange(len(rows)) - np.repeat(starts, counts) < n
-    _draw_among_ties(kept, keys, rows, starts[counts > n] + n, column_bits, first_row)
-    keys, rows = keys[kept], rows[kept]
-    strength = (keys >> np.uint64(column_bits)) & np.uint64(2**_VALUE_BITS - 1)
-    bits = (np.uint64(2**_VALUE_BITS - 1) - strength).astype(np.uint32)
-    columns = _columns(keys, column_bits)
-    return sp.csr_array((bits.view(np.float32), (rows, columns)), shape=scores.shape)
-
-
-def _draw_among_ties(
-    kept: np.ndarray,
-    keys: np.ndarray,
-    rows: np.ndarray,
-    cuts: np.ndarray,
-    column_bits: int,
-    first_row: int,
-) -> None:
-    """Where a cut goes through equal values, keep as many of them, but drawn by a hash.
-
-    Args:
-        kept: (entries,) bool, changed in place.
-        keys, rows: (entries,) of the entries, sorted.
-        cuts: places of the first entry left out, of rows that leave any out.
-    """
-    # What is alike in row and value.
-    group = keys >> np.uint64(column_bits)
+    # Where a cut goes through equal values, as many of them are kept, but drawn by a hash.
+    group = keys >> np.uint64(column_bits)  # alike in row and value
+    cuts = starts[counts > n] + n  # the first entry left out of each row that leaves any out
     cuts = cuts[group[cuts] == group[cuts - 1]]
     begins = np.searchsorted(group, group[cuts], side="left")
     ends = np.searchsorted(group, group[cuts], side="right")
@@ -85,6 +56,11 @@ def _draw_among_ties(
     order = np.lexsort((tie_keys(row_keys, _columns(keys[tied], column_bits)), owner))
     place = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept[tied[order]] = place < np.repeat(cuts - begins, sizes)
+    keys, rows = keys[kept], rows[kept]
+    strength = (keys >> np.uint64(column_bits)) & np.uint64(2**_VALUE_BITS - 1)
+    bits = (np.uint64(2**_VALUE_BITS - 1) - strength).astype(np.uint32)
+    columns = _columns(keys, column_bits)
+    return sp.csr_array((bits.view(np.float32), (rows, columns)), shape=scores.shape)
 
 
 def _columns(keys: np.ndarray, column_bits: int) -> np.ndarray:

@@ -7,29 +7,20 @@ import scipy.sparse as sp
 
 from beekit.index import ItemIndex
 from beekit.index.pairs import FETCHED, pair_products
-from beekit.matrices import ones
+from beekit.models.base import Request
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys, tie_keys
 from beekit.ranking.top_k import candidate_indices
 
 
-def recommend_by_sides(
-    index: ItemIndex,
-    X: sp.sparray | sp.spmatrix,
-    k: int,
-    candidates: np.ndarray | None = None,
-    exclude_seen: bool = True,
-) -> Recommendations:
+def recommend_by_sides(index: ItemIndex, asked: Request) -> Recommendations:
     """The k best items by X (E Dᵀ − diag(E Dᵀ)), what an item says about itself left out.
 
-    For unseen items the diagonal plays no part, and the index answers alone. A seen item's score
-    (`exclude_seen=False`) is what the user's other items say about it, as in training.
-
-    Args:
-        index: D as its vectors and E as its user side.
-        X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
+    D are the vectors of the index, E is its user side. For unseen items the diagonal plays no part,
+    and the index answers alone. A seen item's score (`exclude_seen=False`) is what the user's other
+    items say about it, as in training.
     """
-    histories = ones(X)
+    histories, k, candidates, exclude_seen = asked
     ranked, best = index.recommend(histories, k, candidates, exclude_seen=True)
     if exclude_seen:
         return ranked, best

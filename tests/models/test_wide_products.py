@@ -1,12 +1,12 @@
-"""Products in strips of columns."""
+"""Products of sparse matrices and wide panels, in strips and blocks."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from beekit.models.linear import user_blocks
-from beekit.models.linear.strips import times
+from beekit.models.linear import wide_products
+from beekit.models.linear.wide_products import times
 
 
 @pytest.mark.parametrize("columns", [0, 1, 32, 33, 100])
@@ -25,15 +25,15 @@ def test_blocks_of_users_add_up(random_matrix, monkeypatch):
     panel = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
     product = X.toarray()[:, :12].astype(np.float64) @ panel
     for elements in (5, 35, 1000):
-        monkeypatch.setattr(user_blocks, "_BLOCK_ELEMENTS", elements)
-        blocks = user_blocks.user_blocks(X, 5)
+        monkeypatch.setattr(wide_products, "_BLOCK_ELEMENTS", elements)
+        blocks = wide_products.user_blocks(X, 5)
         assert sum(block.shape[1] for block in blocks) == 30
         np.testing.assert_allclose(
-            user_blocks.product_gram(blocks, panel), product.T @ product, rtol=1e-4, atol=1e-4
+            wide_products.product_gram(blocks, panel), product.T @ product, rtol=1e-4, atol=1e-4
         )
 
 
 def test_the_first_items_are_those(random_matrix):
     block = random_matrix(20, 15, 0.3)
-    part = user_blocks.first_items(block, 7)
+    part = wide_products.first_rows(block, 7, 15)
     np.testing.assert_array_equal(part.toarray(), block.toarray()[:7])
