@@ -14,7 +14,7 @@ Measured = Mapping[str, Mapping[str, Any]]
 
 
 def summarise(result: Mapping[str, Any]) -> list[str]:
-    """Sentences on the main metric: who was asked, fine-tuned against pretrained, and the baselines.
+    """Sentences on the main metric: who was asked, fine-tuned and pretrained, and the baselines.
 
     Speaks of one scenario, that of the first fine-tuned row (of the first row without one).
     """
