@@ -92,12 +92,8 @@ class ContentNetwork(GrowsByContent, VectorRecommender):
     ) -> Training[Sample]:
         """Training by AdamW (Loshchilov & Hutter 2019), its rate falling linearly to zero.
 
-        Args:
-            X: as of `_fit`.
-            network: what is learnt.
-            encoder: the part of it that new items need, as `_cold_network` makes it.
-            loss: of a step.
-            learnt: the user side and the item vectors, once trained.
+        `encoder` is the part of the network that new items need, as `_cold_network` makes it;
+        `learnt` gives the user side and the item vectors, once trained.
         """
         network.to(training_device(self.device))
         generator = np.random.default_rng(self.seed)

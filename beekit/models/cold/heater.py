@@ -57,7 +57,6 @@ class Heater(FactorNetwork):
     similarity: NotNegative = 0.1
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
-        """Factorise X unless factors were given, and learn the transformation."""
         factors = self._factors(X)
         content, warm, generator = self._start(X)
         sides = (torch.from_numpy(side).to(content.device) for side in factors)

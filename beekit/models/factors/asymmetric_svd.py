@@ -119,12 +119,8 @@ def squared_error(
 ) -> Tensor:
     """The objective of AsymmetricSVD on some users, averaged over interactions and zeros.
 
-    Args:
-        q, y, b: parameters (items, dims), (items, dims), (items,).
-        items: (interactions,) item indices of the users' histories, one user after the other.
-        lengths: (users,) of the histories, each at least 1.
-        against: (interactions, negatives) items set against each interaction.
-        regularization: λ.
+    `items` (interactions,) are the users' histories, one after the other, of `lengths` (users,),
+    each at least 1; each interaction is set `against` items (interactions, negatives).
     """
     ends = lengths.cumsum(0)
     owner = torch.repeat_interleave(lengths)
