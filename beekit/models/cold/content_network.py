@@ -77,10 +77,10 @@ class ContentNetwork(GrowsByContent, VectorRecommender):
 
     def _start(self, X: sp.csr_array) -> Start:
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
-        on_device = (torch.from_numpy(a) for a in (standardised(self.vectors, warm), warm))
         device = training_device(self.device)
+        content = torch.from_numpy(standardised(self.vectors, warm)).to(device)
         generator = torch.Generator().manual_seed(self.seed)
-        return Start(*(tensor.to(device) for tensor in on_device), generator)
+        return Start(content, torch.from_numpy(warm).to(device), generator)
 
     def _training(
         self,

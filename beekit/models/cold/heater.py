@@ -59,9 +59,9 @@ class Heater(FactorNetwork):
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         factors = self._factors(X)
         content, warm, generator = self._start(X)
-        sides = (torch.from_numpy(side).to(content.device) for side in factors)
+        users, items = (torch.from_numpy(side).to(content.device) for side in factors)
         network = HeaterNetwork(
-            content, *sides, self.experts, self.hidden_dim, self.dropout, generator
+            content, users, items, self.experts, self.hidden_dim, self.dropout, generator
         )
 
         def loss(sample: Sample) -> Tensor:

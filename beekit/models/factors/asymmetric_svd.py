@@ -86,8 +86,8 @@ class AsymmetricSVD(VectorRecommender):
             against = unseen.draw(members[owner].repeat(self.negatives), generator)
             items = torch.from_numpy(theirs.indices).long()
             sampled = (items, lengths[members], against.view(self.negatives, -1).T)
-            on_device = (part.to(device) for part in sampled)
-            return squared_error(q, y, b, *on_device, self.regularization)
+            items, count, negatives = (part.to(device) for part in sampled)
+            return squared_error(q, y, b, items, count, negatives, self.regularization)
 
         def keep() -> None:
             self.item_vectors = learnt_array(torch.cat([q, b[:, None]], dim=1))
