@@ -51,7 +51,6 @@ class BaseRecommender(ABC):
         """Learn from X (users, items), any sparse format; what is nonzero counts.
 
         Args:
-            X: (users, items).
             after_epoch: called as `after_epoch(model, epoch, loss)` after each pass of a model that
                 learns by steps, with the model as fitted so far; ends the training by returning
                 True. Models that solve for what they learn do not call it.
@@ -98,12 +97,7 @@ class BaseRecommender(ABC):
         """`recommend`, once the request is checked."""
 
     def _require_fitted(self, X: sp.sparray | sp.spmatrix | None = None) -> None:
-        """Refuse to go on before `fit`, or with histories over other items.
-
-        Raises:
-            ConfigError: if the model is not fitted.
-            DataError: if X is not a matrix of numbers, or if it has another number of items.
-        """
+        """Refuse to go on before `fit`, or with histories over other items."""
         name, learnt = type(self).__name__, self._learnt_of_items()
         if learnt is None:
             raise ConfigError(
@@ -146,11 +140,7 @@ class BaseRecommender(ABC):
 
 
 def training_matrix(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
-    """X (users, items) of any sparse format as float32 CSR of ones, sorted; not the caller's.
-
-    Raises:
-        DataError: if X is not a matrix of finite numbers, or if it has no users or no items.
-    """
+    """X (users, items) of any sparse format as float32 CSR of ones, sorted; not the caller's."""
     csr = finite_csr(X)
     if 0 in csr.shape:
         raise DataError(

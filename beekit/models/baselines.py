@@ -38,7 +38,6 @@ class Popularity(BaseRecommender):
     support: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Count the users of each item."""
         self.support = np.asarray(X.sum(axis=0), dtype=np.float32)
 
     def _recommend(self, asked: Request) -> Recommendations:

@@ -9,23 +9,14 @@ from beekit.finite import finite_vectors
 
 
 def content_vectors(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (items, dims) as float32, row after row.
-
-    Raises:
-        DataError: if the vectors are not a matrix of numbers, if they are empty, or if a number is
-            not finite or is too large for inner products.
-    """
+    """Vectors (items, dims) as float32, row after row, checked by `finite_vectors`."""
     return finite_vectors(
         vectors, remedy="Embed the items again, or put zeros where an item has no content."
     )
 
 
 def require_vectors_of(vectors: np.ndarray, items: int) -> None:
-    """Refuse interactions over other items than the vectors describe.
-
-    Raises:
-        DataError: if there is not one vector for each item of the interactions.
-    """
+    """Refuse interactions over other items than the vectors describe."""
     if len(vectors) != items:
         raise DataError(
             f"interactions over {items:,} items",
@@ -35,11 +26,7 @@ def require_vectors_of(vectors: np.ndarray, items: int) -> None:
 
 
 def require_width(vectors: np.ndarray, dims: int) -> None:
-    """Refuse vectors of new items that are not of the width of those known.
-
-    Raises:
-        DataError: if the new vectors have another number of dimensions than those known.
-    """
+    """Refuse vectors of new items that are not of the width of those known."""
     if vectors.shape[1] != dims:
         raise DataError(
             f"vectors of {vectors.shape[1]:,} dimensions",
@@ -58,12 +45,7 @@ def compared(vectors: np.ndarray, mean: np.ndarray, normalize: bool) -> np.ndarr
 
 
 def mean_of_known(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(dims,) float64 mean of the rows that training may see.
-
-    Args:
-        vectors: (items, dims).
-        known: (items,) bool; all rows decide where none is.
-    """
+    """(dims,) float64 mean of the rows `known` (items,) to training; of all where none is."""
     decide = vectors[known] if known.any() else vectors
     return np.asarray(decide.mean(axis=0, dtype=np.float64))
 
@@ -72,11 +54,7 @@ def standardised(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Vectors less the mean of the `known` rows, over the root mean square of what remains.
 
     One scale for all dimensions, so that angles around the mean stay; encoders' embeddings share a
-    large mean that would hide them. Only rows that training may see decide.
-
-    Args:
-        vectors: (items, dims).
-        known: (items,) bool; all rows decide where none is.
+    large mean that would hide them. Only rows that training may see decide, or all where none is.
     """
     reference = vectors[known] if known.any() else vectors
     centre = mean_of_known(vectors, known)

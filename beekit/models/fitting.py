@@ -45,16 +45,12 @@ the training by returning True."""
 class Training(Generic[Batch]):
     """What a model that learns by steps gives the loop.
 
-    Attributes:
-        epochs: passes over the data.
-        batches: of one pass; iterated once for each.
-        step: updates parameters in place and returns the loss before that, a scalar.
-        keep: puts what has been learnt so far into the model. It leaves training as it is: more
-            passes may follow.
+    A step updates parameters in place and returns the loss before that, a scalar. `keep` puts what
+    has been learnt so far into the model, and leaves training as it is: more passes may follow.
     """
 
-    epochs: int
-    batches: Batches[Batch]
+    epochs: int  # passes over the data
+    batches: Batches[Batch]  # of one pass; iterated once for each
     step: Callable[[Batch], torch.Tensor]
     keep: Callable[[], None]
 
@@ -64,10 +60,8 @@ def learn(model: Any, training: Training[Any], after_epoch: AfterEpoch | None = 
 
     A warning says when the mean loss of the last pass is well above that of the very first step:
     training has then made the model worse than its start, although all numbers are finite. Another
-    one says when there is no batch at all.
-
-    Raises:
-        ConfigError: if the loss is no longer finite, or ends 100 times above its start.
+    one says when there is no batch at all. A loss that is no longer finite, or ends 100 times above
+    its start, ends in a `ConfigError`.
     """
     name = getattr(model, "progress_name", type(model).__name__)
     if not len(training.batches):

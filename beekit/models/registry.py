@@ -89,8 +89,7 @@ def parameters(kind: type) -> dict[str, inspect.Parameter]:
 
 def takes_anything(kind: type) -> bool:
     """Whether the constructor of a model takes settings it does not name."""
-    given = inspect.signature(kind).parameters.values()
-    return any(one.kind is one.VAR_KEYWORD for one in given)
+    return len(parameters(kind)) < len(inspect.signature(kind).parameters)
 
 
 def can_be_saved(kind: type) -> bool:

@@ -27,11 +27,7 @@ Kind = TypeVar("Kind")
 
 
 def save_fields(model: Any, folder: str | Path) -> None:
-    """Write a model's fields, whole or not at all.
-
-    Raises:
-        DataError: if the model holds numbers that are not finite.
-    """
+    """Write a model's fields, whole or not at all, unless a number is not finite."""
     plain: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
     for field in dataclasses.fields(model):
@@ -72,21 +68,12 @@ def kind_of(model: type) -> str:
 
 
 def saved_kind(folder: str | Path) -> str:
-    """The class of the model saved in a folder, as `kind_of` names it.
-
-    Raises:
-        RunError: if there is no model, or if its `model.json` is broken.
-    """
+    """The class of the model saved in a folder, as `kind_of` names it."""
     return _kind(_described(Path(folder)))
 
 
 def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
-    """The model of a class saved in a folder.
-
-    Raises:
-        RunError: if there is no model, if it is broken or of another class, or if it holds numbers
-            that are not finite.
-    """
+    """The model of a class saved in a folder, if that is there, whole and finite."""
     folder = Path(folder)
     described = _described(folder)
     if _kind(described) != kind_of(kind):
@@ -149,12 +136,11 @@ def _described(folder: Path) -> dict[str, Any]:
         )
     try:
         described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        whole = described["schema"] == _SCHEMA and "model" in described and "fields" in described
+        if described["schema"] == _SCHEMA and {"model", "fields"} <= described.keys():
+            return described
     except (ValueError, KeyError, TypeError) as error:
         raise _broken(folder, str(error)) from error
-    if not whole:
-        raise _broken(folder, f"schema {described['schema']}")
-    return described
+    raise _broken(folder, f"schema {described['schema']}")
 
 
 def _broken(folder: Path, why: str) -> RunError:

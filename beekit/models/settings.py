@@ -61,17 +61,13 @@ Share = Annotated[float, within(lambda value: 0 <= value <= 1, "a number from 0 
 ShareBelowOne = Annotated[float, within(lambda value: 0 <= value < 1, "a number from 0 to below 1")]
 HiddenDims = Annotated[tuple[int, ...], lambda name, value: _widths(name, tuple(value))]
 ItemVectors = Annotated[np.ndarray, _item_vectors]
-ItemVectorsOrNone = Annotated[np.ndarray | None, _item_vectors]
+VectorsOrNone = Annotated[np.ndarray | None, _item_vectors]
 
 
 def check_settings(model: Any) -> None:
-    """Apply the rules of a model's fields, a dataclass, to what it was made with.
-
-    Raises:
-        ConfigError: if a setting is outside its range.
-        DataError: if content vectors are not usable.
-    """
-    for name, (rule, optional) in _rules(type(model)).items():
+    """Apply the rules of a model's fields, a dataclass, to what it was made with."""
+    kind: Any = type(model)
+    for name, (rule, optional) in _rules(kind).items():
         value = getattr(model, name)
         if value is not None or not optional:
             setattr(model, name, rule(name, value))

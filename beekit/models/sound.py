@@ -42,9 +42,6 @@ def require_sound(model: Any) -> None:
 
     Scores are sums of products of what was learnt, so that neither can rank anything. The model is
     a dataclass; what is no argument of its constructor is what it learnt.
-
-    Raises:
-        ConfigError: if a number or its square is not finite; the message names rows.
     """
     for field in dataclasses.fields(model):
         if not field.init:
@@ -67,18 +64,15 @@ def require_sound_rows(what: str, values: Any, remedy: str) -> None:
 
 @contextmanager
 def solvable(model: Any) -> Iterator[None]:
-    """Within it, equations that have no solution in floating point end in one line.
-
-    Raises:
-        ConfigError: if an equation has no solution in floating point.
-    """
-    try:
-        yield
-    except (
+    """Within it, equations that have no solution in floating point end in a `ConfigError`."""
+    unsolvable = (
         np.linalg.LinAlgError,
         torch.linalg.LinAlgError,  # type: ignore[attr-defined]
         ArpackError,
-    ) as error:
+    )
+    try:
+        yield
+    except unsolvable as error:
         raise ConfigError(
             f"{type(model).__name__} with equations that rounding makes unsolvable "
             f"({str(error).splitlines()[0]})",

@@ -44,7 +44,7 @@ class VectorRecommender(BaseRecommender):
     def index(self) -> ItemIndex:
         """The item vectors for serving."""
         self._require_fitted()
-        return self._kept("index", _index, *self._sides())
+        return self._kept("index", lambda D, E: ItemIndex(D, user_side=E), *self._sides())
 
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
         """(users, dims) float32 of the histories X (users, items)."""
@@ -92,10 +92,6 @@ class VectorRecommender(BaseRecommender):
     def __getstate__(self) -> dict[str, Any]:
         """What copies get: not what can be made again."""
         return {name: value for name, value in vars(self).items() if name != "_made"}
-
-
-def _index(vectors: np.ndarray, user_side: np.ndarray | None) -> ItemIndex:
-    return ItemIndex(vectors, user_side=user_side)
 
 
 def at_length_one(vectors: np.ndarray) -> ItemIndex:

@@ -57,7 +57,6 @@ class CLCRec(ContentNetwork):
     temperature: Positive = 0.2
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
-        """Learn z and g."""
         content, warm, generator = self._start(X)
         shape = (self.embedding_dim, self.hidden_dims)
         network = CLCRecNetwork(content, warm, *shape, self.dropout, generator)
@@ -135,13 +134,8 @@ def user_contrast(
     """L_UI: mean over interactions (u, i) of −ln exp(s_ui) / (exp(s_ui) + Σ_j exp(s_uj)).
 
     j runs over items the user does not have; s_uj = x_j · mean of z over the history / τ, and in
-    s_ui the history is without i.
-
-    Args:
-        sums, lengths: of z over histories (users, dims), and how many items they hold (users, 1).
-        own, vectors: z and x (items, dims) of the step's items.
-        interactions: (users, items) ones where a history holds the item.
-        temperature: τ.
+    s_ui the history is without i. `sums` and `lengths` are of z over histories, `own` and `vectors`
+    are z and x (items, dims) of the step's items.
     """
     held = interactions > 0
     raw = sums @ vectors.T

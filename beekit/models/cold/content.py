@@ -42,13 +42,11 @@ class ContentBased(GrowsByContent, VectorRecommender):
     item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Learn the mean."""
-        mean = np.zeros(self.vectors.shape[1])
+        self.mean = np.zeros(self.vectors.shape[1])
         if self.centre:
             used = np.bincount(X.indices, minlength=X.shape[1]) > 0
-            mean = mean_of_known(self.vectors, used)
-        self.mean = mean
-        self.item_vectors = compared(self.vectors, mean, self.normalize)
+            self.mean = mean_of_known(self.vectors, used)
+        self.item_vectors = compared(self.vectors, self.mean, self.normalize)
 
     def _join(self, joining: np.ndarray) -> None:
         self.item_vectors = np.concatenate([self.item_vectors, joining])

@@ -77,10 +77,10 @@ class ContentNetwork(GrowsByContent, VectorRecommender):
 
     def _start(self, X: sp.csr_array) -> Start:
         warm = np.bincount(X.indices, minlength=X.shape[1]) > 0
-        on_device = (torch.from_numpy(a) for a in (standardised(self.vectors, warm), warm))
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
-        return Start(*(tensor.to(device) for tensor in on_device), generator)
+        content = torch.from_numpy(standardised(self.vectors, warm)).to(device)
+        return Start(content, torch.from_numpy(warm).to(device), generator)
 
     def _training(
         self,
@@ -92,12 +92,8 @@ class ContentNetwork(GrowsByContent, VectorRecommender):
     ) -> Training[Sample]:
         """Training by AdamW (Loshchilov & Hutter 2019), its rate falling linearly to zero.
 
-        Args:
-            X: as of `_fit`.
-            network: what is learnt.
-            encoder: the part of it that new items need, as `_cold_network` makes it.
-            loss: of a step.
-            learnt: the user side and the item vectors, once trained.
+        `encoder` is the part of the network that new items need, as `_cold_network` makes it;
+        `learnt` gives the user side and the item vectors, once trained.
         """
         network.to(training_device(self.device))
         generator = np.random.default_rng(self.seed)

@@ -47,7 +47,6 @@ class DropoutNet(FactorNetwork):
     cf_dropout: Share = 0.5
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
-        """Factorise X unless factors were given, and learn f."""
         user_side, item_factors = self._factors(X)
         content, warm, generator = self._start(X)
         q = unit_scale(torch.from_numpy(item_factors)).to(content.device)

@@ -57,13 +57,10 @@ class Heater(FactorNetwork):
     similarity: NotNegative = 0.1
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
-        """Factorise X unless factors were given, and learn the transformation."""
-        factors = self._factors(X)
         content, warm, generator = self._start(X)
-        sides = (torch.from_numpy(side).to(content.device) for side in factors)
-        network = HeaterNetwork(
-            content, *sides, self.experts, self.hidden_dim, self.dropout, generator
-        )
+        E, D = (torch.from_numpy(side).to(content.device) for side in self._factors(X))
+        shape = (self.experts, self.hidden_dim)
+        network = HeaterNetwork(content, E, D, *shape, self.dropout, generator)
 
         def loss(sample: Sample) -> Tensor:
             step = network(sample, self.exchange)

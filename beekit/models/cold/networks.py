@@ -44,12 +44,8 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 class Perceptron(nn.Module):
     """Linear layers with tanh between them; without hidden layers a linear map.
 
-    Args:
-        inputs, outputs: dimensions.
-        hidden: widths of the hidden layers.
-        dropout: share of input and hidden values zeroed in training.
-        generator: of first weights and dropout.
-        spared: so many inputs, the first ones, are never zeroed.
+    Dropout zeroes a share of input and hidden values in training, but never the first inputs, as
+    many as are `spared`. The generator is that of first weights and dropout.
     """
 
     def __init__(
@@ -83,11 +79,8 @@ class Perceptron(nn.Module):
 class MixtureOfExperts(nn.Module):
     """A sum of experts, weighted for each input by a gate: Σ_e softmax(gate(c))_e expert_e(c).
 
-    Args:
-        inputs, outputs: dimensions.
-        experts: how many.
-        hidden: width of each expert's hidden layer; 0 for linear experts.
-        dropout, generator: as in `Perceptron`.
+    `hidden` is the width of each expert's hidden layer, 0 for linear experts; dropout and generator
+    are as in `Perceptron`.
     """
 
     def __init__(

@@ -45,11 +45,7 @@ class ALS(VectorRecommender):
     item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Factorise X (users, items) on all cores.
-
-        Raises:
-            ConfigError: if `implicit` is not installed, or if the vectors it learns are not finite.
-        """
+        """Factorise X (users, items) on all cores."""
         solver = _solver(self)
         # The package reads values as confidences, and wants a matrix, not an array.
         confidences = sp.csr_matrix(X * np.float32(1 + self.alpha))

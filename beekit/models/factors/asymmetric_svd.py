@@ -84,10 +84,10 @@ class AsymmetricSVD(VectorRecommender):
             theirs = X[members.numpy()]
             owner = torch.repeat_interleave(lengths[members])
             against = unseen.draw(members[owner].repeat(self.negatives), generator)
-            items = torch.from_numpy(theirs.indices).long()
-            sampled = (items, lengths[members], against.view(self.negatives, -1).T)
-            on_device = (part.to(device) for part in sampled)
-            return squared_error(q, y, b, *on_device, self.regularization)
+            held = torch.from_numpy(theirs.indices).long()
+            sampled = (held, lengths[members], against.view(self.negatives, -1).T)
+            items, sizes, drawn = (part.to(device) for part in sampled)
+            return squared_error(q, y, b, items, sizes, drawn, self.regularization)
 
         def keep() -> None:
             self.item_vectors = learnt_array(torch.cat([q, b[:, None]], dim=1))
@@ -119,12 +119,8 @@ def squared_error(
 ) -> Tensor:
     """The objective of AsymmetricSVD on some users, averaged over interactions and zeros.
 
-    Args:
-        q, y, b: parameters (items, dims), (items, dims), (items,).
-        items: (interactions,) item indices of the users' histories, one user after the other.
-        lengths: (users,) of the histories, each at least 1.
-        against: (interactions, negatives) items set against each interaction.
-        regularization: λ.
+    `items` (interactions,) are the users' histories, one after the other, of `lengths` (users,),
+    each at least 1; each interaction is set `against` items (interactions, negatives).
     """
     ends = lengths.cumsum(0)
     owner = torch.repeat_interleave(lengths)

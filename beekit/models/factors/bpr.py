@@ -84,12 +84,9 @@ def pairwise_loss(
 ) -> Tensor:
     """The objective of BPR, averaged over interactions and what they are set against.
 
-    Args:
-        users, items: vectors (users, dims) and (items, dims).
-        user, item: (groups, group_size) who, and an item they have.
-        others: (groups, negatives) items a group is set against.
-        theirs: (groups, group_size, negatives) bool, which of those the user has.
-        regularization: λ.
+    Each `user` (groups, group_size) has the `item` (groups, group_size), which is set against the
+    `others` (groups, negatives) of the group, but for `theirs` (groups, group_size, negatives),
+    which the user has too. The λ is `regularization`.
     """
     # index_select: its gradient is a single pass, unlike that of indexing.
     p, q, r = (

@@ -60,7 +60,5 @@ def right_singular_vectors(X: sp.csr_array, count: int, seed: int) -> tuple[np.n
 
 def with_signs(vectors: np.ndarray) -> np.ndarray:
     """Columns turned so that their entry largest in size, the first of equals, is positive."""
-    if not len(vectors):
-        return vectors
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], 0)
     return vectors * np.where(largest < 0, -1, 1)

@@ -19,6 +19,7 @@ from beekit.models.settings import (
     Count,
     Positive,
     ShareBelowOne,
+    VectorsOrNone,
 )
 from beekit.models.vectors import VectorRecommender
 
@@ -67,7 +68,7 @@ class TwoTower(VectorRecommender):
     id_dropout: ShareBelowOne = 0.3
     epochs: Count = 10
     batch_size: Annotated[int, FROM_TWO] = 1024
-    vectors: ItemVectorsOrNone = field(default=None, repr=False)
+    vectors: VectorsOrNone = field(default=None, repr=False)
     seed: int = 0
     device: str | None = None
     item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)

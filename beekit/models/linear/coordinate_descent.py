@@ -8,12 +8,12 @@ and the step for one weight, the others held, w_i ← max(0, r_i + G_ii w_i − 
 r = G_·j − G w (Friedman, Hastie & Tibshirani 2010, section 2.1). Every step is taken for a batch of
 targets together; loops run over sweeps and coordinates only. A target is done when its optimality
 (KKT) conditions, |r_i − l1 − l2 w_i| = 0 where w_i > 0 and r_i ≤ l1 where w_i = 0, hold to within
-tolerance · G_jj.
+tolerance · G_jj. The penalties, the tolerance and the most sweeps are those of `net`, a `SLIM`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,34 +21,22 @@ import numpy as np
 _COORDINATES_AT_ONCE = 64
 
 
-@dataclass(frozen=True)
-class ElasticNet:
-    """The penalties of what is minimised, and how closely, as `SLIM` has them."""
-
-    l1: float
-    l2: float
-    tolerance: float
-    max_sweeps: int
-
-    def violation(self, weights: np.ndarray, residual: np.ndarray) -> np.ndarray:
-        """How far the optimality conditions are off, entry by entry."""
-        excess = residual - self.l1
-        return np.where(weights > 0, np.abs(excess - self.l2 * weights), np.maximum(excess, 0))
+def _violation(net: Any, weights: np.ndarray, residual: np.ndarray) -> np.ndarray:
+    """How far the optimality conditions are off, entry by entry."""
+    excess = residual - net.l1
+    return np.where(weights > 0, np.abs(excess - net.l2 * weights), np.maximum(excess, 0))
 
 
 def solve_blocks(
-    net: ElasticNet, blocks: np.ndarray, linear: np.ndarray, scale: np.ndarray
+    net: Any, blocks: np.ndarray, linear: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of targets that each have a small Gram matrix of their own.
+    """Weights (targets, coordinates) of targets with a small Gram matrix each, and which are done.
 
     Args:
         blocks: (coordinates, targets, coordinates) G_ik among each target's coordinates; the
             coordinate first, so that a step reads one contiguous slice.
         linear: (targets, coordinates) G_ij, negative where a coordinate is padding.
         scale: (targets,) G_jj.
-
-    Returns:
-        weights (targets, coordinates) float64, and which targets are done.
     """
     targets, coordinates = linear.shape
     found = np.zeros((targets, coordinates))
@@ -66,7 +54,7 @@ def solve_blocks(
             if len(moved):
                 weights[moved, i] += step[moved]
                 residual[moved] -= step[moved, None] * blocks[i, moved]
-        still = net.violation(weights, residual).max(axis=1) > net.tolerance * scale[open_]
+        still = _violation(net, weights, residual).max(axis=1) > net.tolerance * scale[open_]
         found[open_] = weights
         done[open_] = ~still
         if not still.any():
@@ -78,9 +66,7 @@ def solve_blocks(
     return found, done
 
 
-def solve_shared(
-    net: ElasticNet, gram: np.ndarray, targets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def solve_shared(net: Any, gram: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights (items, targets) float64 of targets regressed on all others, and which are done.
 
     Steps of a group of coordinates change the residuals within the group at once and those of all
@@ -100,7 +86,7 @@ def solve_shared(
             )
             weights[group] += steps
             residual -= gram[group].T @ steps
-        violation = net.violation(weights, residual)
+        violation = _violation(net, weights, residual)
         violation[targets[open_], np.arange(len(open_))] = 0
         still = violation.max(axis=0) > net.tolerance * scale[targets[open_]]
         found[:, open_] = weights
@@ -112,7 +98,7 @@ def solve_shared(
 
 
 def _group_steps(
-    net: ElasticNet, gram: np.ndarray, weights: np.ndarray, residual: np.ndarray, own: np.ndarray
+    net: Any, gram: np.ndarray, weights: np.ndarray, residual: np.ndarray, own: np.ndarray
 ) -> np.ndarray:
     """One step for each coordinate of a group (coordinates, targets), one after the other.
 

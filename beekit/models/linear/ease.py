@@ -10,8 +10,8 @@ import psutil
 import scipy.sparse as sp
 import torch
 
-from beekit.errors import DataError
 from beekit.models.base import BaseRecommender, Request
+from beekit.models.linear.gram import require_memory
 from beekit.models.settings import NOT_FITTED, Positive, ShareBelowOne, one_of
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import Scorer, recommend_by_scores
@@ -50,15 +50,14 @@ class EASE(BaseRecommender):
     item_item: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Solve for B; O(items³) time and 2 items² numbers of memory.
-
-        Raises:
-            DataError: if there is not enough free memory; then nothing is started.
-            ConfigError: if rounding makes the equations unsolvable.
-        """
+        """Solve for B; O(items³) time and 2 items² numbers of memory, checked before anything."""
         need = predicted_bytes(X.shape[1], self.dtype)
         device = _device(self.device, need)
-        _require_memory(need, X.shape[1], device)
+        free = psutil.virtual_memory().available
+        if device.type == "cuda":
+            free = torch.cuda.mem_get_info(device)[0]
+        remedy = "Use SANSA, which keeps everything sparse, or leave out rare items."
+        require_memory("EASE", X.shape[1], need, free, remedy)
         # Kept in no name here, so that the Gram matrix goes once it is factorised.
         factor = torch.linalg.cholesky(self._gram(X, device))
         precision = torch.cholesky_inverse(factor)
@@ -108,16 +107,3 @@ def _device(device: str | None, need: int) -> torch.device:
     if torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > 1.2 * need:
         return torch.device("cuda")
     return torch.device("cpu")
-
-
-def _require_memory(need: int, items: int, device: torch.device) -> None:
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    else:
-        free = psutil.virtual_memory().available
-    if need > free:
-        raise DataError(
-            f"EASE of {items:,} items takes {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free",
-            expected="memory for two dense matrices of items × items",
-            remedy="Use SANSA, which keeps everything sparse, or leave out rare items.",
-        )

@@ -21,10 +21,8 @@ def exact_ldl(A: sp.sparray) -> tuple[sp.csc_array, np.ndarray]:
     """L and the diagonal of D with A = L D Lᵀ positive definite, in the order it has.
 
     SuperLU factorises A = L U; without pivoting U = D Lᵀ, so that L and the diagonal of U are all
-    there is to know. Its time and memory are those of a factor with all its fill-in.
-
-    Of a matrix that is not positive definite in float64 rows are exchanged, or a pivot is not
-    above 0.
+    there is to know. Its time and memory are those of a factor with all its fill-in. Where A is not
+    positive definite in float64, rows are exchanged or a pivot is not above 0: a `DataError`.
     """
     items = A.shape[0]
     indefinite = DataError(
@@ -65,7 +63,7 @@ def exact_inverse(
     scale = np.sqrt(gram.diagonal())
     solve = _Solver(lower)
     step = max(1, _BLOCK_ELEMENTS // max(1, items))
-    kept = _Entries(entries)
+    parts: list[tuple[np.ndarray, ...]] = []
     for begin in progress_bar(range(0, items, step), "inverting the factor"):
         width = min(step, items - begin)
         block = solve.columns(begin, width)
@@ -75,8 +73,11 @@ def exact_inverse(
         strength /= np.sqrt(pivots[begin:, None])
         strongest = largest(strength.ravel(), entries)
         rows, columns = np.divmod(np.flatnonzero(strongest), width)
-        kept.add(rows + begin, columns + begin, block[rows, columns], strength[rows, columns])
-    rows, columns, values = kept.best()
+        new = (rows + begin, columns + begin, block[rows, columns], strength[rows, columns])
+        parts.append(new)
+        if sum(len(part[0]) for part in parts) > 2 * entries:
+            parts = [_strongest(parts, entries)]
+    rows, columns, values, _ = _strongest(parts, entries)
     diagonal = np.arange(items)
     places = np.concatenate([rows, diagonal]), np.concatenate([columns, diagonal])
     data = np.concatenate([values, np.ones(items)]).astype(np.float32)
@@ -109,26 +110,8 @@ class _Solver:
         return block
 
 
-class _Entries:
-    """Entries of a sparse matrix, of which only the strongest are to stay."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.parts: list[tuple[np.ndarray, ...]] = []
-
-    def add(self, *part: np.ndarray) -> None:
-        """Rows, columns, values and strengths."""
-        self.parts.append(part)
-        if sum(len(part[0]) for part in self.parts) > 2 * self.most:
-            self._reduce()
-
-    def best(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows, columns and values of what stays."""
-        self._reduce()
-        rows, columns, values, _ = self.parts[0]
-        return rows, columns, values
-
-    def _reduce(self) -> None:
-        together = tuple(np.concatenate(column) for column in zip(*self.parts, strict=True))
-        stays = largest(together[3], self.most)
-        self.parts = [tuple(column[stays] for column in together)]
+def _strongest(parts: list[tuple[np.ndarray, ...]], most: int) -> tuple[np.ndarray, ...]:
+    """Rows, columns, values and strengths of the strongest entries of some parts."""
+    together = tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+    stays = largest(together[3], most)
+    return tuple(column[stays] for column in together)

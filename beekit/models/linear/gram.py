@@ -7,10 +7,22 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.errors import DataError
+
 # Counts held at once: 46,340 items where no item has more than 65,535 users, else 32,768.
 GRAM_BYTES = 2**32
 # Counts made dense at once: 32 MB in float32.
 _BLOCK_ELEMENTS = 2**23
+
+
+def require_memory(what: str, items: int, need: int, free: int, remedy: str) -> None:
+    """Refuse to start on a catalog for which so many bytes are too few."""
+    if need > free:
+        raise DataError(
+            f"{what} of {items:,} items takes {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free",
+            expected="memory for two dense matrices of items × items",
+            remedy=remedy,
+        )
 
 
 def gram_parts(
@@ -18,16 +30,10 @@ def gram_parts(
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """XᵀX among the items of consecutive sets, for as many sets at a time as memory allows.
 
-    Mostly that is one part; a larger catalog comes in several, whatever its size.
-
-    Args:
-        X: (users, items) CSR of ones.
-        sets: (sets, items) CSR pattern: the items of each set.
-        most_bytes: what the counts may take. A set alone is never refused.
-
-    Yields:
-        the rows of `sets`, their items (n,) ascending, and the counts (n, n), exact in the smallest
-        unsigned type that holds them.
+    Mostly that is one part; a larger catalog comes in several, whatever its size. X is CSR of ones,
+    `sets` (sets, items) a CSR pattern; a set alone is never refused. Yields the rows of `sets`,
+    their items (n,) ascending, and the counts (n, n), exact in the smallest unsigned type that
+    holds them.
     """
     kind = np.min_scalar_type(int(np.bincount(X.indices, minlength=1).max()))
     most = int(np.sqrt(most_bytes / kind.itemsize))

@@ -41,14 +41,8 @@ def incomplete_inverse(
     residual of item i by that much of its own size. Panels get entries in proportion to the uses
     of their items.
 
-    Args:
-        X: (users, items) CSR of ones, items from the least used to the most used.
-        regularization: λ > 0.
-        entries: nonzeros K may hold below its diagonal.
-
-    Returns:
-        K (items, items) float32 CSR, column indices sorted, ones on its diagonal; d (items,)
-        float64.
+    The items of X (users, items), CSR of ones, go from the least used to the most used. K, float32
+    CSR with sorted column indices, may hold so many `entries` below its diagonal of ones.
     """
     n_items = X.shape[1]
     support = np.bincount(X.indices, minlength=n_items)

@@ -62,7 +62,6 @@ class ItemKNN(SparseItemModel):
     normalize: bool = False
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Find every item's neighbours, a block of items at a time."""
         weighted = _weighted(X, self.weighting)
         item_item = sp.csr_array(nearest(weighted, self.neighbours, self._similarities).T)
         if self.normalize:
@@ -85,8 +84,7 @@ class ItemKNN(SparseItemModel):
             scale = known + target - common
         else:
             scale = common + self.alpha * (known - common) + self.beta * (target - common)
-        similar: np.ndarray = (common / (scale + self.shrinkage)) ** self.power
-        return similar
+        return np.asarray((common / (scale + self.shrinkage)) ** self.power)
 
 
 def _weighted(X: sp.csr_array, weighting: str) -> sp.csr_array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import scipy.sparse as sp
 
@@ -31,12 +29,14 @@ def minimal_residual(
     support = np.bincount(X.indices, minlength=X.shape[1])
     diagonal = (support + regularization).astype(np.float32)
     blocks = user_blocks(X, _PANEL_ITEMS)
-    refined = K.copy()
+    refined, items = K.copy(), K.shape[0]
+    starts = range(0, items, _PANEL_ITEMS)
+    panels = [slice(begin, min(items, begin + _PANEL_ITEMS)) for begin in starts]
     for _ in range(steps):
-        for rows in _panels(refined):
+        for rows in panels:
             _step(refined, rows, blocks, diagonal, regularization)
-    pivots = np.empty(K.shape[0])
-    for rows in _panels(refined):
+    pivots = np.empty(items)
+    for rows in panels:
         panel = refined[rows]
         pivots[rows] = _energies(blocks, _dense(panel, panel.data, rows.stop), regularization)
     return refined, pivots
@@ -64,11 +64,6 @@ def _step(
     bend = _energies(blocks, _dense(panel, step, rows.stop), regularization)
     length = np.divide(gained, bend, out=np.zeros_like(gained), where=bend > 0)
     K.data[K.indptr[rows.start] : K.indptr[rows.stop]] += length.astype(np.float32)[owners] * step
-
-
-def _panels(K: sp.csr_array) -> Iterator[slice]:
-    for begin in range(0, K.shape[0], _PANEL_ITEMS):
-        yield slice(begin, min(K.shape[0], begin + _PANEL_ITEMS))
 
 
 def _dense(panel: sp.csr_array, values: np.ndarray, items: int) -> np.ndarray:

@@ -58,7 +58,6 @@ class MRF(SparseItemModel):
     alpha: Share = 0.75
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Find the pattern, then solve for B on it."""
         users, items = X.shape
         support = np.bincount(X.indices, minlength=items).astype(np.float64)
         variance = support - support**2 / max(1, users)
@@ -160,10 +159,8 @@ def _solve(
             # Where the block's rows are among the neighbours of the columns it solves for.
             sizes = pattern.indptr[own + 1] - pattern.indptr[own]
             column = np.repeat(np.arange(len(own)), sizes)
-            ends = np.cumsum(sizes)
-            entries = np.arange(sizes.sum()) + np.repeat(
-                pattern.indptr[own] - (ends - sizes), sizes
-            )
+            starts = pattern.indptr[own] - (np.cumsum(sizes) - sizes)
+            entries = np.arange(sizes.sum()) + np.repeat(starts, sizes)
             place[members] = np.arange(len(members))
             inside = place[pattern.indices[entries]]
             place[members] = -1

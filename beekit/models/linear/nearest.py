@@ -17,13 +17,9 @@ Similarity = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 def nearest(X: sp.csr_array, n: int, similarity: Similarity) -> sp.csr_array:
     """The n items i most similar to each item j; only items with users in common count.
 
-    Args:
-        X: (users, items) CSR of nonnegative weights.
-        n: how many an item has at most; of ties at the cut some are drawn.
-        similarity: of pairs; gets n_i of the neighbour before n_j of the item itself.
-
-    Returns:
-        (items j, items i) CSR float32, similarities above zero, without the diagonal.
+    X (users, items) are nonnegative weights; of ties at the cut some are drawn. Similarities get
+    n_i of the neighbour before n_j of the item itself. Returns CSR float32 (items j, items i) of
+    those above zero, without the diagonal.
     """
     by_item = sp.csr_array(X.T, dtype=np.float64)
     X = X.astype(np.float64)
@@ -40,5 +36,4 @@ def nearest(X: sp.csr_array, n: int, similarity: Similarity) -> sp.csr_array:
 
 def cosine(common: np.ndarray, neighbour: np.ndarray, itself: np.ndarray) -> np.ndarray:
     """c_ij / √(n_i n_j)."""
-    similar: np.ndarray = common / np.sqrt(neighbour * itself)
-    return similar
+    return np.asarray(common / np.sqrt(neighbour * itself))

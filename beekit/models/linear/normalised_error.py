@@ -19,28 +19,17 @@ from beekit.rounding import left_by_rounding
 
 @dataclass(frozen=True)
 class Batch:
-    """Binary interactions of some users with some items, as index tensors on a device.
-
-    Attributes:
-        users, items: the shape of X.
-        columns: (interactions,) item of each interaction, row by row.
-        offsets: (users,) where a user's interactions begin.
-        lengths: (users,) how many they are.
-        cells: (interactions,) position of each interaction in a dense (users, items) matrix.
-        owners: (interactions,) user of each interaction.
-        order: (interactions,) the interactions item by item.
-        item_offsets: (items,) where an item's users begin.
-    """
+    """Binary interactions of some users with some items, as index tensors on a device."""
 
     users: int
     items: int
-    columns: Tensor
-    offsets: Tensor
-    lengths: Tensor
-    cells: Tensor
-    owners: Tensor
-    order: Tensor
-    item_offsets: Tensor
+    columns: Tensor  # (interactions,) item of each interaction, row by row
+    offsets: Tensor  # (users,) where a user's interactions begin
+    lengths: Tensor  # (users,) how many they are
+    cells: Tensor  # (interactions,) position of each in a dense (users, items) matrix
+    owners: Tensor  # (interactions,) user of each interaction
+    order: Tensor  # (interactions,) the interactions item by item
+    item_offsets: Tensor  # (items,) where an item's users begin
 
     @classmethod
     def from_csr(cls, X: sp.csr_array, device: torch.device | str = "cpu") -> Batch:
@@ -52,17 +41,9 @@ class Batch:
         columns = X.indices.astype(np.int64)
         numbered = sp.csr_array((np.arange(len(columns)), X.indices, X.indptr), shape=X.shape)
         by_item = numbered.tocsc()
-        parts = {
-            "columns": columns,
-            "offsets": indptr[:-1],
-            "lengths": lengths,
-            "cells": owners * items + columns,
-            "owners": owners,
-            "order": by_item.data,
-            "item_offsets": by_item.indptr[:-1].astype(np.int64),
-        }
-        on_device = {name: torch.from_numpy(part).to(device) for name, part in parts.items()}
-        return cls(users, items, **on_device)
+        by_user = (columns, indptr[:-1], lengths, owners * items + columns, owners)
+        parts = (*by_user, by_item.data, by_item.indptr[:-1].astype(np.int64))
+        return cls(users, items, *(torch.from_numpy(part).to(device) for part in parts))
 
     def times(self, vectors: Tensor) -> Tensor:
         """X V: (users, dims) sums of the rows of V (items, dims) that a user has."""
@@ -82,18 +63,12 @@ class Gradient:
     With S = X E Dᵀ − X diag(b), b_i = e_i · d_i, and G = ∂loss/∂S:
 
         ∂loss/∂E = Xᵀ (G D) − diag(q) D,   ∂loss/∂D = Gᵀ (X E) − diag(q) E,   q_i = Σ_u x_ui G_ui
-
-    Attributes:
-        loss: scalar, the mean over users of ‖ relu(S_u)/‖relu(S_u)‖ − X_u/‖X_u‖ ‖².
-        batch: X.
-        slope: G (users, items).
-        user_vectors: X E (users, dims).
     """
 
-    loss: Tensor
-    batch: Batch
-    slope: Tensor
-    user_vectors: Tensor
+    loss: Tensor  # scalar, the mean over users of ‖ relu(S_u)/‖relu(S_u)‖ − X_u/‖X_u‖ ‖²
+    batch: Batch  # X
+    slope: Tensor  # G (users, items)
+    user_vectors: Tensor  # X E (users, dims)
 
     def of_encoder(self, decoder: Tensor) -> Tensor:
         """∂loss/∂E (items, dims), given D."""

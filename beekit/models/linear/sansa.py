@@ -71,12 +71,6 @@ class SANSA(BaseRecommender):
     decoder: sp.csr_array = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Factorise, invert and scale.
-
-        Raises:
-            DataError: if rounding makes an exact factorisation indefinite; a larger
-                `regularization` helps.
-        """
         items = X.shape[1]
         keys = scramble(np.arange(items, dtype=np.uint64))  # equals in no order of the catalog's
         order = np.lexsort((keys, np.bincount(X.indices, minlength=items)))
@@ -91,13 +85,9 @@ class SANSA(BaseRecommender):
         precision = np.bincount(K.indices, K.data * scaled, minlength=items)
         columns = order[K.indices]
         decoded = (-scaled / precision[K.indices]).astype(np.float32)
-        self.encoder = _csr(K.data, columns, rows, items)
-        self.decoder = _csr(decoded, rows, columns, items)
+        shape = (items, items)
+        self.encoder = sp.csr_array((K.data, (columns, rows)), shape=shape).sorted_indices()
+        self.decoder = sp.csr_array((decoded, (rows, columns)), shape=shape).sorted_indices()
 
     def _recommend(self, asked: Request) -> Recommendations:
         return recommend_by_factors(self.encoder, self.decoder, asked)
-
-
-def _csr(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, items: int) -> sp.csr_array:
-    """(items, items) CSR with sorted column indices."""
-    return sp.csr_array((values, (rows, columns)), shape=(items, items)).sorted_indices()

@@ -11,9 +11,8 @@ import numpy as np
 import psutil
 import scipy.sparse as sp
 
-from beekit.errors import DataError
-from beekit.models.linear.coordinate_descent import ElasticNet, solve_blocks, solve_shared
-from beekit.models.linear.gram import gram_parts
+from beekit.models.linear.coordinate_descent import solve_blocks, solve_shared
+from beekit.models.linear.gram import gram_parts, require_memory
 from beekit.models.linear.nearest import cosine, nearest
 from beekit.models.linear.sparse_scores import SparseItemModel
 from beekit.models.settings import FROM_ONE_OR_ALL, Count, NotNegative, Positive
@@ -60,14 +59,10 @@ class SLIM(SparseItemModel):
     max_sweeps: Count = 200
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Solve for B, many columns at a time.
-
-        Raises:
-            DataError: if `neighbours` is None and the Gram matrix does not fit into memory.
-        """
-        net = ElasticNet(self.l1, self.l2, self.tolerance, self.max_sweeps)
-        parts = _on_all(net, X) if self.neighbours is None else _on_few(net, X, self.neighbours)
-        rows, columns, values = [], [], []
+        """Solve for B, many columns at a time."""
+        parts = _on_all(self, X) if self.neighbours is None else _on_few(self, X, self.neighbours)
+        rows, columns = ([np.empty(0, dtype=np.int64)] for _ in range(2))
+        values = [np.empty(0, dtype=np.float32)]
         undone = 0
         with progress_bar(total=X.shape[1], desc="SLIM", unit=" items") as bar:
             for items, targets, weights, done in parts:
@@ -85,28 +80,21 @@ class SLIM(SparseItemModel):
                 X.shape[1],
                 self.max_sweeps,
             )
-        empty = np.empty(0, dtype=np.int64)
-        places = np.concatenate([empty, *rows]), np.concatenate([empty, *columns])
-        data = np.concatenate([np.empty(0, dtype=np.float32), *values])
-        self.item_item = sp.csr_array((data, places), shape=(X.shape[1], X.shape[1]))
+        places = np.concatenate(rows), np.concatenate(columns)
+        shape = (X.shape[1], X.shape[1])
+        self.item_item = sp.csr_array((np.concatenate(values), places), shape=shape)
 
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """Items and targets, both as wide as the weights, the weights, and which targets are done."""
 
 
-def _on_all(net: ElasticNet, X: sp.csr_array) -> Iterator[Part]:
+def _on_all(net: SLIM, X: sp.csr_array) -> Iterator[Part]:
     """Every item regressed on all others."""
     # An item with at most l1 users has none of it in common with another.
     items = np.flatnonzero(np.bincount(X.indices, minlength=X.shape[1]) > net.l1)
-    need, free = 2 * len(items) ** 2 * 8, _free_bytes()
-    if need > free:
-        raise DataError(
-            f"SLIM of {len(items):,} items takes {need / 1e9:.1f} GB and {free / 1e9:.1f} GB "
-            "are free",
-            expected="memory for two dense matrices of items × items",
-            remedy="Give neighbours=200 or so.",
-        )
+    need = 2 * len(items) ** 2 * 8
+    require_memory("SLIM", len(items), need, _free_bytes(), "Give neighbours=200 or so.")
     X = sp.csr_array(X[:, items], dtype=np.float64)
     gram = (sp.csr_array(X.T) @ X).toarray()
     for begin in range(0, len(items), _TARGETS_AT_ONCE):
@@ -120,7 +108,7 @@ def _free_bytes() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def _on_few(net: ElasticNet, X: sp.csr_array, neighbours: int) -> Iterator[Part]:
+def _on_few(net: SLIM, X: sp.csr_array, neighbours: int) -> Iterator[Part]:
     """Every item regressed on its nearest items."""
     sets = nearest(X, neighbours, cosine)
     with_own = sp.csr_array(sets + sp.eye_array(X.shape[1], format="csr"))

@@ -28,8 +28,8 @@ def spectral_vectors(
     would be the identity for dims ≥ items. Eigenvectors come from two rounds of
     randomised subspace iteration (Halko et al. 2011), at the cost of three passes over X.
 
-    In X (users, items) every item is used by somebody. The columns of A beyond the number of items
-    are zero. `generator`, of the random subspace, is on the CPU.
+    Somebody uses every item of X. Columns of A beyond the number of items are zero. The generator,
+    of the random subspace, is on the CPU.
     """
     items = X.shape[1]
     width = min(dims, items)

@@ -37,10 +37,7 @@ def times(left: sp.csr_array | sp.csc_array, right: np.ndarray) -> np.ndarray:
 
 
 def user_blocks(X: sp.csr_array, width: int) -> list[sp.csr_array]:
-    """X in blocks of users, transposed to (items, users), so that X panel is bounded in memory.
-
-    `width` are the columns of the widest panel.
-    """
+    """X in blocks of users, transposed to (items, users), which bounds X panel of that width."""
     step = max(1, _BLOCK_ELEMENTS // max(1, width))
     return [sp.csr_array(X[begin : begin + step].T) for begin in range(0, X.shape[0], step)]
 
