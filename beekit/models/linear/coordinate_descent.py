@@ -24,7 +24,8 @@ _COORDINATES_AT_ONCE = 64
 def _violation(net: Any, weights: np.ndarray, residual: np.ndarray) -> np.ndarray:
     """How far the optimality conditions are off, entry by entry."""
     excess = residual - net.l1
-    return np.where(weights > 0, np.abs(excess - net.l2 * weights), np.maximum(excess, 0))
+    off = np.where(weights > 0, np.abs(excess - net.l2 * weights), np.maximum(excess, 0))
+    return np.asarray(off)
 
 
 def solve_blocks(
