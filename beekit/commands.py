@@ -259,7 +259,7 @@ def recommend(options: argparse.Namespace) -> None:
     argument("--out", help="file to write (default: report.html in the first run)"),
 )
 def report(options: argparse.Namespace) -> None:
-    from beekit.alone import alone_in
+    from beekit.folder_lock import alone_in
     from beekit.hub import write_card
     from beekit.report import write_report, write_tables
     from beekit.run_folder import RunFolder, require_own_place

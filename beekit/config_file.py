@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from beekit.errors import ConfigError
-from beekit.plain import plain_integer
+from beekit.json_values import plain_integer
 
 
 def read_config_file(

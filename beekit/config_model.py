@@ -20,7 +20,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.fields import FieldInfo
 
 from beekit.errors import ConfigError
-from beekit.plain import plain
+from beekit.json_values import plain
 
 _CHECKS = ConfigDict(
     strict=True, frozen=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True

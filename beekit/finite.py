@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import BeekitError, DataError
-from beekit.plain import plain
+from beekit.json_values import plain
 
 # How large an entry of a vector may be. Float32 ends at 2^128: inner products in 2^13 dimensions
 # of a vector with a sum over 2^17 others stay below it.

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from beekit import index_files
-from beekit.alone import LOCK_FILE
 from beekit.errors import RunError
 from beekit.files import write_json
+from beekit.folder_lock import LOCK_FILE
 from beekit.model_files import require_noted
 from beekit.results import dataset_results, is_joint, is_training, model_files
 from beekit.results_schema import read_results

@@ -20,8 +20,8 @@ import numpy as np
 from beekit import Dataset, ItemIndex
 from beekit.index import Effort, measure_index
 from beekit.index.measure import index_bytes
-from beekit.run.claim import saved_config
 from beekit.run.dataset import load_dataset
+from beekit.run.resume import saved_config
 from beekit.run_folder import RunFolder
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

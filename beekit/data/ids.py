@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beekit.errors import DataError
-from beekit.plain import plain_integer
+from beekit.json_values import plain_integer
 
 # What Python makes of an argument's bytes that are not UTF-8; Arrow cannot hold it.
 _HALF = re.compile("[\ud800-\udfff]")

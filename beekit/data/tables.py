@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from beekit.data.csv_certainty import inspect_csv, ragged_line
+from beekit.data.csv_check import inspect_csv, ragged_line
 from beekit.data.ids import as_ids, is_text, plain_integers
 from beekit.errors import DataError
 

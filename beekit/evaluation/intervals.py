@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy import special, stats
 
-from beekit.evaluation.answers import require_paired
+from beekit.evaluation.answer_checks import require_paired
 
 RESAMPLES = 1000
 # What is left of the difference of two equal metrics, which are sums of up to 1.

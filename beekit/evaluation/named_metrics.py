@@ -29,8 +29,8 @@ from beekit.errors import ConfigError, DataError
 from beekit.evaluation.item_intervals import Lists
 from beekit.evaluation.metrics import FROM_HITS
 from beekit.finite import require_finite
-from beekit.imported import imported
-from beekit.plain import plain_integer
+from beekit.import_path import imported
+from beekit.json_values import plain_integer
 from beekit.results import DEFAULT_METRIC
 
 DEFAULT_METRICS = (

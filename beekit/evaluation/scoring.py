@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from beekit.errors import ConfigError, DataError
-from beekit.evaluation.answers import require_answer
+from beekit.evaluation.answer_checks import require_answer
 from beekit.evaluation.intervals import coverage_interval, rate_intervals
 from beekit.evaluation.item_intervals import Lists, item_interval
 from beekit.evaluation.metrics import FROM_HITS, coverage

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from beekit.alone import alone_in, require_new
 from beekit.encoders import load_encoder
 from beekit.errors import ConfigError, ExportError
 from beekit.export.encoder import export_encoder
 from beekit.export.items import export_items
 from beekit.export.libraries import NEEDED, need
 from beekit.files import replacing_folder
-from beekit.run.claim import saved_config
+from beekit.folder_lock import alone_in, require_new
+from beekit.run.resume import saved_config
 from beekit.run_folder import RunFolder, require_own_place
 
 FORMATS = (*NEEDED, "faiss")

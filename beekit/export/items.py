@@ -18,10 +18,10 @@ from beekit.export.readme import write_about
 from beekit.export.standalone import recommend
 from beekit.files import write_json
 from beekit.index import ItemIndex
-from beekit.index.copies import within
+from beekit.index.duplicate_vectors import within
 from beekit.index.factory import keeps_vectors, searched
 from beekit.index_files import APPROXIMATE, ITEM_VECTORS
-from beekit.run.claim import saved_config
+from beekit.run.resume import saved_config
 from beekit.run.serve import Server
 from beekit.run_folder import RunFolder
 

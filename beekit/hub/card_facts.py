@@ -12,7 +12,7 @@ from pydantic import Field
 from beekit.config_file import read_config_file
 from beekit.config_model import ConfigModel, read
 from beekit.errors import ConfigError
-from beekit.report.names import NAME
+from beekit.report.public_names import NAME
 
 
 class Facts(ConfigModel):

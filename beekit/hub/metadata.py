@@ -8,7 +8,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from beekit.hub.card_facts import Facts
-from beekit.report.names import public_name, slug
+from beekit.report.public_names import public_name, slug
 from beekit.report.settings import NOT_STATED
 from beekit.results import FINE_TUNED, DatasetResults, base_models, part_of, rows_of
 from beekit.split import said_of

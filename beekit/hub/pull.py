@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 from huggingface_hub import HfApi
 
-from beekit.alone import alone_in, require_new
 from beekit.errors import HubError, RunError
 from beekit.files import replacing_folder
+from beekit.folder_lock import alone_in, require_new
 from beekit.hub.client import ask, check_repo_name, client
 from beekit.hub.manifest import MANIFEST, read_manifest, sha256
 from beekit.hub.upload_files import RUN_PARTS

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from beekit.report.names import public_name
+from beekit.report.public_names import public_name
 from beekit.results import base_models, dataset_results
 
 _RESULTS = (

@@ -14,8 +14,8 @@ import scipy.sparse as sp
 
 from beekit.data.ids import digest
 from beekit.errors import ConfigError
-from beekit.index import pairs
-from beekit.index.copies import Copies, within
+from beekit.index import inner_products
+from beekit.index.duplicate_vectors import Copies, within
 from beekit.index.factory import keeps_vectors, searched
 from beekit.matrices import holds
 from beekit.ranking.lists import empty_lists
@@ -88,13 +88,13 @@ class ApproximateSearch:
         self.index = within(index)
         self.vectors = vectors
         self.copies = copies
-        self._longest = pairs.longest(vectors)
+        self._longest = inner_products.longest(vectors)
         self._inner = searched(self.index)
         self._part: tuple[str, Any] = ("", None)
         self._gpu: Any = None
         if gpu and isinstance(self._inner, faiss.IndexIVF):
             try:
-                self._gpu = pairs.on_gpu(self.index)
+                self._gpu = inner_products.on_gpu(self.index)
             except RuntimeError as error:
                 logger.warning("the index stays on the CPU: %s", str(error).splitlines()[0])
 
@@ -140,7 +140,7 @@ class ApproximateSearch:
                 continue
             group = np.flatnonzero(fetch == size)
             most = int(size) * (1 if len(self.copies.first) == n_items else _STAND_FOR)
-            step = max(1, min(batch_size, pairs.FETCHED // most))
+            step = max(1, min(batch_size, inner_products.FETCHED // most))
             for begin in range(0, len(group), step):
                 members = group[begin : begin + step]
                 asking = users[members]
@@ -177,7 +177,7 @@ class ApproximateSearch:
             cells = math.ceil(max(effort.nprobe, fill) * n_items / n_allowed)
             if _CELL_COST * cells >= self._inner.nlist:
                 return None
-            if self._gpu is not None and not given and max(size, cells) <= pairs.GPU_LIMIT:
+            if self._gpu is not None and not given and max(size, cells) <= inner_products.GPU_LIMIT:
                 index = self._gpu
             if isinstance(faiss.downcast_index(self._inner.quantizer), faiss.IndexHNSW):
                 given["quantizer_params"] = faiss.SearchParametersHNSW(efSearch=2 * cells)
@@ -197,7 +197,7 @@ class ApproximateSearch:
         """(users, fetched) bool: what does not tie with the last vector fetched, as far as FAISS's
         float32 tells; where FAISS had no more to return, nothing was cut off."""
         lengths = np.linalg.norm(users.astype(np.float64), axis=1)
-        error = pairs.tie_width(lengths, self._longest, users.shape[1])
+        error = inner_products.tie_width(lengths, self._longest, users.shape[1])
         cut = np.where(found[:, -1] < 0, -np.inf, scored[:, -1] + error)
         return np.asarray(scored > cut[:, None])
 
@@ -218,7 +218,9 @@ class ApproximateSearch:
         """The k best of what is listed, by inner products in float64, ties by `tie_keys`."""
         user, place = np.nonzero(listed)
         exact = np.full((len(found), max(k, found.shape[1])), -np.inf)
-        exact[user, place] = pairs.pair_products(users, self.vectors, user, found[user, place])
+        exact[user, place] = inner_products.pair_products(
+            users, self.vectors, user, found[user, place]
+        )
         items = np.full(exact.shape, -1, dtype=np.int64)
         items[user, place] = found[user, place]
         order = np.lexsort((tie_keys(keys[:, None], items), -exact), axis=1)[:, :k]

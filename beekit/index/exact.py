@@ -7,7 +7,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from beekit.index import pairs
+from beekit.index import inner_products
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import tie_keys
 
@@ -42,14 +42,14 @@ class ExactSearch:
         alike = bool((rows == rows[0]).all())
         self.centre = rows[0].astype(np.float64) if alike else rows.mean(axis=0, dtype=np.float64)
         parts = [slice(begin, begin + _PREPARED) for begin in range(0, len(rows), _PREPARED)]
-        self.largest = max(pairs.longest(rows[part] - self.centre) for part in parts)
+        self.largest = max(inner_products.longest(rows[part] - self.centre) for part in parts)
         self.exponent = int(_exponents(np.array(self.largest)))
         centred = np.empty_like(rows)
         for part in parts:
             centred[part] = (rows[part] - self.centre) * 2.0**-self.exponent
         self.index: Any = faiss.IndexFlatIP(vectors.shape[1])
         self.index.add(centred)
-        self.gpu_index: Any = pairs.on_gpu(self.index) if gpu else None
+        self.gpu_index: Any = inner_products.on_gpu(self.index) if gpu else None
 
     def search(self, users: np.ndarray, keys: np.ndarray, k: int) -> Recommendations:
         """The k best items, of at least k searched, for user vectors (users, dims) float32.
@@ -66,7 +66,7 @@ class ExactSearch:
         while len(open_users):
             fetch = min(fetch, len(self.items))
             runs_on = np.empty(len(open_users), dtype=bool)
-            step = max(1, pairs.FETCHED // fetch)
+            step = max(1, inner_products.FETCHED // fetch)
             for begin in range(0, len(open_users), step):
                 part = slice(begin, begin + step)
                 members = open_users[part]
@@ -82,7 +82,7 @@ class ExactSearch:
         """(users, k) the first items of those who score all the same."""
         histories, which = np.unique(keys, return_inverse=True)
         items = np.empty((len(histories), k), dtype=np.int64)
-        step = max(1, pairs.FETCHED // len(self.items))
+        step = max(1, inner_products.FETCHED // len(self.items))
         for begin in range(0, len(histories), step):
             part = slice(begin, begin + step)
             ties = tie_keys(histories[part, None], self.items)
@@ -95,14 +95,14 @@ class ExactSearch:
         self, users: np.ndarray, keys: np.ndarray, k: int, fetch: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`fetch` items in exact order, their centred scores, and whom that is not enough for."""
-        on_gpu = self.gpu_index is not None and fetch <= pairs.GPU_LIMIT
+        on_gpu = self.gpu_index is not None and fetch <= inner_products.GPU_LIMIT
         index = self.gpu_index if on_gpu else self.index
         lengths = np.linalg.norm(users.astype(np.float64), axis=1)
         exponents = _exponents(lengths)[:, None]
         found, rows = index.search(np.ldexp(users, -exponents), fetch)
         items = self.items[rows]
         scores = np.ldexp(found.astype(np.float64), exponents + self.exponent)
-        tolerance = pairs.tie_width(lengths, self.largest, users.shape[1])
+        tolerance = inner_products.tie_width(lengths, self.largest, users.shape[1])
         close = np.zeros((len(users), fetch + 1), dtype=bool)
         close[:, 1:-1] = scores[:, :-1] - scores[:, 1:] <= tolerance[:, None]
         unsettled = close[:, :-1] | close[:, 1:]
@@ -110,7 +110,7 @@ class ExactSearch:
         if len(touched):
             user, place = np.nonzero(unsettled[touched])
             user = touched[user]
-            exact = pairs.pair_products(users, self.vectors, user, items[user, place])
+            exact = inner_products.pair_products(users, self.vectors, user, items[user, place])
             scores[user, place] = exact - self._shift(users)[user]
             ties = tie_keys(keys[touched, None], items[touched])
             order = np.lexsort((ties, -scores[touched]), axis=1)

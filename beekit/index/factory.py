@@ -17,7 +17,7 @@ import faiss as faiss_module
 import numpy as np
 
 from beekit.errors import ConfigError
-from beekit.index.copies import Copies
+from beekit.index.duplicate_vectors import Copies
 
 faiss: Any = faiss_module  # its stubs take C++ vectors for lists
 _EXAMPLES = "Flat, IVF256,Flat, HNSW32, PQ48x8, IVF256,PQ48x8 or OPQ48,IVF256,PQ48x8"

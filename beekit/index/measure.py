@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from beekit.errors import ConfigError
 from beekit.finite import require_lists
-from beekit.index.copies import within
+from beekit.index.duplicate_vectors import within
 from beekit.index.item_index import ItemIndex
 from beekit.matrices import as_csr
 from beekit.ranking.lists import listed, ratio

@@ -12,7 +12,7 @@ from beekit.data.ids import digest, require_distinct
 from beekit.errors import ConfigError, DataError
 from beekit.finite import finite_vectors
 from beekit.index.approximate import ApproximateSearch, Effort
-from beekit.index.copies import Copies, copies_in
+from beekit.index.duplicate_vectors import Copies, copies_in
 from beekit.index.exact import ExactSearch
 from beekit.index.factory import trained
 from beekit.matrices import holds, ones

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from beekit.models.cold.clcrec import CLCRec as CLCRec
     from beekit.models.cold.content import ContentBased as ContentBased
     from beekit.models.cold.dropout_net import DropoutNet as DropoutNet
-    from beekit.models.cold.fixed_side import FixedSideELSA as FixedSideELSA
+    from beekit.models.cold.fixed_side_elsa import FixedSideELSA as FixedSideELSA
     from beekit.models.cold.heater import Heater as Heater
     from beekit.models.factors.als import ALS as ALS
     from beekit.models.factors.asymmetric_svd import AsymmetricSVD as AsymmetricSVD

@@ -19,10 +19,10 @@ from beekit.errors import ConfigError, DataError
 from beekit.finite import finite_csr, require_matrix
 from beekit.matrices import ones
 from beekit.models.content_vectors import require_vectors_of
-from beekit.models.fitting import AfterEpoch, Training, learn
+from beekit.models.finite_models import guarded
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.settings import check_settings
-from beekit.models.sound import guarded
+from beekit.models.training_loop import AfterEpoch, Training, learn
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import require_length
 

@@ -9,8 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.models.base import BaseRecommender, Request
-from beekit.models.fitting import AfterEpoch
 from beekit.models.settings import NOT_FITTED
+from beekit.models.training_loop import AfterEpoch
 from beekit.ranking import Recommendations
 from beekit.ranking.lists import empty_lists
 from beekit.ranking.ties import history_keys, scramble

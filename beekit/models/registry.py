@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from beekit.config_model import require_known
 from beekit.errors import ConfigError, RunError
-from beekit.imported import imported
+from beekit.import_path import imported
 
 if TYPE_CHECKING:
     from beekit.ranking import Model
@@ -26,7 +26,7 @@ HOMES = {
     "DropoutNet": "cold.dropout_net",
     "EASE": "linear.ease",
     "ELSA": "linear.elsa",
-    "FixedSideELSA": "cold.fixed_side",
+    "FixedSideELSA": "cold.fixed_side_elsa",
     "Heater": "cold.heater",
     "ItemKNN": "linear.item_knn",
     "MRF": "linear.mrf",

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from beekit.errors import BeekitError, DataError, RunError
 from beekit.files import replacing_folder
 from beekit.finite import require_finite
-from beekit.models.sound import require_sound
+from beekit.models.finite_models import require_sound
 
 _SCHEMA = 1
 _SPARSE = ("data", "indices", "indptr", "shape")

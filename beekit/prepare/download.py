@@ -25,7 +25,7 @@ from typing import BinaryIO, NamedTuple
 from beekit import __version__
 from beekit.errors import DownloadError
 from beekit.files import take_lock, write_json
-from beekit.plain import plain_integer
+from beekit.json_values import plain_integer
 from beekit.prepare.raw import RawFile, accept, recall
 from beekit.progress import progress_bar
 from beekit.retry_after import retry_after_seconds

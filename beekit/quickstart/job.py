@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from beekit.alone import alone_in
 from beekit.encoders import embed_items, fuse, load_encoder
 from beekit.errors import ConfigError
 from beekit.files import replacing_folder
+from beekit.folder_lock import alone_in
 from beekit.quickstart.encoder import build_encoder
 from beekit.quickstart.image_encoder import build_image_encoder
 from beekit.quickstart.plot import draw_before_after
 from beekit.quickstart.shop import Shop, make_shop
-from beekit.run.claim import config_to_run, write_config
 from beekit.run.config import Config, make_config
 from beekit.run.dataset import load_dataset
 from beekit.run.inputs import item_inputs
+from beekit.run.resume import config_to_run, write_config
 from beekit.run.summary import print_summary
 from beekit.run.train import train
 from beekit.run_folder import RunFolder

@@ -12,7 +12,7 @@ from beekit.errors import RunError
 from beekit.files import write_text
 from beekit.report import figures, numbers
 from beekit.report.glossary import INTERVALS, metric_meanings, tested_against
-from beekit.report.names import public_name, published
+from beekit.report.public_names import public_name, published
 from beekit.report.repeats import repeats_part, summarise_repeats
 from beekit.report.summary import summarise
 from beekit.report.table import results_table

@@ -7,8 +7,8 @@ from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from beekit.alone import alone_in
 from beekit.errors import RunError
+from beekit.folder_lock import alone_in
 from beekit.models import load_model
 from beekit.ranking import Model
 from beekit.run.comparison import load_comparison

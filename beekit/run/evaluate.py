@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from beekit.alone import alone_in
 from beekit.data import Dataset
 from beekit.errors import RunError
 from beekit.evaluation import Evaluation, best_against_others, by_history, by_support, evaluate
 from beekit.evaluation.named_metrics import usual_metrics
+from beekit.folder_lock import alone_in
 from beekit.ranking import Model
 from beekit.report import write_report, write_tables
 from beekit.results import compose_results, main_metric
-from beekit.run.claim import write_config
 from beekit.run.comparison import VECTORS, Comparison, Entry
 from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset
@@ -27,9 +26,10 @@ from beekit.run.embeddings import Embeddings, run_behind, settle_items
 from beekit.run.environment import environment
 from beekit.run.fit_process import fitted_apart, reason_of, worth_a_process
 from beekit.run.known_items import KnownItems
-from beekit.run.leaks import require_unseen
-from beekit.run.lineage import sources
+from beekit.run.leakage import require_unseen
+from beekit.run.resume import write_config
 from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
+from beekit.run.training_history import sources
 from beekit.run_folder import RunFolder
 from beekit.split import Split, make_split
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from beekit.hub import write_card
 from beekit.report import write_report
 from beekit.results import compose_results, joint_hash
-from beekit.run.claim import write_config
+from beekit.run.resume import write_config
 from beekit.run.run_dataset import RunDataset
 from beekit.run_folder import MODEL, RunFolder
 

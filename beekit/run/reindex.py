@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from beekit.alone import alone_in
 from beekit.data import Dataset
 from beekit.encoders import load_encoder
+from beekit.folder_lock import alone_in
 from beekit.index import IndexQuality, ItemIndex, measure_index
 from beekit.index.factory import untrained
-from beekit.run.claim import saved_config
 from beekit.run.dataset import load_dataset
 from beekit.run.input_differences import input_differences, log_notes
 from beekit.run.inputs import embed_and_index, item_inputs
+from beekit.run.resume import saved_config
 from beekit.run.serve import save_index
 from beekit.run_folder import RunFolder
 from beekit.split import load_training_item_ids

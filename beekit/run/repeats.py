@@ -14,16 +14,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from beekit.alone import alone_in
 from beekit.errors import RunError
+from beekit.folder_lock import alone_in
 from beekit.hub import write_card
 from beekit.report import write_report, write_tables
 from beekit.results import is_repeated
-from beekit.run.claim import differences, saved_config, write_config
 from beekit.run.comparison import Comparison, Entry, load_comparison
 from beekit.run.config import Config
 from beekit.run.evaluate import run_comparison
 from beekit.run.repeat_results import join_results, require_alike
+from beekit.run.resume import differences, saved_config, write_config
 from beekit.run.train import train
 from beekit.run_files import read_yaml
 from beekit.run_folder import OR_REMOVE, RunFolder, taken

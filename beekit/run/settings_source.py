@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from beekit.errors import ConfigError
+from beekit.json_values import plain
 from beekit.models.registry import parameters
-from beekit.plain import plain
 from beekit.report.settings import CHOSEN_ON, DEFAULTS, ELSEWHERE, NOT_STATED, TEST, VALIDATION
 from beekit.results import FINE_TUNED, dataset_results, rows_of
 from beekit.split import Split

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from beekit.alone import alone_in
 from beekit.errors import RunError
 from beekit.evaluation import Evaluation, by_history, compare_metrics, evaluate, neighbours
 from beekit.evaluation.named_metrics import usual_metrics
 from beekit.files import replacing_folder
+from beekit.folder_lock import alone_in
 from beekit.hub import write_card
 from beekit.index import ItemIndex
 from beekit.model_files import model_digests
@@ -34,7 +34,6 @@ from beekit.results import (
     joint_hash,
     main_metric,
 )
-from beekit.run.claim import claim, config_to_run, last_checkpoint, write_config
 from beekit.run.config import TRAINING_ALIASES, Config
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
@@ -42,13 +41,14 @@ from beekit.run.environment import environment
 from beekit.run.input_differences import content_of, input_differences, log_notes
 from beekit.run.inputs import embed_and_index
 from beekit.run.joint_results import finish_joint
-from beekit.run.leaks import require_unseen
-from beekit.run.lineage import Source, save_before, shown, sources
+from beekit.run.leakage import require_unseen
+from beekit.run.resume import claim, config_to_run, last_checkpoint, write_config
 from beekit.run.run_dataset import RunDataset, load_datasets, settle_datasets
 from beekit.run.serve import save_index
 from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
 from beekit.run.thumbnails import write_thumbnails
 from beekit.run.training import describe_training, make_trainer, training_arguments
+from beekit.run.training_history import Source, save_before, shown, sources
 from beekit.run_folder import RunFolder, run_of
 from beekit.split import Split
 from beekit.split.training_record import record_training, save_training_record

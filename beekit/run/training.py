@@ -15,7 +15,7 @@ from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
 from beekit.evaluation import HeldOutEvaluator, MeanEvaluator
 from beekit.evaluation.named_metrics import named_metric
-from beekit.report.names import published
+from beekit.report.public_names import published
 from beekit.results import DEFAULT_METRIC
 from beekit.run.config import TRAINING_ALIASES, Config
 from beekit.run.run_dataset import RunDataset

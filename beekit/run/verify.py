@@ -13,10 +13,10 @@ from beekit.encoders import load_encoder
 from beekit.errors import RunError
 from beekit.evaluation import evaluate
 from beekit.results import FINE_TUNED, rows_of
-from beekit.run.claim import saved_config
 from beekit.run.config import Config
 from beekit.run.dataset import load_dataset
 from beekit.run.inputs import embed_and_index, item_inputs
+from beekit.run.resume import saved_config
 from beekit.run_files import read_yaml
 from beekit.run_folder import RunFolder, require_same_run
 from beekit.split import make_split

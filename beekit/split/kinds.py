@@ -8,7 +8,7 @@ from typing import Any
 
 from beekit.data import Interactions
 from beekit.errors import ConfigError
-from beekit.imported import imported
+from beekit.import_path import imported
 from beekit.split.cold_start import ColdStartSplit
 from beekit.split.config import SplitConfig
 from beekit.split.nothing import NoSplit

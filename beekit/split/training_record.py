@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import scipy.sparse as sp
 
 from beekit.data import Catalog, Interactions, ids
-from beekit.data.content import content_digests, id_hashes
+from beekit.data.content_digests import content_digests, id_hashes
 from beekit.run_files import broken, read_parquet
 from beekit.split.split import Split
 

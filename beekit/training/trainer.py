@@ -24,12 +24,12 @@ from beekit.encoders.inputs import features
 from beekit.errors import ConfigError
 from beekit.training.arguments import BeeFormerTrainingArguments
 from beekit.training.batches import MIXED, UserBatchSampler
-from beekit.training.checkpoint import read_state, reading, require_readable
 from beekit.training.divergence import StaysFinite, diverged
 from beekit.training.freezing import trained_part
 from beekit.training.lora import Adapters
 from beekit.training.loss import ELSALoss
 from beekit.training.progress import TrainingProgress
+from beekit.training.read_checkpoint import read_state, reading, require_readable
 from beekit.training.steps import StepCollator
 from beekit.training.training_set import TrainingSet
 

@@ -10,7 +10,7 @@ from test_card import RESULTS
 from beekit.errors import ConfigError
 from beekit.hub import render_card
 from beekit.hub.card_facts import Facts, load_facts
-from beekit.report.names import on_hub, public_name
+from beekit.report.public_names import on_hub, public_name
 
 
 def test_what_the_file_says_is_in_the_card():

@@ -22,7 +22,7 @@ from beekit.hub.manifest import MANIFEST
 from beekit.hub.pull import pull
 from beekit.hub.push import push
 from beekit.quickstart import build_encoder, make_shop
-from beekit.run.claim import saved_config
+from beekit.run.resume import saved_config
 from beekit.run.verify import verify
 from beekit.run_folder import RunFolder
 from beekit.split import load_split

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from beekit import ItemIndex
 from beekit.errors import ConfigError
 from beekit.index import Effort
-from beekit.index.copies import Copies
+from beekit.index.duplicate_vectors import Copies
 from beekit.index.factory import smaller_factory, trained
 from beekit.ranking.ties import history_keys, tie_keys
 

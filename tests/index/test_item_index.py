@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from beekit import ItemIndex
 from beekit.errors import DataError, RunError
-from beekit.index import pairs
+from beekit.index import inner_products
 from beekit.index.exact import ExactSearch
 from beekit.matrices import ones
 from beekit.ranking.ties import history_keys, tie_keys
@@ -181,7 +181,7 @@ def test_similar_to_what_is_no_item_is_refused(asked):
 
 @pytest.mark.parametrize("value", [0, 0.1])
 def test_users_without_a_direction_and_items_all_alike_get_a_draw(value, monkeypatch):
-    monkeypatch.setattr(pairs, "FETCHED", 64)
+    monkeypatch.setattr(inner_products, "FETCHED", 64)
     D = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     X = sp.csr_array(np.eye(12, 50, dtype=np.float32))
     alike = np.full_like(D, value)  # whose mean in float64 is not quite 0.1
@@ -197,7 +197,7 @@ def test_users_without_a_direction_and_items_all_alike_get_a_draw(value, monkeyp
 
 @pytest.mark.parametrize("who", ["nothing is known of", "with half of all items equal"])
 def test_ties_of_many_users_take_no_more_memory_than_those_of_some(who, monkeypatch):
-    monkeypatch.setattr(pairs, "FETCHED", 2**16)
+    monkeypatch.setattr(inner_products, "FETCHED", 2**16)
     items, k = 4000, 10
     D = np.random.default_rng(0).normal(size=(items, 4)).astype(np.float32)
     D[::2] = 10 * D[0]  # far ahead of all others

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from beekit.models.base import Request
 from beekit.models.linear import sparse_scores
-from beekit.models.linear import strongest as strongest_module
+from beekit.models.linear import top_entries as strongest_module
 from beekit.models.linear.blocks import row_blocks
 from beekit.models.linear.gram import gram_parts
 from beekit.models.linear.sparse_scores import recommend_sparse
-from beekit.models.linear.strongest import strongest
+from beekit.models.linear.top_entries import strongest
 from beekit.ranking.top_k import recommend_by_scores
 
 

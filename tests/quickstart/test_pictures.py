@@ -16,10 +16,10 @@ from beekit.errors import ConfigError
 from beekit.models import Popularity, Random
 from beekit.quickstart import build_image_encoder, job, make_shop
 from beekit.quickstart.pictures import LABEL, SIZE, draw_label
-from beekit.run.claim import saved_config
 from beekit.run.config import make_config
 from beekit.run.dataset import load_dataset
 from beekit.run.inputs import item_inputs
+from beekit.run.resume import saved_config
 from beekit.split import load_split
 
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from beekit.errors import ConfigError
-from beekit.run.claim import saved_config, write_config
 from beekit.run.config import load_config, make_config
+from beekit.run.resume import saved_config, write_config
 from beekit.run_folder import RunFolder
 
 LEAST = {"data": "shop", "out": "run", "encoder": "encoder"}

@@ -19,7 +19,7 @@ import pytest
 from beekit import Dataset, ItemIndex
 from beekit.cli import main
 from beekit.models import load_model, model_names
-from beekit.run.claim import saved_config
+from beekit.run.resume import saved_config
 from beekit.run_folder import RunFolder
 
 KEPT = ("table", "joint", "repeated", "run")

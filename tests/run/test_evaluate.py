@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 from beekit import Dataset, cold_start_split, evaluate
 from beekit.cli import main
 from beekit.errors import ConfigError
-from beekit.models import EASE, DropoutNet, fitting, load_model
+from beekit.models import EASE, DropoutNet, load_model, training_loop
 from beekit.run.comparison import make_comparison
 from beekit.run.cost import measured
 from beekit.run.known_items import KnownItems
@@ -305,7 +305,7 @@ def test_a_model_that_knows_items_by_interactions_alone_takes_no_new_ones(
 
 
 def test_what_a_fit_warns_of_is_noted_in_the_results(configure, tmp_path, monkeypatch):
-    monkeypatch.setattr(fitting, "_WORSE", 0.0)  # any loss is then worse than the first
+    monkeypatch.setattr(training_loop, "_WORSE", 0.0)  # any loss is then worse than the first
     models = {"ours": {"model": "BPR", "epochs": 2}, "popularity": None}
     assert main(["evaluate", configure(models=models)]) == 0
     notes = json.loads((tmp_path / "run" / "results.json").read_text())["notes"]

@@ -17,7 +17,7 @@ import torch
 import yaml
 
 from beekit.cli import main
-from beekit.run.claim import last_checkpoint
+from beekit.run.resume import last_checkpoint
 from beekit.run_folder import RunFolder
 
 

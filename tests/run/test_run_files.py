@@ -16,9 +16,9 @@ from beekit.encoders import load_encoder
 from beekit.errors import ConfigError, EncoderError, RunError
 from beekit.hub import render_card
 from beekit.index import ItemIndex
-from beekit.run.claim import write_config
 from beekit.run.config import make_config
 from beekit.run.repeats import _claim, _of_repeat
+from beekit.run.resume import write_config
 from beekit.run.serve import least_value
 from beekit.run_files import read_parquet, read_yaml
 from beekit.run_folder import RunFolder, require_own_place, require_same_run

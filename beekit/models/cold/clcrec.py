@@ -15,8 +15,8 @@ from beekit.models.cold.content_network import ContentNetwork
 from beekit.models.cold.networks import Perceptron, evaluating
 from beekit.models.cold.samples import Sample, chosen_rows
 from beekit.models.factors.towers import batch_histories
-from beekit.models.fitting import Training, learnt_array, normal_vectors
 from beekit.models.settings import HiddenDims, Positive, Share
+from beekit.models.training_loop import Training, learnt_array, normal_vectors
 
 
 @dataclass(eq=False)

@@ -17,7 +17,6 @@ from beekit.finite import finite_vectors
 from beekit.models.cold.new_items import GrowsByContent
 from beekit.models.cold.samples import Sample, Samples
 from beekit.models.content_vectors import standardised
-from beekit.models.fitting import Training, by_gradient, training_device
 from beekit.models.linear.elsa import ELSA
 from beekit.models.settings import (
     FROM_TWO,
@@ -28,6 +27,7 @@ from beekit.models.settings import (
     Positive,
     ShareBelowOne,
 )
+from beekit.models.training_loop import Training, by_gradient, training_device
 from beekit.models.vectors import VectorRecommender
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from beekit.models.cold.content_network import FactorNetwork, unit_scale
 from beekit.models.cold.networks import Perceptron, evaluating
 from beekit.models.cold.samples import Sample, chosen_rows, pair_weights
-from beekit.models.fitting import Training
 from beekit.models.settings import HiddenDims, Share
+from beekit.models.training_loop import Training
 
 
 @dataclass(eq=False)

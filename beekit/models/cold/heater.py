@@ -14,8 +14,8 @@ from torch.nn import functional
 from beekit.models.cold.content_network import FactorNetwork, unit_scale
 from beekit.models.cold.networks import MixtureOfExperts, evaluating, identity
 from beekit.models.cold.samples import Sample, chosen_rows, pair_weights
-from beekit.models.fitting import Training
 from beekit.models.settings import Count, CountOrNone, NotNegative, Share
+from beekit.models.training_loop import Training
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from beekit.models.content_vectors import compared, content_vectors, require_width
-from beekit.models.sound import require_sound_rows
+from beekit.models.finite_models import require_sound_rows
 
 
 class GrowsByContent(ABC):

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 
 from beekit.errors import ConfigError
 from beekit.models.factors.fold_in import FoldIn
+from beekit.models.finite_models import solvable
 from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive
-from beekit.models.sound import solvable
 from beekit.models.vectors import VectorRecommender
 
 

@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from beekit.index import ItemIndex
 from beekit.models.factors.negatives import UnseenItems
-from beekit.models.fitting import (
+from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive
+from beekit.models.training_loop import (
     Shuffled,
     Training,
     by_gradient,
@@ -21,7 +22,6 @@ from beekit.models.fitting import (
     normal_vectors,
     training_device,
 )
-from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive
 from beekit.models.vectors import VectorRecommender, at_length_one
 
 

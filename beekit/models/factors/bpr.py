@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.factors.negatives import SharedNegatives, interactions
-from beekit.models.fitting import Shuffled, Training, by_gradient, training_device
 from beekit.models.settings import Count, NotNegative, Positive
+from beekit.models.training_loop import Shuffled, Training, by_gradient, training_device
 from beekit.models.vectors import VectorRecommender
 
 

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from beekit.models.fitting import learnt_array, normal_vectors
 from beekit.models.settings import NOT_FITTED, Count
+from beekit.models.training_loop import learnt_array, normal_vectors
 from beekit.ranking.ties import history_keys
 
 # Numbers held at once while solving: 32 MB in float64.

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from beekit.models.fitting import Shuffled
+from beekit.models.training_loop import Shuffled
 
 
 def interactions(histories: sp.csr_array) -> tuple[Tensor, Tensor]:

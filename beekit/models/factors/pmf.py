@@ -11,8 +11,8 @@ from torch import Tensor
 
 from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.factors.negatives import Triples
-from beekit.models.fitting import Training, training_device
 from beekit.models.settings import Count, NotNegative, Positive
+from beekit.models.training_loop import Training, training_device
 from beekit.models.vectors import VectorRecommender
 
 

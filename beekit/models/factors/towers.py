@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from beekit.models.fitting import learnt_array, normal_vectors
+from beekit.models.training_loop import learnt_array, normal_vectors
 
 
 class Towers:

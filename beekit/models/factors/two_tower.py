@@ -12,7 +12,6 @@ from torch import Tensor
 
 from beekit.models.factors.negatives import interactions
 from beekit.models.factors.towers import Towers, batch_histories, in_batch_softmax, tower
-from beekit.models.fitting import Shuffled, Training, by_gradient, learnt_array, training_device
 from beekit.models.settings import (
     FROM_TWO,
     NOT_FITTED,
@@ -20,6 +19,13 @@ from beekit.models.settings import (
     Positive,
     ShareBelowOne,
     VectorsOrNone,
+)
+from beekit.models.training_loop import (
+    Shuffled,
+    Training,
+    by_gradient,
+    learnt_array,
+    training_device,
 )
 from beekit.models.vectors import VectorRecommender
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from beekit.models.fitting import Training, training_device
 from beekit.models.linear.normalised_error import Batch
+from beekit.models.training_loop import Training, training_device
 
 Items = Tensor | None
 """(m,) item indices of a step, ascending; None for all of them."""

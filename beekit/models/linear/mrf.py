@@ -11,7 +11,7 @@ import torch
 
 from beekit.models.linear.gram import gram_parts
 from beekit.models.linear.sparse_scores import SparseItemModel
-from beekit.models.linear.strongest import strongest
+from beekit.models.linear.top_entries import strongest
 from beekit.models.settings import FROM_ONE_OR_ALL, NotNegative, Positive, Share
 from beekit.progress import progress_bar
 from beekit.ranking.ties import scramble

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.models.linear.blocks import row_blocks
-from beekit.models.linear.strongest import strongest
+from beekit.models.linear.top_entries import strongest
 
 Similarity = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """From c_ij = Σ_u x_ui x_uj, n_i = c_ii and n_j = c_jj, all (pairs,) float64, to similarities."""

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from beekit.matrices import as_csr
 from beekit.models.base import BaseRecommender, Request
 from beekit.models.linear.blocks import row_blocks
-from beekit.models.linear.strongest import strongest
+from beekit.models.linear.top_entries import strongest
 from beekit.models.settings import NOT_FITTED
 from beekit.ranking import Recommendations
 from beekit.ranking.lists import empty_lists

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.index import ItemIndex
-from beekit.index.pairs import FETCHED, pair_products
+from beekit.index.inner_products import FETCHED, pair_products
 from beekit.models.base import Request
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import history_keys, tie_keys

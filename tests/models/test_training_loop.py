@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from contracts.models import MODELS
 from contracts.test_models import vectors_of
-from test_sound import LEARNT_BY_STEPS
+from test_finite_models import LEARNT_BY_STEPS
 
 from beekit.models import EASE
 

@@ -10,7 +10,7 @@ from cold_worlds import GROUPS, finds_the_group, misleading_world
 
 from beekit.errors import BeekitError
 from beekit.models import ContentBased, FixedSideELSA
-from beekit.models.cold.fixed_side import decorrelation
+from beekit.models.cold.fixed_side_elsa import decorrelation
 
 QUICK = {"users_per_step": 60, "epochs": 5}
 

@@ -35,9 +35,9 @@ import numpy as np
 import pyarrow as pa
 
 from beekit.data import Dataset, ids
-from beekit.data.content import content_digests
+from beekit.data.content_digests import content_digests
 from beekit.errors import RunError
-from beekit.run.lineage import Source, shown
+from beekit.run.training_history import Source, shown
 from beekit.split import Split
 from beekit.split.training_record import PAIRS, TrainingRecord, pair_hashes
 

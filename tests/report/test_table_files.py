@@ -8,7 +8,7 @@ import io
 import pytest
 
 from beekit.report import write_tables
-from beekit.report.export import csv_table, markdown_table
+from beekit.report.table_files import csv_table, markdown_table
 
 
 @pytest.fixture

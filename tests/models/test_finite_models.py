@@ -12,10 +12,10 @@ from contracts.test_models import vectors_of
 
 from beekit.errors import ConfigError, DataError
 from beekit.models import EASE, ELSA, MRF, ContentBased, FixedSideELSA, model_class, model_names
-from beekit.models import fitting as fitting_module
+from beekit.models import training_loop as fitting_module
 from beekit.models.base import BaseRecommender
-from beekit.models.fitting import Training, learn
-from beekit.models.sound import require_sound
+from beekit.models.finite_models import require_sound
+from beekit.models.training_loop import Training, learn
 
 LEARNT_BY_STEPS = [
     name for name in MODELS if hasattr(MODELS[name](np.eye(4, dtype=np.float32)), "learning_rate")

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from beekit import ItemIndex
 from beekit.index import Effort
-from beekit.index.copies import Copies, copies_in, within
+from beekit.index.duplicate_vectors import Copies, copies_in, within
 from beekit.index.factory import trained
 
 ITEMS, DIMS = 3000, 16

@@ -118,7 +118,7 @@ def test_an_open_quote_does_not_cut_the_catalog_where_unknown_items_are_dropped(
 
 
 def test_a_line_across_the_ends_of_blocks_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("beekit.data.csv_certainty._BLOCK", 7)
+    monkeypatch.setattr("beekit.data.csv_check._BLOCK", 7)
     content = HEAD + "".join(f'{n},"é ""{n}"", x"\n' for n in range(50))
     assert read_items(tmp_path, content)["title"].to_pylist()[49] == 'é "49", x'
     with pytest.raises(DataError, match="line 52: invalid UTF8"):

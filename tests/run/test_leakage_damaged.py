@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from test_leaks import (
+from test_leakage import (
     ITEMS,
     TITLES,
     as_trained,
@@ -26,8 +26,8 @@ from test_leaks import (
 from beekit import user_split
 from beekit.cli import main
 from beekit.errors import RunError
-from beekit.run.leaks import require_unseen
-from beekit.run.lineage import BEFORE, Source, load_before, save_before, sources
+from beekit.run.leakage import require_unseen
+from beekit.run.training_history import BEFORE, Source, load_before, save_before, sources
 from beekit.run_folder import RunFolder, run_of
 from beekit.split.training_record import ITEMS as NOTED_ITEMS
 from beekit.split.training_record import (

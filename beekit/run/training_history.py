@@ -17,8 +17,8 @@ from beekit.errors import BeekitError, RunError
 from beekit.files import write_json
 from beekit.hub.manifest import MANIFEST
 from beekit.results import DatasetResults, dataset_results, is_joint, joint_hash
-from beekit.run.claim import saved_config
 from beekit.run.dataset import load_dataset
+from beekit.run.resume import saved_config
 from beekit.run_files import broken, read_json
 from beekit.run_folder import ENCODERS, REPEATS, RunFolder, run_of
 from beekit.split import make_split

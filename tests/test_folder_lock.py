@@ -10,14 +10,14 @@ import threading
 
 import pytest
 
-from beekit import alone
-from beekit.alone import LOCK_FILE, alone_in, require_new
+from beekit import folder_lock
 from beekit.errors import RunError
 from beekit.files import replacing_folder
+from beekit.folder_lock import LOCK_FILE, alone_in, require_new
 
 HOLD = """
 import sys
-from beekit.alone import alone_in
+from beekit.folder_lock import alone_in
 with alone_in(sys.argv[1]):
     {inside}
     print("has it", flush=True)
@@ -132,7 +132,7 @@ def test_a_file_in_its_place_is_refused(tmp_path):
 
 
 def test_a_file_system_without_locks_is_said_once(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(alone, "take_lock", lambda _: False)
+    monkeypatch.setattr(folder_lock, "take_lock", lambda _: False)
     with alone_in(tmp_path / "run"), alone_in(tmp_path / "run"):
         assert (tmp_path / "run" / LOCK_FILE).is_file()
     assert [r.message for r in caplog.records if "without locks" in r.message] != []

@@ -15,16 +15,16 @@ import yaml
 
 from beekit import Dataset, cold_start_split, time_split, user_split
 from beekit.cli import main
-from beekit.data.content import content_digests
+from beekit.data.content_digests import content_digests
 from beekit.errors import RunError
 from beekit.hub.upload_files import files_to_upload, read
 from beekit.run.comparison import make_comparison
 from beekit.run.config import make_config
 from beekit.run.dataset import describe
 from beekit.run.evaluate import _settings_chosen
-from beekit.run.leaks import require_unseen
-from beekit.run.lineage import BEFORE, Source, load_before, shown, sources
+from beekit.run.leakage import require_unseen
 from beekit.run.train import _settings_chosen as chosen_in_training
+from beekit.run.training_history import BEFORE, Source, load_before, shown, sources
 from beekit.run_folder import run_of
 from beekit.split import Split, zero_shot_split
 from beekit.split.training_record import (

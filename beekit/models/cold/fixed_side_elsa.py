@@ -13,12 +13,12 @@ from torch import Tensor
 from beekit.models.base import Request
 from beekit.models.cold.new_items import GrowsByContent
 from beekit.models.content_vectors import compared
-from beekit.models.fitting import Training, training_device
 from beekit.models.linear.elsa_steps import Items, RowNadam, elsa_training, teaching
 from beekit.models.linear.normalised_error import Batch, normalised_error
 from beekit.models.linear.spectral import co_used, second_moment
 from beekit.models.linear.two_sides import recommend_by_sides
 from beekit.models.settings import FROM_TWO_OR_ALL, NOT_FITTED, Count, ItemVectors, Positive, one_of
+from beekit.models.training_loop import Training, training_device
 from beekit.models.vectors import VectorRecommender
 from beekit.ranking import Recommendations
 
