@@ -62,7 +62,7 @@ def test_what_is_installed_is_what_was_tested(name):
         assert asked.specifier.contains(installed, prereleases=True), (
             f"{name} {installed} is installed, and pyproject.toml asks for {asked.specifier}, "
             "the range that was tested. Install the project again, or test the new release and "
-            "move the range (README, Develop)."
+            "move the range (tests/README.md, Version bounds)."
         )
 
 

@@ -26,7 +26,7 @@ class Config(DataConfig):
 
     data: str | list[Any] = Field(
         description="Dataset folder; or a list for several datasets at once, of folders or of "
-        "sections with `data` and the keys that are other for it than above."
+        "sections with `data` and the keys whose values differ for this dataset."
     )
     encoder: str = Field(description="Encoder to fine-tune: a name on the Hub, or a folder.")
     image_encoder: str | None = Field(

@@ -25,7 +25,7 @@ class DatasetKeys(ConfigModel):
     )
     user_min_support: int = Field(1, description="Users with fewer interactions are left out.")
     item_min_support: int = Field(
-        1, description="Items with fewer interactions lose them, and stay in the catalog."
+        1, description="Interactions of items that have fewer are removed; the items stay."
     )
     unknown_items: UnknownItems = Field(
         "error", description="What happens to interactions whose item is not in the catalog."
@@ -57,7 +57,9 @@ class EvaluationConfig(ConfigModel):
         default_factory=list, description="What is measured; without any, the usual metrics."
     )
     top_k: int = Field(100, ge=1, description="How many items each user is recommended.")
-    seed: int = Field(0, ge=0, description="Of the order of items with equal scores, and the like.")
+    seed: int = Field(
+        0, ge=0, description="Seed of the bootstrap intervals, and of a training's random baseline."
+    )
 
 
 class DataConfig(DatasetKeys):

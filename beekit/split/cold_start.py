@@ -19,7 +19,9 @@ class ColdStartSplit(SplitConfig):
 
     kind: Literal["cold_start"] = "cold_start"
     items: int | None = Field(None, ge=1, description="How many items the test part has.")
-    fraction: float | None = share_field(None, "Their share instead; 0.2 where neither is given.")
+    fraction: float | None = share_field(
+        None, "Share of the items in the test part, instead of `items`; 0.2 by default."
+    )
     validation: int | float | None = validation_field("items")
     warm_fraction: float | None = share_field(
         None,
@@ -34,7 +36,7 @@ class ColdStartSplit(SplitConfig):
     )
     task = "recommendation of items without history"
     drawn = "the items held out"
-    candidates = "items without an interaction in training"
+    candidates = "cold items of the test part"
 
     def make(self, interactions: Interactions) -> Split:
         """As `cold_start_split` does."""

@@ -42,7 +42,7 @@ class SplitConfig(ConfigModel):
     kind: str = Field(
         "cold_start", description="Which kind, or `package.module:Class` of one from outside."
     )
-    seed: int = Field(42, ge=0, description="Of the draw.")
+    seed: int = Field(42, ge=0, description="Seed of the random draw.")
 
     meaning: ClassVar[str | None] = None
     task: ClassVar[str] = "recommendation"

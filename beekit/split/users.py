@@ -19,7 +19,9 @@ class UserSplit(SplitConfig):
 
     kind: Literal["user"] = "user"
     users: int | None = Field(None, ge=1, description="How many users the test part has.")
-    fraction: float | None = share_field(None, "Their share instead; 0.1 where neither is given.")
+    fraction: float | None = share_field(
+        None, "Share of the users in the test part, instead of `users`; 0.1 by default."
+    )
     validation: int | float | None = validation_field("users")
     source_fraction: float = share_field(
         0.8, "Share of a held-out user's interactions that is known."

@@ -17,9 +17,9 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
     """`SentenceTransformerTrainingArguments` with the size of a beeFormer step.
 
     The batch is users: `users_per_step` takes the place of `per_device_train_batch_size`. Every
-    other argument keeps its Hugging Face name and meaning. Learning rate and schedule are those of
-    the runs that train/recipes states; dropout is off because it did nothing for recall there and
-    a step is cheaper without it.
+    other argument keeps its Hugging Face name and meaning. Learning rate and schedule come from the
+    runs noted in train/recipes/ml1m.yaml, where they were chosen on a test part; dropout is off
+    because it did nothing for recall there, and a step is cheaper without it.
 
     Attributes:
         users_per_step: users in a step; an epoch passes each once.
@@ -40,8 +40,13 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
     mini_batch_tokens: int = field(default=2048, metadata={"help": "Tokens in one pass."})
     dropout: bool = field(default=False, metadata={"help": "Dropout while training."})
     dataset_batches: str = field(default=MIXED, metadata={"help": "How datasets share batches."})
-    last_layers: int | None = field(default=None, metadata={"help": "Last blocks to train alone."})
-    lora: int | None = field(default=None, metadata={"help": "Rank of adapters to train alone."})
+    last_layers: int | None = field(
+        default=None,
+        metadata={"help": "Number of last blocks to train; the others stay as they are."},
+    )
+    lora: int | None = field(
+        default=None, metadata={"help": "Rank of the LoRA adapters; only they are trained."}
+    )
 
     learning_rate: float = 1e-4
     lr_scheduler_type: SchedulerType | str = "linear"
