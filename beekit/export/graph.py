@@ -85,13 +85,18 @@ class Graph(NamedTuple):
         # Whatever an encoder's forward does while it is traced, it may raise.
         except (RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise _cannot("PyTorch", error) from error
-        _require_free(path, self._free)
+        onnx: Any = need("onnx")[0]
+        graph = onnx.load(str(path), load_external_data=False)
+        _require_free(graph, self._free)
+        # PyTorch notes where in its code each node was traced, with paths of this machine.
+        for part in (graph, graph.graph, *graph.graph.node, *graph.graph.input):
+            part.ClearField("metadata_props")
+        onnx.save(graph, str(path))
 
 
-def _require_free(path: Path, free: Sequence[str]) -> None:
+def _require_free(graph: Any, free: Sequence[str]) -> None:
     """Refuse a graph that takes only batches of the sizes of the example."""
-    onnx: Any = need("onnx")[0]
-    for given in onnx.load(str(path), load_external_data=False).graph.input:
+    for given in graph.graph.input:
         dims = given.type.tensor_type.shape.dim[: len(free)]
         fixed = [name for dim, name in zip(dims, free, strict=True) if not dim.dim_param]
         if fixed:

@@ -231,6 +231,15 @@ def test_openvino_in_a_process_of_its_own():
 
 
 @needs_onnx
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_a_graph_names_no_path_of_this_machine(exported_of, kind):
+    folder, _ = exported_of(kind, "onnx")
+    for path in (folder / "onnx").iterdir():
+        assert str(Path(torch.__file__).parent).encode() not in path.read_bytes()
+        assert b".py" not in path.read_bytes()
+
+
+@needs_onnx
 def test_the_folder_is_one_that_sentence_transformers_backends_read(exported_of):
     import onnxruntime
 
