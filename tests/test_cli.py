@@ -30,6 +30,7 @@ def test_the_version_comes_alone_and_with_those_of_libraries(capsys):
 
 def test_the_package_runs_as_the_command(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["beekit", "--version"])
+    monkeypatch.delitem(sys.modules, "beekit.__main__", raising=False)
     with pytest.raises(SystemExit) as stopped:
         runpy.run_module("beekit", run_name="__main__")
     assert stopped.value.code == 0

@@ -39,9 +39,10 @@ def require_indices(given: np.ndarray, n_items: int, what: str) -> np.ndarray:
             remedy="Of a mask, give np.flatnonzero(mask).",
         )
     indices = indices.astype(np.int64)
-    if indices.size and (indices.min() < 0 or indices.max() >= n_items):
+    outside = indices[(indices < 0) | (indices >= n_items)]
+    if outside.size:
         raise DataError(
-            f"{what} from {indices.min():,} to {indices.max():,}",
+            f"{outside[0]} among the {what}",
             expected=f"item indices from 0 to {n_items - 1:,}",
             remedy="Leave out items that are not in the catalog.",
         )

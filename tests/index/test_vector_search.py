@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_refused(vectors, X):
         (lambda: search.search(users[:39], 3, seen=X), "histories over 40 users"),
         (lambda: search.search(users, 3, seen=X[:, :-1]), "histories over 899 items"),
         (lambda: search.search(users, 3, keys=history_keys(X)[:5]), "history keys of shape"),
-        (lambda: search.search(users, 3, [ITEMS]), "candidates from 900"),
+        (lambda: search.search(users, 3, [ITEMS]), "900 among the candidates"),
         (lambda: search.search(users * np.nan, 3), "user vectors that are not finite"),
     ):
         with pytest.raises(DataError, match=said):

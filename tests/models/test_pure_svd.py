@@ -75,7 +75,7 @@ def test_similar_items_are_used_by_the_same_users():
     # Items 0 and 1 have the same users; no direction is shared with the item only one of those has.
     assert items[:, 0].tolist() == [1, 3]
     np.testing.assert_allclose(cosines, [[1, 0], [1, 0]], atol=8 * EPS)
-    with pytest.raises(BeekitError, match="item index 6"):
+    with pytest.raises(BeekitError, match="6 among the item indices"):
         model.similar(np.array([6]), 2)
     with pytest.raises(BeekitError, match="before fit"):
         PureSVD().similar(np.array([0]), 2)

@@ -44,8 +44,9 @@ def test_memory_is_what_the_fit_took_whatever_is_held_here(X, tmp_path):
     _, much = fitted_apart(Hungry, {}, {}, X, tmp_path / "files")
     del held
     _, little = fitted_apart(Popularity, {}, {}, X, tmp_path / "files")
-    assert 290 < much.memory_mb < 340
+    # Python itself takes some and gives some back meanwhile: up to 20 MB, as for next to nothing.
     assert little.memory_mb < 20
+    assert 300 - 20 < much.memory_mb < 300 + 40
 
 
 def test_a_system_that_ends_the_process_is_a_reason(X, tmp_path):
