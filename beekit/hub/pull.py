@@ -143,11 +143,14 @@ def _settle(
 
 
 def _code(config: Mapping[str, Any]) -> Iterator[str]:
-    """What a configuration names by import path: kinds of split, and metrics."""
+    """What a configuration may name by import path: kinds of split, models and metrics."""
     data = config.get("data")
     for section in (config, *(data if isinstance(data, list) else [])):
         split = section.get("split") if isinstance(section, dict) else None
         yield str((split or {}).get("kind", ""))
+    models = config.get("models")
+    for name, model in models.items() if isinstance(models, dict) else ():
+        yield str(model.get("model", name) if isinstance(model, dict) else name)
     yield from map(str, (config.get("evaluation") or {}).get("metrics") or [])
 
 

@@ -11,7 +11,6 @@ from beekit.models.registry import (
     HOMES,
     by_name,
     load_model,
-    make_model,
     model_class,
     model_names,
     save_model,
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from beekit.models.linear.sansa import SANSA as SANSA
     from beekit.models.linear.slim import SLIM as SLIM
 
-__all__ = ["by_name", "load_model", "make_model", "model_class", "model_names", "save_model"]
+__all__ = ["by_name", "load_model", "model_class", "model_names", "save_model"]
 __all__ += list(HOMES)
 
 

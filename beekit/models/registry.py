@@ -1,16 +1,14 @@
-"""Models by name or import path: their classes, how they are made, and how they are kept."""
+"""Models by name or import path: their classes, and how they are kept."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import inspect
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from beekit.config_model import require_known
 from beekit.errors import ConfigError, RunError
 from beekit.import_path import imported
 
@@ -95,23 +93,6 @@ def takes_anything(kind: type) -> bool:
 def can_be_saved(kind: type) -> bool:
     """Whether `save_model` can write models of a class."""
     return dataclasses.is_dataclass(kind) or (hasattr(kind, "save") and hasattr(kind, "load"))
-
-
-def make_model(kind: type[Model], settings: Mapping[str, Any], where: str = "") -> Model:
-    """A model with some settings.
-
-    Args:
-        kind: its class.
-        settings: arguments of the class by name.
-        where: for messages, what comes before a setting.
-
-    Raises:
-        ConfigError: if the class takes no such setting; whatever the class raises for a value.
-    """
-    if not takes_anything(kind):
-        for name in settings:
-            require_known(name, list(parameters(kind)), where)
-    return kind(**settings)
 
 
 def save_model(model: Model, folder: str | Path) -> None:

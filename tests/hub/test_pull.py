@@ -19,7 +19,7 @@ from sentence_transformers import SentenceTransformer
 from beekit.cli import main
 from beekit.errors import HubError, RunError, SplitError
 from beekit.hub.manifest import MANIFEST
-from beekit.hub.pull import pull
+from beekit.hub.pull import _settle, pull
 from beekit.hub.push import push
 from beekit.quickstart import build_encoder, make_shop
 from beekit.run.resume import saved_config
@@ -263,3 +263,23 @@ def test_a_private_model_is_seen_by_its_owner_alone(hub, text_run, tmp_path, mon
     monkeypatch.setenv("HF_TOKEN", "hf_other")
     with pytest.raises(HubError, match="may not see"):
         pull(REPO, tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"split": {"kind": "their.module:Split"}},
+        {"data": [{"data": "shop", "split": {"kind": "their.module:Split"}}, "other"]},
+        {"models": {"mine": {"model": "their.module:Model"}, "EASE": None}},
+        {"evaluation": {"metrics": ["recall@5", "their.module:metric@5"]}},
+    ],
+)
+def test_a_run_that_names_code_from_outside_asks_for_trust(tmp_path, named):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({"data": "shop", **named}))
+    before = path.read_text()
+    with pytest.raises(HubError, match=r"names code from outside beekit \(their\.module:"):
+        _settle(tmp_path, tmp_path / "out", None, REPO, trust_foreign_code=False)
+    assert path.read_text() == before
+    _settle(tmp_path, tmp_path / "out", None, REPO, trust_foreign_code=True)
+    assert "their.module:" in path.read_text()

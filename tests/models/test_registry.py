@@ -10,7 +10,7 @@ from foreign_models import KeepsItself, MostUsed, Unkept
 
 from beekit.errors import ConfigError, DataError, RunError
 from beekit.evaluation import evaluate
-from beekit.models import EASE, by_name, load_model, make_model, model_names, save_model
+from beekit.models import EASE, by_name, load_model, model_names, save_model
 from beekit.split import user_split
 
 
@@ -45,13 +45,6 @@ def test_what_is_no_model_is_one_line(name, found):
     with pytest.raises(ConfigError, match=found) as caught:
         by_name(name, "models.x.")
     assert "\n" not in str(caught.value)
-
-
-def test_settings_are_those_of_the_class():
-    assert make_model(EASE, {"regularization": 7.0}).regularization == 7.0
-    assert make_model(KeepsItself, {"power": 0.5}).power == 0.5
-    with pytest.raises(ConfigError, match=r"unknown key models\.x\.pover.*Did you mean .*power"):
-        make_model(by_name("foreign_models:MostUsed"), {"pover": 0.5}, "models.x.")
 
 
 @pytest.mark.parametrize("kind", [MostUsed, KeepsItself])

@@ -1,16 +1,16 @@
 """What earlier code wrote still loads: runs, comparisons, kept models, and a pushed repository.
 
-`earlier_files.zip` was written by version 0.1.0 before its parts were moved to where they are now:
-a small shop, an encoder of one layer, a training (`run`), one on two shops (`joint`), one with two
-repeats (`repeated`), a comparison of every model (`table`), what a push of `run` sent (`pushed`),
-and what the models and the index answered to eight users (`answers.json`).
+`earlier_files.tar.xz` was written by version 0.1.0 before its parts were moved to where they are
+now: small shops, an encoder of one layer, a training (`run`), one on two shops (`joint`), one with
+two repeats (`repeated`, the second without its model), a comparison of every model (`table`), what
+a push of `run` sent (`pushed`), and what the models and the index answered to eight users
+(`answers.json`).
 """
 
 from __future__ import annotations
 
 import json
-import stat
-import zipfile
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +29,8 @@ KEPT = ("table", "joint", "repeated", "run")
 def earlier(tmp_path, monkeypatch) -> Path:
     """The files, in the current folder."""
     monkeypatch.chdir(tmp_path)
-    with zipfile.ZipFile(Path(__file__).with_name("earlier_files.zip")) as archive:
-        for entry in archive.infolist():
-            if stat.S_ISLNK(entry.external_attr >> 16):
-                place = tmp_path / entry.filename
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.symlink_to(archive.read(entry).decode())
-            else:
-                archive.extract(entry, tmp_path)
+    with tarfile.open(Path(__file__).with_name("earlier_files.tar.xz")) as archive:
+        archive.extractall(tmp_path, filter="data")
     return tmp_path
 
 
