@@ -39,6 +39,9 @@ def split_class(kind: Any) -> type[SplitConfig]:
     if not (isinstance(found, type) and issubclass(found, SplitConfig)):
         expected = "a class derived from beekit.split.SplitConfig"
         raise ConfigError(given, expected=expected, remedy="Derive it from that class.")
+    if found.make is SplitConfig.make and not found.own_files:
+        expected = "a class that says how the split is made"
+        raise ConfigError(f"{given} without make", expected=expected, remedy="Write make(X).")
     return found
 
 

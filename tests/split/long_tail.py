@@ -29,5 +29,9 @@ class LongTail(SplitConfig):
         return Split(self.kind, {"share": self.share}, interactions, train, test=test)
 
 
+class NoMake(SplitConfig):
+    """A kind that does not say how it is made."""
+
+
 class NoClass:
     """No kind of split."""

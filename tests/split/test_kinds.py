@@ -68,6 +68,7 @@ def test_a_share_may_stand_where_it_means_nothing(kind):
         ({"kind": "nowhere.at:All"}, "cannot be imported"),
         ({"kind": "long_tail:Shrt"}, "cannot be imported"),
         ({"kind": "long_tail:NoClass"}, "derived from beekit.split.SplitConfig"),
+        ({"kind": "long_tail:NoMake"}, "without make"),
         ({"kind": LONG_TAIL, "shre": 0.2}, "Did you mean split.share?"),
         ({"kind": LONG_TAIL, "share": 2}, "split.share=2; expected above 0 and below 1"),
     ],
