@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -37,11 +38,13 @@ from beekit.results import (
 from beekit.run.config import TRAINING_ALIASES, Config
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
-from beekit.run.environment import environment
+from beekit.run.encoder_files import encoder_files
+from beekit.run.environment import environment, versions
 from beekit.run.input_differences import content_of, input_differences, log_notes
 from beekit.run.inputs import embed_and_index
 from beekit.run.joint_results import finish_joint
 from beekit.run.leakage import require_unseen
+from beekit.run.locations import absolute
 from beekit.run.resume import claim, config_to_run, last_checkpoint, write_config
 from beekit.run.run_dataset import RunDataset, load_datasets, settle_datasets
 from beekit.run.serve import save_index
@@ -54,6 +57,8 @@ from beekit.split import Split
 from beekit.split.training_record import record_training, save_training_record
 from beekit.training import BeeFormerTrainingArguments
 from beekit.training.precision import bf16_pays
+
+logger = logging.getLogger(__name__)
 
 
 def train(config: Config) -> RunFolder:
@@ -75,6 +80,7 @@ def train(config: Config) -> RunFolder:
         found = f"a launcher with {os.environ['WORLD_SIZE']} processes"
         remedy = "Run `beekit train` alone, or BeeFormerTrainer in a script of your own."
         raise RunError(found, expected="one, since each would write the run folder", remedy=remedy)
+    config = absolute(config)
     with alone_in(config.out):
         return _train(_settle(config, RunFolder(Path(config.out))))
 
@@ -90,6 +96,7 @@ class _Job:
     config: Config
     folder: RunFolder
     encoder: SentenceTransformer
+    encoder_files: Mapping[str, Mapping[str, str]]  # digests, by the key that names the encoder
     datasets: Sequence[RunDataset]
     arguments: BeeFormerTrainingArguments
     metrics: tuple[str, ...]
@@ -105,7 +112,7 @@ def _settle(asked: Config, folder: RunFolder) -> _Job:
     arguments = training_arguments(config, folder, [split for _, _, split in loaded])
     for _, _, split in loaded:
         require_validation({"chosen_on": config.chosen_on}, split)
-    encoder = encoder_to_train(config)
+    encoder, files = encoder_to_train(config), encoder_files(config)
     datasets = settle_datasets(folder, loaded, encoder)
     begun = _begun(config)
     notes = [_notes(config, folder, one, datasets, encoder, begun) for one in datasets]
@@ -120,14 +127,17 @@ def _settle(asked: Config, folder: RunFolder) -> _Job:
             dataclasses.replace(one, config=own)
             for one, own in zip(datasets, config.datasets(), strict=True)
         ]
-    return _Job(config, folder, encoder, datasets, arguments, metrics, begun, notes)
+    return _Job(config, folder, encoder, files, datasets, arguments, metrics, begun, notes)
 
 
 def _train(job: _Job) -> RunFolder:
     folder, encoder, datasets = job.folder, job.encoder, job.datasets
     splits = [one.split.hash for one in datasets]
     fingerprints = [one.dataset.fingerprint for one in datasets]
-    claim(folder, joint_hash(splits), joint_hash(fingerprints))
+    made_of = {"split": joint_hash(splits), "fingerprint": joint_hash(fingerprints)}
+    resumed = claim(folder, {**made_of, **job.encoder_files}, versions(encoder.device))
+    for line in resumed:
+        logger.warning("%s", line)
     write_config(folder, job.config)
     before = [_before(one, encoder, job.metrics) for one in datasets]
     save_before(datasets[0].folder.split, [one for each in job.begun.values() for one in each])
@@ -140,7 +150,7 @@ def _train(job: _Job) -> RunFolder:
     files = model_digests(folder.model)
     training = {**describe_training(job.config, trainer, seconds), "model_files": files}
     for one, (indexed, evaluations), notes in zip(datasets, before, job.notes, strict=True):
-        _finish(job, one, training, indexed, evaluations, notes)
+        _finish(job, one, training, indexed, evaluations, [*notes, *resumed])
     if datasets[1:]:
         finish_joint(folder, datasets)
     return folder

@@ -1,0 +1,103 @@
+"""What a process does when it is told to end: SIGINT (Ctrl-C) and SIGTERM (a scheduler)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+_Handler = Callable[[int, FrameType | None], Any]
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM reached a process that puts things in order before it ends, as after Ctrl-C."""
+
+
+@contextmanager
+def termination_raises() -> Iterator[None]:
+    """Within it, SIGTERM raises `Terminated`, so that what was begun is put in order.
+
+    Without effect outside of the main thread, which alone may set handlers.
+    """
+    with _handled({signal.SIGTERM: _raise}, lambda handler: handler is signal.SIG_DFL):
+        yield
+
+
+class Deferred:
+    """Within it, the first SIGINT or SIGTERM is noted, so that a step can be finished and saved.
+
+    `due` is that signal, or None; `deliver` lets it do what it would have done. A second signal is
+    not waited with. Without effect outside of the main thread. Forked workers, which get the
+    signals of a terminal too, ignore the first one and end with the second.
+
+    Args:
+        notice: what to tell on standard error when it is noted.
+    """
+
+    def __init__(self, notice: str) -> None:
+        self.due: int | None = None
+        self._notice = notice
+        self._earlier: dict[int, Any] = {}
+        self._owner = os.getpid()
+        self._seen_in_worker = False
+
+    @contextmanager
+    def __call__(self) -> Iterator[Deferred]:
+        handlers: dict[signal.Signals, _Handler] = dict.fromkeys(_ENDING, self._note)
+        with _handled(handlers, lambda handler: handler is not signal.SIG_IGN) as self._earlier:
+            yield self
+
+    def deliver(self) -> None:
+        """Let the signal that was noted, if any, end what is going on."""
+        if self.due is not None:
+            self._pass_on(self.due, None)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:
+            if self._seen_in_worker:
+                os._exit(128 + number)
+            self._seen_in_worker = True
+            return
+        if self.due is not None:
+            self._pass_on(number, frame)
+            return
+        self.due = number
+        said = f"{signal.Signals(number).name}: {self._notice}; a second one stops at once\n"
+        with suppress(OSError):
+            os.write(2, said.encode())  # a stream must not be written to from a handler
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        earlier = self._earlier.get(number, signal.SIG_DFL)
+        if callable(earlier):
+            earlier(number, frame)
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+@contextmanager
+def _handled(
+    handlers: dict[signal.Signals, _Handler], replaces: Callable[[Any], bool]
+) -> Iterator[dict[int, Any]]:
+    """Set handlers in place of those that may be replaced; gives what was there before."""
+    earlier: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            before = signal.getsignal(number)
+            # None is a handler that was not set by Python, and could not be set again.
+            if before is not None and replaces(before):
+                earlier[number] = signal.signal(number, handler)
+    try:
+        yield earlier
+    finally:
+        for number, before in earlier.items():
+            signal.signal(number, before)
