@@ -1,4 +1,7 @@
-"""Whether an error says that a disk is full, whichever library raised it."""
+"""Whether an error says that a disk is full, whichever library raised it.
+
+A limit on the size of files (`ulimit -f`) is told like a disk: there is no room for the file.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ import errno
 import re
 from collections.abc import Iterator
 
-_NUMBERS = (errno.ENOSPC, errno.EDQUOT)
+_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What libraries that raise errors without a number say: of the system's reason (Arrow, safetensors,
 # tokenizers, FAISS), and of a file that they could not write whole (torch, numpy).
 _SAID = re.compile(
-    r"No space left|[Dd]isk quota exceeded|os error (28|122)\b|"
+    r"No space left|[Dd]isk quota exceeded|File too large|os error (27|28|122)\b|"
     r"inline_container\.cc.*unexpected pos|PytorchStreamWriter failed writing|"
     r"\d+ requested and \d+ written"
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ from typing import Any
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from beekit.errors import RunError
 from beekit.evaluation import Evaluation, by_history, compare_metrics, evaluate, neighbours
 from beekit.evaluation.named_metrics import usual_metrics
 from beekit.files import replacing_folder
 from beekit.folder_lock import alone_in
 from beekit.hub import write_card
 from beekit.index import ItemIndex
+from beekit.launcher import require_one_process
 from beekit.model_files import model_digests
 from beekit.models import Popularity, Random
 from beekit.ranking import Recommender
@@ -76,10 +75,7 @@ def train(config: Config) -> RunFolder:
         BeekitError: if there is a fault that the user can mend.
     """
     config.require_single()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        found = f"a launcher with {os.environ['WORLD_SIZE']} processes"
-        remedy = "Run `beekit train` alone, or BeeFormerTrainer in a script of your own."
-        raise RunError(found, expected="one, since each would write the run folder", remedy=remedy)
+    require_one_process("Run `beekit train` alone, or BeeFormerTrainer in a script of your own.")
     config = absolute(config)
     with alone_in(config.out):
         return _train(_settle(config, RunFolder(Path(config.out))))

@@ -22,6 +22,7 @@ from transformers.trainer_utils import TrainOutput, get_last_checkpoint, rotate_
 from beekit.encoders import ItemInputs
 from beekit.encoders.inputs import features
 from beekit.errors import ConfigError
+from beekit.launcher import launched_processes
 from beekit.signals import Deferred
 from beekit.training.arguments import BeeFormerTrainingArguments
 from beekit.training.batches import MIXED, UserBatchSampler
@@ -63,8 +64,9 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     Raises:
         DataError: if there is no dataset, if X is not a matrix of finite numbers, if texts and
             columns differ in number, or if no user of a dataset has two interactions.
-        ConfigError: if the lists of interactions and items differ in length, or if
-            `dataloader_drop_last` would leave no batch.
+        ConfigError: if the lists of interactions and items differ in length, if
+            `dataloader_drop_last` would leave no batch, or if a launcher started several processes
+            that would not train together.
     """
 
     training_args_class = BeeFormerTrainingArguments
@@ -84,6 +86,13 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         evaluator: BaseEvaluator | None = None,
         **trainer: Any,
     ) -> None:
+        if launched_processes() > 1 and args.world_size == 1:
+            found = f"a launcher with {launched_processes()} processes that would each train alone"
+            raise ConfigError(
+                found,
+                expected="processes that train together",
+                remedy="Set use_cpu=True where there is no GPU, or start one process.",
+            )
         several = isinstance(interactions, list)
         matrices, catalogs = (interactions, items) if several else ([interactions], [items])
         if len(matrices) != len(catalogs):
