@@ -91,16 +91,22 @@ class Started:
 
 
 def outcome(out: Path) -> object:
-    """What a finished run holds, less what it cost."""
+    """What a finished run holds, less what it cost; None of one that is not finished."""
+    if not (out / "results.json").is_file():
+        return None
 
     def without(content: object) -> object:
         if isinstance(content, dict):
             return {k: without(v) for k, v in content.items() if k not in _COSTS}
         return [without(one) for one in content] if isinstance(content, list) else content
 
+    try:
+        results = json.loads((out / "results.json").read_text())
+    except ValueError:  # damaged
+        return None
     kept = [path for name in ("model", "models") for path in sorted((out / name).rglob("*"))]
     files = {str(p.relative_to(out)): file_digest(p) for p in kept if p.is_file()}
-    return [without(json.loads((out / "results.json").read_text())), files]
+    return [without(results), files]
 
 
 class Trials:
@@ -146,9 +152,9 @@ class Trials:
             said = log.read_text()
             told |= {"codes": codes, "last": said.splitlines()[-1:]}
             told["traceback"] = "Traceback" in said
-            told["same"] = codes[-1] == 0 and outcome(out) == self.wanted[job]
-            refused = codes[-1] == 2 and bool(said.strip()) and "beekit: " in said.splitlines()[-1]
-            told["well"] = not told["traceback"] and bool(told["same"] or refused)
+            told["same"] = codes[-1] != 99 and outcome(out) == self.wanted[job]
+            refused = codes[-1] == 2 and "beekit: " in said.splitlines()[-1]
+            told["well"] = not told["traceback"] and (refused or (codes[-1] == 0 and told["same"]))
             if not told["well"]:
                 told["log"] = said[-3000:]
         finally:
@@ -171,8 +177,6 @@ class Trials:
         codes = [first.wait()]
         if kind == "damaged file":
             damage(out, drawn)
-        if (out / "results.json").is_file():
-            return codes if codes[0] == 0 else [*codes, 0]  # all but its report is there
         return [*codes, self._start(job, out).wait()]
 
     def _full(self, job: str, place: Path, drawn: random.Random) -> tuple[list[int], int]:
@@ -187,9 +191,7 @@ class Trials:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", place], check=True)
         codes = [self._start(job, out).wait()]
         subprocess.run(["mount", "-o", "remount,size=100m", place], check=True)
-        if not (out / "results.json").is_file():
-            codes.append(self._start(job, out).wait())
-        return codes, room
+        return [*codes, self._start(job, out).wait()], room
 
 
 def damage(out: Path, drawn: random.Random) -> None:
