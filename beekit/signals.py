@@ -99,5 +99,5 @@ def _handled(
     try:
         yield earlier
     finally:
-        for number, before in earlier.items():
-            signal.signal(number, before)
+        for had, before in earlier.items():
+            signal.signal(had, before)

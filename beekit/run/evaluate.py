@@ -30,7 +30,7 @@ from beekit.run.kept_evaluations import Done, KeptEvaluations
 from beekit.run.known_items import KnownItems
 from beekit.run.leakage import require_unseen
 from beekit.run.locations import absolute
-from beekit.run.resume import write_config
+from beekit.run.resume import lacks_report, write_config
 from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
 from beekit.run.training_history import sources
 from beekit.run_folder import RunFolder
@@ -64,10 +64,13 @@ def run_comparison(
     """
     config.require_single()
     config = absolute(config)
+    folder = RunFolder(Path(config.out))
     with alone_in(config.out):
-        return _compare_all(
-            config, RunFolder(Path(config.out)), {} if embedded is None else embedded
-        )
+        if lacks_report(folder, config, folder.report):
+            write_tables(folder.read_results(), folder.path)
+            write_report([folder.path], folder.report)
+            return folder
+        return _compare_all(config, folder, {} if embedded is None else embedded)
 
 
 def _compare_all(

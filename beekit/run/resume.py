@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
 from beekit.files import write_json, write_text
-from beekit.run.comparison import Comparison
+from beekit.run.comparison import Comparison, load_comparison
 from beekit.run.config import Config, load_config
 from beekit.run.locations import absolute, moved
 from beekit.run_files import read_json
@@ -55,6 +56,23 @@ def config_to_run(folder: RunFolder, asked: Config) -> Config:
     if last_checkpoint(folder) is None:
         return asked
     return saved.replace(cache=asked.cache)
+
+
+def lacks_report(folder: RunFolder, asked: Config | Comparison, last: Path) -> bool:
+    """Whether a job was killed when it had its results and not yet its `last` file.
+
+    The same command then writes what follows the results; no other one does.
+    """
+    if not folder.results.is_file() or last.is_file() or folder.repeats.exists():
+        return False
+    if not folder.config.is_file() or ("models" in folder.raw_config()) != hasattr(asked, "models"):
+        return False
+    saved: Config | Comparison
+    if isinstance(asked, Comparison):
+        saved = moved(load_comparison(str(folder.config)), folder.path)
+    else:
+        saved = saved_config(folder)
+    return not differences(absolute(saved), asked)
 
 
 def claim(folder: RunFolder, made_of: Mapping[str, Any], versions: Mapping[str, str]) -> list[str]:

@@ -44,7 +44,13 @@ from beekit.run.inputs import embed_and_index
 from beekit.run.joint_results import finish_joint
 from beekit.run.leakage import require_unseen
 from beekit.run.locations import absolute
-from beekit.run.resume import claim, config_to_run, last_checkpoint, write_config
+from beekit.run.resume import (
+    claim,
+    config_to_run,
+    lacks_report,
+    last_checkpoint,
+    write_config,
+)
 from beekit.run.run_dataset import RunDataset, load_datasets, settle_datasets
 from beekit.run.serve import save_index
 from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
@@ -69,7 +75,7 @@ def train(config: Config) -> RunFolder:
     touched. A folder with an unfinished run of the same configuration is taken up from its last
     checkpoint; the weights then end as they would have without it. `results.json` is written after
     model, split and index, so a folder that has it is complete but for report and card, which
-    follow, and which `beekit report` makes again.
+    follow: after a kill in between the same command makes these alone.
 
     Raises:
         BeekitError: if there is a fault that the user can mend.
@@ -77,8 +83,13 @@ def train(config: Config) -> RunFolder:
     config.require_single()
     require_one_process("Run `beekit train` alone, or BeeFormerTrainer in a script of your own.")
     config = absolute(config)
+    folder = RunFolder(Path(config.out))
     with alone_in(config.out):
-        return _train(_settle(config, RunFolder(Path(config.out))))
+        if lacks_report(folder, config, folder.card):
+            write_report([own.path for own in folder.dataset_folders()], folder.report)
+            write_card(folder.path)
+            return folder
+        return _train(_settle(config, folder))
 
 
 # An index over a catalog, and what of its vectors comes from texts where pictures are read too.

@@ -22,6 +22,8 @@ from pathlib import Path
 import torch
 import yaml
 
+import beekit.run.repeats
+import beekit.run.summary  # noqa: F401 - so that a forked process need not import it
 from beekit.cli import main
 from beekit.files import file_digest
 from beekit.folder_lock import LOCK_FILE

@@ -73,6 +73,10 @@ def test_what_was_fitted_is_not_fitted_again_and_the_results_are_the_same(
     assert measured(run) == measured(tmp_path / "whole")
     left = {path.name for path in run.iterdir()}
     assert left == {path.name for path in (tmp_path / "whole").iterdir()}
+    (run / "report.html").unlink()  # as if it had been killed when only that was missing
+    assert main(configure()) == 0
+    assert (run / "report.html").is_file()
+    assert main(configure()) == 2
     assert isinstance(load_model(run / "models" / "EASE"), EASE)
 
 

@@ -100,6 +100,13 @@ def test_a_run_that_was_moved_goes_on_and_its_index_can_be_made_again(
     copy, monkeypatch, tmp_path, capsys
 ):
     assert go_on(copy, monkeypatch) == 0
+    # As if it had been killed when only report and card were missing.
+    for name in ("report.html", "README.md"):
+        (copy / "run" / name).unlink()
+    assert main(["train", "config.yaml", "training.learning_rate=1e-3"]) == 2
+    assert "no report.html" in capsys.readouterr().err
+    assert main(["train", "config.yaml"]) == 0
+    assert (copy / "run" / "README.md").is_file()
     (copy / "run").rename(tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
     assert main(["index", "elsewhere"]) == 0
