@@ -31,7 +31,7 @@ def telling_metric(metric: str, validations: Sequence[HeldOut], *, chosen: bool)
     the same for every model.
 
     Args:
-        metric: a name such as calibrated_recall@20.
+        metric: a name such as recall@10.
         validations: the parts it is to be measured on.
         chosen: whether a user named it; then it is kept or refused.
 

@@ -26,7 +26,7 @@ from beekit.run.dataset import describe, load_dataset
 from beekit.run.embeddings import Embeddings, run_behind, settle_items
 from beekit.run.environment import environment
 from beekit.run.fit_process import fitted_apart, reason_of, worth_a_process
-from beekit.run.kept_evaluations import Done, KeptEvaluations
+from beekit.run.kept_evaluations import KEPT, Done, KeptEvaluations
 from beekit.run.known_items import KnownItems
 from beekit.run.leakage import require_unseen
 from beekit.run.locations import absolute
@@ -66,10 +66,8 @@ def run_comparison(
     config = absolute(config)
     folder = RunFolder(Path(config.out))
     with alone_in(config.out):
-        if lacks_report(folder, config, folder.report):
-            write_tables(folder.read_results(), folder.path)
-            write_report([folder.path], folder.report)
-            return folder
+        if (folder.path / KEPT).is_dir() and lacks_report(folder, config, folder.report):
+            folder.results.unlink()  # made again from what is kept, which is checked
         return _compare_all(config, folder, {} if embedded is None else embedded)
 
 
@@ -138,10 +136,10 @@ def _compare_all(
         **_findings(tests, split, metrics),
     )
     folder.write_results(results)
-    kept.remove()
-    shutil.rmtree(folder.path / _FIT, ignore_errors=True)  # of a killed process
     write_tables(results, folder.path)
     write_report([folder.path], folder.report)
+    kept.remove()
+    shutil.rmtree(folder.path / _FIT, ignore_errors=True)  # of a killed process
     return folder
 
 

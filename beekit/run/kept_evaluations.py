@@ -31,7 +31,7 @@ from beekit.split import Split
 logger = logging.getLogger(__name__)
 
 # In the folder of a comparison while it is unfinished: a folder for each model.
-_PLACE = ".evaluated"
+KEPT = ".evaluated"
 _ABOUT, _ARRAYS = "about.json", "arrays.npz"
 # Keys of a configuration that change no number of a model.
 _NEUTRAL = ("out", "cache", "note", "chosen_on", "repeats", "models", "encoder")
@@ -92,7 +92,8 @@ class KeptEvaluations:
         """Keep a model's evaluations, whole or not at all."""
         if not self._keeps(entry):
             return
-        arrays, parts = {}, {}
+        arrays: dict[str, np.ndarray] = {}
+        parts: dict[str, Any] = {}
         for part, one in done.evaluations.items():
             arrays |= {f"{part}.users": one.users, f"{part}.ranked": one.lists.ranked}
             for number, values in enumerate(one.per_user.values()):
@@ -112,11 +113,11 @@ class KeptEvaluations:
             write_json(staging / _ABOUT, about)
 
     def remove(self) -> None:
-        """Remove all of it, once the comparison has its results."""
-        shutil.rmtree(self._folder.path / _PLACE, ignore_errors=True)
+        """Remove all of it, once the comparison is complete."""
+        shutil.rmtree(self._folder.path / KEPT, ignore_errors=True)
 
     def _place(self, entry: Entry) -> Path:
-        return self._folder.path / _PLACE / self._folder.model_folder(entry.label).name
+        return self._folder.path / KEPT / self._folder.model_folder(entry.label).name
 
     def _keeps(self, entry: Entry) -> bool:
         return not self._foreign and entry.kind.__module__.startswith("beekit.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +59,17 @@ def config_to_run(folder: RunFolder, asked: Config) -> Config:
 
 
 def lacks_report(folder: RunFolder, asked: Config | Comparison, last: Path) -> bool:
-    """Whether a job was killed when it had its results and not yet its `last` file.
-
-    The same command then writes what follows the results; no other one does.
-    """
+    """Whether the same job was killed when it had its results, and not yet its `last` file."""
     if not folder.results.is_file() or last.is_file() or folder.repeats.exists():
         return False
-    if not folder.config.is_file() or ("models" in folder.raw_config()) != hasattr(asked, "models"):
+    if not folder.config.is_file() or ("models" in folder.raw_config()) != isinstance(
+        asked, Comparison
+    ):
         return False
-    saved: Config | Comparison
     if isinstance(asked, Comparison):
-        saved = moved(load_comparison(str(folder.config)), folder.path)
-    else:
-        saved = saved_config(folder)
-    return not differences(absolute(saved), asked)
+        compared = moved(load_comparison(str(folder.config)), folder.path)
+        return not differences(absolute(compared), asked)
+    return not differences(absolute(saved_config(folder)), asked)
 
 
 def claim(folder: RunFolder, made_of: Mapping[str, Any], versions: Mapping[str, str]) -> list[str]:
@@ -119,7 +116,7 @@ def _named(noted: Mapping[str, Any], made_of: Mapping[str, Any], other: list[str
     return ", ".join(names) or "dataset or split"
 
 
-def _of_several(used: list[Mapping[str, str]]) -> str:
+def _of_several(used: Sequence[Mapping[str, str]]) -> str:
     """That a training went on with other versions, whose last digits may differ."""
     changed = [name for name in used[0] if len({one.get(name) for one in used}) > 1]
     each = [", then ".join(dict.fromkeys(str(one.get(n)) for one in used)) for n in changed]

@@ -75,7 +75,7 @@ def train(config: Config) -> RunFolder:
     touched. A folder with an unfinished run of the same configuration is taken up from its last
     checkpoint; the weights then end as they would have without it. `results.json` is written after
     model, split and index, so a folder that has it is complete but for report and card, which
-    follow: after a kill in between the same command makes these alone.
+    follow: after a kill in between the same command makes all of it again.
 
     Raises:
         BeekitError: if there is a fault that the user can mend.
@@ -85,10 +85,8 @@ def train(config: Config) -> RunFolder:
     config = absolute(config)
     folder = RunFolder(Path(config.out))
     with alone_in(config.out):
-        if lacks_report(folder, config, folder.card):
-            write_report([own.path for own in folder.dataset_folders()], folder.report)
-            write_card(folder.path)
-            return folder
+        if last_checkpoint(folder) and lacks_report(folder, config, folder.card):
+            folder.results.unlink()  # made again from the last checkpoint, which is checked
         return _train(_settle(config, folder))
 
 

@@ -72,6 +72,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     training_args_class = BeeFormerTrainingArguments
     model: SentenceTransformer
     optimizer: Any
+    control: Any
     trained_parameters = 0
     _adapters: Adapters | None = None
 

@@ -73,10 +73,6 @@ def test_what_was_fitted_is_not_fitted_again_and_the_results_are_the_same(
     assert measured(run) == measured(tmp_path / "whole")
     left = {path.name for path in run.iterdir()}
     assert left == {path.name for path in (tmp_path / "whole").iterdir()}
-    (run / "report.html").unlink()  # as if it had been killed when only that was missing
-    assert main(configure()) == 0
-    assert (run / "report.html").is_file()
-    assert main(configure()) == 2
     assert isinstance(load_model(run / "models" / "EASE"), EASE)
 
 
@@ -92,6 +88,21 @@ def test_only_what_is_the_same_is_taken(interrupted, configure):
 def test_another_split_or_dataset_takes_nothing(interrupted, configure, changes):
     assert main(configure(**changes)) == 0
     assert {type(model) for model in interrupted} == {EASE, Popularity}
+
+
+def test_a_comparison_killed_before_its_report_makes_it(interrupted, configure, tmp_path, capsys):
+    run = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("beekit.run.evaluate.write_report", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            main(configure())
+    assert (run / "results.json").is_file()
+    assert main(configure()) == 0
+    assert interrupted == []
+    assert (run / "report.html").is_file()
+    (run / "report.html").unlink()
+    assert main(configure()) == 2  # nothing is kept to make it from
+    assert "but no report.html" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", [".evaluated/EASE/arrays.npz", "models/EASE/arrays.npz"])
