@@ -9,7 +9,7 @@ from collections.abc import Callable
 from beekit.disk_full import full_path, is_disk_full
 from beekit.errors import BeekitError
 from beekit.progress import end_bars
-from beekit.signals import Terminated, termination_raises
+from beekit.signals import Terminated, ending_raises
 
 _GOES_ON = "the same command goes on where it stopped"
 
@@ -25,7 +25,7 @@ def exit_code(name: str, work: Callable[[], object], *, room: str) -> int:
         terminated (SIGTERM).
     """
     try:
-        with termination_raises():
+        with ending_raises():
             work()
     except Terminated:
         return _say(name, f"terminated; {_GOES_ON}", 128 + signal.SIGTERM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,8 @@ from typing import Any
 
 _Handler = Callable[[int, FrameType | None], Any]
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+# Seconds until an interrupt that nobody has ended with is raised again.
+_AGAIN = 2.0
 
 
 class Terminated(KeyboardInterrupt):
@@ -19,13 +22,46 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def termination_raises() -> Iterator[None]:
-    """Within it, SIGTERM raises `Terminated`, so that what was begun is put in order.
+def ending_raises() -> Iterator[None]:
+    """Within it, SIGINT raises KeyboardInterrupt and SIGTERM raises `Terminated`.
 
-    Without effect outside of the main thread, which alone may set handlers.
+    So what was begun is put in order. Some library code catches whatever is raised, at its import
+    above all, and goes on: then the same is raised again a moment later. Without effect outside of
+    the main thread, which alone may set handlers, and where a signal is ignored or handled
+    otherwise.
     """
-    with _handled({signal.SIGTERM: _raise}, lambda handler: handler is signal.SIG_DFL):
-        yield
+    told: list[type[KeyboardInterrupt]] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        told.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+        if repeats:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        raise told[-1]
+
+    def again(number: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        if not _in_order(sys.exception()):
+            raise told[-1]
+
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    with (
+        _handled({signal.SIGALRM: again}, lambda handler: handler is signal.SIG_DFL) as repeats,
+        _handled(dict.fromkeys(_ENDING, end), lambda handler: handler in usual),
+    ):
+        try:
+            yield
+        finally:
+            if repeats:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _in_order(error: BaseException | None) -> bool:
+    """Whether an interrupt is on its way out: what is going on is a `finally`."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
 
 
 class Deferred:

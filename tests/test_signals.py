@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import time
 
 import pytest
 
+from beekit import signals
 from beekit.exit_codes import exit_code
-from beekit.signals import Deferred, Terminated, termination_raises
+from beekit.signals import Deferred, Terminated, ending_raises
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +39,28 @@ def test_a_command_ends_with_a_line_and_the_usual_code(number, code, word, capsy
     assert said == f"beekit: {word}; the same command goes on where it stopped\n"
 
 
+def test_an_interrupt_that_a_library_catches_is_raised_again(monkeypatch, capsys):
+    monkeypatch.setattr(signals, "_AGAIN", 0.02)
+    put_in_order = []
+
+    def work():
+        with contextlib.suppress(BaseException):
+            send(signal.SIGTERM)
+        try:
+            time.sleep(10)
+        finally:
+            time.sleep(0.1)  # is not interrupted
+            put_in_order.append(True)
+
+    assert exit_code("beekit", work, room="room") == 143
+    assert put_in_order == [True]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_waits_and_the_second_does_not(number, capfd):
     ending, steps = Deferred("ending soon"), []
-    with termination_raises():
+    with ending_raises():
         with ending():
             assert ending.due is None
             ending.deliver()
