@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import errno
+import signal
 import sys
 from collections.abc import Callable
 
+from beekit.disk_full import full_path, is_disk_full
 from beekit.errors import BeekitError
 from beekit.progress import end_bars
+from beekit.signals import Terminated, ending_raises
+
+_GOES_ON = "the same command goes on where it stopped"
 
 
 def exit_code(name: str, work: Callable[[], object], *, room: str) -> int:
@@ -17,19 +21,21 @@ def exit_code(name: str, work: Callable[[], object], *, room: str) -> int:
     the table again. Free some: what was answered is kept."
 
     Returns:
-        0 on success, 2 after a line that says what to mend, 130 when interrupted.
+        0 on success, 2 after a line that says what to mend, 130 when interrupted (SIGINT), 143 when
+        terminated (SIGTERM).
     """
     try:
-        work()
+        with ending_raises():
+            work()
+    except Terminated:
+        return _say(name, f"terminated; {_GOES_ON}", 128 + signal.SIGTERM)
     except KeyboardInterrupt:
-        return _say(name, "interrupted; the same command goes on where it stopped", 130)
-    except BeekitError as error:
-        return _say(name, str(error))
-    except (OSError, UnicodeDecodeError) as error:
-        return _say(name, _path_or_room(error, room))
-    except MemoryError as error:  # Arrow's too
-        reason = f" ({error})" if str(error) else ""
-        return _say(name, f"out of memory{reason}; expected some gigabytes. Free some.")
+        return _say(name, f"interrupted; {_GOES_ON}", 128 + signal.SIGINT)
+    except Exception as error:
+        line = _what_to_mend(error, room)
+        if line is None:
+            raise
+        return _say(name, line)
     return 0
 
 
@@ -38,17 +44,25 @@ def in_one_line(text: str) -> str:
     return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
-def _path_or_room(error: OSError | UnicodeDecodeError, room: str) -> str:
+def _what_to_mend(error: Exception, room: str) -> str | None:
+    """The line for an error that a user can mend; None for any other."""
+    if is_disk_full(error):
+        path = full_path(error)
+        return f"{path + ': ' if path else ''}the disk is full; expected {room}"
+    if isinstance(error, BeekitError):
+        return str(error)
     if isinstance(error, UnicodeDecodeError):
         return f"{error}; expected UTF-8. Convert the file, or name another."
-    at = f"{error.filename}: " if error.filename else ""
-    # Arrow raises errors without a number.
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-        return f"{at}the disk is full; expected {room}"
-    return (
-        f"{at}{error.strerror or error}; expected a path that can be read and written. "
-        "Check it and its permissions."
-    )
+    if isinstance(error, OSError):
+        at = f"{error.filename}: " if error.filename else ""
+        return (
+            f"{at}{error.strerror or error}; expected a path that can be read and written. "
+            "Check it and its permissions."
+        )
+    if isinstance(error, MemoryError):  # Arrow's too
+        reason = f" ({error})" if str(error) else ""
+        return f"out of memory{reason}; expected some gigabytes. Free some."
+    return None
 
 
 def _say(name: str, line: str, code: int = 2) -> int:

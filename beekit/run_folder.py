@@ -217,7 +217,10 @@ class RunFolder:
             remedy = "Choose another `out`, or set `repeats` to go on with them."
             raise taken(f"{path} holds a job with several repeats", "a folder for one run", remedy)
         if self.results.is_file():
-            raise taken(f"{path} holds a finished run", f"a folder without {RESULTS}", OR_REMOVE)
+            whole = self.report.is_file()
+            found = f"{path} holds a finished run" + ("" if whole else f", but no {REPORT}")
+            remedy = OR_REMOVE if whole else "Make the report with `beekit report`."
+            raise taken(found, f"a folder without {RESULTS}", remedy)
         if not path.is_dir():
             return
         made_by = self.kind

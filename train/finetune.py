@@ -20,6 +20,7 @@ from beekit import (
     load_encoder,
 )
 from beekit.evaluation import compare
+from beekit.launcher import launched_processes
 
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("data", help="dataset folder")
@@ -30,6 +31,8 @@ parser.add_argument("--min-value", type=float, help="smallest value that counts"
 parser.add_argument("--max-seq-length", type=int)
 parser.add_argument("--max-steps", type=int, default=30)
 options = parser.parse_args()
+if launched_processes() > 1:
+    parser.error("one process evaluates and writes; start it without a launcher")
 
 dataset = Dataset.load(options.data, text=options.text, min_value=options.min_value)
 split = cold_start_split(dataset.interactions, fraction=0.2, seed=42)

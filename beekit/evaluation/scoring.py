@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from beekit.errors import ConfigError, DataError
 from beekit.evaluation.answer_checks import require_answer
@@ -28,7 +29,8 @@ class Evaluation:
         users: (users,) user indices evaluated, ascending.
         per_user: metric name to (users,) values; not for coverage, which is of all lists together.
         metrics: metric name to value, 95% interval over users (`ci95`), and over users and items
-            (`ci95_items`; not for coverage, nor for metrics from outside).
+            (`ci95_items`; not for coverage, nor for metrics from outside); `reaches_all` where no
+            user has more candidates than the cut, so that each list holds all of them.
         ranked: (users, top_k) item indices recommended.
         lists: the same with what was to be found, for comparisons.
         seconds: recommending and scoring, intervals included.
@@ -137,6 +139,7 @@ def evaluate(
     if intervals and per_user:
         stacked = np.stack(list(per_user.values()), axis=1)
         limits = dict(zip(per_user, rate_intervals(stacked, seed), strict=True))
+    most = most_candidates(source, candidates, exclude_seen)
     summary: dict[str, dict[str, Any]] = {}
     for one in asked:
         wider = None
@@ -150,8 +153,18 @@ def evaluate(
                 wider = item_interval(lists, one.kind, one.k, per_user[one.name])
         summary[one.name] = {"value": value, "ci95": list(limits.get(one.name, (value, value)))}
         summary[one.name] |= {"ci95_items": list(wider)} if wider else {}
+        summary[one.name] |= {"reaches_all": True} if one.k >= most else {}
     seconds = time.perf_counter() - started
     return Evaluation(model, scenario, users, per_user, summary, ranked, lists, seconds)
+
+
+def most_candidates(source: sp.csr_array, candidates: np.ndarray, exclude_seen: bool = True) -> int:
+    """How many candidates are left to the user of `source` (users, items) with the most."""
+    if not exclude_seen or not source.shape[0]:
+        return len(candidates)
+    candidate = np.zeros(source.shape[1], dtype=np.int64)
+    candidate[candidates] = 1
+    return len(candidates) - int((source.astype(bool).astype(np.int64) @ candidate).min())
 
 
 def _with_next(ranked: np.ndarray, longer: np.ndarray) -> np.ndarray:

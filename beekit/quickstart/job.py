@@ -21,6 +21,7 @@ from beekit.quickstart.shop import Shop, make_shop
 from beekit.run.config import Config, make_config
 from beekit.run.dataset import load_dataset
 from beekit.run.inputs import item_inputs
+from beekit.run.locations import absolute
 from beekit.run.resume import config_to_run, write_config
 from beekit.run.summary import print_summary
 from beekit.run.train import train
@@ -120,6 +121,7 @@ def _quickstart(folder: RunFolder, modality: str, seed: int) -> RunFolder:
             **recipe.inputs,
         }
     )
+    config = absolute(config)
     if folder.config.is_file():
         config_to_run(folder, config)  # before its shop and encoder are written again
     print(f"{_NOTE}\n")
@@ -127,6 +129,7 @@ def _quickstart(folder: RunFolder, modality: str, seed: int) -> RunFolder:
     shop.save(made / "shop", gaps=recipe.gaps)
     with replacing_folder(made / "encoder") as staging:
         recipe.build(shop, seed).save(str(staging))
+    config = absolute(config)  # now that its shop and encoder are there
     write_config(folder, config)
     train(config)
     split = load_split(folder.split, load_dataset(config).interactions)

@@ -1,4 +1,4 @@
-"""How the settings of each model were chosen, in the words of the caption below every table."""
+"""The caption below every table: how settings were chosen, and which cuts reach all candidates."""
 
 from __future__ import annotations
 
@@ -18,21 +18,35 @@ _PHRASES = {
     NOT_STATED: "how they were chosen is not stated",
 }
 
+MARK = "*"
+"""Stands behind a value whose lists hold every candidate."""
+_WHOLE = "lists that hold every candidate, whatever the model"
+
 
 def settings_caption(rows: Iterable[Mapping[str, Any]], split: Mapping[str, Any]) -> str | None:
     """One sentence on the models of rows of results.json: `Settings: EASE: chosen on ...; others:
-    ...`; None without rows."""
+    ...`, and one on the metrics that are marked; None without rows."""
+    rows = list(rows)
+    whole = dict.fromkeys(
+        n for row in rows for n, m in row.get("metrics", {}).items() if reaches_all(m)
+    )
+    marked = f" {MARK} {_WHOLE}: {', '.join(whole)}." if whole else ""
     said: dict[str, list[str]] = {}
     for row in rows:
         members = said.setdefault(_phrase(row.get("settings_chosen", NOT_STATED), split), [])
         if row["model"] not in members:
             members.append(row["model"])
     if len(said) < 2:
-        return f"Settings: {next(iter(said))}." if said else None
+        return f"Settings: {next(iter(said))}.{marked}" if said else None
     # The largest group last, where its names need not be said; of equals, the defaults.
     ordered = sorted(said, key=lambda p: (len(said[p]), p == _PHRASES[DEFAULTS]))
     parts = [f"{', '.join(said[phrase])}: {phrase}" for phrase in ordered[:-1]]
-    return f"Settings: {'; '.join(parts)}; others: {ordered[-1]}."
+    return f"Settings: {'; '.join(parts)}; others: {ordered[-1]}.{marked}"
+
+
+def reaches_all(metric: Mapping[str, Any]) -> bool:
+    """Whether no user had more candidates than the cut of a metric of results.json."""
+    return metric.get("reaches_all") is True
 
 
 def _phrase(chosen: str, split: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from beekit.report import numbers
-from beekit.report.settings import settings_caption
+from beekit.report.settings import MARK, reaches_all, settings_caption
 from beekit.results import metric_names
 
 
@@ -106,4 +106,5 @@ def _cell(metric: Mapping[str, Any] | None, best: float | None, spread: bool) ->
     value = metric["value"]
     limits, wider = (numbers.interval(metric.get(key), value) for key in ("ci95", "ci95_items"))
     text = numbers.with_spread(metric) if spread else numbers.measure(value)
+    text += MARK if reaches_all(metric) else ""
     return Cell(text, limits, best is not None and value == best, wider)

@@ -15,6 +15,7 @@ from beekit.run.comparison import load_comparison
 from beekit.run.dataset import load_dataset
 from beekit.run.embeddings import Embeddings, settle_items
 from beekit.run.known_items import KnownItems
+from beekit.run.locations import moved
 from beekit.run_folder import RunFolder
 
 # Median cosine of embeddings by one encoder, whatever the precision.
@@ -46,7 +47,7 @@ def add_new_items(run: str | Path, label: str) -> int:
         folder.require_kind("comparison")
         folder.read_results()
         place = folder.kept_model(label)
-        config = load_comparison(str(folder.config))
+        config = moved(load_comparison(str(folder.config)), folder.path)
         entry = next((entry for entry in config.entries() if entry.label == label), None)
         if entry is None:
             found = f"{label}, a model that {folder.config} does not name"

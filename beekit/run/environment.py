@@ -12,15 +12,23 @@ import torch
 import beekit
 from beekit.ranking.ties import TIES
 
+_PACKAGES = ("torch", "sentence-transformers", "transformers", "numpy", "scipy", "accelerate")
+
+
+def versions(device: torch.device) -> dict[str, str]:
+    """What the numbers of a training depend on beside its configuration: libraries and device."""
+    packages = ("torch", "sentence-transformers", "transformers", "accelerate")
+    own = {package: version(package) for package in packages}
+    return {"beekit": beekit.__version__, **own, "device": device.type}
+
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions, device, threads and the rule for ties, for results.json."""
-    packages = ("torch", "sentence-transformers", "transformers", "numpy", "scipy", "accelerate")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
         "beekit": beekit.__version__,
         "python": platform.python_version(),
-        **{package: version(package) for package in packages},
+        **{package: version(package) for package in _PACKAGES},
         "platform": platform.platform(),
         "device": f"{device.type} ({name})",
         "cpus": os.cpu_count(),

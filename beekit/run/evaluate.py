@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from beekit.data import Dataset
+from beekit.disk_full import is_disk_full
 from beekit.errors import RunError
 from beekit.evaluation import Evaluation, best_against_others, by_history, by_support, evaluate
 from beekit.evaluation.named_metrics import usual_metrics
@@ -25,9 +26,11 @@ from beekit.run.dataset import describe, load_dataset
 from beekit.run.embeddings import Embeddings, run_behind, settle_items
 from beekit.run.environment import environment
 from beekit.run.fit_process import fitted_apart, reason_of, worth_a_process
+from beekit.run.kept_evaluations import KEPT, Done, KeptEvaluations
 from beekit.run.known_items import KnownItems
 from beekit.run.leakage import require_unseen
-from beekit.run.resume import write_config
+from beekit.run.locations import absolute
+from beekit.run.resume import lacks_report, write_config
 from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
 from beekit.run.training_history import sources
 from beekit.run_folder import RunFolder
@@ -37,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 # Models shown in figures by history and popularity: more cannot be told apart.
 _SHOWN = 6
+# In the folder of a run, what a fit in a process of its own reads and writes.
+_FIT = ".fit"
 
 
 def run_comparison(
@@ -45,10 +50,11 @@ def run_comparison(
     """Fit every model on the split's training part, evaluate it on every test part, write it down.
 
     A model that cannot be fitted, evaluated or saved, whatever the reason, is left out of the table
-    and named with its reason under `left_out`; the others go on. Large fits run in a process of
-    their own (`fitted_apart`), where their memory can be told and a system without any ends them
-    alone; of small ones the memory is not stated. An encoder that learnt elsewhere, or reads other
-    than it was trained to, is named under `notes`.
+    and named with its reason under `left_out`; the others go on, but not on a full disk. What an
+    interrupted comparison had evaluated is taken from there (`KeptEvaluations`). Large fits run in
+    a process of their own (`fitted_apart`), where their memory can be told and a system without any
+    ends them alone; of small ones the memory is not stated. An encoder that learnt elsewhere, or
+    reads other than it was trained to, is named under `notes`.
 
     Comparisons that share encoders share `embedded`: embeddings by fingerprint of the dataset and
     encoder, taken from here and added to it.
@@ -57,10 +63,12 @@ def run_comparison(
         BeekitError: if there is a fault that the user can mend, or if no model is left.
     """
     config.require_single()
+    config = absolute(config)
+    folder = RunFolder(Path(config.out))
     with alone_in(config.out):
-        return _compare_all(
-            config, RunFolder(Path(config.out)), {} if embedded is None else embedded
-        )
+        if (folder.path / KEPT).is_dir() and lacks_report(folder, config, folder.report):
+            folder.results.unlink()  # made again from what is kept, which is checked
+        return _compare_all(config, folder, {} if embedded is None else embedded)
 
 
 def _compare_all(
@@ -74,20 +82,32 @@ def _compare_all(
     metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
     split.save(folder.split)
     write_config(folder, config)
-    shutil.rmtree(folder.models, ignore_errors=True)  # of a comparison that was interrupted
+    kept = KeptEvaluations(folder, config, dataset, split)
+    done = {entry.label: one for entry in entries if (one := kept.load(entry)) is not None}
+    _remove_models(folder, done)  # of a comparison that was interrupted
 
     known = KnownItems.of(dataset.catalog, split.training_item_ids)
     rows: list[dict[str, Any]] = []
     tests: list[Evaluation] = []
     left_out: list[dict[str, str]] = []
     for entry in entries:
-        encoder = vectors.encoder(entry)  # one that cannot be loaded is a mistake to be mended
+        earlier, noted = done.get(entry.label), len(vectors.notes)
+        # An encoder that cannot be loaded is a mistake to be mended.
+        encoder = vectors.encoder(entry) if earlier is None else None
         try:
-            content = {} if entry.encoder is None else {VECTORS: vectors.of(entry, encoder)}
-            encoder = None  # before the fit, which may need its memory
-            evaluations, cost = _tried(entry, content, config, split, folder, known)
+            if earlier is not None:
+                logger.info("%s is there from before the interruption", entry.label)
+                evaluations, cost = earlier.evaluations, earlier.cost
+                vectors.notes += earlier.notes
+            else:
+                content = {} if entry.encoder is None else {VECTORS: vectors.of(entry, encoder)}
+                encoder = None  # before the fit, which may need its memory
+                evaluations, cost = _tried(entry, content, config, split, folder, known)
+                kept.save(entry, Done(evaluations, cost, vectors.notes[noted:]))
         except Exception as error:
             shutil.rmtree(folder.model_folder(entry.label), ignore_errors=True)
+            if is_disk_full(error):
+                raise  # the next model would end so, too
             reason = reason_of(error)
             logger.warning("%s is left out: %s", entry.label, reason)
             logger.debug("%s", entry.label, exc_info=error)
@@ -118,7 +138,17 @@ def _compare_all(
     folder.write_results(results)
     write_tables(results, folder.path)
     write_report([folder.path], folder.report)
+    kept.remove()
+    shutil.rmtree(folder.path / _FIT, ignore_errors=True)  # of a killed process
     return folder
+
+
+def _remove_models(folder: RunFolder, but: Mapping[str, Any]) -> None:
+    """Remove the models that are kept in a folder, but for some labels."""
+    stay = {folder.model_folder(label).name for label in but}
+    for path in folder.models.iterdir() if folder.models.is_dir() else ():
+        if path.name not in stay:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _data(
@@ -153,7 +183,7 @@ def _tried(
     known: KnownItems,
 ) -> tuple[dict[str, Evaluation], Cost]:
     """A model fitted, evaluated on every test part, and kept if asked for; all of it or nothing."""
-    model, cost = _fitted(entry, split, content, folder.path / ".fit")
+    model, cost = _fitted(entry, split, content, folder.path / _FIT)
     evaluations = {
         part: evaluate(
             model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import io
 import json
 import logging
@@ -23,7 +24,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.disk_full import is_disk_full
 from beekit.errors import BeekitError
+from beekit.files import write_json
 from beekit.models.registry import can_be_saved, load_model, save_model
 from beekit.out_of_memory import is_out_of_memory
 from beekit.ranking import Model
@@ -34,6 +37,8 @@ logger = logging.getLogger(__name__)
 # Below both, a fit takes less time and memory than starting a process does.
 _INTERACTIONS = 200_000
 _ITEMS = 5_000
+# Exit code of the process when it cannot even write down how it ended.
+_NO_ROOM = 28
 
 
 class FitFailed(Exception):
@@ -71,6 +76,7 @@ def fitted_apart(
 
     Raises:
         FitFailed: if the fit fails there, or if the system ends the process.
+        OSError: if the disk has no room for the files.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -80,6 +86,8 @@ def fitted_apart(
         sp.save_npz(folder / "X.npz", sp.csr_array(X), compressed=False)
         np.savez(folder / "content.npz", allow_pickle=False, **content)
         code = _run(folder)
+        if code == _NO_ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
         outcome = folder / "outcome.json"
         if code or not outcome.is_file():
             raise FitFailed(_ending(code))
@@ -100,6 +108,7 @@ def _run(folder: Path) -> int:
         [sys.executable, "-P", "-m", "beekit.run.fit_process", str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
+        process_group=0,  # Ctrl-C is for this process, which then ends that one
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     assert process.stdin is not None  # for the type checker
@@ -136,9 +145,12 @@ def _work(folder: Path) -> None:
         outcome: dict[str, Any] = dataclasses.asdict(cost)
     except Exception as error:
         outcome = {"reason": reason_of(error), "traceback": traceback.format_exc()}
-    partial = folder / "outcome.partial"
-    partial.write_text(json.dumps(outcome))
-    partial.rename(folder / "outcome.json")
+    try:
+        write_json(folder / "outcome.json", outcome)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        sys.exit(_NO_ROOM)
 
 
 def _warm_up(kind: type, settings: dict[str, Any], content: dict[str, np.ndarray]) -> None:

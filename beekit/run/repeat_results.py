@@ -109,6 +109,8 @@ def _row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         values = over_repeats([row["metrics"][name]["value"] for row in rows])
         metrics[name] = {**dataclasses.asdict(values), "ci95": list(values.ci95)}
         metrics[name]["values"] = list(values.values)
+        if any(row["metrics"][name].get("reaches_all") for row in rows):
+            metrics[name]["reaches_all"] = True
     common = _common(rows)
     if "settings" in rows[0]:
         common["settings"] = _common([row["settings"] for row in rows])

@@ -22,6 +22,7 @@ from beekit.results import is_repeated
 from beekit.run.comparison import Comparison, Entry, load_comparison
 from beekit.run.config import Config
 from beekit.run.evaluate import run_comparison
+from beekit.run.locations import absolute, moved
 from beekit.run.repeat_results import join_results, require_alike
 from beekit.run.resume import differences, saved_config, write_config
 from beekit.run.train import train
@@ -67,6 +68,7 @@ def compare_repeatedly(config: Comparison) -> RunFolder:
 
 def _repeat(config: _Job, run_once: Callable[[_Job], RunFolder]) -> RunFolder:
     """Run the repeats that are not there yet, and write down what all of them say together."""
+    config = absolute(config)
     folder = RunFolder(Path(config.out))
     each: list[dict[str, Any]] = []
     folders = [folder.repeat(number) for number in range(1, config.repeats + 1)]
@@ -203,5 +205,5 @@ def _differences(own: RunFolder, config: Config | Comparison) -> list[str]:
     if ("models" in saved) != isinstance(config, Comparison):
         return ["command"]
     if isinstance(config, Comparison):
-        return differences(load_comparison(str(own.config)), config)
-    return differences(saved_config(own), config)
+        return differences(absolute(moved(load_comparison(str(own.config)), own.path)), config)
+    return differences(absolute(saved_config(own)), config)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import yaml
 from transformers.trainer_utils import get_last_checkpoint
 
 from beekit.files import write_json, write_text
-from beekit.run.comparison import Comparison
+from beekit.run.comparison import Comparison, load_comparison
 from beekit.run.config import Config, load_config
+from beekit.run.locations import absolute, moved
 from beekit.run_files import read_json
 from beekit.run_folder import OR_REMOVE, RunFolder, taken
 
 
 def saved_config(folder: RunFolder) -> Config:
-    """The resolved configuration of a training; an error if none can be read."""
+    """The resolved configuration of a training; an error if none can be read.
+
+    What lies in the run's own folder is found there, wherever that has been moved.
+    """
     folder.require_config()
-    return load_config(folder.config)
+    return moved(load_config(folder.config), folder.path)
 
 
 def write_config(folder: RunFolder, config: Config | Comparison) -> None:
@@ -39,7 +47,7 @@ def config_to_run(folder: RunFolder, asked: Config) -> Config:
     folder.require_unfinished("quickstart" if begun else "training")
     if not begun and last_checkpoint(folder) is None:
         return asked
-    saved = saved_config(folder) if folder.config.is_file() else None
+    saved = absolute(saved_config(folder)) if folder.config.is_file() else None
     differing = ["key"] if saved is None else differences(saved, asked)
     if saved is None or differing:
         what = "quickstart" if begun else "run"
@@ -50,19 +58,70 @@ def config_to_run(folder: RunFolder, asked: Config) -> Config:
     return saved.replace(cache=asked.cache)
 
 
-def claim(folder: RunFolder, split_hash: str, fingerprint: str) -> None:
+def lacks_report(folder: RunFolder, asked: Config | Comparison, last: Path) -> bool:
+    """Whether the same job was killed when it had its results, and not yet its `last` file."""
+    if not folder.results.is_file() or last.is_file() or folder.repeats.exists():
+        return False
+    if not folder.config.is_file() or ("models" in folder.raw_config()) != isinstance(
+        asked, Comparison
+    ):
+        return False
+    if isinstance(asked, Comparison):
+        compared = moved(load_comparison(str(folder.config)), folder.path)
+        return not differences(absolute(compared), asked)
+    return not differences(absolute(saved_config(folder)), asked)
+
+
+def claim(folder: RunFolder, made_of: Mapping[str, Any], versions: Mapping[str, str]) -> list[str]:
     """Take the folder for a training that `config_to_run` lets begin or go on there.
 
-    A checkpoint that learnt from another split or dataset than these must not be continued, for it
-    may know what is held out.
+    A checkpoint that was made of something else must not be continued: of another split, for it may
+    know what is held out, or of other files of the encoder, which the frozen part and the figures
+    before training are read from.
+
+    Args:
+        folder: of the run.
+        made_of: digests of what the checkpoints are made of, by what it is; a folder of an earlier
+            version noted fewer.
+        versions: of the libraries, and the device, that numbers depend on.
+
+    Returns:
+        a line if checkpoints were made with other versions.
     """
-    made_of = {"split": split_hash, "fingerprint": fingerprint}
-    if last_checkpoint(folder) is None:
-        folder.checkpoints.mkdir(parents=True, exist_ok=True)
-        write_json(folder.made_of, made_of)
-    elif not folder.made_of.is_file() or read_json(folder.made_of) != made_of:
-        found = f"{folder.path} holds an unfinished run with another dataset or split"
-        raise taken(found, "the same configuration and data, to go on with it", OR_REMOVE)
+    used = [dict(versions)]
+    if last_checkpoint(folder) is not None:
+        noted = read_json(folder.made_of) if folder.made_of.is_file() else {}
+        other = [what for what in made_of if noted.get(what, made_of[what]) != made_of[what]]
+        if other or "split" not in noted or "fingerprint" not in noted:
+            what = _named(noted, made_of, other)
+            found = f"{folder.path} holds an unfinished run with another {what}"
+            raise taken(found, "the same configuration and data, to go on with it", OR_REMOVE)
+        earlier = noted.get("versions", [])
+        used = [*earlier, *(one for one in used if one not in earlier)]
+    folder.checkpoints.mkdir(parents=True, exist_ok=True)
+    write_json(folder.made_of, {**made_of, "versions": used})
+    return [_of_several(used)] if used[1:] else []
+
+
+def _named(noted: Mapping[str, Any], made_of: Mapping[str, Any], other: list[str]) -> str:
+    """What is not as it was, and of an encoder, in which file."""
+    names = []
+    for what in other:
+        was, now = noted[what], made_of[what]
+        if isinstance(was, dict) and isinstance(now, dict):
+            files = [f for f in sorted({*was, *now}) if was.get(f) != now.get(f)]
+            names.append(f"{what} ({', '.join(files[:3])})")
+        elif what not in ("split", "fingerprint"):
+            names.append(what)
+    return ", ".join(names) or "dataset or split"
+
+
+def _of_several(used: Sequence[Mapping[str, str]]) -> str:
+    """That a training went on with other versions, whose last digits may differ."""
+    changed = [name for name in used[0] if len({one.get(name) for one in used}) > 1]
+    each = [", then ".join(dict.fromkeys(str(one.get(n)) for one in used)) for n in changed]
+    told = "; ".join(f"{name} {values}" for name, values in zip(changed, each, strict=True))
+    return f"training was interrupted and went on with other versions ({told})"
 
 
 def differences(saved: Config | Comparison, asked: Config | Comparison) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from beekit.ranking import Recommendations, Recommender
 from beekit.run.known_items import KnownItems
 from beekit.run_files import read_vectors, read_yaml
 from beekit.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
 
 
 def save_index(
@@ -89,7 +92,12 @@ class Server:
         return cls(index, items, part)
 
     def candidates(self, which: str) -> np.ndarray | None:
-        """Item indices for "cold", or None for "all"; a ConfigError if no item is cold."""
+        """Item indices for "cold", or None for "all".
+
+        Raises:
+            ConfigError: if `which` is another word, if no item is cold, or if the recommender
+                cannot know cold items.
+        """
         if which not in ("cold", "all"):
             found, remedy = f"candidates {which!r}", "Choose one of them."
             raise ConfigError(found, expected="cold or all", remedy=remedy)
@@ -99,7 +107,19 @@ class Server:
             found = "candidates cold, and a run whose training saw every item"
             remedy = "Use --candidates all."
             raise ConfigError(found, expected="items without a training interaction", remedy=remedy)
+        if not self._knows_cold_items:
+            name = type(self.recommender).__name__
+            raise ConfigError(
+                f"candidates cold, and {name}, which knows items by their interactions alone: any "
+                "list of cold ones would mean nothing",
+                expected="a model that knows items by their content",
+                remedy="Use --candidates all, or a run or --model with an encoder.",
+            )
         return np.flatnonzero(self.items.cold)
+
+    @property
+    def _knows_cold_items(self) -> bool:
+        return bool(getattr(self.recommender, "scores_cold_items", True))
 
     def histories(self, histories: Sequence[Sequence[object]]) -> sp.csr_array:
         """X (users, items) from item ids; a DataError names those that the run does not have."""
@@ -137,11 +157,37 @@ class Server:
         return X
 
     def recommend(self, X: sp.csr_array, k: int, candidates: str = "all") -> Recommendations:
-        """The k best items of each history among the candidates."""
+        """The k best items of each history among the candidates; lists that mean nothing are named
+        in the log."""
         if k < 1:
             raise ConfigError(f"k={k}", expected="at least 1", remedy="Ask for more.")
         k = min(k, len(self.items))  # lists are never longer
-        return self.recommender.recommend(X, k, self.candidates(candidates))
+        # Two at least, to see whether the first is better than any other.
+        asked = min(max(k, 2), len(self.items))
+        items, scores = self.recommender.recommend(X, asked, self.candidates(candidates))
+        self._say_what_means_nothing(items, scores)
+        return items[:, :k], scores[:, :k]
+
+    def _say_what_means_nothing(self, items: np.ndarray, scores: np.ndarray) -> None:
+        """Log how many lists have one score for all, and how many name what nobody can know."""
+        listed = items >= 0
+        highest = np.where(listed, scores, -np.inf).max(axis=1)
+        lowest = np.where(listed, scores, np.inf).min(axis=1)
+        alike = int(((listed.sum(axis=1) > 1) & (highest == lowest)).sum())
+        if alike:
+            logger.warning(
+                "%d of %d lists give every item the same score: their choice and order mean "
+                "nothing, since %s knows nothing of the history",
+                *(alike, len(items), type(self.recommender).__name__),
+            )
+        elif not self._knows_cold_items:
+            cold = int((listed & self.items.cold[items]).any(axis=1).sum())
+            if cold:
+                logger.warning(
+                    "%d of %d lists name cold items, which %s cannot know: their places mean "
+                    "nothing",
+                    *(cold, len(items), type(self.recommender).__name__),
+                )
 
     def describe(
         self, history: sp.csr_array, items: np.ndarray, scores: np.ndarray

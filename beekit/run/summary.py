@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from beekit.report.repeats import summarise_repeats
-from beekit.report.settings import settings_caption
+from beekit.report.settings import MARK, reaches_all, settings_caption
 from beekit.results import is_repeated, part_of, rows_by_scenario
 from beekit.run_folder import RunFolder
 
@@ -81,7 +81,8 @@ def _table(rows: Sequence[Mapping[str, Any]], split: Mapping[str, Any], scenario
             metric = row["metrics"][name]
             low, high = metric.get("ci95_items", metric["ci95"])
             half = (high - low) / 2
-            cells.append(f"{metric['value']:.4f} ±{half:.4f}")
+            mark = MARK if reaches_all(metric) else ""
+            cells.append(f"{metric['value']:.4f}{mark} ±{half:.4f}")
         table.append([row["model"], *cells])
     held = split[part]
     counted = f"{held['users']:,} test users, {held['candidates']:,} candidate items"

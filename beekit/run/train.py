@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from beekit.errors import RunError
 from beekit.evaluation import Evaluation, by_history, compare_metrics, evaluate, neighbours
 from beekit.evaluation.named_metrics import usual_metrics
 from beekit.files import replacing_folder
 from beekit.folder_lock import alone_in
 from beekit.hub import write_card
 from beekit.index import ItemIndex
+from beekit.launcher import require_one_process
 from beekit.model_files import model_digests
 from beekit.models import Popularity, Random
 from beekit.ranking import Recommender
@@ -37,12 +37,20 @@ from beekit.results import (
 from beekit.run.config import TRAINING_ALIASES, Config
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
-from beekit.run.environment import environment
+from beekit.run.encoder_files import encoder_files
+from beekit.run.environment import environment, versions
 from beekit.run.input_differences import content_of, input_differences, log_notes
 from beekit.run.inputs import embed_and_index
 from beekit.run.joint_results import finish_joint
 from beekit.run.leakage import require_unseen
-from beekit.run.resume import claim, config_to_run, last_checkpoint, write_config
+from beekit.run.locations import absolute
+from beekit.run.resume import (
+    claim,
+    config_to_run,
+    lacks_report,
+    last_checkpoint,
+    write_config,
+)
 from beekit.run.run_dataset import RunDataset, load_datasets, settle_datasets
 from beekit.run.serve import save_index
 from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
@@ -55,6 +63,8 @@ from beekit.split.training_record import record_training, save_training_record
 from beekit.training import BeeFormerTrainingArguments
 from beekit.training.precision import bf16_pays
 
+logger = logging.getLogger(__name__)
+
 
 def train(config: Config) -> RunFolder:
     """Fine-tune an encoder as configured, and leave a complete run folder.
@@ -65,18 +75,19 @@ def train(config: Config) -> RunFolder:
     touched. A folder with an unfinished run of the same configuration is taken up from its last
     checkpoint; the weights then end as they would have without it. `results.json` is written after
     model, split and index, so a folder that has it is complete but for report and card, which
-    follow, and which `beekit report` makes again.
+    follow: after a kill in between the same command makes all of it again.
 
     Raises:
         BeekitError: if there is a fault that the user can mend.
     """
     config.require_single()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        found = f"a launcher with {os.environ['WORLD_SIZE']} processes"
-        remedy = "Run `beekit train` alone, or BeeFormerTrainer in a script of your own."
-        raise RunError(found, expected="one, since each would write the run folder", remedy=remedy)
+    require_one_process("Run `beekit train` alone, or BeeFormerTrainer in a script of your own.")
+    config = absolute(config)
+    folder = RunFolder(Path(config.out))
     with alone_in(config.out):
-        return _train(_settle(config, RunFolder(Path(config.out))))
+        if last_checkpoint(folder) and lacks_report(folder, config, folder.card):
+            folder.results.unlink()  # made again from the last checkpoint, which is checked
+        return _train(_settle(config, folder))
 
 
 # An index over a catalog, and what of its vectors comes from texts where pictures are read too.
@@ -90,6 +101,7 @@ class _Job:
     config: Config
     folder: RunFolder
     encoder: SentenceTransformer
+    encoder_files: Mapping[str, Mapping[str, str]]  # digests, by the key that names the encoder
     datasets: Sequence[RunDataset]
     arguments: BeeFormerTrainingArguments
     metrics: tuple[str, ...]
@@ -105,7 +117,7 @@ def _settle(asked: Config, folder: RunFolder) -> _Job:
     arguments = training_arguments(config, folder, [split for _, _, split in loaded])
     for _, _, split in loaded:
         require_validation({"chosen_on": config.chosen_on}, split)
-    encoder = encoder_to_train(config)
+    encoder, files = encoder_to_train(config), encoder_files(config)
     datasets = settle_datasets(folder, loaded, encoder)
     begun = _begun(config)
     notes = [_notes(config, folder, one, datasets, encoder, begun) for one in datasets]
@@ -120,14 +132,17 @@ def _settle(asked: Config, folder: RunFolder) -> _Job:
             dataclasses.replace(one, config=own)
             for one, own in zip(datasets, config.datasets(), strict=True)
         ]
-    return _Job(config, folder, encoder, datasets, arguments, metrics, begun, notes)
+    return _Job(config, folder, encoder, files, datasets, arguments, metrics, begun, notes)
 
 
 def _train(job: _Job) -> RunFolder:
     folder, encoder, datasets = job.folder, job.encoder, job.datasets
     splits = [one.split.hash for one in datasets]
     fingerprints = [one.dataset.fingerprint for one in datasets]
-    claim(folder, joint_hash(splits), joint_hash(fingerprints))
+    made_of = {"split": joint_hash(splits), "fingerprint": joint_hash(fingerprints)}
+    resumed = claim(folder, {**made_of, **job.encoder_files}, versions(encoder.device))
+    for line in resumed:
+        logger.warning("%s", line)
     write_config(folder, job.config)
     before = [_before(one, encoder, job.metrics) for one in datasets]
     save_before(datasets[0].folder.split, [one for each in job.begun.values() for one in each])
@@ -140,7 +155,7 @@ def _train(job: _Job) -> RunFolder:
     files = model_digests(folder.model)
     training = {**describe_training(job.config, trainer, seconds), "model_files": files}
     for one, (indexed, evaluations), notes in zip(datasets, before, job.notes, strict=True):
-        _finish(job, one, training, indexed, evaluations, notes)
+        _finish(job, one, training, indexed, evaluations, [*notes, *resumed])
     if datasets[1:]:
         finish_joint(folder, datasets)
     return folder

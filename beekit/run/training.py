@@ -15,6 +15,7 @@ from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
 from beekit.evaluation import HeldOutEvaluator, MeanEvaluator
 from beekit.evaluation.named_metrics import named_metric
+from beekit.evaluation.validation import telling_metric
 from beekit.report.public_names import published
 from beekit.results import DEFAULT_METRIC
 from beekit.run.config import TRAINING_ALIASES, Config
@@ -35,7 +36,7 @@ def training_arguments(
 
     Raises:
         ConfigError: if the Trainer refuses a value, if `eval_strategy` is set and no split has a
-            validation part, or if the metric is unknown.
+            validation part, or if the metric is unknown or cannot tell one step from another.
     """
     given = {TRAINING_ALIASES.get(key, key): value for key, value in config.training.items()}
     if given.get("bf16") == "auto":
@@ -69,6 +70,13 @@ def training_arguments(
         expected = "arguments the Hugging Face Trainer accepts"
         raise ConfigError(found, expected=expected, remedy="Correct the keys named.") from error
     named_metric(_validation_metric(arguments))
+    if arguments.eval_strategy != "no":
+        validations = [split.validation for split in splits if split.validation is not None]
+        metric = telling_metric(
+            _validation_metric(arguments), validations, chosen="metric_for_best_model" in given
+        )
+        if arguments.metric_for_best_model is not None:
+            arguments.metric_for_best_model = metric
     return arguments
 
 

@@ -1,4 +1,4 @@
-"""Reading a checkpoint to go on from: whole, or refused in one line."""
+"""Reading a checkpoint to go on from: whole and as it was written, or refused in one line."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
 from safetensors import SafetensorError
+from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
 
 from beekit.errors import RunError
+from beekit.files import write_json
+from beekit.model_files import model_digests
+from beekit.run_files import read_json
+
+# In a checkpoint: SHA-256 of each of its files. Not every damage makes a file unreadable.
+_DIGESTS = "digests.json"
+# What the Trainer goes on from beside the model; without these it begins anew, and says nothing.
+_STATE = ("optimizer.pt", "scheduler.pt", "rng_state*.pth")
+_REMEDY = "Remove that folder to go on from the checkpoint before, or to begin anew."
 
 
 @contextmanager
@@ -31,17 +42,43 @@ def reading(checkpoint: str | Path, what: str) -> Iterator[None]:
         raise RunError(
             f"{what} in {checkpoint} cannot be read ({reason})",
             expected="a whole checkpoint of this training",
-            remedy="Remove that folder to go on from the checkpoint before, or to begin anew.",
+            remedy=_REMEDY,
         ) from problem
 
 
+def note_digests(checkpoint: Path) -> None:
+    """Note in a checkpoint what its files hold, for `require_as_written`."""
+    write_json(checkpoint / _DIGESTS, model_digests(checkpoint))
+
+
+def require_as_written(checkpoint: str | Path) -> None:
+    """Refuse a checkpoint with a file missing or changed, if its digests were noted."""
+    checkpoint = Path(checkpoint)
+    if (checkpoint / _DIGESTS).is_file():
+        noted, found = read_json(checkpoint / _DIGESTS), model_digests(checkpoint)
+        for name in noted:
+            if noted[name] != found.get(name):
+                raise _not_whole(checkpoint, f"{name} is {'damaged' if name in found else 'gone'}")
+
+
 def require_readable(checkpoint: str | Path) -> None:
-    """Read what the Trainer goes on from beside the model: torch's files, which are archives."""
-    for path in sorted(Path(checkpoint).glob("*.pt*")):
+    """Refuse a checkpoint that is not as it was written, or that lacks what the Trainer goes on
+    from; of an earlier version, which noted no digests, torch's files are read as archives."""
+    checkpoint = Path(checkpoint)
+    require_as_written(checkpoint)
+    for pattern in _STATE:
+        if not any(checkpoint.glob(pattern)):
+            raise _not_whole(checkpoint, f"no {pattern.replace('*', '')} is there")
+    for path in sorted(checkpoint.glob("*.pt*")):
         if path.name.startswith(("optimizer", "scheduler", "scaler", "rng_state")):
             with reading(checkpoint, path.name), ZipFile(path) as archive:
                 if part := archive.testzip():
                     raise OSError(f"its part {part} is damaged")
+
+
+def _not_whole(checkpoint: Path, found: str) -> RunError:
+    expected = "a whole checkpoint of this training"
+    return RunError(f"{found} in {checkpoint}", expected=expected, remedy=_REMEDY)
 
 
 def read_state(checkpoint: str | Path) -> TrainerState:
@@ -56,3 +93,29 @@ def read_state(checkpoint: str | Path) -> TrainerState:
         if not isinstance(state.log_history, list):
             raise ValueError("no list under log_history")
     return state
+
+
+def best_checkpoint(args: TrainingArguments, state: TrainerState) -> str | None:
+    """Where the best checkpoint so far is; None if validation has not chosen any.
+
+    Its state notes a path, which leads elsewhere once a folder has been moved.
+    """
+    step = state.best_global_step
+    return f"{args.output_dir}/checkpoint-{step}" if step else None
+
+
+def missing_best(checkpoint: str, best: str) -> RunError:
+    """The error for a training that could no longer end with its best weights."""
+    return RunError(
+        f"no {best}, the best checkpoint so far of the training in {checkpoint}",
+        expected="it, since load_best_model_at_end is set",
+        remedy="Restore that folder from a copy, or remove the run's folder to begin anew.",
+    )
+
+
+class FindsBest(TrainerCallback):
+    """A training that goes on knows the best checkpoint wherever its folder is now."""
+
+    def on_train_begin(self, args: Any, state: TrainerState, *_: Any, **__: Any) -> None:
+        if (best := best_checkpoint(args, state)) is not None:
+            state.best_model_checkpoint = best

@@ -22,6 +22,8 @@ from transformers.trainer_utils import TrainOutput, get_last_checkpoint, rotate_
 from beekit.encoders import ItemInputs
 from beekit.encoders.inputs import features
 from beekit.errors import ConfigError
+from beekit.launcher import launched_processes
+from beekit.signals import Deferred
 from beekit.training.arguments import BeeFormerTrainingArguments
 from beekit.training.batches import MIXED, UserBatchSampler
 from beekit.training.divergence import StaysFinite, diverged
@@ -29,7 +31,16 @@ from beekit.training.freezing import trained_part
 from beekit.training.lora import Adapters
 from beekit.training.loss import ELSALoss
 from beekit.training.progress import TrainingProgress
-from beekit.training.read_checkpoint import read_state, reading, require_readable
+from beekit.training.read_checkpoint import (
+    FindsBest,
+    best_checkpoint,
+    missing_best,
+    note_digests,
+    read_state,
+    reading,
+    require_as_written,
+    require_readable,
+)
 from beekit.training.steps import StepCollator
 from beekit.training.training_set import TrainingSet
 
@@ -53,13 +64,15 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     Raises:
         DataError: if there is no dataset, if X is not a matrix of finite numbers, if texts and
             columns differ in number, or if no user of a dataset has two interactions.
-        ConfigError: if the lists of interactions and items differ in length, or if
-            `dataloader_drop_last` would leave no batch.
+        ConfigError: if the lists of interactions and items differ in length, if
+            `dataloader_drop_last` would leave no batch, or if a launcher started several processes
+            that would not train together.
     """
 
     training_args_class = BeeFormerTrainingArguments
     model: SentenceTransformer
     optimizer: Any
+    control: Any
     trained_parameters = 0
     _adapters: Adapters | None = None
 
@@ -74,6 +87,13 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         evaluator: BaseEvaluator | None = None,
         **trainer: Any,
     ) -> None:
+        if launched_processes() > 1 and args.world_size == 1:
+            found = f"a launcher with {launched_processes()} processes that would each train alone"
+            raise ConfigError(
+                found,
+                expected="processes that train together",
+                remedy="Set use_cpu=True where there is no GPU, or start one process.",
+            )
         several = isinstance(interactions, list)
         matrices, catalogs = (interactions, items) if several else ([interactions], [items])
         if len(matrices) != len(catalogs):
@@ -84,6 +104,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             )
         training_set = TrainingSet.of(model, matrices, catalogs)  # type: ignore[arg-type]
         self._training_set, users_of = training_set, training_set.users_of
+        self._ending = Deferred("ending after this step, with a checkpoint")
         fewest = sum(users_of) if args.dataset_batches == MIXED else min(users_of)
         if args.dataloader_drop_last and fewest < args.users_per_step:
             raise ConfigError(
@@ -106,6 +127,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             users = args.users_per_step * args.world_size * args.gradient_accumulation_steps
             self.add_callback(TrainingProgress(users))
         self.remove_callback(PrinterCallback)
+        self.add_callback(FindsBest())
         # The first to be called: before anything is logged, evaluated or saved.
         self.callback_handler.callbacks.insert(0, StaysFinite())
 
@@ -115,7 +137,9 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         A checkpoint of the last step is loaded and nothing trained: the Trainer would add a step.
         With `args.lora`, the encoder has adapters while this runs and is plain again afterwards,
         however it ends; a checkpoint holds the encoder as plain, and the adapters beside it, to be
-        resumed on the encoder that training started from.
+        resumed on the encoder that training started from. SIGINT and SIGTERM end it after the step
+        at hand, with a checkpoint of that step, whatever `save_strategy` is; a second signal ends
+        it at once.
 
         Raises:
             ConfigError: if `last_layers` is more than the encoder has, if nothing is left to train,
@@ -136,16 +160,21 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             resume_from_checkpoint = get_last_checkpoint(self.args.output_dir)
         if resume_from_checkpoint:
             state = read_state(str(resume_from_checkpoint))
+            best = best_checkpoint(self.args, state) if self.args.load_best_model_at_end else None
+            if best is not None and not Path(best).is_dir():
+                raise missing_best(str(resume_from_checkpoint), best)
+            for needed in {best, str(resume_from_checkpoint)} - {None}:
+                require_as_written(str(needed))
             if state.global_step >= state.max_steps:
                 self.state = state
-                best = f"{self.args.output_dir}/checkpoint-{state.best_global_step}"
-                wants_best = self.args.load_best_model_at_end and state.best_global_step
                 with self._training_part():
-                    self._load_from_checkpoint(best if wants_best else str(resume_from_checkpoint))
+                    self._load_from_checkpoint(best or str(resume_from_checkpoint))
                 return TrainOutput(state.global_step, float("nan"), {})
             require_readable(str(resume_from_checkpoint))
-        with self._training_part():
-            return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        with self._ending() as ending, self._training_part():
+            trained = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+            ending.deliver()
+            return trained
 
     @contextmanager
     def _training_part(self) -> Iterator[None]:
@@ -214,6 +243,31 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             else:
                 self._adapters.load(checkpoint_path)
 
+    def _maybe_log_save_evaluate(
+        self, tr_loss: Any, grad_norm: Any, model: nn.Module, trial: Any, *args: Any, **kw: Any
+    ) -> None:
+        """As the Trainer's own, and the end if a signal asked for it while a step was taken."""
+        super()._maybe_log_save_evaluate(tr_loss, grad_norm, model, trial, *args, **kw)
+        step = self.state.global_step
+        first = self._looked_at_step != step
+        self._looked_at_step = step
+        if first and float(self.state.epoch or 0).is_integer():
+            return  # what is due at the end of the epoch comes in the next call
+        if self._must_end():
+            if self._saved_step != step:
+                self._save_checkpoint(model, trial)
+                self.control = self.callback_handler.on_save(self.args, self.state, self.control)
+            self._ending.deliver()
+            raise KeyboardInterrupt  # the signal came to another process of the training
+
+    def _must_end(self) -> bool:
+        """Whether any process of the training was told to end."""
+        told = self._ending.due is not None
+        if self.args.world_size > 1:
+            flag = torch.tensor(float(told), device=self.args.device)
+            told = bool(self.accelerator.reduce(flag, reduction="sum") > 0)
+        return told
+
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """As the Trainer's own, in a folder that gets its final name when it is complete."""
         final = Path(self.args.output_dir)
@@ -224,6 +278,9 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         self._staging = staging
         try:
             super()._save_checkpoint(model, trial)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)  # what a full disk has no room for
+            raise
         finally:
             self._staging = None
         self.accelerator.wait_for_everyone()
@@ -233,6 +290,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         if self.args.should_save:
             self.state.save_to_json(str(staging / name / TRAINER_STATE_NAME))
             shutil.rmtree(final / name, ignore_errors=True)
+            note_digests(staging / name)
             (staging / name).rename(final / name)
             shutil.rmtree(staging)
             rotate_checkpoints(
@@ -242,7 +300,15 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 use_mtime=True,
             )
 
+        self._saved_step = self.state.global_step
+
+    def _load_best_model(self) -> None:
+        """The best checkpoint, or a `RunError`: without it, the last weights would pass for it."""
+        self._load_from_checkpoint(str(self.state.best_model_checkpoint))
+
     _staging: Path | None = None
+    _saved_step: int | None = None
+    _looked_at_step: int | None = None
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(self._staging or super()._get_output_dir(trial))

@@ -55,4 +55,4 @@ class Forgetful(EASE):
     """Can be fitted, but neither asked nor kept."""
 
     def save(self, folder):
-        raise OSError(28, "No space left on device")
+        raise OSError(5, "Input/output error")

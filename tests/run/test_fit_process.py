@@ -165,7 +165,7 @@ def test_nothing_stays_of_a_model_that_cannot_be_kept_or_asked(compare, tmp_path
     code, results = compare(models, {"EASE": Forgetful}, save_models=True)
     assert code == 0
     assert [row["model"] for row in results["rows"]] == ["popularity"]
-    assert "No space left" in results["left_out"][0]["reason"]
+    assert "Input/output error" in results["left_out"][0]["reason"]
     assert results["left_out"][1]["reason"].startswith("out of memory (")
     assert [path.name for path in (tmp_path / "run" / "models").iterdir()] == ["popularity"]
     assert results["rows"][0]["fit_memory_mb"] is None

@@ -22,6 +22,14 @@ CALLBACK = ["args", "state", "control", "kwargs"]
 # The class, and the parameters after `self`, of what we override or build on.
 USED = {
     "_save_checkpoint": (TRAINER, ["model", "trial"]),
+    "_maybe_log_save_evaluate": (
+        TRAINER,
+        [
+            *("tr_loss", "grad_norm", "model", "trial", "epoch", "ignore_keys_for_eval"),
+            *("start_time", "learning_rate"),
+        ],
+    ),
+    "_load_best_model": (ST, []),
     "_get_output_dir": (TRAINER, ["trial"]),
     "save_model": (TRAINER, ["output_dir", "_internal_call"]),
     "training_step": (TRAINER, ["model", "inputs", "num_items_in_batch"]),

@@ -1,0 +1,139 @@
+"""What a process does when it is told to end: SIGINT (Ctrl-C) and SIGTERM (a scheduler)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+_Handler = Callable[[int, FrameType | None], Any]
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+# Seconds until an interrupt that nobody has ended with is raised again.
+_AGAIN = 2.0
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM reached a process that puts things in order before it ends, as after Ctrl-C."""
+
+
+@contextmanager
+def ending_raises() -> Iterator[None]:
+    """Within it, SIGINT raises KeyboardInterrupt and SIGTERM raises `Terminated`.
+
+    So what was begun is put in order. Some library code catches whatever is raised, at its import
+    above all, and goes on: then the same is raised again a moment later. Without effect outside of
+    the main thread, which alone may set handlers, and where a signal is ignored or handled
+    otherwise.
+    """
+    told: list[type[KeyboardInterrupt]] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        told.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+        if repeats:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        raise told[-1]
+
+    def again(number: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        if not _in_order(sys.exception()):
+            raise told[-1]
+
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    with (
+        _handled({signal.SIGALRM: again}, lambda handler: handler is signal.SIG_DFL) as repeats,
+        _handled(dict.fromkeys(_ENDING, end), lambda handler: handler in usual),
+    ):
+        try:
+            yield
+        finally:
+            if repeats:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _in_order(error: BaseException | None) -> bool:
+    """Whether an interrupt is on its way out: what is going on is a `finally`."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
+
+
+class Deferred:
+    """Within it, the first SIGINT or SIGTERM is noted, so that a step can be finished and saved.
+
+    `due` is that signal, or None; `deliver` lets it do what it would have done. A second signal is
+    not waited with. Without effect outside of the main thread. Forked workers, which get the
+    signals of a terminal too, ignore the first one and end with the second.
+
+    Args:
+        notice: what to tell on standard error when it is noted.
+    """
+
+    def __init__(self, notice: str) -> None:
+        self.due: int | None = None
+        self._notice = notice
+        self._earlier: dict[int, Any] = {}
+        self._owner = os.getpid()
+        self._seen_in_worker = False
+
+    @contextmanager
+    def __call__(self) -> Iterator[Deferred]:
+        handlers: dict[signal.Signals, _Handler] = dict.fromkeys(_ENDING, self._note)
+        with _handled(handlers, lambda handler: handler is not signal.SIG_IGN) as self._earlier:
+            yield self
+
+    def deliver(self) -> None:
+        """Let the signal that was noted, if any, end what is going on."""
+        if self.due is not None:
+            self._pass_on(self.due, None)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:
+            if self._seen_in_worker:
+                os._exit(128 + number)
+            self._seen_in_worker = True
+            return
+        if self.due is not None:
+            self._pass_on(number, frame)
+            return
+        self.due = number
+        said = f"{signal.Signals(number).name}: {self._notice}; a second one stops at once\n"
+        with suppress(OSError):
+            os.write(2, said.encode())  # a stream must not be written to from a handler
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        earlier = self._earlier.get(number, signal.SIG_DFL)
+        if callable(earlier):
+            earlier(number, frame)
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+@contextmanager
+def _handled(
+    handlers: dict[signal.Signals, _Handler], replaces: Callable[[Any], bool]
+) -> Iterator[dict[int, Any]]:
+    """Set handlers in place of those that may be replaced; gives what was there before."""
+    earlier: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            before = signal.getsignal(number)
+            # None is a handler that was not set by Python, and could not be set again.
+            if before is not None and replaces(before):
+                earlier[number] = signal.signal(number, handler)
+    try:
+        yield earlier
+    finally:
+        for had, before in earlier.items():
+            signal.signal(had, before)
