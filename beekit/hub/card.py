@@ -28,7 +28,11 @@ _SAID = {
     ),
     "environment": ("beekit",),
 }
-_OPTIONAL = ("text", "image", "max_seq_length", "fusion", "dataset_batches", "needs_beekit")
+_OPTIONAL = (
+    *("text", "image", "max_seq_length", "fusion", "dataset_batches", "needs_beekit"),
+    *("prompt", "pooling", "pooling_source", "image_pooling", "image_pooling_source"),
+    *("truncate_dim", "dtypes"),
+)
 
 
 def write_card(run: str | Path) -> None:
