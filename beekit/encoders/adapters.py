@@ -36,8 +36,9 @@ def _merge(model: Any) -> None:
             try:
                 layer.merge()
             except (NotImplementedError, ValueError, AttributeError) as error:
+                kind = type(layer).__name__
                 raise EncoderError(
-                    f"adapters of the kind {type(layer).__name__}, which cannot be merged ({error})",
+                    f"adapters of the kind {kind}, which cannot be merged ({error})",
                     expected="adapters that can be added to the weights, such as LoRA's",
                     remedy="Merge them with PEFT, and save the encoder without adapters.",
                 ) from error
@@ -45,6 +46,8 @@ def _merge(model: Any) -> None:
         elif isinstance(layer, ModulesToSaveWrapper):
             _replace(model, name, layer.modules_to_save[layer.active_adapters[0]])
     del model.peft_config
+    # Loading adapters left the names of their weights here, by which a saved model's are renamed.
+    vars(model).pop("_weight_conversions", None)
     model._hf_peft_config_loaded = False
     for parameter in model.parameters():
         parameter.requires_grad_(True)

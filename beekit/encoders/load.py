@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import WordWeights
+from sentence_transformers.sentence_transformer.modules import Router, WordWeights
 from sentence_transformers.util import load_file_path
-from torch import nn
 
 from beekit.encoders.adapters import merge_adapters
 from beekit.encoders.pooling import family_pooling, pooling_of, set_pooling
 from beekit.encoders.precision import to_float32
 from beekit.encoders.prompts import settle_prompt
+from beekit.encoders.same_as_encode import positions
 from beekit.errors import EncoderError
 
 logger = logging.getLogger(__name__)
@@ -23,8 +24,6 @@ logger = logging.getLogger(__name__)
 _OPEN_CLIP = "open_clip:"
 # Lengths that stand for no limit; those of texts are far below.
 _NO_LIMIT = 2**31
-# What models of transformers call their tables of learnt positions.
-_POSITION_TABLES = ("position_embeddings", "position_embedding", "embed_positions", "wpe")
 
 
 def load_encoder(
@@ -95,8 +94,9 @@ def load_encoder(
     if max_seq_length is not None:
         _limit(encoder, name, max_seq_length)
     if prompt and "text" not in encoder.modalities:
+        reads = ", ".join(map(str, encoder.modalities))
         raise EncoderError(
-            f"prompt={prompt!r} for {name!r}, which reads {', '.join(map(str, encoder.modalities))}",
+            f"prompt={prompt!r} for {name!r}, which reads {reads}",
             expected="an encoder of texts",
             remedy="Leave prompt out.",
         )
@@ -121,9 +121,18 @@ def says_no_pooling(name_or_path: str | Path) -> bool:
     return kind not in (None, SentenceTransformer.__name__)
 
 
+def text_module(encoder: SentenceTransformer) -> Any:
+    """The module that reads texts: the first, or the first of a Router's default route."""
+    first = encoder[0]
+    if isinstance(first, Router) and first.default_route in first.sub_modules:
+        return first.sub_modules[first.default_route][0]
+    return first
+
+
 def token_limit(encoder: SentenceTransformer) -> int | None:
     """Tokens after which texts are cut; None where they are not, or where none are read."""
-    length = encoder.max_seq_length if "text" in encoder.modalities else None
+    reads = "text" in encoder.modalities
+    length = getattr(text_module(encoder), "max_seq_length", None) if reads else None
     return int(length) if length is not None and length < _NO_LIMIT else None
 
 
@@ -146,9 +155,9 @@ def _limit(encoder: SentenceTransformer, name: str, length: int) -> None:
             remedy="Leave max_seq_length out.",
         )
     own = token_limit(encoder)
-    positions = _positions(encoder)
-    if positions is not None:
-        own = positions if own is None else min(own, positions)
+    places = positions(encoder)
+    if places is not None:
+        own = places if own is None else min(own, places)
     if length < 3 or (own is not None and length > own):
         raise EncoderError(
             f"max_seq_length={length} for {name!r}",
@@ -163,15 +172,3 @@ def _limit(encoder: SentenceTransformer, name: str, length: int) -> None:
             expected="an encoder that does",
             remedy="Leave max_seq_length out.",
         ) from error
-
-
-def _positions(encoder: SentenceTransformer) -> int | None:
-    """Tokens for which there is a position, of an encoder with a table of them."""
-    tables = [
-        module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
-        for name, module in encoder.named_modules()
-        if isinstance(module, nn.Embedding)
-        and name.rpartition(".")[2] in _POSITION_TABLES
-        and "vision" not in name
-    ]
-    return min(tables) if tables else None

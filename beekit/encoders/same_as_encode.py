@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Transformer
+from torch import nn
 from torch.nn import functional
 
 from beekit.encoders.inputs import ItemInputs, embedding_of, to_device
@@ -16,6 +17,10 @@ from beekit.errors import EncoderError
 
 # What entries of unit vectors may differ by: rounding, of float32 and of half precision.
 _ROUNDING, _ROUNDING_OF_HALF = 1e-4, 3e-2
+# Texts of different lengths.
+_PAIR = ["a", "a longer text"]
+# What models of transformers call their tables of learnt positions.
+_POSITION_TABLES = ("position_embeddings", "position_embedding", "embed_positions", "wpe")
 # What an encoder's forward may raise for a text that it cannot read.
 _FAILURES = (IndexError, RuntimeError, ValueError, TypeError, KeyError, AttributeError)
 
@@ -41,11 +46,15 @@ def require_same_as_encode(
     training = encoder.training
     encoder.eval()
     try:
-        alone = np.stack([_encoded(encoder, texts[place], prompt) for place in places])
+        alone = np.stack([_encoded(encoder, [texts[place]], prompt)[0] for place in places])
         features = inputs.distinct_features(places)
         beside = _embedded(encoder, features)
         if not isinstance(encoder[0], Transformer) and "sentence_lengths" in features:
-            alone, beside = alone[:, None], np.stack([beside, _embedded(encoder, _odd(features))], 1)
+            beside = np.stack([beside, _embedded(encoder, _odd(features))], axis=1)
+            alone = alone[:, None]
+        elif len(np.unique(inputs.distinct_sizes)) == 1:  # then nothing above was padded
+            alone = _encoded(encoder, _PAIR[:1], prompt)
+            beside = _encoded(encoder, _PAIR, prompt)[:1]
     except torch.OutOfMemoryError:
         raise
     except _FAILURES as error:
@@ -64,11 +73,9 @@ def require_same_as_encode(
         )
 
 
-def _encoded(encoder: SentenceTransformer, text: str, prompt: str) -> np.ndarray:
-    made = encoder.encode(
-        [text], prompt=prompt, normalize_embeddings=True, show_progress_bar=False
-    )
-    return np.asarray(made[0], dtype=np.float32)
+def _encoded(encoder: SentenceTransformer, texts: list[str], prompt: str) -> np.ndarray:
+    made = encoder.encode(texts, prompt=prompt, normalize_embeddings=True, show_progress_bar=False)
+    return np.asarray(made, dtype=np.float32)
 
 
 def _embedded(encoder: SentenceTransformer, features: dict[str, Any]) -> np.ndarray:
@@ -85,21 +92,25 @@ def _odd(features: dict[str, Any]) -> dict[str, Any]:
     return {**features, "input_ids": torch.where(mask.bool(), ids, ids.max())}
 
 
-def _unreadable(
-    encoder: SentenceTransformer, inputs: ItemInputs, error: Exception
-) -> EncoderError:
+def _unreadable(encoder: SentenceTransformer, inputs: ItemInputs, error: Exception) -> EncoderError:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     longest = int(inputs.distinct_sizes.max())
-    positions = getattr(_text_config(encoder), "max_position_embeddings", None)
-    beyond = isinstance(positions, int) and 0 < positions <= longest + 2
+    places = positions(encoder)
+    beyond = places is not None and places < longest
     return EncoderError(
         f"the encoder cannot embed texts of up to {longest} tokens ({reason})",
-        expected=f"texts that fit its {positions} positions" if beyond else "one that embeds texts",
-        remedy=f"Set max_seq_length below {positions}." if beyond else "Choose another encoder.",
+        expected=f"texts that fit its {places} positions" if beyond else "one that embeds texts",
+        remedy=f"Set max_seq_length={places}." if beyond else "Choose another encoder.",
     )
 
 
-def _text_config(encoder: SentenceTransformer) -> Any:
-    config = encoder.config
-    get = getattr(config, "get_text_config", None)
-    return config if get is None else get()
+def positions(encoder: SentenceTransformer) -> int | None:
+    """Tokens for which there is a position, of an encoder of texts with a table of them."""
+    tables = [
+        module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+        for name, module in encoder.named_modules()
+        if isinstance(module, nn.Embedding)
+        and name.rpartition(".")[2] in _POSITION_TABLES
+        and "vision" not in name
+    ]
+    return min(tables) if tables else None

@@ -72,7 +72,7 @@ class DataConfig(DatasetKeys):
     )
     prompt: str | None = Field(
         None,
-        description="What encoders read before the text of every item, `passage: `; \"\" for "
+        description='What encoders read before the text of every item, `passage: `; "" for '
         "nothing. Without it an encoder's own prompt for documents, or its default one.",
     )
     trust_remote_code: bool = Field(
