@@ -187,7 +187,7 @@ def _tokenised(encoder: SentenceTransformer, texts: list[str], prompt: str) -> d
         raise
     except _FAILURES as error:
         tokenizer = getattr(encoder, "tokenizer", None)
-        if hasattr(tokenizer, "pad_token") and tokenizer.pad_token is None:
+        if getattr(tokenizer, "pad_token", "") is None:
             raise EncoderError(
                 "a tokenizer without a padding token",
                 expected="one, since texts of different lengths are read together",

@@ -41,7 +41,7 @@ class Config(DataConfig):
     )
     dtype: Dtype = Field(
         None,
-        description="What the trained weights are saved in: float32, float16 or bfloat16; what "
+        description="What the trained weights are saved in; what "
         "they came in without it. They are trained in float32, with bf16 where `training` asks.",
     )
     training: dict[str, Any] = Field(
