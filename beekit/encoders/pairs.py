@@ -113,4 +113,4 @@ class ItemPairs(ItemInputs):
 
     def mini_batches(self, tokens: int) -> dict[str, Any]:
         """Mini-batches by their number, so that those of the longest texts keep to the tokens."""
-        return {"mini_batch_size": max(1, tokens // int(self.distinct_sizes.max()))}
+        return {"mini_batch_size": max(1, tokens // max(1, int(self.distinct_sizes.max())))}

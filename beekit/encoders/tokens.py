@@ -147,7 +147,7 @@ class ItemTokens(ItemInputs):
         """Mini-batches of at most so many tokens, padding not counted."""
         if self._flat and self._padded:
             return {"mini_batch_num_tokens": tokens}
-        return {"mini_batch_size": max(1, tokens // int(self.distinct_sizes.max(initial=1)))}
+        return {"mini_batch_size": max(1, tokens // max(1, int(self.distinct_sizes.max())))}
 
 
 def inputs_of(encoder: SentenceTransformer, items: Sequence[str] | ItemInputs) -> ItemInputs:
@@ -186,7 +186,7 @@ def _tokenised(encoder: SentenceTransformer, texts: list[str], prompt: str) -> d
     except EncoderError:
         raise
     except _FAILURES as error:
-        tokenizer = getattr(encoder, "tokenizer", None)
+        tokenizer: Any = getattr(encoder, "tokenizer", None)
         if getattr(tokenizer, "pad_token", "") is None:
             raise EncoderError(
                 "a tokenizer without a padding token",

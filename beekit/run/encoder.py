@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sentence_transformers import SentenceTransformer
 
 from beekit.data import Dataset
@@ -10,6 +12,7 @@ from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
 from beekit.run.comparison import Comparison
 from beekit.run.config import Config
+from beekit.run_folder import RunFolder
 from beekit.training import BeeFormerTrainingArguments
 from beekit.training.freezing import require_trainable
 
@@ -45,6 +48,25 @@ def encoder_to_train(config: Config) -> SentenceTransformer:
     else:
         _require_reads(encoder, config.encoder, texts, pictures)
     require_trainable(encoder)
+    return encoder
+
+
+def run_encoder(
+    folder: RunFolder, config: Config, device: str | None = None
+) -> SentenceTransformer:
+    """The encoder of a finished run, reading items as it did in its training.
+
+    Runs of versions that noted no `dtypes` read neither the prompts nor the `truncate_dim` of their
+    encoders, and their results and index are without.
+    """
+    trust = config.trust_remote_code
+    training: Any = {}
+    if folder.whole.results.is_file():
+        training = folder.whole.read_results().get("training") or {}
+    if not training or "dtypes" in training:
+        return load_encoder(folder.model, device=device, trust_remote_code=trust)
+    encoder = load_encoder(folder.model, prompt="", device=device, trust_remote_code=trust)
+    encoder.truncate_dim = None
     return encoder
 
 

@@ -185,7 +185,7 @@ def describe_training(
 def describe_reading(config: Config, encoder: SentenceTransformer) -> dict[str, Any]:
     """The prompt before every text, how tokens become one embedding and who said so, and of how
     many dimensions the embeddings are where an encoder cuts them."""
-    sides = {"": (config.encoder, encoder)}
+    sides: dict[str, tuple[str | None, Any]] = {"": (config.encoder, encoder)}
     if reads_both(encoder):
         both: Any = encoder[0]
         sides = {"": (config.encoder, both.text), "image_": (config.image_encoder, both.image)}

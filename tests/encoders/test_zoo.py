@@ -59,6 +59,14 @@ def folder_of(tmp_path_factory):
     return make
 
 
+def ready(folder) -> SentenceTransformer:
+    """An encoder as `beekit train` has it before anything takes long."""
+    encoder = load_encoder(folder, device="cpu")
+    require_trainable(encoder)
+    ItemTokens(encoder, TEXTS)
+    return encoder
+
+
 def one_step(encoder, folder) -> None:
     """Train on four users for a step that moves the weights."""
     X = sp.csr_array(np.random.default_rng(0).random((6, len(TEXTS))) < 0.5, dtype=np.float32)
@@ -74,15 +82,12 @@ def one_step(encoder, folder) -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_an_encoder_is_trained_and_saved_as_its_encode_reads_texts(name, folder_of, tmp_path):
     folder = folder_of(name)
-    try:
-        encoder = load_encoder(folder, device="cpu")
-        require_trainable(encoder)
-        ItemTokens(encoder, TEXTS)
-    except BeekitError as error:
-        assert REFUSED[name] in str(error)
-        assert "\n" not in str(error)
+    if name in REFUSED:
+        with pytest.raises(BeekitError, match=REFUSED[name]) as refused:
+            ready(folder)
+        assert "\n" not in str(refused.value)
         return
-    assert name not in REFUSED
+    encoder = ready(folder)
     before = embed_items(encoder, TEXTS, mini_batch_tokens=16)
     np.testing.assert_allclose(before, encoder.encode(TEXTS, normalize_embeddings=True), atol=1e-5)
     one_step(encoder, tmp_path / "checkpoints")
@@ -114,7 +119,7 @@ def test_the_zoo_has_every_module_of_sentence_transformers(folder_of):
         for exported in getattr(modules, "__all__", ()):
             kind = getattr(modules, exported)
             if isinstance(kind, type) and issubclass(kind, (Module, InputModule)):
-                shipped.add(exported)
+                shipped.add(kind.__name__)  # some have two names
     kept = {
         line
         for name in ZOO
@@ -125,6 +130,6 @@ def test_the_zoo_has_every_module_of_sentence_transformers(folder_of):
     }
     covered = {line.rpartition(".")[2] for line in kept}
     assert shipped - covered - OF_OTHERS == set()
-    assert OF_OTHERS <= shipped
+    assert shipped >= OF_OTHERS
     pooled = {name.removeprefix("pooling ") for name in ZOO if name.startswith("pooling ")}
     assert pooled >= set(Pooling.POOLING_MODES)
