@@ -8,6 +8,7 @@ from sentence_transformers import SentenceTransformer
 
 from beekit.data import Dataset
 from beekit.encoders import fuse, load_encoder
+from beekit.encoders.prompts import settle_prompt
 from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
 from beekit.run.comparison import Comparison
@@ -73,9 +74,9 @@ def run_encoder(
 def encoder_to_compare(config: Comparison, name: str, dataset: Dataset) -> SentenceTransformer:
     """An encoder of a comparison; one that reads text and picture apart adds up the two."""
     trust, limit = config.trust_remote_code, config.max_seq_length
-    encoder = load_encoder(
-        name, max_seq_length=limit, prompt=config.prompt, trust_remote_code=trust
-    )
+    encoder = load_encoder(name, max_seq_length=limit, trust_remote_code=trust)
+    if config.prompt is not None and encoder.supports("text"):
+        settle_prompt(encoder, config.prompt)
     texts, pictures = dataset.catalog.text is not None, dataset.catalog.images is not None
     _require_reads(encoder, name, texts, pictures)
     both = texts and pictures

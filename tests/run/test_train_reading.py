@@ -108,6 +108,29 @@ def test_a_prompt_and_a_cut_are_trained_measured_and_shipped(train, shop, texts,
     capsys.readouterr()
 
 
+def test_a_comparison_reads_texts_as_a_training_does(train, shop, texts, tmp_path):
+    save_plain(tmp_path / "encoder", [*texts, "a passage : "], "Bert")
+    run = train(tmp_path / "encoder", prompt="a passage : ")
+    config = {
+        **{"data": str(shop), "out": str(tmp_path / "table"), "text": "{text}"},
+        **{"split": {"fraction": 0.3}, "prompt": "a passage : "},
+        "models": {
+            "came": {"encoder": str(tmp_path / "encoder")},
+            "tuned": {"run": str(run.path)},
+        },
+        "evaluation": {"metrics": ["recall@5"]},
+    }
+    (tmp_path / "table.yaml").write_text(yaml.safe_dump(config))
+    assert main(["evaluate", str(tmp_path / "table.yaml")]) == 0
+    found = {
+        row["model"]: row["metrics"]["recall@5"]["value"]
+        for folder in (run, RunFolder(tmp_path / "table"))
+        for row in folder.read_results()["rows"]
+    }
+    assert found["came"] == pytest.approx(found["pretrained"], abs=1e-9)
+    assert found["tuned"] == pytest.approx(found["fine-tuned"], abs=1e-9)
+
+
 def test_half_precision_is_stated_and_comes_back_unless_asked_otherwise(train, texts, tmp_path):
     ZOO["bfloat16"](tmp_path / "encoder", texts)
     run = train(tmp_path / "encoder")
