@@ -14,9 +14,11 @@ from sentence_transformers import SentenceTransformer
 
 from beekit import Dataset, ItemIndex, evaluate
 from beekit.cli import main
+from beekit.encoders.prompts import item_prompt
 from beekit.export.libraries import NEEDED
 from beekit.export.standalone import embed
 from beekit.quickstart import make_shop
+from beekit.run.encoder import run_encoder
 from beekit.run.resume import saved_config
 from beekit.run.serve import Server
 from beekit.run_folder import RunFolder
@@ -91,7 +93,7 @@ def test_a_prompt_and_a_cut_are_trained_measured_and_shipped(train, shop, texts,
     assert (training["prompt"], training["truncate_dim"]) == ("search documents : ", 6)
     assert (training["pooling"], training["pooling_source"]) == ("mean", "encoder's own")
     card = run.card.read_text()
-    assert "`encode` puts the prompt `search documents : ` before every text" in card
+    assert '`encode` puts the prompt `"search documents : "` before every text' in card
     assert "the first 6 dimensions" in card
     # What is stated is what an evaluation of `encode`'s vectors gives.
     dataset = Dataset.load(shop, text="{text}")
@@ -106,6 +108,10 @@ def test_a_prompt_and_a_cut_are_trained_measured_and_shipped(train, shop, texts,
     assert gap(run, texts) < 1e-5
     assert main(["push", str(run.path), "--repo", "user/name", "--dry-run"]) == 0
     capsys.readouterr()
+    # Results of a version that did not read it go with an index made without.
+    del results["training"]["dtypes"]
+    run.results.write_text(json.dumps(results))
+    assert item_prompt(run_encoder(run, saved_config(run))) == ""
 
 
 def test_a_comparison_reads_texts_as_a_training_does(train, shop, texts, tmp_path):
@@ -115,8 +121,8 @@ def test_a_comparison_reads_texts_as_a_training_does(train, shop, texts, tmp_pat
         **{"data": str(shop), "out": str(tmp_path / "table"), "text": "{text}"},
         **{"split": {"fraction": 0.3}, "prompt": "a passage : "},
         "models": {
-            "came": {"encoder": str(tmp_path / "encoder")},
-            "tuned": {"run": str(run.path)},
+            "came": {"model": "ContentBased", "encoder": str(tmp_path / "encoder")},
+            "tuned": {"model": "ContentBased", "run": str(run.path)},
         },
         "evaluation": {"metrics": ["recall@5"]},
     }
