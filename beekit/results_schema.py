@@ -176,6 +176,7 @@ _NEIGHBOURS = {
 }
 _TRAINING = {
     **{f"{name}?": _text_or_none for name in ("encoder", "image_encoder", "text", "image")},
+    **{"prompt?": _text_or_none, "pooling?": _text_or_none, "dtypes?": {}},
     **{"metric?": _text, "base_models?": [_text], "model_files?": {_EACH: _text}},
     **{"best_step?": _number_or_none, "max_seq_length?": _number_or_none},
     **{"loss_curve?": [_point], "validation_curve?": [_point]},

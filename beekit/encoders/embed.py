@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from beekit.encoders.inputs import ItemInputs, features, to_device
+from beekit.encoders.inputs import ItemInputs, embedding_of, features, to_device
 from beekit.encoders.pairs import ItemPairs
-from beekit.encoders.tokens import ItemTokens
+from beekit.encoders.tokens import inputs_of
 from beekit.errors import EncoderError
 from beekit.finite import require_finite
 from beekit.progress import progress_bar
@@ -54,7 +54,7 @@ def embed_items(
         EncoderError: if there are no items, if `ItemTokens` refuses the texts, or if an embedding
             is not finite.
     """
-    inputs = ItemTokens(encoder, items) if isinstance(items, Sequence) else items
+    inputs = inputs_of(encoder, items)
     return _embedded(encoder, inputs, item_indices, item_ids, None, mini_batch_tokens, progress)[0]
 
 
@@ -107,15 +107,16 @@ def _embedded(
         begin = 0
         while begin < len(order):
             # Largest first: the first of the mini-batch is what the others are padded to.
-            size = max(1, mini_batch_tokens // int(lengths[order[begin]]))
+            size = max(1, mini_batch_tokens // max(1, int(lengths[order[begin]])))
             members = distinct[order[begin : begin + size]]
             made = encoder(to_device(inputs.distinct_features(members), encoder.device))
-            embedding = made["sentence_embedding"].float()
+            embedding = embedding_of(encoder, made).float()
             length = embedding.norm(dim=-1, keepdim=True)
             norms.append(length[:, 0].cpu())
             rows.append(torch.nn.functional.normalize(embedding, dim=-1).cpu())
             if part is not None:
-                parts.append((made[part].float() / length.clamp(min=_SHORTEST)).cpu())
+                of_part = made[part][..., : embedding.shape[-1]].float()
+                parts.append((of_part / length.clamp(min=_SHORTEST)).cpu())
             begin += size
             bar.update(len(members))
     encoder.train(training)
@@ -126,9 +127,9 @@ def _embedded(
         logger.warning("all %s different inputs get the same embedding", f"{len(embedded):,}")
     if not parts:
         return embedded[place], embedded[place]
-    of_part = torch.cat(parts).numpy()[place]
-    require_finite(of_part, f"{part} of embeddings", items, row="item index", error=EncoderError)
-    return embedded[place], of_part
+    added = torch.cat(parts).numpy()[place]
+    require_finite(added, f"{part} of embeddings", items, row="item index", error=EncoderError)
+    return embedded[place], added
 
 
 def _require_usable(
@@ -170,8 +171,9 @@ def _beginning(encoder: SentenceTransformer, inputs: ItemInputs, item: int) -> s
     decode = getattr(getattr(encoder, "tokenizer", None), "decode", None)
     if tokens is None or decode is None:
         return ""
+    ids = tokens.reshape(-1).tolist()
     try:
-        text = decode(tokens[0], skip_special_tokens=True)
+        text = decode(ids, skip_special_tokens=True)
     except TypeError:  # tokenizers of open_clip know no such option
-        text = decode(tokens[0].tolist())
+        text = decode(ids)
     return " ".join(str(text).split())[:_BEGINNING]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from typing import Any, Protocol, Self
 
@@ -46,6 +47,13 @@ class ItemInputs(Protocol):
 def features(inputs: ItemInputs, item_indices: np.ndarray) -> dict[str, Any]:
     """What the encoder's forward takes for these items, in that order."""
     return inputs.distinct_features(inputs.distinct_of[item_indices])
+
+
+def embedding_of(encoder: Any, made: Mapping[str, Any]) -> torch.Tensor:
+    """(items, dims) embeddings in what an encoder's forward made, cut as its `encode` cuts them
+    (`truncate_dim`), not normalised."""
+    embedding: torch.Tensor = made["sentence_embedding"]
+    return embedding[..., : getattr(encoder, "truncate_dim", None)]
 
 
 def to_device(features: dict[str, Any], device: torch.device) -> dict[str, Any]:

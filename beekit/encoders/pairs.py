@@ -12,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from beekit.encoders.inputs import ItemInputs
 from beekit.encoders.pixels import ItemPixels
+from beekit.encoders.prompts import item_prompt
 from beekit.encoders.text_image import of_image, reads_both
 from beekit.encoders.tokens import ItemTokens
 from beekit.errors import EncoderError
@@ -53,7 +54,8 @@ class ItemPairs(ItemInputs):
                 expected="at least one of the two for every item",
                 remedy="Leave such items out.",
             )
-        self._settle(ItemTokens(encoder[0].text, texts), pixels, pictures, has_text)
+        tokens = ItemTokens(encoder[0].text, texts, item_prompt(encoder))
+        self._settle(tokens, pixels, pictures, has_text)
 
     def _settle(
         self,
@@ -93,8 +95,9 @@ class ItemPairs(ItemInputs):
     def distinct_features(self, positions: np.ndarray) -> dict[str, Any]:
         """What `TextImage` takes for these of the distinct pairs."""
         features = self.tokens.distinct_features(self._text[positions])
-        shape = features["attention_mask"].shape
-        if shape[1] == _CHANNELS:  # a column of padding more
+        mask = features.get("attention_mask")
+        shape = None if mask is None else mask.shape
+        if shape is not None and shape[1] == _CHANNELS:  # a column of padding more
             features |= {
                 key: torch.nn.functional.pad(value, (0, 1))
                 for key, value in features.items()
@@ -110,4 +113,4 @@ class ItemPairs(ItemInputs):
 
     def mini_batches(self, tokens: int) -> dict[str, Any]:
         """Mini-batches by their number, so that those of the longest texts keep to the tokens."""
-        return {"mini_batch_size": max(1, tokens // int(self.distinct_sizes.max()))}
+        return {"mini_batch_size": max(1, tokens // max(1, int(self.distinct_sizes.max())))}

@@ -62,7 +62,10 @@ def set_pooling(encoder: SentenceTransformer, pooling: str) -> None:
 def pooling_of(encoder: SentenceTransformer) -> str | None:
     """How an encoder pools token embeddings; None where it does not."""
     place = _pooling_at(encoder)
-    return None if place is None else str(encoder[place].pooling_mode)
+    if place is None:
+        return None
+    modes = encoder[place].pooling_mode
+    return modes if isinstance(modes, str) else "+".join(modes)
 
 
 def _pooling_at(encoder: SentenceTransformer) -> int | None:

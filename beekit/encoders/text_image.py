@@ -9,12 +9,14 @@ from typing import Any, Self
 import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.losses.gradcache import has_static_embedding_input
 from sentence_transformers.base.modules import InputModule
 from sentence_transformers.util import load_dir_path
 from torch import Tensor, nn
 from torch.nn import functional
 
 from beekit.encoder_modules import NAMESPACE, where
+from beekit.encoders.inputs import embedding_of
 from beekit.errors import EncoderError
 
 FUSIONS = ("mean", "concat", "gated")
@@ -121,7 +123,7 @@ class TextImage(InputModule):  # type: ignore[misc]
             EncoderError: if an input is none of those.
         """
         pairs = [_pair(given) for given in inputs]
-        features = dict(self.text.preprocess([(prompt or "") + (text or "") for text, _ in pairs]))
+        features = dict(self.text.preprocess([text or "" for text, _ in pairs], prompt=prompt))
         features["has_text"] = torch.tensor([bool(text) for text, _ in pairs])
         shown = [image for _, image in pairs if image is not None]
         features["has_image"] = torch.tensor([image is not None for _, image in pairs])
@@ -191,9 +193,11 @@ def fuse(
 ) -> SentenceTransformer:
     """An encoder of items with text and picture, from an encoder of each; see `TextImage`.
 
+    Texts are read after the prompt that the text encoder has by default.
+
     Raises:
-        EncoderError: if `text` does not read texts, if `image` does not read pictures, or if
-            `TextImage` refuses the arguments.
+        EncoderError: if `text` does not read texts as sequences of tokens, if `image` does not read
+            pictures, or if `TextImage` refuses the arguments.
     """
     for encoder, modality in ((text, "text"), (image, "image")):
         if not encoder.supports(modality):
@@ -202,8 +206,17 @@ def fuse(
                 expected=f"an encoder that reads {modality}",
                 remedy=f"Choose a {modality} encoder for that side.",
             )
+    if has_static_embedding_input(text):
+        raise EncoderError(
+            "a text encoder of one vector a token (StaticEmbedding) beside pictures",
+            expected="one that reads token sequences",
+            remedy="Choose a transformer for the texts, or leave the pictures out.",
+        )
     return SentenceTransformer(
-        modules=[TextImage(text, image, fusion, dims, seed)], device=str(text.device)
+        modules=[TextImage(text, image, fusion, dims, seed)],
+        device=str(text.device),
+        prompts=dict(text.prompts),
+        default_prompt_name=text.default_prompt_name,
     )
 
 
@@ -247,7 +260,7 @@ def _embedded(side: SentenceTransformer, features: dict[str, Any], present: Tens
     some = len(rows) < len(present)
     if some:
         features = {k: v[rows] if isinstance(v, Tensor) else v for k, v in features.items()}
-    made = side(dict(features))["sentence_embedding"]
+    made = embedding_of(side, side(dict(features)))
     # In half precision a length may overflow where no entry does, which would leave zeros.
     exact = made if made.dtype == torch.float64 else made.float()
     embedding = functional.normalize(exact, dim=-1).to(made.dtype)

@@ -14,6 +14,7 @@ from sentence_transformers import SentenceTransformer
 from beekit.data import Dataset
 from beekit.data.image_column import ImageColumn
 from beekit.data.images import UnusableImageError, open_image
+from beekit.encoders.load import token_limit
 from beekit.encoders.text_image import reads_both
 from beekit.errors import DataError
 from beekit.run.config import Config
@@ -134,7 +135,7 @@ def _made_up_texts(
     tokenizer = getattr(encoder.tokenizer, "tokenizer", encoder.tokenizer)
     known = tokenizer.encoder if hasattr(tokenizer, "encoder") else tokenizer.get_vocab()
     words = sorted(word for word in known if word.isascii() and word.isalpha()) or ["a", "b"]
-    longest = encoder.max_seq_length or 64
+    longest = token_limit(encoder) or 64
     lengths = np.linspace(1, longest + 8, count).round().astype(int)
     return [" ".join(generator.choice(words, length)) for length in lengths]
 

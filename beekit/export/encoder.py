@@ -14,6 +14,8 @@ from sentence_transformers.sentence_transformer import modules as st_modules
 from torch import Tensor
 from torch.nn import functional
 
+from beekit.encoders.inputs import embedding_of
+from beekit.encoders.prompts import item_prompt
 from beekit.encoders.text_image import reads_both
 from beekit.errors import ExportError
 from beekit.export.check_items import Sample, samples
@@ -63,6 +65,7 @@ def export_encoder(
         about["graphs"][name] = {"file": file, **graph.describe()}
     if "text" in parts:
         about["text"] = save_tokenizer(of_text, folder / "tokenizer.json")
+        about["text"]["prompt"] = item_prompt(encoder) or None
     if "image" in parts:
         about["image"] = describe_pictures(of_image)
         processor = getattr(of_image[0], "processor", None)
@@ -144,11 +147,12 @@ def _in_torch(encoder: SentenceTransformer, inputs: Sequence[Any]) -> np.ndarray
     rows = []
     with torch.inference_mode():
         for begin in range(0, len(inputs), _BATCH_SIZES[-1]):
-            features = encoder.preprocess(list(inputs[begin : begin + _BATCH_SIZES[-1]]))
+            batch = list(inputs[begin : begin + _BATCH_SIZES[-1]])
+            features = encoder.preprocess(batch, prompt=item_prompt(encoder) or None)
             for key, value in features.items():
                 if isinstance(value, Tensor) and value.is_floating_point():
                     features[key] = value.to(precision)
-            rows.append(functional.normalize(encoder(features)["sentence_embedding"], dim=-1))
+            rows.append(functional.normalize(embedding_of(encoder, encoder(features)), dim=-1))
     return torch.cat(rows).numpy()
 
 

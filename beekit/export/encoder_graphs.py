@@ -7,11 +7,14 @@ from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
 from torch import Tensor, nn
 from torch.nn import functional
 
 from beekit.encoders import ItemTokens
+from beekit.encoders.load import token_limit
 from beekit.encoders.pixel_scale import PixelScale
+from beekit.encoders.prompts import item_prompt
 from beekit.encoders.text_image import TextImage, reads_both
 from beekit.errors import EncoderError, ExportError
 from beekit.export.graph import Graph
@@ -21,6 +24,8 @@ logger = logging.getLogger(__name__)
 # Examples differ in length, and their number and length are such as no encoder takes for special.
 _TEXTS = ("a red printer with two trays, for the office", "toner", "red toner, two of them")
 _PICTURES = 3
+# Tokens of a text that a graph takes where the encoder cuts none.
+_LONGEST = 2**20
 # What a tokenizer's output is called, in the order encoders take it in.
 _TOKENS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -38,12 +43,14 @@ def encoder_graphs(encoder: SentenceTransformer) -> dict[str, Graph]:
     """
     if reads_both(encoder):
         fused: TextImage = encoder[0]
-        text, image = _text_graph(fused.text, states=False), _image_graph(fused.image)
+        text = _text_graph(fused.text, states=False, prompt=item_prompt(encoder))
+        image = _image_graph(fused.image)
         # Both embeddings to what the text adds to their fusion, too; the rest is the picture's.
         sides = {"text": text, "image": image}
         inputs = {f"{kind}_embedding": torch.ones(_PICTURES, g.dims) for kind, g in sides.items()}
         outputs = ("sentence_embedding", "text_part")
-        return {**sides, "fusion": Graph(_Fusion(fused), inputs, outputs, fused.dims)}
+        fusion = _Fusion(fused, encoder.truncate_dim)
+        return {**sides, "fusion": Graph(fusion, inputs, outputs, _dims(encoder))}
     made = {}
     if encoder.supports("text"):
         try:
@@ -75,20 +82,23 @@ def has_states(encoder: SentenceTransformer) -> bool:
     return texts_alone and getattr(encoder[0], "module_output_name", None) == "token_embeddings"
 
 
-def _text_graph(encoder: SentenceTransformer, *, states: bool) -> Graph:
+def _text_graph(encoder: SentenceTransformer, *, states: bool, prompt: str | None = None) -> Graph:
     """Token ids, and masks where the encoder takes them, to `sentence_embedding`; with `states`
     also to `last_hidden_state` (items, tokens, width)."""
+    if isinstance(encoder[0], StaticEmbedding):
+        return _bag_graph(encoder)
     if reads_padding(encoder):
         ids = encoder.preprocess(list(_TEXTS))["input_ids"]
-        tower = _OpenClipText(encoder[0].model)
+        tower = _OpenClipText(encoder[0].model, encoder.truncate_dim)
         return Graph(tower, {"input_ids": ids}, ("sentence_embedding",), _dims(encoder))
-    features = ItemTokens(encoder, _TEXTS).distinct_features(torch.arange(len(_TEXTS)).numpy())
+    read = ItemTokens(encoder, _TEXTS, prompt)
+    features = read.distinct_features(torch.arange(len(_TEXTS)).numpy())
     tensors = {key: value for key, value in features.items() if isinstance(value, Tensor)}
     tokens = {key: value for key, value in tensors.items() if value.ndim == 2}
-    unknown = sorted(set(tokens) - set(_TOKENS))
+    unknown = sorted(set(tensors) - set(_TOKENS))
     if unknown or "input_ids" not in tokens:
         raise ExportError(
-            f"an encoder of texts that takes {', '.join(tokens)}",
+            f"an encoder of texts that takes {', '.join(tensors)}",
             expected=f"one that takes {', '.join(_TOKENS)}",
             remedy="Serve this encoder with torch.",
         )
@@ -96,7 +106,18 @@ def _text_graph(encoder: SentenceTransformer, *, states: bool) -> Graph:
     constants = {key: value for key, value in features.items() if key not in tokens}
     module = _EmbeddingOf(encoder, list(inputs), constants, states)
     outputs = ("last_hidden_state", "sentence_embedding") if states else ("sentence_embedding",)
-    return Graph(module, inputs, outputs, _dims(encoder), longest=encoder.max_seq_length)
+    longest = token_limit(encoder) or _LONGEST
+    return Graph(module, inputs, outputs, _dims(encoder), longest=longest)
+
+
+def _bag_graph(encoder: SentenceTransformer) -> Graph:
+    """The same of an encoder with one vector a token, as padded tokens with their mask."""
+    lengths = torch.tensor([4, 1, 3])
+    mask = (torch.arange(4) < lengths[:, None]).long()
+    inputs = {"input_ids": mask.clone(), "attention_mask": mask}
+    side = _EmbeddingOf(encoder, list(inputs), {}, states=False)
+    side.parts[0] = _MeanOfTokens(encoder[0].embedding.weight)
+    return Graph(side, inputs, ("sentence_embedding",), _dims(encoder), longest=_LONGEST)
 
 
 def _image_graph(encoder: SentenceTransformer) -> Graph:
@@ -115,33 +136,66 @@ class _EmbeddingOf(nn.Module):
         super().__init__()
         self.parts = nn.ModuleList(encoder)
         self.keys, self.constants, self.states = keys, constants, states
+        self.dims: int | None = encoder.truncate_dim
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
         features = {**self.constants, **dict(zip(self.keys, values, strict=True))}
         features = self.parts[0](features)
         states = (features["token_embeddings"],) if self.states else ()
         for part in list(self.parts)[1:]:
+            if isinstance(part, Pooling) and not part.include_prompt:
+                features = _without_prompt(features)
             features = part(features)
-        return (*states, functional.normalize(features["sentence_embedding"], dim=-1))
+        embedding = features["sentence_embedding"][..., : self.dims]
+        return (*states, functional.normalize(embedding, dim=-1))
+
+
+def _without_prompt(features: dict[str, Any]) -> dict[str, Any]:
+    """Features for a pooling that leaves out the prompt, whose tokens their mask leaves out.
+
+    As `Pooling` does itself, but without asking whether any text is padded on the left, which a
+    graph cannot.
+    """
+    mask, length = features["attention_mask"], features.pop("prompt_length", None)
+    if length is None:
+        return features
+    first = mask.to(torch.int32).argmax(dim=1, keepdim=True)
+    after = torch.arange(mask.shape[1], device=mask.device) >= first + length
+    return {**features, "attention_mask": mask * after}
+
+
+class _MeanOfTokens(nn.Module):
+    """`StaticEmbedding` of padded tokens: the mean of their vectors, zeros where there are none."""
+
+    def __init__(self, weight: nn.Parameter) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, features: dict[str, Any]) -> dict[str, Any]:
+        mask = features["attention_mask"].unsqueeze(-1).to(self.weight.dtype)
+        total = (functional.embedding(features["input_ids"], self.weight) * mask).sum(dim=1)
+        return {**features, "sentence_embedding": total / mask.sum(dim=1).clamp(min=1)}
 
 
 class _OpenClipText(nn.Module):
     """Texts through a model of open_clip, at its full context length."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, dims: int | None) -> None:
         super().__init__()
         self.model: Any = model
+        self.dims = dims
 
     def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
-        return (functional.normalize(self.model.encode_text(values[0]), dim=-1),)
+        embedding = self.model.encode_text(values[0])[..., : self.dims]
+        return (functional.normalize(embedding, dim=-1),)
 
 
 class _Fusion(nn.Module):
     """`TextImage` after its two sides, with missing ones known by their zeros."""
 
-    def __init__(self, fused: TextImage) -> None:
+    def __init__(self, fused: TextImage, cut: int | None) -> None:
         super().__init__()
-        self.fusion = fused.fusion
+        self.fusion, self.cut = fused.fusion, cut
         if fused.fusion != "mean":
             self.text_projection = fused.text_projection
             self.image_projection = fused.image_projection
@@ -158,6 +212,7 @@ class _Fusion(nn.Module):
             t, i = self.text_projection(t), self.image_projection(i)
         if self.fusion == "gated":
             t, i = g * t, (1 - g) * i
+        t, i = t[..., : self.cut], i[..., : self.cut]
         length = (t + i).norm(dim=-1, keepdim=True).clamp(min=1e-12)
         return (t + i) / length, t / length
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from beekit.encoders import load_encoder
 from beekit.errors import ConfigError, ExportError
 from beekit.export.encoder import export_encoder
 from beekit.export.items import export_items
 from beekit.export.libraries import NEEDED, need
 from beekit.files import replacing_folder
 from beekit.folder_lock import alone_in, require_new
+from beekit.run.encoder import run_encoder
 from beekit.run.resume import saved_config
 from beekit.run_folder import RunFolder, require_own_place
 
@@ -74,7 +74,6 @@ def export(
                 return Exported(target, (export_items(folder, staging, factory),))
         need(format)
         config = saved_config(folder)
-        trust = config.trust_remote_code
-        encoder = load_encoder(folder.model, device="cpu", trust_remote_code=trust)
+        encoder = run_encoder(folder, config, device="cpu")
         with replacing_folder(target) as staging:
             return Exported(target, export_encoder(encoder, config, staging, format))

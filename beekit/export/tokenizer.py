@@ -8,6 +8,7 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from beekit.encoders.load import text_module, token_limit
 from beekit.errors import ExportError
 from beekit.export.encoder_graphs import reads_padding
 
@@ -22,9 +23,10 @@ def save_tokenizer(encoder: SentenceTransformer, path: Path) -> dict[str, Any]:
 
     Returns:
         how texts are read: `max_tokens`; `length` that all are padded to, None where it is that of
-        the longest in the batch; `clean`, what is done to a text before, None for nothing.
+        the longest in the batch; `clean`, what is done to a text before, None for nothing;
+        `special_tokens`, whether the tokenizer adds its own.
     """
-    limit, own, clean, length = encoder.max_seq_length, encoder.tokenizer, None, None
+    limit, own, clean, length = token_limit(encoder), text_module(encoder).tokenizer, None, None
     if reads_padding(encoder):
         tokenizer, clean = _of_open_clip(own)
         own, length = getattr(own, "tokenizer", own), limit
@@ -43,12 +45,14 @@ def save_tokenizer(encoder: SentenceTransformer, path: Path) -> dict[str, Any]:
         length=length,
     )
     tokenizer.save(str(path))
-    return {"max_tokens": limit, "length": length, "clean": clean}
+    special = not isinstance(own, Tokenizer)  # `StaticEmbedding` reads words alone
+    return {"max_tokens": limit, "length": length, "clean": clean, "special_tokens": special}
 
 
 def _backend(tokenizer: Any) -> Tokenizer:
     """A copy of what a tokenizer of transformers works with."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
+    bare = isinstance(tokenizer, Tokenizer)
+    backend = tokenizer if bare else getattr(tokenizer, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
         raise _unknown(tokenizer)
     copied: Tokenizer = Tokenizer.from_str(backend.to_str())

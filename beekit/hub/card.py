@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,11 @@ _SAID = {
     ),
     "environment": ("beekit",),
 }
-_OPTIONAL = ("text", "image", "max_seq_length", "fusion", "dataset_batches", "needs_beekit")
+_OPTIONAL = (
+    *("text", "image", "max_seq_length", "fusion", "dataset_batches", "needs_beekit"),
+    *("prompt", "pooling", "pooling_source", "image_pooling", "image_pooling_source"),
+    *("truncate_dim", "dtypes"),
+)
 
 
 def write_card(run: str | Path) -> None:
@@ -91,6 +96,7 @@ def render_card(
         said_of=said_of,
         chart=chart,
         cell=_cell,
+        quoted=lambda text: json.dumps(text, ensure_ascii=False),
         settings_caption=settings_caption,
         intervals=INTERVALS,
         wider=any("ci95_items" in m for r in results["rows"] for m in r["metrics"].values()),

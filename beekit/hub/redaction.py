@@ -17,7 +17,7 @@ _RESULTS = (
     *("comparisons", "by_history", "datasets"),
 )
 _CONFIG = (
-    *("encoder", "image_encoder", "fusion", "pooling", "text", "image"),
+    *("encoder", "image_encoder", "fusion", "pooling", "prompt", "dtype", "text", "image"),
     *("min_value", "user_min_support", "item_min_support", "unknown_items"),
     *("missing_text", "missing_image", "duplicates", "max_seq_length", "note"),
     *("split", "training", "evaluation"),

@@ -6,7 +6,7 @@ import dataclasses
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -17,6 +17,7 @@ from beekit.run.data_config import DataConfig, DatasetEntry
 
 # Keys of the training section under beekit's names, and what the Trainer calls them.
 TRAINING_ALIASES = {"epochs": "num_train_epochs"}
+Dtype = Literal["float32", "float16", "bfloat16"] | None
 # Keys of which one takes the place of another.
 _SIZES = ("items", "users", "fraction")
 
@@ -37,6 +38,11 @@ class Config(DataConfig):
     )
     pooling: str | None = Field(
         None, description="How token embeddings become one, other than the encoder's own way."
+    )
+    dtype: Dtype = Field(
+        None,
+        description="What the trained weights are saved in; what "
+        "they came in without it. They are trained in float32, with bf16 where `training` asks.",
     )
     training: dict[str, Any] = Field(
         default_factory=dict, description="How the encoder is trained."

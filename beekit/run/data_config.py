@@ -70,6 +70,11 @@ class DataConfig(DatasetKeys):
     max_seq_length: int | None = Field(
         None, description="Tokens of a text that an encoder reads; its own limit by default."
     )
+    prompt: str | None = Field(
+        None,
+        description='What encoders read before the text of every item, `passage: `; "" for '
+        "nothing. Without it an encoder's own prompt for documents, or its default one.",
+    )
     trust_remote_code: bool = Field(
         False, description="Whether an encoder's own code may be run; only of people you trust."
     )

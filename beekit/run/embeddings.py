@@ -42,9 +42,10 @@ def run_behind(entry: Entry) -> Path | None:
 
 
 def encoder_key(config: Comparison, entry: Entry) -> str:
-    """An encoder and where it cuts texts, which one embedding may share with another."""
-    limit = _limit(config, entry)
-    return f"{entry.encoder}" if limit is None else f"{entry.encoder}, {limit} tokens"
+    """An encoder and how it reads texts, which one embedding may share with another."""
+    limit, prompt = _limit(config, entry), _prompt(config, entry)
+    cut = "" if limit is None else f", {limit} tokens"
+    return f"{entry.encoder}{cut}" + ("" if prompt is None else f", prompt {prompt!r}")
 
 
 @dataclass
@@ -98,10 +99,14 @@ class Embeddings:
 
 
 def _limit(config: Comparison, entry: Entry) -> int | None:
-    # A run's encoder knows how long its texts are.
+    # A run's encoder knows how long its texts are, and what stands before them.
     return None if entry.run else config.max_seq_length
 
 
+def _prompt(config: Comparison, entry: Entry) -> str | None:
+    return None if entry.run else config.prompt
+
+
 def _load(config: Comparison, dataset: Dataset, entry: Entry) -> SentenceTransformer:
-    limited = config.replace(max_seq_length=_limit(config, entry))
-    return encoder_to_compare(limited, str(entry.encoder), dataset)
+    own = config.replace(max_seq_length=_limit(config, entry), prompt=_prompt(config, entry))
+    return encoder_to_compare(own, str(entry.encoder), dataset)

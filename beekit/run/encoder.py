@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sentence_transformers import SentenceTransformer
 
 from beekit.data import Dataset
 from beekit.encoders import fuse, load_encoder
+from beekit.encoders.prompts import settle_prompt
 from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
 from beekit.run.comparison import Comparison
 from beekit.run.config import Config
+from beekit.run_folder import RunFolder
 from beekit.training import BeeFormerTrainingArguments
+from beekit.training.freezing import require_trainable
 
 
 def encoder_to_train(config: Config) -> SentenceTransformer:
@@ -19,7 +24,8 @@ def encoder_to_train(config: Config) -> SentenceTransformer:
     Raises:
         ConfigError: if an encoder does not read what the configuration names, or if `image_encoder`
             or `fusion` is set and has no use.
-        EncoderError: if an encoder cannot be loaded, or if the two do not fit together.
+        EncoderError: if an encoder cannot be loaded, if the two do not fit together, or if there is
+            nothing to train.
     """
     datasets = config.datasets()
     texts = any(one.text is not None or one.image is None for one in datasets)
@@ -28,6 +34,7 @@ def encoder_to_train(config: Config) -> SentenceTransformer:
         config.encoder,
         pooling=config.pooling,
         max_seq_length=config.max_seq_length,
+        prompt=config.prompt,
         trust_remote_code=config.trust_remote_code,
     )
     joins = config.image_encoder is not None or config.fusion is not None
@@ -38,8 +45,29 @@ def encoder_to_train(config: Config) -> SentenceTransformer:
             remedy="Name `text` and `image`, or remove those keys.",
         )
     if texts and pictures:
-        return _of_both(config, encoder)
-    _require_reads(encoder, config.encoder, texts, pictures)
+        encoder = _of_both(config, encoder)
+    else:
+        _require_reads(encoder, config.encoder, texts, pictures)
+    require_trainable(encoder)
+    return encoder
+
+
+def run_encoder(
+    folder: RunFolder, config: Config, device: str | None = None
+) -> SentenceTransformer:
+    """The encoder of a finished run, reading items as it did in its training.
+
+    Runs of versions that noted no `dtypes` read neither the prompts nor the `truncate_dim` of their
+    encoders, and their results and index are without.
+    """
+    trust = config.trust_remote_code
+    training: Any = {}
+    if folder.whole.results.is_file():
+        training = folder.whole.read_results().get("training") or {}
+    if not training or "dtypes" in training:
+        return load_encoder(folder.model, device=device, trust_remote_code=trust)
+    encoder = load_encoder(folder.model, prompt="", device=device, trust_remote_code=trust)
+    encoder.truncate_dim = None
     return encoder
 
 
@@ -47,6 +75,8 @@ def encoder_to_compare(config: Comparison, name: str, dataset: Dataset) -> Sente
     """An encoder of a comparison; one that reads text and picture apart adds up the two."""
     trust, limit = config.trust_remote_code, config.max_seq_length
     encoder = load_encoder(name, max_seq_length=limit, trust_remote_code=trust)
+    if config.prompt is not None and encoder.supports("text"):
+        settle_prompt(encoder, config.prompt)
     texts, pictures = dataset.catalog.text is not None, dataset.catalog.images is not None
     _require_reads(encoder, name, texts, pictures)
     both = texts and pictures

@@ -9,7 +9,9 @@ from pathlib import Path
 from sentence_transformers import SentenceTransformer
 
 from beekit.data import Dataset
+from beekit.encoders.load import token_limit
 from beekit.encoders.pooling import pooling_of
+from beekit.encoders.prompts import item_prompt
 from beekit.results import dataset_results
 from beekit.run.data_config import DataConfig
 from beekit.run_folder import RunFolder
@@ -37,14 +39,18 @@ def input_differences(
             lines.append(f"trained on {was}, read here as {here or f'no {what}'}")
     limit = training.get("max_seq_length")
     if dataset.catalog.text is not None and limit and encoder.supports("text"):
-        now = encoder.max_seq_length
+        now = token_limit(encoder)
         if now != limit:
             lines.append(f"trained on up to {limit} tokens of a text, reads up to {now} here")
-    settings = {"pooling": pooling_of(encoder), **{key: getattr(config, key) for key in _POLICIES}}
-    if hasattr(config, "prompt"):
-        settings["prompt"] = config.prompt
+    settings = {
+        "pooling": pooling_of(encoder),
+        "prompt": item_prompt(encoder),
+        **{key: getattr(config, key) for key in _POLICIES},
+    }
+    known = {"pooling": training.get("pooling"), **{k: v for k, v in trained.items() if v}}
+    known["prompt"] = (training["prompt"] or "") if "prompt" in training else None
     for key, mine in settings.items():
-        theirs = trained.get(key)
+        theirs = known.get(key)
         if theirs is not None and mine is not None and theirs != mine:
             lines.append(f"trained with {key}={theirs}, read here with {key}={mine}")
     return lines

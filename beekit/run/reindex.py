@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from beekit.data import Dataset
-from beekit.encoders import load_encoder
 from beekit.folder_lock import alone_in
 from beekit.index import IndexQuality, ItemIndex, measure_index
 from beekit.index.factory import untrained
 from beekit.run.dataset import load_dataset
+from beekit.run.encoder import run_encoder
 from beekit.run.input_differences import input_differences, log_notes
 from beekit.run.inputs import embed_and_index, item_inputs
 from beekit.run.resume import saved_config
@@ -45,7 +45,7 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
         folder.require_model()
         folder.require_as_trained()
         dataset = load_dataset(config)
-        encoder = load_encoder(folder.model, trust_remote_code=config.trust_remote_code)
+        encoder = run_encoder(folder, config)
         if folder.results.is_file():
             log_notes(str(folder.path), input_differences(folder.path, config, dataset, encoder))
         dims = encoder.get_embedding_dimension()

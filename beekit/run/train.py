@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
+from beekit.encoders.precision import as_saved
 from beekit.evaluation import Evaluation, by_history, compare_metrics, evaluate, neighbours
 from beekit.evaluation.named_metrics import usual_metrics
 from beekit.files import replacing_folder
@@ -150,10 +151,10 @@ def _train(job: _Job) -> RunFolder:
     trainer = make_trainer(job.arguments, encoder, datasets)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     seconds = time.perf_counter() - started
-    with replacing_folder(folder.model) as staging:
+    with replacing_folder(folder.model) as staging, as_saved(encoder, job.config.dtype) as dtype:
         encoder.save(str(staging), create_model_card=False)  # the run's own says more
     files = model_digests(folder.model)
-    training = {**describe_training(job.config, trainer, seconds), "model_files": files}
+    training = {**describe_training(job.config, trainer, seconds, dtype), "model_files": files}
     for one, (indexed, evaluations), notes in zip(datasets, before, job.notes, strict=True):
         _finish(job, one, training, indexed, evaluations, [*notes, *resumed])
     if datasets[1:]:

@@ -11,6 +11,10 @@ from transformers import Trainer, get_scheduler
 from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
 from beekit.encoder_modules import NAMESPACE
+from beekit.encoders.load import says_no_pooling, token_limit
+from beekit.encoders.pooling import pooling_of
+from beekit.encoders.precision import came_in
+from beekit.encoders.prompts import item_prompt
 from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
 from beekit.evaluation import HeldOutEvaluator, MeanEvaluator
@@ -134,8 +138,11 @@ def _validation_metric(arguments: BeeFormerTrainingArguments) -> str:
     return str(arguments.metric_for_best_model or DEFAULT_METRIC).removeprefix("eval_")
 
 
-def describe_training(config: Config, trainer: BeeFormerTrainer, seconds: float) -> dict[str, Any]:
-    """Parameters, time, memory and curves of a training, for results.json."""
+def describe_training(
+    config: Config, trainer: BeeFormerTrainer, seconds: float, dtype: str
+) -> dict[str, Any]:
+    """Parameters, time, memory and curves of a training, for results.json; `dtype` is what the
+    weights were saved in."""
     arguments, state = trainer.args, trainer.state
     metric = _validation_metric(arguments)
     log = state.log_history
@@ -147,6 +154,13 @@ def describe_training(config: Config, trainer: BeeFormerTrainer, seconds: float)
             if reads_both(trainer.model)
             else {}
         ),
+        **describe_reading(config, trainer.model),
+        "dtypes": {
+            "encoder": came_in(trainer.model),
+            "training": "float32",
+            "autocast": next((to for to in ("bf16", "fp16") if getattr(arguments, to)), None),
+            "saved": dtype,
+        },
         "needs_beekit": any(type(m).__module__ == NAMESPACE for m in trainer.model.modules()),
         "loss": type(trainer.loss).__name__,
         "steps": state.global_step,
@@ -165,7 +179,7 @@ def describe_training(config: Config, trainer: BeeFormerTrainer, seconds: float)
         "lora": arguments.lora,
         "trained_parameters": trainer.trained_parameters,
         "parameters": sum(p.numel() for p in trainer.model.parameters()),
-        "max_seq_length": trainer.model.max_seq_length if trainer.model.supports("text") else None,
+        "max_seq_length": token_limit(trainer.model),
         "peak_memory_mb": round(peak_memory(arguments.device)),
         "best_step": state.best_global_step if arguments.load_best_model_at_end else None,
         "metric": metric,
@@ -174,3 +188,23 @@ def describe_training(config: Config, trainer: BeeFormerTrainer, seconds: float)
             [entry["step"], entry[f"eval_{metric}"]] for entry in log if f"eval_{metric}" in entry
         ],
     }
+
+
+def describe_reading(config: Config, encoder: SentenceTransformer) -> dict[str, Any]:
+    """The prompt before every text, how tokens become one embedding and who said so, and of how
+    many dimensions the embeddings are where an encoder cuts them."""
+    sides: dict[str, tuple[str | None, Any]] = {"": (config.encoder, encoder)}
+    if reads_both(encoder):
+        both: Any = encoder[0]
+        sides = {"": (config.encoder, both.text), "image_": (config.image_encoder, both.image)}
+    told: dict[str, Any] = {"prompt": item_prompt(encoder) or None}
+    for side, (name, own) in sides.items():
+        pooling = pooling_of(own)
+        if name is not None and pooling is not None:
+            chosen = "encoder's own"
+            if config.pooling is not None and not side:
+                chosen = "configuration"
+            elif says_no_pooling(name):
+                chosen = "assumed"
+            told |= {f"{side}pooling": pooling, f"{side}pooling_source": chosen}
+    return told | {"truncate_dim": encoder.truncate_dim}

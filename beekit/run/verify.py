@@ -9,12 +9,12 @@ from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
-from beekit.encoders import load_encoder
 from beekit.errors import RunError
 from beekit.evaluation import evaluate
 from beekit.results import FINE_TUNED, rows_of
 from beekit.run.config import Config
 from beekit.run.dataset import load_dataset
+from beekit.run.encoder import run_encoder
 from beekit.run.inputs import embed_and_index, item_inputs
 from beekit.run.resume import saved_config
 from beekit.run_files import read_yaml
@@ -68,7 +68,7 @@ def verify(run: str | Path) -> list[Repeated]:
     config, folders = saved_config(folder), folder.dataset_folders()
     require_same_run(read_yaml(folder.config), folder.read_results(), folder.path)
     each = [own.read_results() for own in folders]
-    encoder = load_encoder(folder.model, trust_remote_code=config.trust_remote_code)
+    encoder = run_encoder(folder, config)
     repeated = [
         metric
         for own, results in zip(config.datasets(), each, strict=True)

@@ -50,6 +50,7 @@ def trained_part(
         seed: of their first values.
     """
     if last_layers is None and lora is None:
+        require_trainable(encoder)
         yield Trained(_count(encoder))
         return
     stacks, after = _after_blocks(encoder, block_stacks(encoder), sample)
@@ -78,6 +79,16 @@ def trained_part(
             adapters.merge()
         for name, parameter in encoder.named_parameters():
             parameter.requires_grad_(required[name])
+
+
+def require_trainable(encoder: nn.Module) -> None:
+    """Raises EncoderError if an encoder has no parameter that may be trained."""
+    if not _count(encoder):
+        raise EncoderError(
+            "an encoder without a parameter to train",
+            expected="some that are not frozen",
+            remedy="Choose another encoder, of WordEmbeddings one saved with update_embeddings.",
+        )
 
 
 def block_stacks(encoder: nn.Module) -> list[list[nn.Module]]:

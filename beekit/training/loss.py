@@ -40,8 +40,11 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
     to receive ∂loss/∂A under the same dropout masks (GradCache, Gao et al. 2021). Memory for
     activations is that of one mini-batch, however many items a step has.
 
+    Encoders of bags of tokens (`StaticEmbedding`) run once, on all items of the step together.
+
     Args:
-        model: the encoder, whose `sentence_embedding` is A before normalisation.
+        model: the encoder, whose `sentence_embedding` is A before normalisation; of one with a
+            `truncate_dim`, its first so many entries are.
         mini_batch_size: items in one forward pass.
         mini_batch_num_tokens: cut mini-batches by tokens, padding not counted, instead.
         show_progress_bar: show a bar over mini-batches.
@@ -60,6 +63,8 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
             raise ConfigError(found, expected="positive numbers", remedy="Choose others.")
         self.model, self.show_progress_bar = model, show_progress_bar
         self.mini_batch_size, self.mini_batch_num_tokens = mini_batch_size, mini_batch_num_tokens
+        # Of an encoder that cuts its embeddings, those that it keeps.
+        self.dims: int | None = getattr(model, "truncate_dim", None)
 
     def forward(
         self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None
@@ -79,6 +84,9 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         if len(features) != 1:
             found, remedy = f"{len(features)} feature columns", "Pass [features] of the items."
             raise DataError(found, expected="one, that of the step's items", remedy=remedy)
+        if "offsets" in features[0]:
+            # Bags of tokens in one row cannot be cut, and need not be: there are no activations.
+            return self.calculate_loss([[self.model(features[0])["sentence_embedding"]]], labels)
         loss: Tensor = self.forward_cached(features, labels)  # type: ignore[operator]
         return loss
 
@@ -86,7 +94,7 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
     ) -> Tensor:
         """The loss from the mini-batches' embeddings; `with_backward` leaves gradients on them."""
-        stacked = torch.cat(reps[0])
+        stacked = torch.cat(reps[0])[:, : self.dims]
         if labels is None:
             expected = f"interactions (users, {len(stacked)})"
             raise DataError("no labels", expected=expected, remedy="Pass the step's rows of X.")

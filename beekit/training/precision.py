@@ -34,7 +34,8 @@ def bf16_pays(encoder: SentenceTransformer, inputs: ItemInputs, mini_batch_token
     if encoder.device.type != "cpu":
         return False
     typical = by_size(inputs, np.arange(len(inputs)))[len(inputs) // 2 :]
-    count = max(1, min(mini_batch_tokens, _TIMED_TOKENS) // int(sizes(inputs, typical[:1])[0]))
+    size = max(1, int(sizes(inputs, typical[:1])[0]))
+    count = max(1, min(mini_batch_tokens, _TIMED_TOKENS) // size)
     batch = features(inputs, typical[:count])
 
     def seconds(bf16: bool) -> float:

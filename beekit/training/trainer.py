@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from transformers.trainer_utils import TrainOutput, get_last_checkpoint, rotate_
 
 from beekit.encoders import ItemInputs
 from beekit.encoders.inputs import features
+from beekit.encoders.precision import to_float32
 from beekit.errors import ConfigError
 from beekit.launcher import launched_processes
 from beekit.signals import Deferred
@@ -44,12 +46,14 @@ from beekit.training.read_checkpoint import (
 from beekit.training.steps import StepCollator
 from beekit.training.training_set import TrainingSet
 
+logger = logging.getLogger(__name__)
+
 
 class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     """Fine-tunes an encoder on interactions with the ELSA loss.
 
     Args:
-        model: the encoder.
+        model: the encoder; its weights become float32.
         args: sizes of a step and the Trainer's arguments.
         interactions: (users, items) binary X to learn from; users with fewer than two interactions
             are left out. A list of such trains on several datasets at once.
@@ -102,6 +106,9 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 expected="as many of the one as of the other",
                 remedy="Pass lists of the same datasets, in one order.",
             )
+        came = to_float32(model)
+        if came is not None:
+            logger.warning("the encoder is in %s, and is trained in float32", came)
         training_set = TrainingSet.of(model, matrices, catalogs)  # type: ignore[arg-type]
         self._training_set, users_of = training_set, training_set.users_of
         self._ending = Deferred("ending after this step, with a checkpoint")

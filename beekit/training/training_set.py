@@ -10,7 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 from sentence_transformers import SentenceTransformer
 
-from beekit.encoders import ItemInputs, ItemPairs, ItemTokens
+from beekit.encoders import ItemInputs, ItemPairs
+from beekit.encoders.tokens import inputs_of
 from beekit.errors import DataError
 from beekit.matrices import ones
 
@@ -58,7 +59,7 @@ class TrainingSet:
             matrices.append(X)
             used = np.flatnonzero(np.bincount(X.indices, minlength=X.shape[1]))
             item_pools.append(first_item + used)
-            read = ItemTokens(model, catalog) if isinstance(catalog, Sequence) else catalog
+            read = inputs_of(model, catalog)
             inputs = read if inputs is None else inputs.joined(read)
             first_user, first_item = first_user + X.shape[0], first_item + X.shape[1]
         if inputs is None:

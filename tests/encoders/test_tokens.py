@@ -15,8 +15,10 @@ TEXTS = ["basic toner", "deluxe laser printer prints documents", "toner", "basic
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
-def test_features_are_those_of_the_encoder(encoder, side):
+def test_features_are_those_of_the_encoder(encoder, side, monkeypatch):
     encoder.tokenizer.padding_side = side
+    # A BERT counts positions from the left, so padding there would be refused.
+    monkeypatch.setattr("beekit.encoders.tokens.require_same_as_encode", lambda *_: None)
     items = np.array([1, 0, 3])
     expected = encoder.preprocess([TEXTS[item] for item in items])
     found = features(ItemTokens(encoder, TEXTS), items)
@@ -90,3 +92,38 @@ def test_joined_catalogs_are_read_as_each_alone(encoder):
         if isinstance(value, torch.Tensor):
             assert torch.equal(found[key], value), key
     assert sizes(both.take(np.array([5, 0]))).tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        ([], "no texts"),
+        (None, "no texts"),
+        ("one text", "no texts"),
+        (["toner", None], "NoneType in the text of item index 1"),
+        ([3.5, "toner"], "float in the text of item index 0"),
+        (["toner", "a \ud800 b"], r"half a character \(U\+D800\) in the text of item index 1"),
+    ],
+)
+def test_what_is_no_text_is_one_line(encoder, texts, found):
+    with pytest.raises(EncoderError, match=found) as refused:
+        ItemTokens(encoder, texts)
+    assert "\n" not in str(refused.value)
+
+
+def test_texts_beyond_the_positions_of_an_encoder_name_the_limit(encoder):
+    encoder.max_seq_length = 500
+    with pytest.raises(EncoderError, match=r"its 64 positions\. Set max_seq_length=64"):
+        ItemTokens(encoder, ["toner " * 100])
+
+
+def test_arrays_of_texts_are_texts(encoder):
+    given = np.array(TEXTS[:3], dtype=object)
+    np.testing.assert_array_equal(embed_items(encoder, given), embed_items(encoder, TEXTS[:3]))
+
+
+def test_embeddings_are_cut_as_encode_cuts_them(encoder):
+    encoder.truncate_dim = 5
+    found = embed_items(encoder, TEXTS)
+    assert found.shape == (5, 5)
+    np.testing.assert_allclose(found, encoder.encode(TEXTS, normalize_embeddings=True), atol=2e-6)

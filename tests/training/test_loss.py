@@ -116,6 +116,17 @@ def test_without_gradients_the_value_is_the_same():
     assert value.item() == pytest.approx(loss([{"features": F}], X).item(), rel=1e-12)
 
 
+def test_the_loss_is_that_of_the_dimensions_that_encode_keeps():
+    F, model, X = random_case()
+    model.truncate_dim = 3
+    loss = ELSALoss(model, mini_batch_size=3)([{"features": F}], X)
+    loss.backward()
+    cut = functional.normalize((F @ model.weight + model.bias)[:, :3], dim=-1)
+    assert loss.item() == pytest.approx(elsa_loss(cut, X).mean().item(), rel=1e-12)
+    assert (model.weight.grad[:, 3:] == 0).all()
+    assert (model.weight.grad[:, :3] != 0).any()
+
+
 def test_labels_of_another_width_are_refused():
     F, model, X = random_case()
     with pytest.raises(DataError, match=r"expected \(users, 13\)"):

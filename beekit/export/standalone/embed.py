@@ -59,9 +59,12 @@ class Encoder:
 
     def tokens(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """What the graph of texts takes: (texts, tokens) int64 by name."""
-        cleaning = self.about["text"]["clean"]
-        cleaned = [_cleaned(text, cleaning) for text in texts] if cleaning else list(texts)
-        read = self._tokenizer.encode_batch(cleaned)
+        about = self.about["text"]
+        cleaning, prompt = about["clean"], about.get("prompt") or ""
+        prompted = [prompt + text for text in texts]
+        cleaned = [_cleaned(text, cleaning) for text in prompted] if cleaning else prompted
+        special = about.get("special_tokens", True)
+        read = self._tokenizer.encode_batch(cleaned, add_special_tokens=special)
         fields = {
             "input_ids": "ids",
             "attention_mask": "attention_mask",
