@@ -112,7 +112,7 @@ def test_embedded_pictures_stay_in_their_file(folder):
     assert pa.total_allocated_bytes() - before < 10**6
     stream = images.stream(np.arange(50))
     next(stream)
-    assert images.table is not None
+    assert images.tables
     assert "bytes" not in str(read_table(folder, "items", id_columns=()).schema.field("image"))
 
 
