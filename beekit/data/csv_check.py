@@ -12,6 +12,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ class CsvText:
     # first line that begins inside it, from 1, and the texts of these lines.
     inside: list[tuple[int, list[str]]]
 
-    def require_whole(self, table: pa.Table, id_columns: tuple[str, ...]) -> None:
+    def require_whole(self, table: pa.Table, id_columns: Collection[str]) -> None:
         """Refuse a table with other rows than the file has, and one that has rows inside a field.
 
         The latter happens where a quote was left open and another closed it. A text may contain one
@@ -150,7 +151,7 @@ def inspect_csv(path: Path, data: np.ndarray, signs: CsvSigns) -> CsvText:
 
 def ragged_line(data: np.ndarray, text: CsvText) -> int | None:
     """The first line, from 1, with another number of fields, if Python's reader can tell it."""
-    file = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+    file = io.TextIOWrapper(io.BytesIO(data.tobytes()), encoding="utf-8-sig", newline="")
     rows = csv.reader(file, **text.signs.python)
     try:
         return next((rows.line_num for row in rows if len(row) not in (0, len(text.names))), None)

@@ -111,7 +111,7 @@ def _utf8(path: Path, given: str | None) -> tuple[np.ndarray, str]:
     if path.stat().st_size == 0:
         remedy = "Check how the file was written."
         raise DataError(f"{path} is empty", expected="a header line and rows", remedy=remedy)
-    data = np.memmap(path, dtype=np.uint8, mode="r")
+    data: np.ndarray = np.memmap(path, dtype=np.uint8, mode="r")
     if path.suffix in PACKED:
         try:
             with opened(path) as file:

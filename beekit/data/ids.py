@@ -116,9 +116,7 @@ def positions(ids: pa.Array, among: np.ndarray | pa.Array) -> np.ndarray:
 
 def nearly(unknown: pa.Array, known: pa.Array) -> str:
     """How many distinct unknown ids were known after which changes of both sides; "" if none."""
-    if pa.types.is_integer(unknown.type) or pa.types.is_integer(known.type):
-        return ""
-    unknown = unknown.unique()
+    unknown, known = unknown.unique().cast(pa.large_string()), known.cast(pa.large_string())
 
     def meeting(changes: Sequence[str]) -> int:
         one, other = unknown, known
@@ -165,8 +163,13 @@ def lookup(given: Sequence[object], among: np.ndarray | pa.Array) -> np.ndarray:
         numbers = [plain_integer(str(i)) for i in given]
         fitting = [n if n is not None and -(2**63) <= n < 2**63 else None for n in numbers]
         return positions(pa.array(fitting, pa.int64()), known)
+    return positions(written(given), known)
+
+
+def written(given: Iterable[object]) -> pa.Array:
+    """Ids as a person writes them; null for one that holds half of a character."""
     texts = [None if _HALF.search(text) else text for text in map(str, given)]
-    return positions(pa.array(texts, pa.large_string()), known)
+    return pa.array(texts, pa.large_string())
 
 
 def digest(*arrays: np.ndarray | pa.Array) -> str:

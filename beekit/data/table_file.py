@@ -34,7 +34,7 @@ class TableFile(ConfigModel):
         "`part-*.csv`, for a table in several."
     )
     columns: ColumnNames = Field(
-        default_factory=ColumnNames,
+        default_factory=lambda: ColumnNames.model_validate({}),
         description="Names of its columns, before those of `columns` for both tables.",
     )
     separator: str | None = Field(
@@ -134,7 +134,7 @@ def as_table(key: str, given: Any) -> TableFile | None:
     if given is None or isinstance(given, TableFile):
         return given
     if isinstance(given, str):
-        return TableFile(file=given)
+        return TableFile.model_validate({"file": given})
     expected = "the name of a file, or keys and values"
     raise ConfigError(f"{key}={given!r}", expected=expected, remedy="Correct the value.")
 
@@ -142,5 +142,5 @@ def as_table(key: str, given: Any) -> TableFile | None:
 def as_columns(given: Any) -> ColumnNames:
     """The names of columns that an argument gives."""
     if given is None or isinstance(given, ColumnNames):
-        return given or ColumnNames()
+        return given or ColumnNames.model_validate({})
     return read(ColumnNames, given, "columns.")

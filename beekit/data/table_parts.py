@@ -146,18 +146,19 @@ def read_parts(
     """
     kinds = {kind_of(file): file for file in reversed(files)}
     if len(kinds) > 1:
-        found = " and ".join(f"{file.name} ({kind})" for kind, file in kinds.items())
+        unlike = " and ".join(f"{file.name} ({kind})" for kind, file in kinds.items())
         raise DataError(
-            f"the parts {found} of one table",
+            f"the parts {unlike} of one table",
             expected="parts of one format",
             remedy="Name a pattern that fits the parts alone, such as part-*.parquet.",
         )
     ((kind, first),) = kinds.items()
     _require_effect(named, kind, first)
     if kind == JSON:
-        table, how = read_json_lines(files, named.encoding, wanted)
-        return FoundTable(table, tuple(files), {**how, **_number(files)})
+        table, found = read_json_lines(files, named.encoding, wanted)
+        return FoundTable(table, tuple(files), {**found, **_number(files)})
     tables: list[pa.Table] = []
+    how: dict[str, Any] = {}
     for file in files:
         if kind == CSV:
             table, found = read_csv(file, named, ids, numbers)
@@ -207,12 +208,9 @@ def read_parquet(path: Path, pictures: str | None = None) -> pa.Table:
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_binary_view(kind)
-        or pa.types.is_fixed_size_binary(kind)
-    )
+    t = pa.types
+    checks = (t.is_binary, t.is_large_binary, t.is_binary_view, t.is_fixed_size_binary)
+    return any(check(kind) for check in checks)
 
 
 def _without_pictures(schema: pa.Schema, pictures: str | None) -> list[str]:

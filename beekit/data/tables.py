@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beekit.data.ids import as_ids, is_text, plain_integers
-from beekit.data.table_file import ColumnNames, TableFile
+from beekit.data.table_file import ColumnNames, TableFile, as_columns
 from beekit.data.table_parts import (
     CSV,
     FoundTable,
@@ -108,14 +108,14 @@ def _read(
 ) -> FoundTable:
     """The files of a table as one, with the columns that have a meaning under their names."""
     path = files[0] if len(files) == 1 else files[0].parent
-    own = named.columns if named is not None else ColumnNames()
+    own = as_columns(named and named.columns)
     means = (*id_columns, *(_NUMBERS if "user_id" in id_columns else ()))
     called = {ours: getattr(own, ours) or getattr(columns or own, ours) or ours for ours in means}
     numbers = [called.get(name, name) for name in _NUMBERS]
     found = read_parts(
         folder,
         files,
-        named or TableFile(file=path.name),
+        named or TableFile.model_validate({"file": path.name}),
         ids=[called[name] for name in id_columns],
         numbers=numbers,
         wanted=None if wanted is None else [*called.values(), *wanted],

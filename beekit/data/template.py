@@ -54,10 +54,10 @@ def render(template: str, fields: pa.Table) -> pa.Array:
 def _as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
     column = decoded(column)
     inside = column.type
-    while is_list(inside):
+    while _is_list(inside):
         inside = inside.value_type
     try:
-        if is_list(column.type) and not pa.types.is_nested(inside):
+        if _is_list(column.type) and not pa.types.is_nested(inside):
             text = pa.chunked_array([pa.array(map(as_text, column.to_pylist()), pa.large_string())])
         else:
             if pa.types.is_floating(column.type):  # NaN is a missing number
@@ -72,14 +72,16 @@ def _as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
     return pc.fill_null(text, "").combine_chunks()
 
 
-def is_list(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-        or pa.types.is_fixed_size_list(kind)
-        or pa.types.is_list_view(kind)
-        or pa.types.is_large_list_view(kind)
+def _is_list(kind: pa.DataType) -> bool:
+    t = pa.types
+    checks = (
+        t.is_list,
+        t.is_large_list,
+        t.is_fixed_size_list,
+        t.is_list_view,
+        t.is_large_list_view,
     )
+    return any(check(kind) for check in checks)
 
 
 def _parts(template: str, known: Collection[str] | None) -> list[tuple[str, str | None]]:

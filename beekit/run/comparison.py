@@ -14,7 +14,6 @@ from pydantic import Field, field_validator
 
 from beekit.config_file import mapping, read_config_file
 from beekit.config_model import read, require_known, require_type, text_keys
-from beekit.data.table_file import ColumnNames
 from beekit.errors import BeekitError, ConfigError
 from beekit.models.registry import by_name, can_be_saved, parameters, takes_anything
 from beekit.run.data_config import DataConfig
@@ -164,7 +163,7 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
         raise ConfigError(found, expected="a split that holds something out", remedy=remedy)
     filters = ("min_value", "user_min_support", "item_min_support", "text", "interactions", "items")
     given = [n for n in filters if getattr(comparison, n) != Comparison.model_fields[n].default]
-    given += ["columns"] if comparison.columns != ColumnNames() else []
+    given += ["columns"] if any(comparison.columns.content().values()) else []
     if split.own_files and given:
         found = f"{', '.join(given)} with split.kind={split.kind}"
         expected = "interactions as they were published, without a catalog"

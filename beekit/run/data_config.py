@@ -26,7 +26,8 @@ class DatasetKeys(ConfigModel):
         None, description="File of the items, where it is not items.parquet or .csv; or a section."
     )
     columns: ColumnNames = Field(
-        default_factory=ColumnNames, description="What the files call columns with a meaning."
+        default_factory=lambda: ColumnNames.model_validate({}),
+        description="What the files call columns with a meaning.",
     )
     text: str | None = Field(
         None, description="What an item's text is: a template over columns, `{title}. {plot}`."
