@@ -22,7 +22,8 @@ _Rows = list[dict[str, Any]]
 def read_json_lines(
     paths: Sequence[Path], encoding: str | None, wanted: Collection[str] | None
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """The keys `wanted` (all without it) of the objects of files, and how they were read.
+    """The keys `wanted` (all without it) of the objects of files, and how they were read; under
+    `keys`, those of the first objects.
 
     Read are JSON lines, a list of objects, and lines as Python prints dictionaries. A column whose
     values are of several types is text: lists joined by commas, the rest as it is written.
@@ -34,10 +35,13 @@ def read_json_lines(
     chunks: list[dict[str, pa.Array]] = []
     sizes: list[int] = []
     names: dict[str, None] = {}
+    keys: dict[str, None] = {}
     mixed: set[str] = set()
     for path in paths:
         rows = _rows(path, encoding, how)
-        while part := [_kept(row, wanted) for row in islice(rows, _ROWS)]:
+        while part := list(islice(rows, _ROWS)):
+            keys.update({} if keys else dict.fromkeys(key for row in part for key in row))
+            part = [_kept(row, wanted) for row in part]
             names.update(dict.fromkeys(name for row in part for name in row))
             sizes.append(len(part))
             chunks.append({})
@@ -51,7 +55,7 @@ def read_json_lines(
         mixed.update([name] if several else [])
     if mixed:
         how["read_as_text"] = sorted(mixed)
-    return pa.table(columns), how
+    return pa.table(columns), {**how, "keys": list(keys)}
 
 
 def _rows(path: Path, encoding: str | None, how: dict[str, Any]) -> Iterator[dict[str, Any]]:

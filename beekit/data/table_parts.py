@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -35,7 +35,8 @@ class FoundTable:
 
     table: pa.Table
     files: tuple[Path, ...]
-    how: dict[str, Any] = field(default_factory=dict)
+    how: dict[str, Any]
+    names: list[str]  # of all columns, also of those that were not read
 
 
 def find_files(folder: Path, stem: str, named: TableFile | None) -> list[Path]:
@@ -156,7 +157,8 @@ def read_parts(
     _require_effect(named, kind, first)
     if kind == JSON:
         table, found = read_json_lines(files, named.encoding, wanted)
-        return FoundTable(table, tuple(files), {**found, **_number(files)})
+        names = found.pop("keys")
+        return FoundTable(table, tuple(files), {**found, **_number(files)}, names)
     tables: list[pa.Table] = []
     how: dict[str, Any] = {}
     for file in files:
@@ -182,7 +184,7 @@ def read_parts(
             expected="columns of the same types in every part",
             remedy="Write the table again.",
         ) from error
-    return FoundTable(table, tuple(files), {**how, **_number(files)})
+    return FoundTable(table, tuple(files), {**how, **_number(files)}, table.column_names)
 
 
 def _number(files: list[Path]) -> dict[str, int]:

@@ -125,7 +125,8 @@ def _read(
         hint = ", or name the columns in `header` if the first line is none"
     else:
         hint = ""
-    table = _renamed(found.table, called, id_columns, path.name, hint if stem else None)
+    _require_names(found.names, called, id_columns, path.name, hint if stem else None)
+    table = _renamed(found.table, called)
     if table.num_rows == 0:
         remedy = "Check how the file was written."
         raise DataError(f"{path} has no rows", expected="at least one row", remedy=remedy)
@@ -140,26 +141,25 @@ def _read(
     if stem:
         said = "".join(f", {key}={value!r}" for key, value in found.how.items() if key != "format")
         said += "".join(f", {ours} from {name}" for ours, name in names.items() if ours != name)
-        unread = [name for name in table.column_names if name not in names]
+        unread = [name for name in found.names if name not in names.values()]
         if unread and "user_id" in names:
             said += f"; not read: {', '.join(unread)}"
         logger.info("%s: %s as %s%s", stem, how["file"], found.how["format"], said)
     return replace(found, table=table, how=how)
 
 
-def _renamed(
-    table: pa.Table,
+def _require_names(
+    names: list[str],
     called: Mapping[str, str],
     id_columns: tuple[str, ...],
     source: str,
     hint: str | None,
-) -> pa.Table:
-    """The table with the columns that have a meaning under the names they have here.
+) -> None:
+    """Refuse names that occur twice, that are missing, or that a known one almost is.
 
     `hint` is what else may be done about a column that is not there, None where no configuration
     names columns.
     """
-    names = table.column_names
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise DataError(
@@ -187,13 +187,17 @@ def _renamed(
                 expected=f"a column {theirs}",
                 remedy=remedy,
             )
+
+
+def _renamed(table: pa.Table, called: Mapping[str, str]) -> pa.Table:
+    """The table with the columns that have a meaning under the names they have here."""
     mapped = {ours: theirs for ours, theirs in called.items() if ours != theirs}
-    if mapped:
-        # What is called as one of ours and is not meant has no name left.
-        kept = [name for name in names if name not in mapped and name not in mapped.values()]
-        columns = {ours: table.column(theirs) for ours, theirs in mapped.items()}
-        table = pa.table({**columns, **{name: table.column(name) for name in kept}})
-    return table
+    if not mapped:
+        return table
+    # What is called as one of ours and is not meant has no name left.
+    kept = [n for n in table.column_names if n not in mapped and n not in mapped.values()]
+    columns = {ours: table.column(theirs) for ours, theirs in mapped.items()}
+    return pa.table({**columns, **{name: table.column(name) for name in kept}})
 
 
 def _without_views(column: pa.ChunkedArray) -> pa.ChunkedArray:

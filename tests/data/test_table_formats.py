@@ -201,6 +201,19 @@ def test_values_of_several_types_under_a_json_key_are_text_and_it_is_said(tmp_pa
         assert found.tables["items"]["read_as_text"] == ["item_id", "title"]
 
 
+def test_keys_of_json_that_nobody_reads_are_told(tmp_path, caplog):
+    (tmp_path / "interactions.jsonl").write_text('{"userId": "u", "item_id": 1, "Value": 0}')
+    (tmp_path / "items.jsonl").write_text('{"item_id": 1, "title": "a", "more": 2}')
+    with pytest.raises(DataError, match=r"userId, item_id, Value; .* column user_id"):
+        Dataset.load(tmp_path, columns={"value": "Value"})
+    with pytest.raises(DataError, match="has a column 'Value'"):
+        Dataset.load(tmp_path, columns={"user_id": "userId"})
+    with caplog.at_level(logging.INFO, logger="beekit"):
+        named = {"user_id": "userId", "value": "Value"}
+        Dataset.load(tmp_path, columns=named, min_value=0)
+    assert "not read" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -63,6 +63,7 @@ KEYS = {
     "both": [
         *("data", "out", "text", "image", "note", "cache", "max_seq_length", "missing_image"),
         *("trust_remote_code", *POLICIES, "split", "evaluation", "encoder"),
+        *("interactions", "items", "columns", "columns.user_id", "columns.value", "items.file"),
         *(f"split.{key}" for key in ("kind", "items", "users", "fraction", "validation", "seed")),
         *(f"split.{key}" for key in ("warm_fraction", "source_fraction", "train", "test")),
         *(f"evaluation.{key}" for key in ("metrics", "top_k", "seed")),
