@@ -101,8 +101,12 @@ def type_schema(hint: Any) -> dict[str, Any]:
 
 
 def text_keys(kind: type[ConfigModel]) -> set[str]:
-    """Keys that hold text, among other things or alone."""
-    return {name for name, field in kind.model_fields.items() if str in _options(field.annotation)}
+    """Keys that hold text, among other things or alone; not those that may be a section."""
+    return {
+        name
+        for name, field in kind.model_fields.items()
+        if str in (options := _options(field.annotation)) and not any(map(_is_section, options))
+    }
 
 
 def described(hint: Any, limits: Iterable[Any] = ()) -> str:

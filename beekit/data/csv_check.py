@@ -2,16 +2,20 @@
 
 Arrow reads much that is no CSV without a word: after an unclosed quote the rest of the file is one
 field, and text behind a closing quote is glued on. So the bytes are looked at first: encoding, line
-ends, and each quote, which must open a field, close it, or be doubled inside it (RFC 4180). A
-quote in the middle of a field that did not begin with one is taken for itself, as all readers do.
+ends, and each quote, which must open a field, close it, or be doubled inside it (RFC 4180), or
+stand behind the escape sign, where there is one. A quote in the middle of a field that did not
+begin with one is taken for itself, as all readers do.
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
+import io
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,13 +24,38 @@ import pyarrow.compute as pc
 from beekit.errors import DataError
 
 _BLOCK = 16 << 20
-_COMMA, _QUOTE, _BACKSLASH, _LF, _CR = (ord(c) for c in ',"\\\n\r')
-_ENDS = (_COMMA, _LF, _CR)
+_BACKSLASH, _LF, _CR = (ord(c) for c in "\\\n\r")
 _SPACES = (ord(" "), ord("\t"))
 _BOM = codecs.BOM_UTF8
-_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_ENCODING = "Name its encoding beside the file, such as encoding: latin-1 or utf-16."
+_QUOTES = (
+    'Repair that line, or say beside the file what its quotes mean: escape: "\\\\" if a backslash '
+    "stands before those inside a field, quote: null if they mean nothing."
+)
 # As many lines inside quotes are compared with rows; more are prose.
 _COMPARED = 100_000
+
+
+@dataclass(frozen=True)
+class CsvSigns:
+    """The signs of a CSV file, one ASCII character each, and its columns where it names none."""
+
+    separator: str = ","
+    quote: str | None = '"'
+    escape: str | None = None
+    header: tuple[str, ...] | None = None
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """What ends a field."""
+        return (ord(self.separator), _LF, _CR)
+
+    @property
+    def python(self) -> dict[str, Any]:
+        """The same for Python's reader."""
+        quoting = csv.QUOTE_NONE if self.quote is None else csv.QUOTE_MINIMAL
+        signs = {"delimiter": self.separator, "escapechar": self.escape, "quoting": quoting}
+        return signs if self.quote is None else {**signs, "quotechar": self.quote}
 
 
 @dataclass(frozen=True)
@@ -34,14 +63,15 @@ class CsvText:
     """What the bytes of a CSV file say by themselves."""
 
     path: Path
-    names: list[str]  # the header
-    rows: int  # lines below the header that are neither blank nor inside quotes
+    signs: CsvSigns
+    names: list[str]  # of the columns
+    rows: int  # lines, less the header, that are neither blank nor inside quotes
     longest: int  # bytes of the longest of them
     # Of each quoted field all of whose lines hold as many fields as a row does: the number of the
     # first line that begins inside it, from 1, and the texts of these lines.
     inside: list[tuple[int, list[str]]]
 
-    def require_whole(self, table: pa.Table, id_columns: tuple[str, ...]) -> None:
+    def require_whole(self, table: pa.Table, id_columns: Collection[str]) -> None:
         """Refuse a table with other rows than the file has, and one that has rows inside a field.
 
         The latter happens where a quote was left open and another closed it. A text may contain one
@@ -57,14 +87,18 @@ class CsvText:
             )
         if not self.inside or not id_columns or not set(id_columns) <= set(table.column_names):
             return
-        lines = [line.split(",") for _, field in self.inside for line in field]
+        quote = str(self.signs.quote)
+        lines = [line.split(self.signs.separator) for _, field in self.inside for line in field]
         sizes = [len(field) for _, field in self.inside]
         suspect = np.array(
             [len(row) == len(self.names) and not any(c[:1] == " " for c in row) for row in lines]
         )
         for name in id_columns:
             place = self.names.index(name)
-            cells = [row[place].strip('"\r') if len(row) > place else "" for row in lines]
+            cells = [
+                row[place].strip(f"{self.signs.quote}\r") if len(row) > place else ""
+                for row in lines
+            ]
             found, written = pa.array(cells, pa.large_string()), table.column(name)
             length, lengths = pc.utf8_length(found), pc.min_max(pc.utf8_length(written))
             for holds in (
@@ -76,7 +110,7 @@ class CsvText:
             if len(id_columns) == 1:
                 known = pc.is_in(found, value_set=written.combine_chunks())
                 # An id behind the field is that of its own row.
-                own = np.array([any('"' in cell for cell in row[:place]) for row in lines])
+                own = np.array([any(quote in cell for cell in row[:place]) for row in lines])
                 suspect &= own | ~known.to_numpy(zero_copy_only=False)
                 field_of = np.repeat(np.arange(len(sizes)), sizes).tolist()
                 first: dict[tuple[int, str], int] = {}
@@ -92,15 +126,12 @@ class CsvText:
             )
 
 
-def inspect_csv(path: Path) -> CsvText:
-    """Look at every byte of a CSV file; what is refused is named with its line."""
-    if path.stat().st_size == 0:
-        remedy = "Check how the file was written."
-        raise DataError(f"{path} is empty", expected="a header line and rows", remedy=remedy)
-    data = np.memmap(path, dtype=np.uint8, mode="r")
+def inspect_csv(path: Path, data: np.ndarray, signs: CsvSigns) -> CsvText:
+    """Look at every byte (uint8) of the UTF-8 text of a CSV file; what is refused is named with
+    its line."""
     start = len(_BOM) if bytes(data[: len(_BOM)]) == _BOM else 0
     _require_utf8(path, data)
-    opens, closes = _quoted_fields(path, data, start)
+    opens, closes = _quoted_fields(path, data, start, signs)
     feeds, returns = _positions(data, _LF), _positions(data, _CR)
     outer = _outside(feeds, opens, closes)
     alone = _outside(returns[_at(data, returns + 1) != _LF], opens, closes)
@@ -111,32 +142,31 @@ def inspect_csv(path: Path) -> CsvText:
     starts = np.concatenate([[start], ends + 1])
     stops = np.concatenate([ends, [len(data)]])
     full = np.flatnonzero(stops - starts > (_at(data, stops - 1) == _CR))
-    names = _header(path, bytes(data[starts[full[0]] : stops[full[0]]]) if len(full) else b"")
-    inside = _like_rows(data, feeds, opens, closes, len(names))
-    return CsvText(path, names, len(full) - 1, int((stops - starts).max()), inside)
+    first = bytes(data[starts[full[0]] : stops[full[0]]]) if len(full) else b""
+    names = _names(path, first, signs)
+    inside = _like_rows(data, feeds, opens, closes, len(names), signs)
+    rows = len(full) - (signs.header is None)
+    return CsvText(path, signs, names, rows, int((stops - starts).max()), inside)
 
 
-def ragged_line(path: Path, columns: int) -> int | None:
+def ragged_line(data: np.ndarray, text: CsvText) -> int | None:
     """The first line, from 1, with another number of fields, if Python's reader can tell it."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file)
-        try:
-            return next((rows.line_num for row in rows if len(row) not in (0, columns)), None)
-        except csv.Error:  # a field of more than 128 kB
-            return None
+    file = io.TextIOWrapper(io.BytesIO(data.tobytes()), encoding="utf-8-sig", newline="")
+    rows = csv.reader(file, **text.signs.python)
+    try:
+        return next((rows.line_num for row in rows if len(row) not in (0, len(text.names))), None)
+    except csv.Error:  # a field of more than 128 kB
+        return None
 
 
 def _require_utf8(path: Path, data: np.ndarray) -> None:
-    if bytes(data[:2]) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        remedy = "Save it as UTF-8, or write Parquet."
-        raise DataError(f"{path} is UTF-16 text", expected="UTF-8 text", remedy=remedy)
     decoder = codecs.getincrementaldecoder("utf-8")()
     for begin in range(0, len(data), _BLOCK):
         block = data[begin : begin + _BLOCK]
         nulls = np.flatnonzero(block == 0)
         if len(nulls):
             line = _line(data, begin + int(nulls[0]))
-            raise _unclear(path, line, "a NUL byte", "UTF-8 text")
+            raise _unclear(path, line, "a NUL byte", "UTF-8 text", _ENCODING)
         pending = len(decoder.getstate()[0])
         if not pending and int(block.max()) < 128:
             continue
@@ -144,91 +174,122 @@ def _require_utf8(path: Path, data: np.ndarray) -> None:
             decoder.decode(bytes(block), final=begin + _BLOCK >= len(data))
         except UnicodeDecodeError as error:
             line = _line(data, begin - pending + error.start)
-            raise _unclear(path, line, "invalid UTF8", "UTF-8 text") from error
+            raise _unclear(path, line, "invalid UTF8", "UTF-8 text", _ENCODING) from error
 
 
-def _quoted_fields(path: Path, data: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+def _quoted_fields(
+    path: Path, data: np.ndarray, start: int, signs: CsvSigns
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the quotes that open a field and of those that close it, ascending.
 
     Where all quotes stand as RFC 4180 has it, a doubled quote closes and opens.
     """
-    at = _positions(data, _QUOTE)
+    if signs.quote is None:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    quote, line_or_field = ord(signs.quote), signs.ends
+    at = _positions(data, quote)
+    if signs.escape is not None:
+        at = at[~_escaped(data, at, ord(signs.escape))]
     before, after = _at(data, at - 1), _at(data, at + 1)
     before[at == start] = _LF
+    unescaped = _BACKSLASH if signs.escape is None else -1
     if len(at) % 2 == 0:
         beside = np.concatenate([before[0::2], after[1::2]])
-        if np.isin(beside, (*_ENDS, _QUOTE)).all() and not (before[1::2] == _BACKSLASH).any():
+        if np.isin(beside, (*line_or_field, quote)).all() and not (before[1::2] == unescaped).any():
             return at[0::2], at[1::2]
     fields: list[tuple[int, int]] = []
     opened, doubled, found = -1, False, ""
     for place, left, right in zip(at.tolist(), before.tolist(), after.tolist(), strict=True):
         if doubled:  # this one is the second of the two
             doubled = False
-        elif left == _BACKSLASH:
+        elif left == unescaped:
             found = "a quote behind a backslash"
-        elif opened >= 0 and right == _QUOTE:
+        elif opened >= 0 and right == quote:
             doubled = True
-        elif opened >= 0 and right in _ENDS:
+        elif opened >= 0 and right in line_or_field:
             fields.append((opened, place))
             opened = -1
         elif opened >= 0:
             line = _line(data, opened)
             found = f"text behind the quote that closes a field of line {line:,}"
-        elif left in _ENDS:
+        elif left in line_or_field:
             opened = place
-        elif left in _SPACES and _begins_field(data, start, place):
+        elif left in _SPACES and _begins_field(data, start, place, line_or_field):
             found = "a space before the quote that opens a field"
         if found:
-            raise _unclear(path, _line(data, place), found)
+            raise _unclear(path, _line(data, place), found, remedy=_QUOTES)
     if opened >= 0:
-        raise _unclear(path, _line(data, opened), "a quote that is never closed")
+        raise _unclear(path, _line(data, opened), "a quote that is never closed", remedy=_QUOTES)
     pairs = np.array(fields, dtype=np.int64).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 
 
-def _begins_field(data: np.ndarray, start: int, place: int) -> bool:
+def _escaped(data: np.ndarray, places: np.ndarray, escape: int) -> np.ndarray:
+    """Whether an odd number of escape signs stands before each place."""
+    odd = np.zeros(len(places), dtype=bool)
+    left = np.flatnonzero(_at(data, places - 1) == escape)
+    behind = 2
+    while len(left):
+        odd[left] = ~odd[left]
+        left = left[_at(data, places[left] - behind) == escape]
+        behind += 1
+    return odd
+
+
+def _begins_field(data: np.ndarray, start: int, place: int, ends: tuple[int, ...]) -> bool:
     """Whether nothing but spaces stands between the beginning of a field and this place."""
-    while place > start and data[place - 1] in _SPACES:
+    while place > start and data[place - 1] in _SPACES and data[place - 1] not in ends:
         place -= 1
-    return place == start or data[place - 1] in _ENDS
+    return place == start or data[place - 1] in ends
 
 
-def _header(path: Path, line: bytes) -> list[str]:
+def _names(path: Path, line: bytes, signs: CsvSigns) -> list[str]:
+    """The columns' names: those of the first line, or those given, the others by their place."""
     text = line.decode("utf-8-sig")
     try:
-        names = next(csv.reader([text.rstrip("\r")]))
+        fields = next(csv.reader([text.rstrip("\r")], **signs.python), [])
     except csv.Error as error:  # a name of more than 128 kB
         raise DataError(
             f"the first line of {path} cannot be read as a header ({error})",
             expected="the names of the columns, separated by commas",
             remedy="Check how the file was written.",
         ) from error
-    other = [said for mark, said in _OTHER_SEPARATORS.items() if mark in text]
-    if len(names) == 1 and other:
+    if signs.header is None:
+        return fields
+    if len(signs.header) > len(fields):
         raise DataError(
-            f"{path} has the columns {names[0]}, separated by {other[0]}",
-            expected="commas between columns",
-            remedy="Write the file with commas, or as Parquet.",
+            f"{path} has {len(fields):,} columns, and `header` names {len(signs.header):,}",
+            expected="at most a name a column",
+            remedy="Check `header` and `separator`.",
         )
-    return names
+    further = range(len(signs.header) + 1, len(fields) + 1)
+    return [*signs.header, *(f"column_{place}" for place in further)]
 
 
 def _like_rows(
-    data: np.ndarray, feeds: np.ndarray, opens: np.ndarray, closes: np.ndarray, columns: int
+    data: np.ndarray,
+    feeds: np.ndarray,
+    opens: np.ndarray,
+    closes: np.ndarray,
+    columns: int,
+    signs: CsvSigns,
 ) -> list[tuple[int, list[str]]]:
     """Quoted fields of three lines or more, each like a row: see `CsvText.inside`.
 
     A field with a doubled quote inside it is left out: whoever wrote it knew how to quote.
     """
+    if not len(opens):
+        return []
+    quote = ord(str(signs.quote))
     begins = np.flatnonzero(~np.isin(feeds, _outside(feeds, opens, closes), assume_unique=True))
     if not len(begins):
         return []
     within = np.searchsorted(opens, feeds[begins]) - 1
     fields, first, lines = np.unique(within, return_index=True, return_counts=True)
-    quotes = _positions(data, _QUOTE)
+    quotes = _positions(data, quote)
     between = np.searchsorted(quotes, closes[fields]) - np.searchsorted(quotes, opens[fields])
-    beside = (_at(data, opens[fields] - 1) == _QUOTE) | (_at(data, closes[fields] + 1) == _QUOTE)
-    commas = _positions(data, _COMMA)
+    beside = (_at(data, opens[fields] - 1) == quote) | (_at(data, closes[fields] + 1) == quote)
+    commas = _positions(data, ord(signs.separator))
     one_line = np.ones(len(opens), dtype=bool)
     one_line[fields] = False
     commas = _outside(commas, opens[one_line], closes[one_line])

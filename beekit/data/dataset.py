@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +15,13 @@ import pyarrow.compute as pc
 
 from beekit.data import ids
 from beekit.data.catalog import Catalog
+from beekit.data.hub_folder import dataset_folder
 from beekit.data.image_column import ImageColumn
 from beekit.data.interactions import Interactions, require_policy
 from beekit.data.rules import Duplicates, Kept, MissingText, UnknownItems, keeps
-from beekit.data.tables import id_column, number_column, read_table, value_column
+from beekit.data.table_file import as_columns, as_table
+from beekit.data.tables import id_column, load_table, number_column, value_column
+from beekit.data.template import template_columns
 from beekit.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -30,11 +35,13 @@ class Dataset:
         name: the folder's name.
         interactions: X (users, items).
         catalog: the same items in the same order, those nobody used included.
+        tables: how `interactions` and `items` were read; empty where they come from no folder.
     """
 
     name: str
     interactions: Interactions
     catalog: Catalog
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not np.array_equal(self.interactions.item_ids, self.catalog.item_ids):
@@ -49,6 +56,9 @@ class Dataset:
         cls,
         folder: str | Path,
         *,
+        interactions: str | Mapping[str, Any] | None = None,
+        items: str | Mapping[str, Any] | None = None,
+        columns: Mapping[str, str] | None = None,
         text: str | None = None,
         image: str | None = None,
         leave_out: np.ndarray | None = None,
@@ -59,13 +69,20 @@ class Dataset:
         missing_text: str = "error",
         duplicates: str = "error",
     ) -> Dataset:
-        """Read a dataset folder: `interactions.parquet|csv` and `items.parquet|csv`.
+        """Read a dataset folder: `interactions.parquet|csv` and `items.parquet|csv`, or the files
+        that are named.
 
         Users and items are in the order of their ids, whatever the order of rows in the files.
 
         Args:
             folder: holds user_id, item_id, optional value and timestamp in the one table, item_id
-                and any further columns in the other.
+                and any further columns in the other; or `hf://datasets/user/name`, a dataset of the
+                Hub.
+            interactions, items: their files in the folder, where they have other names; as keys and
+                values, such as `{"file": "u.data", "separator": "tab"}`, also how they are written:
+                see `TableFile`.
+            columns: what the files call user_id, item_id, value and timestamp, where it is
+                something else: `{"user_id": "userId"}`.
             text: template over item columns; without it, and without `image`, `{text}` or
                 `{title}`, where there is such a column.
             image: column of pictures: paths below `images/` in the folder, or the `datasets`
@@ -78,27 +95,51 @@ class Dataset:
             unknown_items: "error", or "drop" interactions whose item is not in the catalog.
             missing_text: "error", "drop" items without text, and their interactions, or "keep"
                 them for their picture.
-            duplicates: "error", or "merge" repeated (user, item) pairs.
+            duplicates: "error", or "merge" repeated (user, item) pairs, and rows of items that are
+                the same in every column.
 
         Raises:
             DataError: if the folder or one of its tables is missing or not as described, if an
                 argument does not fit them, or if no user or no text is left; a fault is repaired
                 only where `unknown_items`, `missing_text` or `duplicates` says so.
+            ConfigError: if `interactions`, `items` or `columns` have unknown keys or values.
         """
         require_policy("unknown_items", unknown_items, UnknownItems)
         require_policy("missing_text", missing_text, MissingText)
         require_policy("duplicates", duplicates, Duplicates)
-        folder = Path(folder)
-        items = read_table(folder, "items", id_columns=("item_id",))
-        events = read_table(folder, "interactions", id_columns=("user_id", "item_id"))
-        catalog_ids, event_items = ids.same_kind(
-            id_column(items, "item_id", "items"), id_column(events, "item_id", "interactions")
+        named = {"interactions": as_table("interactions", interactions)}
+        named["items"] = as_table("items", items)
+        called = as_columns(columns)
+        folder, name = dataset_folder(folder)
+        shown = ("text", "title", *([image] if image else []))
+        item_table = load_table(
+            folder,
+            "items",
+            named["items"],
+            called,
+            id_columns=("item_id",),
+            wanted=[*shown, *(template_columns(text) if text else ())],
+            pictures=image,
         )
-        fields = items.drop_columns("item_id")
+        event_table = load_table(
+            folder,
+            "interactions",
+            named["interactions"],
+            called,
+            id_columns=("user_id", "item_id"),
+            wanted=(),
+        )
+        goods, events = item_table.table, event_table.table
+        if duplicates == "merge":
+            goods = _once(goods)
+        catalog_ids, event_items = ids.same_kind(
+            id_column(goods, "item_id", "items"), id_column(events, "item_id", "interactions")
+        )
+        fields = goods.drop_columns("item_id")
         if text is None and image is None:
-            named = (name for name in ("text", "title") if name in items.column_names)
-            text = next((f"{{{name}}}" for name in named), None)
-        images = None if image is None else ImageColumn.of(fields, image, folder)
+            usual = (name for name in ("text", "title") if name in goods.column_names)
+            text = next((f"{{{name}}}" for name in usual), None)
+        images = None if image is None else ImageColumn.of(fields, image, folder, item_table.files)
         catalog = Catalog(ids.to_numpy(catalog_ids), fields, text, images)
         catalog = catalog.take(pc.array_sort_indices(catalog_ids).to_numpy())
         users = id_column(events, "user_id", "interactions")
@@ -119,6 +160,10 @@ class Dataset:
         keep = np.ones(len(event_items), dtype=bool)
         if unknown_items == "drop":
             keep = known >= 0
+            if not keep.all():
+                unknown = event_items.filter(pa.array(~keep))
+                if near := ids.nearly(unknown, ids.as_ids(catalog.item_ids)):
+                    logger.warning("unknown_items=drop: of the items left out, %s", near)
             rules += keeps("unknown_items=drop", int(keep.sum()), len(keep))
         steps = [("missing_text=drop", usable)]
         if leave_out is not None:
@@ -137,7 +182,7 @@ class Dataset:
             users, event_items = users.filter(mask), event_items.filter(mask)
             values = None if values is None else values[keep]
             timestamps = None if timestamps is None else timestamps[keep]
-        interactions = Interactions.from_arrays(
+        matrix = Interactions.from_arrays(
             users,
             event_items,
             values,
@@ -148,11 +193,12 @@ class Dataset:
             item_min_support=item_min_support,
             duplicates=duplicates,
         )
-        interactions = replace(interactions, kept=(*rules, *interactions.kept))
-        dataset = cls(folder.resolve().name, interactions, catalog)
+        matrix = replace(matrix, kept=(*rules, *matrix.kept))
+        read = {"interactions": event_table.how, "items": item_table.how}
+        dataset = cls(name, matrix, catalog, read)
         logger.info(
-            f"{dataset.name}: {interactions.n_users:,} users, {len(interactions.used_items):,} "
-            f"used items of {len(catalog):,}, {interactions.n_interactions:,} interactions"
+            f"{dataset.name}: {matrix.n_users:,} users, {len(matrix.used_items):,} "
+            f"used items of {len(catalog):,}, {matrix.n_interactions:,} interactions"
         )
         return dataset
 
@@ -165,6 +211,20 @@ class Dataset:
         if self.catalog.images is not None:
             parts += [self.catalog.images.digests[item] for item in order]
         return ids.digest(pa.array(texts, pa.large_string()), pa.array(parts))
+
+
+def _once(items: pa.Table) -> pa.Table:
+    """The items table with a row that is repeated as a whole once; rows of one id may differ."""
+    counts = pc.value_counts(items["item_id"].combine_chunks())
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    of_these = pc.is_in(items["item_id"], value_set=repeated)
+    rows = np.flatnonzero(of_these.to_numpy(zero_copy_only=False))
+    seen, again = set(), np.zeros(len(items), dtype=bool)
+    for row, content in zip(rows, items.take(pa.array(rows)).to_pylist(), strict=True):
+        again[row] = (text := repr(content)) in seen
+        seen.add(text)
+    keeps("duplicates=merge", len(items) - int(again.sum()), len(items), "items")
+    return items.filter(pa.array(~again)) if again.any() else items
 
 
 def _has_text(catalog: Catalog, missing_text: str) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +42,9 @@ def as_ids(values: Iterable[object] | np.ndarray | pa.Array | pa.ChunkedArray) -
 
 
 def is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def to_numpy(ids: pa.Array) -> np.ndarray:
@@ -112,6 +114,40 @@ def positions(ids: pa.Array, among: np.ndarray | pa.Array) -> np.ndarray:
     return np.asarray(found.fill_null(-1).to_numpy(), dtype=np.int64)
 
 
+def nearly(unknown: pa.Array, known: pa.Array) -> str:
+    """How many distinct unknown ids were known after which changes of both sides; "" if none."""
+    unknown, known = unknown.unique().cast(pa.large_string()), known.cast(pa.large_string())
+
+    def meeting(changes: Sequence[str]) -> int:
+        one, other = unknown, known
+        for name in changes:
+            one, other = _CHANGES[name](one), _CHANGES[name](other)
+        return int(pc.sum(pc.is_in(one, value_set=other)).as_py() or 0)
+
+    needed = list(_CHANGES)
+    most = meeting(needed)
+    for name in _CHANGES:  # what is not needed for the most is left out
+        fewer = [other for other in needed if other != name]
+        if meeting(fewer) == most:
+            needed = fewer
+    return f"{most:,} of {len(unknown):,} would match after {', '.join(needed)}" if most else ""
+
+
+def _replaced(ids: pa.Array, pattern: str) -> pa.Array:
+    return pc.replace_substring_regex(ids, pattern, r"\1")
+
+
+_CHANGES: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "removing blanks around ids": pc.utf8_trim_whitespace,
+    "removing .0 at their end": lambda ids: pc.replace_substring_regex(
+        ids, r"^(-?\d+)\.0+$", r"\1"
+    ),
+    "removing leading zeros": lambda ids: _replaced(ids, r"^0+(.)"),
+    "writing them in one Unicode form (NFC)": lambda ids: pc.utf8_normalize(ids, form="NFC"),
+    "writing them in small letters": pc.utf8_lower,
+}
+
+
 def same_kind(one: pa.Array, other: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Ids of two tables as one type: integers only if both are."""
     if one.type == other.type:
@@ -127,8 +163,13 @@ def lookup(given: Sequence[object], among: np.ndarray | pa.Array) -> np.ndarray:
         numbers = [plain_integer(str(i)) for i in given]
         fitting = [n if n is not None and -(2**63) <= n < 2**63 else None for n in numbers]
         return positions(pa.array(fitting, pa.int64()), known)
+    return positions(written(given), known)
+
+
+def written(given: Iterable[object]) -> pa.Array:
+    """Ids as a person writes them; null for one that holds half of a character."""
     texts = [None if _HALF.search(text) else text for text in map(str, given)]
-    return positions(pa.array(texts, pa.large_string()), known)
+    return pa.array(texts, pa.large_string())
 
 
 def digest(*arrays: np.ndarray | pa.Array) -> str:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from beekit.data.ids import is_text
 from beekit.data.images import EMPTY, MISSING, UNREADABLE, UnusableImageError
+from beekit.data.table_parts import PARQUET, is_bytes, kind_of
 from beekit.data.tables import decoded
 from beekit.errors import DataError
 
@@ -30,37 +31,57 @@ class ImageColumn:
     paths: pa.ChunkedArray
     folder: Path
     name: str = "image"  # of the column
-    # Parquet file whose column holds structs of `bytes` and `path`, as the `datasets` library keeps
-    # images; None where there are only paths.
-    table: Path | None = None
-    rows: np.ndarray | None = None  # (items,) rows of the items in that file
+    # Parquet files, one after the other, whose column holds bytes, or structs of `bytes` and
+    # perhaps `path`, as the `datasets` library keeps images; none where there are only paths.
+    tables: tuple[Path, ...] = ()
+    rows: np.ndarray | None = None  # (items,) rows of the items in those files
+    # Bytes that are in memory, or mapped into it, of a table that is no Parquet.
+    held: pa.ChunkedArray | None = None
 
     @classmethod
-    def of(cls, fields: pa.Table, name: str, folder: Path) -> ImageColumn:
-        """The column of an items table as `read_table` leaves it, of a dataset's folder.
+    def of(
+        cls, fields: pa.Table, name: str, folder: Path, tables: tuple[Path, ...] = ()
+    ) -> ImageColumn:
+        """The column of an items table as `load_table` leaves it, of a dataset's folder.
+
+        Args:
+            fields: the table.
+            name: of the column.
+            folder: of the dataset; paths are those of files below `images/` in it.
+            tables: the files of the table; `items.parquet` without them.
 
         Raises:
             DataError: if the table has no such column, or if the column holds neither paths nor
-                structs with a path.
+                bytes nor structs of them.
         """
         remedy = "Name the column that holds the pictures."
         if name not in fields.column_names:
             found, known = f"no column {name!r} in the items table", ", ".join(fields.column_names)
             raise DataError(found, expected=f"one of {known}", remedy=remedy)
         column = decoded(fields.column(name))
-        if pa.types.is_null(column.type):
-            column = column.cast(pa.string())
-        if pa.types.is_struct(column.type) and column.type.get_field_index("path") >= 0:
-            rows = np.arange(len(column))
-            path = pc.struct_field(column, "path")
-            return cls(path, folder / "images", name, folder / "items.parquet", rows)
-        if not is_text(column.type):
-            raise DataError(
-                f"column {name!r} of the items has type {column.type}",
-                expected="paths below images/, or structs of bytes and path",
-                remedy=remedy,
-            )
-        return cls(column, folder / "images", name)
+        tables = tables or (folder / "items.parquet",)
+        if not all(kind_of(table) == PARQUET for table in tables):
+            tables = ()
+        rows = np.arange(len(column))
+        inside = column.type if pa.types.is_struct(column.type) else pa.struct([])
+        path = pa.chunked_array([pa.nulls(len(column), pa.large_string())])
+        if inside.get_field_index("path") >= 0:
+            path = decoded(pc.struct_field(column, "path"))
+        if not tables and inside.get_field_index("bytes") >= 0:
+            return cls(path, folder / "images", name, (), rows, pc.struct_field(column, "bytes"))
+        if not tables and is_bytes(column.type):
+            return cls(path, folder / "images", name, (), rows, column)
+        if inside.get_field_index("path") >= 0:
+            return cls(path, folder / "images", name, tables, rows)
+        if pa.types.is_null(column.type) or is_text(column.type):
+            if tables and tables[0].is_file() and _holds_bytes(tables[0], name):
+                return cls(path, folder / "images", name, tables, rows)
+            return cls(column.cast(pa.large_string()), folder / "images", name)
+        raise DataError(
+            f"column {name!r} of the items has type {column.type}",
+            expected="paths below images/, bytes, or structs of bytes and path",
+            remedy=remedy,
+        )
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -116,25 +137,19 @@ class ImageColumn:
 
     def _embedded(self, item_indices: np.ndarray) -> Iterator[bytes | None]:
         """The bytes that the items table holds for these items."""
-        if self.table is None or self.rows is None:
+        if self.rows is None:
             return
         wanted = self.rows[item_indices]
-        with pq.ParquetFile(self.table, buffer_size=2**20) as file:
-            if file.schema_arrow.field(self.name).type.get_field_index("bytes") < 0:
-                return
-            column = [f"{self.name}.bytes"]
-            sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
-            ends = np.cumsum(sizes)
-            groups = np.unique(np.searchsorted(ends, wanted, side="right"))
-            for group in groups.tolist():
-                begin = int(ends[group]) - sizes[group]
-                # Without threads, which a forked worker process must not count on.
-                for batch in file.iter_batches(_ROWS, [group], column, use_threads=False):
-                    inside = wanted[(wanted >= begin) & (wanted < begin + len(batch))] - begin
-                    if len(inside):
-                        data = pc.struct_field(batch.column(0), "bytes")
-                        yield from data.take(pa.array(inside)).to_pylist()
-                    begin += len(batch)
+        if self.held is not None:
+            for row in wanted.tolist():
+                yield self.held[row].as_py()
+        first = 0
+        for table in self.tables:
+            with pq.ParquetFile(table, buffer_size=2**20) as file:
+                rows = file.metadata.num_rows
+                own = wanted[(wanted >= first) & (wanted < first + rows)] - first
+                yield from _bytes_of(file, self.name, own)
+                first += rows
 
     def _file(self, index: int, path: str | None) -> bytes | UnusableImageError:
         if not path:
@@ -151,6 +166,34 @@ class ImageColumn:
             return file.read_bytes() or _none(EMPTY, str(file))
         except (OSError, ValueError) as error:
             return _none(UNREADABLE, f"{path!r} ({error})")
+
+
+def _holds_bytes(table: Path, name: str) -> bool:
+    """Whether the column of a Parquet file holds bytes, alone or in structs."""
+    kind = pq.read_schema(table).field(name).type
+    return is_bytes(kind) or (pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
+
+
+def _bytes_of(file: pq.ParquetFile, name: str, wanted: np.ndarray) -> Iterator[bytes | None]:
+    """What the column of a file holds in these rows, which ascend."""
+    kind = file.schema_arrow.field(name).type
+    struct = pa.types.is_struct(kind)
+    if not len(wanted) or (struct and kind.get_field_index("bytes") < 0):
+        return
+    column = [f"{name}.bytes" if struct else name]
+    sizes = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
+    ends = np.cumsum(sizes)
+    groups = np.unique(np.searchsorted(ends, wanted, side="right"))
+    for group in groups.tolist():
+        begin = int(ends[group]) - sizes[group]
+        # Without threads, which a forked worker process must not count on.
+        for batch in file.iter_batches(_ROWS, [group], column, use_threads=False):
+            inside = wanted[(wanted >= begin) & (wanted < begin + len(batch))] - begin
+            if len(inside):
+                data = batch.column(0)
+                data = pc.struct_field(data, "bytes") if struct else data
+                yield from data.take(pa.array(inside)).to_pylist()
+            begin += len(batch)
 
 
 def _none(kind: str, found: str) -> UnusableImageError:

@@ -112,7 +112,7 @@ class Interactions:
         else:
             column_ids = ids.to_numpy(ids.as_ids(catalog_ids))
             columns = ids.positions(item_array, column_ids)
-            _require_known(columns, item_array)
+            _require_known(columns, item_array, column_ids)
         if min_value is not None and values is None:
             raise DataError(
                 f"min_value={min_value} but no values",
@@ -277,14 +277,17 @@ def _supported(
         keep = still
 
 
-def _require_known(columns: np.ndarray, item_ids: pa.Array) -> None:
+def _require_known(columns: np.ndarray, item_ids: pa.Array, known: np.ndarray) -> None:
     unknown = columns < 0
     if count := int(np.count_nonzero(unknown)):
         names = item_ids.filter(pa.array(unknown)).unique()
         shown = ", ".join(map(repr, names[:3].to_pylist()))
+        near = ids.nearly(names, ids.as_ids(known))
         raise DataError(
             f"{count:,} interactions name {len(names):,} items the catalog does not have "
-            f"(first: {shown})",
+            f"(first: {shown}{near and '; '}{near})",
             expected="every item_id of the interactions among the catalog's",
-            remedy="Add those items to the items table, or set unknown_items=drop.",
+            remedy="Make that change in both tables, or set unknown_items=drop."
+            if near
+            else "Add those items to the items table, or set unknown_items=drop.",
         )

@@ -24,11 +24,11 @@ import pyarrow as pa
 
 from beekit.data import ids
 from beekit.data.catalog import Catalog
-from beekit.data.tables import id_column, read_table
+from beekit.data.tables import id_column
 from beekit.describe.chat import ChatModel, Reply
 from beekit.describe.journal import Entry, Journal
 from beekit.describe.judge import judge
-from beekit.describe.table import items_file, write_column
+from beekit.describe.table import items_file, read_items, write_column
 from beekit.describe.task import Task
 from beekit.errors import DataError, DescribeError
 from beekit.files import write_json, write_text
@@ -101,7 +101,7 @@ def describe(
             is kept.
     """
     folder = Path(folder)
-    items = read_table(folder, "items", id_columns=("item_id",))
+    items = read_items(folder)
     catalog = Catalog(_item_ids(items), items.drop_columns("item_id"), task.fields)
     texts = catalog.texts  # which refuses fields that are not there
     column = items.column(task.column) if task.column in items.column_names else None
@@ -228,7 +228,7 @@ def _write(
     texts = [entry.text if entry else "" for entry in work.latest()]
     if present is None or [value or "" for value in present.to_pylist()] != texts:
         # The table may have changed in the hours between.
-        items = read_table(folder, "items", id_columns=("item_id",))
+        items = read_items(folder)
         if not np.array_equal(_item_ids(items), work.catalog.item_ids):
             raise DescribeError(
                 f"the items table in {folder} changed while its items were described",

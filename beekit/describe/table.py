@@ -12,6 +12,9 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from beekit.data.tables import load_table
+from beekit.errors import DataError
+
 _BATCH_BYTES = 32 << 20  # of a row group, decoded at a time
 _READ_BYTES = 1 << 20  # of a column, read from the file at a time
 
@@ -20,6 +23,23 @@ def items_file(folder: str | Path) -> Path:
     """The file `Dataset.load` reads items from: Parquet where there is one, else CSV."""
     parquet = Path(folder) / "items.parquet"
     return parquet if parquet.is_file() else Path(folder) / "items.csv"
+
+
+def read_items(folder: str | Path) -> pa.Table:
+    """The items table of a folder, of a form in which `write_column` can write it again.
+
+    Raises:
+        DataError: if it cannot be read, or if it is neither a Parquet file nor CSV with commas.
+    """
+    found = load_table(folder, "items", id_columns=("item_id",))
+    written = found.how.get("separator", ","), found.how.get("encoding", "utf-8")
+    if found.files != (items_file(folder),) or written != (",", "utf-8"):
+        raise DataError(
+            f"the items of {folder} are in {found.how['file']}, {found.how['format']}",
+            expected="items.parquet, or items.csv with commas and in UTF-8, to add a column to",
+            remedy="Write the table so.",
+        )
+    return found.table
 
 
 def write_column(path: Path, name: str, values: pa.Array) -> None:

@@ -18,6 +18,7 @@ _RESULTS = (
 )
 _CONFIG = (
     *("encoder", "image_encoder", "fusion", "pooling", "prompt", "dtype", "text", "image"),
+    *("interactions", "items", "columns"),
     *("min_value", "user_min_support", "item_min_support", "unknown_items"),
     *("missing_text", "missing_image", "duplicates", "max_seq_length", "note"),
     *("split", "training", "evaluation"),

@@ -161,8 +161,9 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
         found = f"split.kind={split.kind}"
         remedy = "Choose another kind."
         raise ConfigError(found, expected="a split that holds something out", remedy=remedy)
-    filters = ("min_value", "user_min_support", "item_min_support", "text")
+    filters = ("min_value", "user_min_support", "item_min_support", "text", "interactions", "items")
     given = [n for n in filters if getattr(comparison, n) != Comparison.model_fields[n].default]
+    given += ["columns"] if any(comparison.columns.content().values()) else []
     if split.own_files and given:
         found = f"{', '.join(given)} with split.kind={split.kind}"
         expected = "interactions as they were published, without a catalog"

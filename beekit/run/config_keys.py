@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic.fields import FieldInfo
 
 from beekit.config_model import ConfigModel, described, type_schema
+from beekit.data.table_file import TableFile
 from beekit.run.comparison import Comparison
 from beekit.run.config import TRAINING_ALIASES, Config, training_types
 from beekit.run.data_config import DataConfig, DatasetEntry
@@ -49,6 +50,8 @@ def keys(command: str) -> dict[str, list[Key]]:
     own = [name for name in kind.model_fields if name not in DataConfig.model_fields]
     found = {f"`beekit {command}` alone": list(_keys(kind, ["data", *own]))}
     found["Data, and the run"] = list(_keys(kind, shared))
+    title = "`interactions` or `items` as a section; the same keys in both"
+    found[title] = list(_keys(TableFile, TableFile.model_fields, "items."))
     for name, split in KINDS.items():
         title = f"`split` with `kind: {name}`: {(split.__doc__ or '').splitlines()[0]}"
         found[title] = list(_keys(split, list(split.model_fields)[1:], "split."))

@@ -8,6 +8,7 @@ from pydantic import Field, SerializeAsAny, field_validator
 
 from beekit.config_model import ConfigModel
 from beekit.data.rules import Duplicates, MissingImage, MissingText, UnknownItems
+from beekit.data.table_file import ColumnNames, TableFile, table_section
 from beekit.errors import ConfigError
 from beekit.run.settings_source import check_chosen_on
 from beekit.split import SplitConfig
@@ -16,6 +17,18 @@ from beekit.split import SplitConfig
 class DatasetKeys(ConfigModel):
     """What may differ from dataset to dataset."""
 
+    interactions: str | TableFile | None = Field(
+        None,
+        description="File of the interactions in the folder, where it is not interactions.parquet "
+        "or .csv; a section, where it has to be said how it is written.",
+    )
+    items: str | TableFile | None = Field(
+        None, description="File of the items, where it is not items.parquet or .csv; or a section."
+    )
+    columns: ColumnNames = Field(
+        default_factory=lambda: ColumnNames.model_validate({}),
+        description="What the files call columns with a meaning.",
+    )
     text: str | None = Field(
         None, description="What an item's text is: a template over columns, `{title}. {plot}`."
     )
@@ -42,6 +55,16 @@ class DatasetKeys(ConfigModel):
     split: SerializeAsAny[SplitConfig] = Field(
         default_factory=lambda: SplitConfig.model_validate({}), description="What is held out."
     )
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _without_names(cls, section: Any) -> Any:
+        return {} if section is None else section
+
+    @field_validator("interactions", "items", mode="before")
+    @classmethod
+    def _table(cls, given: Any, info: Any) -> Any:
+        return table_section(info.field_name, given)
 
 
 class DatasetEntry(DatasetKeys):

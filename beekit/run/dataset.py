@@ -27,7 +27,8 @@ def load_dataset(config: DataConfig, leave_out: np.ndarray | None = None) -> Dat
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """Name, counts, what the rules kept, and fingerprint; items are those somebody used."""
+    """Name, counts, what the rules kept, fingerprint, and how tables were read; items are those
+    somebody used."""
     return {
         "name": dataset.name,
         "users": dataset.interactions.n_users,
@@ -36,4 +37,5 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "interactions": dataset.interactions.n_interactions,
         "rows_kept": [dataclasses.asdict(kept) for kept in dataset.interactions.kept],
         "fingerprint": dataset.fingerprint,
+        **({"tables": dataset.tables} if dataset.tables else {}),
     }

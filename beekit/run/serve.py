@@ -144,8 +144,11 @@ class Server:
         unknown = order[columns[order] < 0]
         if len(unknown):
             known = ", ".join(map(str, self.items.item_ids[:3]))
+            absent = ids.written(item_ids[one] for one in np.unique(which[unknown]))
+            near = ids.nearly(absent, ids.as_ids(self.items.item_ids))
             raise DataError(
-                f"no item {', '.join(str(item_ids[one]) for one in which[unknown[:5]])} in the run",
+                f"no item {', '.join(str(item_ids[one]) for one in which[unknown[:5]])} in the run"
+                f"{near and f' ({near})'}",
                 expected=f"item ids of the run's dataset, such as {known}",
                 remedy="Correct the ids of the history.",
             )

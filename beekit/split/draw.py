@@ -32,9 +32,19 @@ def share(number: int | None, fraction: float | None, total: int, what: str) -> 
         found = f"fraction={fraction} of the {what}"
         raise SplitError(found, expected="a share above 0 and below 1", remedy=other)
     count = round(total * fraction) if fraction is not None else number
+    if total < 2:
+        raise SplitError(
+            f"{total} {what.removeprefix('validation ')} that anybody used",
+            expected="at least 2, one to hold out and one to learn from",
+            remedy="Add data, or lower the filters.",
+        )
     if count is None or not 0 < count < total:
         found = f"{count:,} {what} to hold out of {total:,}"
-        raise SplitError(found, expected=f"between 1 and {total - 1:,}", remedy=other)
+        if fraction is not None:
+            said = "all of them" if count else "less than one"
+            found = f"fraction={fraction} of {total:,} for the {what}, which is {said}"
+        expected = f"between 1 and {total - 1:,}" if total > 2 else "1"
+        raise SplitError(found, expected=expected, remedy=other)
     return count
 
 

@@ -103,7 +103,8 @@ class Split:
         for name, part in self.parts.items():
             if len(part.users) == 0:
                 found = f"the {self.kind} split leaves no {name} user with a source and a target"
-                remedy = "Hold out another share, or lower the support filters."
+                without = "set validation=0, " if name == "validation" else ""
+                remedy = f"Hold out another share, {without}or lower the support filters."
                 raise SplitError(found, expected="at least one", remedy=remedy)
         if self.train.nnz == 0 and self.trains:
             found = f"the {self.kind} split leaves no training interactions"

@@ -368,7 +368,7 @@ BAD = {
     "no interactions": (None, ITEMS, {}, "items.parquet", "interactions.parquet or"),
     "no items": (EVENTS, None, {}, "interactions.parquet", "items.parquet or"),
     "empty csv": ("", ITEMS, {}, "interactions.csv is empty", "header"),
-    "ragged csv": ("user_id,item_id\n1,10\n2\n", ITEMS, {}, "got 1: 2", "comma-separated"),
+    "ragged csv": ("user_id,item_id\n1,10\n2\n", ITEMS, {}, "got 1: 2", "as many fields"),
     "empty id in csv": ("user_id,item_id\n1,10\n,20\n", ITEMS, {}, "1 rows without user_id", ""),
     "text value in csv": (
         "user_id,item_id,value\n1,10,high\n",

@@ -112,7 +112,7 @@ def test_embedded_pictures_stay_in_their_file(folder):
     assert pa.total_allocated_bytes() - before < 10**6
     stream = images.stream(np.arange(50))
     next(stream)
-    assert images.table is not None
+    assert images.tables
     assert "bytes" not in str(read_table(folder, "items", id_columns=()).schema.field("image"))
 
 
@@ -134,3 +134,49 @@ def test_a_column_of_another_kind_is_refused(folder):
         column(folder, [1, 2])
     with pytest.raises(DataError, match="no column 'photo'"):
         ImageColumn.of(pa.table({"image": ["a.png"]}), "photo", folder)
+
+
+def shades(folder, **options) -> list[bytes]:
+    """The pictures of a dataset, in the order of the items."""
+    images = Dataset.load(folder, image="image", **options).catalog.images
+    return [data for _, data in sorted(images.stream(np.arange(len(images))))]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.binary(),
+        pa.large_binary(),
+        pa.struct([("bytes", pa.binary())]),
+        STRUCT,
+        pa.struct([("bytes", pa.large_binary()), ("path", pa.large_string())]),
+    ],
+)
+def test_pictures_are_bytes_alone_or_in_structs_also_in_parts(tmp_path, kind):
+    files = [picture(shade) for shade in range(6)]
+    structs = [{"bytes": file, "path": None} for file in files]
+    values = structs if pa.types.is_struct(kind) else files
+    if pa.types.is_struct(kind) and kind.num_fields == 1:
+        values = [{"bytes": file} for file in files]
+    table = pa.table({"item_id": range(6), "image": pa.array(values, kind), "title": [*"abcdef"]})
+    pq.write_table(pa.table({"user_id": [1], "item_id": [0]}), tmp_path / "interactions.parquet")
+    pq.write_table(table, tmp_path / "items.parquet")
+    assert shades(tmp_path) == files
+    assert Dataset.load(tmp_path).catalog.texts == [*"abcdef"]
+    (tmp_path / "items.parquet").unlink()
+    (tmp_path / "items").mkdir()
+    for number, part in enumerate((table[:1], table[1:4], table[4:])):
+        pq.write_table(part, tmp_path / "items" / f"part-{number}.parquet", row_group_size=2)
+    assert shades(tmp_path) == files
+    some = Dataset.load(tmp_path, image="image", leave_out=np.array([1, 4])).catalog.images
+    assert [data for _, data in some.stream(np.array([3, 0]))] == [files[0], files[5]]
+
+
+def test_pictures_that_the_datasets_library_saved(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    files = [picture(shade) for shade in range(3)]
+    structs = pa.array([{"bytes": file, "path": None} for file in files], STRUCT)
+    table = pa.table({"item_id": [0, 1, 2], "image": structs})
+    datasets.Dataset(table).save_to_disk(str(tmp_path / "items"))
+    pq.write_table(pa.table({"user_id": [1], "item_id": [0]}), tmp_path / "interactions.parquet")
+    assert shades(tmp_path) == files

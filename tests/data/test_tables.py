@@ -80,7 +80,7 @@ def test_parquet_goes_before_csv(tmp_path):
         (b"item_id,caf\xe9\n1,2\n", "cannot be read as CSV"),
         ("item_id,title,title\n1,a,b\n", "more than one column title"),
         ("item_id,item_id\n1,2\n", "more than one column item_id"),
-        ("item;title\n1;a\n", "has the columns item;title"),
+        ("item;title\n1;a\n", "has the columns item, title"),
     ],
 )
 def test_a_csv_file_that_is_none_is_refused_in_one_line(tmp_path, content, found):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -19,7 +23,12 @@ FIELDS = pa.table(
         "new": [True, False, None],
         "kind": pa.array(["a", "b", "a"]).dictionary_encode(),
         "long name": ["x", "y", "z"],
-        "genres": [["a"], ["b"], []],
+        "genres": [["a", None, "b"], ["b"], []],
+        "sizes": [[[1, 2], [3]], None, [[]]],
+        "Book-Title": ["p", "q", "r"],
+        "dc:title": ["s", "t", "u"],
+        "a.b[0]!r": ["v", "w", "x"],
+        "people": [[{"name": "z"}], [], []],
     }
 )
 
@@ -59,6 +68,32 @@ def test_a_column_may_be_named_twice_and_hold_a_space():
     assert rendered("{long name}{long name}") == ["xx", "yy", "zz"]
 
 
+def test_lists_are_joined_by_commas_also_inside_lists():
+    assert rendered("{genres}") == ["a, b", "b", ""]
+    assert rendered("{sizes}") == ["1, 2, 3", "", ""]
+
+
+def test_any_name_of_a_column_is_one_in_braces():
+    assert rendered("{Book-Title} {dc:title} {a.b[0]!r}") == ["p s v", "q t w", "r u x"]
+
+
+@pytest.mark.parametrize(
+    ("column", "texts"),
+    [
+        (pa.array(["a", None, "c"], pa.string_view()), ["a", "", "c"]),
+        (pa.array([Decimal("1.50"), None, Decimal("2.00")]), ["1.50", "", "2.00"]),
+        (
+            pa.array([UUID(int=1).bytes, None, UUID(int=2).bytes], pa.uuid()),
+            [f"{UUID(int=1)}", "", f"{UUID(int=2)}"],
+        ),
+        (pa.array([b"a", None, b"c"]), ["a", "", "c"]),
+        (pa.array([date(2020, 1, 2), None, None]), ["2020-01-02", "", ""]),
+    ],
+)
+def test_columns_of_odd_types_are_text(column, texts):
+    assert render("{x}", pa.table({"x": column})).to_pylist() == texts
+
+
 def test_names_are_listed_in_order():
     assert template_columns("{b} {{x}} {a}{b}") == ("b", "a", "b")
 
@@ -96,7 +131,7 @@ def test_rendering_is_str_format_row_by_row(rows, template):
         ("no columns", "names no column"),
         ("", "names no column"),
         ("{titel} {title}", "names titel"),
-        ("{genres}", "list<"),
+        ("{people}", "list<"),
     ],
 )
 def test_a_template_that_cannot_be_meant_is_refused_in_one_line(template, found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import random
 from collections import Counter
@@ -63,6 +64,7 @@ KEYS = {
     "both": [
         *("data", "out", "text", "image", "note", "cache", "max_seq_length", "missing_image"),
         *("trust_remote_code", *POLICIES, "split", "evaluation", "encoder"),
+        *("interactions", "items", "columns", "columns.user_id", "columns.value", "items.file"),
         *(f"split.{key}" for key in ("kind", "items", "users", "fraction", "validation", "seed")),
         *(f"split.{key}" for key in ("warm_fraction", "source_fraction", "train", "test")),
         *(f"evaluation.{key}" for key in ("metrics", "top_k", "seed")),
@@ -123,9 +125,14 @@ def write_table(path: Path, table: Table) -> None:
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a file, values as Python has them."""
-    if path.suffix == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file, strict=True))
+    if path.suffix in (".csv", ".tsv"):
+        wide = path.read_bytes()[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        with path.open(encoding="utf-16" if wide else "utf-8-sig", newline="") as file:
+            head = file.readline()
+            fitting = [sign for sign in ";\t|" if "item_id" in head.strip().split(sign)]
+            file.seek(0)
+            sign = "," if "," in head or not fitting else fitting[0]
+            return list(csv.DictReader(file, strict=True, delimiter=sign))
     return pq.ParquetFile(path).read().to_pylist()
 
 
@@ -141,10 +148,12 @@ def counted(folder: Path, config: dict[str, Any]) -> tuple[int, int, int]:
     """
 
     def rows(stem: str) -> list[dict[str, Any]]:
-        parquet = folder / f"{stem}.parquet"
-        return read_rows(parquet if parquet.is_file() else folder / f"{stem}.csv")
+        paths = [folder / f"{stem}.{kind}" for kind in ("parquet", "csv", "tsv")]
+        return read_rows(next(path for path in paths if path.is_file()))
 
     catalog, events = rows("items"), rows("interactions")
+    if config.get("duplicates") == "merge":
+        catalog = [row for n, row in enumerate(catalog) if row not in catalog[:n]]
     every = {str(row["item_id"]) for row in catalog}
     assert len(every) == len(catalog), "an item twice"
     text = str(config.get("text") or "{title}")

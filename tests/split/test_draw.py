@@ -70,6 +70,22 @@ def test_an_impossible_share_is_refused_in_one_line(number, fraction):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("fraction", "total", "found", "expected"),
+    [
+        (0.1, 1, "1 items that anybody used", "at least 2"),
+        (0.1, 0, "0 items that anybody used", "at least 2"),
+        (0.1, 2, "fraction=0.1 of 2 for the items, which is less than one", "1"),
+        (0.9, 4, "fraction=0.9 of 4 for the items, which is all of them", "between 1 and 3"),
+    ],
+)
+def test_a_share_of_few_is_answered_with_what_there_is(fraction, total, found, expected):
+    with pytest.raises(SplitError) as caught:
+        share(None, fraction, total, "items")
+    assert caught.value.found == found
+    assert caught.value.expected.startswith(expected)
+
+
 def test_validation_is_a_quarter_of_the_test_part_unless_said_otherwise():
     assert validation_share(None, None, 40, 1000, "items") == 10
     assert validation_share(None, None, 1, 1000, "items") == 1
