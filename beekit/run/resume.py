@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import yaml
-from transformers.trainer_utils import get_last_checkpoint
 
 from beekit.files import write_json, write_text
 from beekit.run.comparison import Comparison
-from beekit.run.config import Config, load_config
+from beekit.run.config import Config, load_saved_config
 from beekit.run_files import read_json
 from beekit.run_folder import OR_REMOVE, RunFolder, taken
 
@@ -15,7 +14,7 @@ from beekit.run_folder import OR_REMOVE, RunFolder, taken
 def saved_config(folder: RunFolder) -> Config:
     """The resolved configuration of a training; an error if none can be read."""
     folder.require_config()
-    return load_config(folder.config)
+    return load_saved_config(folder.config)
 
 
 def write_config(folder: RunFolder, config: Config | Comparison) -> None:
@@ -26,7 +25,11 @@ def write_config(folder: RunFolder, config: Config | Comparison) -> None:
 
 def last_checkpoint(folder: RunFolder) -> str | None:
     """The newest complete checkpoint, if any."""
-    return get_last_checkpoint(str(folder.checkpoints)) if folder.checkpoints.is_dir() else None
+    if not folder.checkpoints.is_dir():
+        return None
+    from transformers.trainer_utils import get_last_checkpoint
+
+    return get_last_checkpoint(str(folder.checkpoints))
 
 
 def config_to_run(folder: RunFolder, asked: Config) -> Config:
