@@ -6,10 +6,10 @@ Names are imported when first used, so `import beekit` is instant and needs neit
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from beekit import encoder_modules
+from beekit.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from beekit.data import Catalog, Dataset, Interactions
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from beekit.memory import keep_freed_memory
     from beekit.split import cold_start_split, load_split, time_split, user_split
     from beekit.training import BeeFormerTrainer, BeeFormerTrainingArguments, ELSALoss
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        data="Catalog Dataset Interactions",
+        split="cold_start_split load_split time_split user_split",
+        encoders="ItemPairs ItemPixels embed_items fuse load_encoder",
+        memory="keep_freed_memory",
+        training="BeeFormerTrainer BeeFormerTrainingArguments ELSALoss",
+        index="ItemIndex",
+        evaluation="HeldOutEvaluator evaluate",
+    )
 
 __version__ = "0.1.0"
 
 sys.modules.setdefault(encoder_modules.NAMESPACE, encoder_modules)  # so that our saved models load
-
-_HOME = {
-    "data": ("Catalog", "Dataset", "Interactions"),
-    "split": ("cold_start_split", "load_split", "time_split", "user_split"),
-    "encoders": ("ItemPairs", "ItemPixels", "embed_items", "fuse", "load_encoder"),
-    "memory": ("keep_freed_memory",),
-    "training": ("BeeFormerTrainer", "BeeFormerTrainingArguments", "ELSALoss"),
-    "index": ("ItemIndex",),
-    "evaluation": ("HeldOutEvaluator", "evaluate"),
-}
 
 __all__ = [
     "BeeFormerTrainer",
@@ -55,14 +56,3 @@ __all__ = [
     "time_split",
     "user_split",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    for package, names in _HOME.items():
-        if name in names:
-            return getattr(import_module(f"beekit.{package}"), name)
-    raise AttributeError(f"module 'beekit' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])

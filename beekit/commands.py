@@ -105,6 +105,9 @@ def overrides(example: str) -> Argument:
     ),
 )
 def quickstart(options: argparse.Namespace) -> None:
+    from beekit.run.first_checks import require_free
+
+    require_free(options.out, "quickstart")
     from beekit.quickstart.job import run_quickstart
 
     _use_memory_again()
@@ -120,8 +123,10 @@ def quickstart(options: argparse.Namespace) -> None:
 )
 def train(options: argparse.Namespace) -> None:
     from beekit.run.config import load_config
+    from beekit.run.first_checks import check_training
 
     config = load_config(find_config("train", options.config), options.overrides)
+    check_training(config)
     from beekit.run.repeats import train_repeatedly
     from beekit.run.summary import print_summary
 
@@ -138,8 +143,10 @@ def train(options: argparse.Namespace) -> None:
 )
 def evaluate(options: argparse.Namespace) -> None:
     from beekit.run.comparison import load_comparison
+    from beekit.run.first_checks import check_comparison
 
     config = load_comparison(str(find_config("evaluate", options.config)), options.overrides)
+    check_comparison(config)
     from beekit.run.repeats import compare_repeatedly
     from beekit.run.summary import print_summary
 
@@ -223,6 +230,14 @@ def index(options: argparse.Namespace) -> None:
     argument("--json", action="store_true", help="JSON, one line a user with --users"),
 )
 def recommend(options: argparse.Namespace) -> None:
+    from beekit.run.first_checks import require_served
+
+    history = [item.strip() for item in (options.history or "").split(",") if item.strip()]
+    if not (options.users or history):
+        found = f"--history {options.history!r}"
+        remedy = "Write ids with commas between them, such as --history 1,48,260."
+        raise ConfigError(found, expected="at least one item id", remedy=remedy)
+    require_served(options.path, options.model)
     from beekit.run.serve import Server, least_value, read_histories
 
     server = Server.open(options.path, options.model)
@@ -231,11 +246,6 @@ def recommend(options: argparse.Namespace) -> None:
         user_ids, X = server.histories_of(*read_histories(options.users, least_value(options.path)))
         users = user_ids.tolist()
     else:
-        history = [item.strip() for item in options.history.split(",") if item.strip()]
-        if not history:
-            found = f"--history {options.history!r}"
-            remedy = "Write ids with commas between them, such as --history 1,48,260."
-            raise ConfigError(found, expected="at least one item id", remedy=remedy)
         X = server.histories([history])
     ranked, scores = server.recommend(X, options.k, options.candidates)
     for row, (user, items, values) in enumerate(zip(users, ranked, scores, strict=True)):
@@ -260,14 +270,17 @@ def recommend(options: argparse.Namespace) -> None:
 )
 def report(options: argparse.Namespace) -> None:
     from beekit.folder_lock import alone_in
-    from beekit.hub import write_card
-    from beekit.report import write_report, write_tables
     from beekit.run_folder import RunFolder, require_own_place
 
     runs = [RunFolder(Path(run)) for run in options.paths]
+    for run in runs:
+        run.dataset_folders()  # refuses what holds no results
     path = Path(options.out) if options.out else runs[0].report
     if options.out:
         require_own_place(path, [run.path for run in runs])
+    from beekit.hub import write_card
+    from beekit.report import write_report, write_tables
+
     with ExitStack() as held:
         for run in runs:
             held.enter_context(alone_in(run.whole.path, make=False))

@@ -22,6 +22,9 @@ def read_config_file(
 ) -> dict[str, Any]:
     """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
 
+    What is said twice is refused: a key twice in a section, an override twice with different
+    values, and one that a later override of its whole section undoes.
+
     Overrides of `text_keys` are text, whatever they look like: braces and digits mean nothing in
     paths and templates. Only `data=[A, B]` is a list of folders. `examples` is for messages: where
     files of its kind are found.
@@ -38,11 +41,13 @@ def read_config_file(
     if not isinstance(content, dict):
         found, remedy = f"{path} holds {type(content).__name__}", f"See {examples} for examples."
         raise ConfigError(found, expected="keys and values", remedy=remedy)
+    said: dict[tuple[str, ...], str] = {}
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or not key:
             remedy = "Write for example training.learning_rate=5e-5."
             raise ConfigError(f"argument {override!r}", expected="key=value", remedy=remedy)
+        _require_said_once(said, tuple(key.split(".")), override)
         as_it_stands = key.rpartition(".")[2] in text_keys and not (
             key == "data" and value.startswith("[")
         )
@@ -57,6 +62,16 @@ def mapping(section: Any, name: str) -> Mapping[str, Any]:
         return section
     remedy = f"Indent them under {name}:."
     raise ConfigError(f"{name}={section!r}", expected="keys and values", remedy=remedy)
+
+
+def _require_said_once(said: dict[tuple[str, ...], str], keys: tuple[str, ...], now: str) -> None:
+    """Refuse an override that another one before it contradicts, and keep it otherwise."""
+    for before, override in said.items():
+        if before[: len(keys)] == keys and override != now:
+            found = f"arguments {override} and {now}"
+            expected = "each key once" if before == keys else "sections before their keys"
+            raise ConfigError(found, expected=expected, remedy="Leave one of them out.")
+    said[keys] = now
 
 
 def _assign(inside: Any, keys: Sequence[str], dotted: str, value: Any) -> None:
@@ -81,7 +96,21 @@ def _assign(inside: Any, keys: Sequence[str], dotted: str, value: Any) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with the floats of YAML 1.2, so that 5e-5 is a number."""
+    """YAML in which 5e-5 is a number, as in YAML 1.2, and no section has a key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
+                continue
+            key = (key_node.tag, key_node.value)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                found = f"the key {key_node.value} twice, again in line {line}"
+                raise ConfigError(found, expected="each key once", remedy="Remove one of the two.")
+            seen.add(key)
+        made: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return made
 
 
 _Loader.add_implicit_resolver(

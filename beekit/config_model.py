@@ -12,7 +12,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import annotated_types
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -89,7 +89,12 @@ def require_type(name: str, value: Any, hint: Any) -> None:
         # As JSON, which has the types of YAML.
         TypeAdapter(hint, config=_CHECKS).validate_json(json.dumps(value))
     except (ValidationError, TypeError) as error:
-        raise _unfit(name, value, described(hint)) from error
+        raise _unfit(name, value, hint) from error
+
+
+def accepts_nothing(hint: Any) -> bool:
+    """Whether null is a value of a type."""
+    return type(None) in _options(hint)
 
 
 def type_schema(hint: Any) -> dict[str, Any]:
@@ -116,13 +121,19 @@ def described(hint: Any, limits: Iterable[Any] = ()) -> str:
     options = _options(hint)
     if float in options:
         options = [option for option in options if option is not int]
-    words = [
-        ", ".join(map(str, typing.get_args(option)))
-        if typing.get_origin(option) is Literal
-        else _NAMES.get(typing.get_origin(option) or option, _SECTION * _is_section(option))
-        for option in options
-    ]
-    return " or ".join(dict.fromkeys(filter(None, words)))
+    return " or ".join(dict.fromkeys(filter(None, map(_word, options))))
+
+
+def _word(option: Any) -> str:
+    kind = typing.get_origin(option) or option
+    if kind is Annotated:
+        plain, *limits = typing.get_args(option)
+        return f"{_word(plain)}, {described(plain, limits)}"
+    if kind is Literal:
+        return ", ".join(map(str, typing.get_args(option)))
+    if kind is dict and typing.get_origin(named := (*typing.get_args(option), None)[0]) is Literal:
+        return f"keys and values, the keys among {_word(named)}"
+    return _NAMES.get(kind, _SECTION * _is_section(option))
 
 
 def _options(hint: Any) -> list[Any]:
@@ -142,6 +153,8 @@ def _limit(limit: Any) -> str:
             return f"above {least}"
         case annotated_types.Lt(lt=most):
             return f"below {most}"
+        case annotated_types.Le(le=most):
+            return f"{most} or less"
     return ""
 
 
@@ -170,18 +183,22 @@ def _mistake(name: str, value: Any, field: FieldInfo, *, ranged: bool) -> Config
             expected=f"a value for {name}",
             remedy=f"Add it to the configuration, or {name}=... to the command.",
         )
-    if typing.get_origin(field.annotation) is Literal:
-        known = list(map(str, typing.get_args(field.annotation)))
+    return _unfit(name, value, field.annotation, field.metadata if ranged else ())
+
+
+def _unfit(name: str, value: Any, hint: Any, limits: Iterable[Any] = ()) -> ConfigError:
+    if typing.get_origin(hint) is Literal:
+        known = list(map(str, typing.get_args(hint)))
         near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.5)
         return ConfigError(
             f"{name}={value!r}",
             expected=f"one of {', '.join(known)}",
             remedy=f"Did you mean {near[0]}?" if near else "Choose one of those.",
         )
-    return _unfit(name, value, described(field.annotation, field.metadata if ranged else ()))
+    return _wrong(name, value, described(hint, limits))
 
 
-def _unfit(name: str, value: Any, expected: str) -> ConfigError:
+def _wrong(name: str, value: Any, expected: str) -> ConfigError:
     remedy = f"Indent them under {name}:." if expected == _SECTION else "Correct the value."
     return ConfigError(f"{name}={value!r}", expected=expected, remedy=remedy)
 
@@ -209,9 +226,9 @@ def _require_storable(value: Any, where: str) -> None:
         for number, inside in enumerate(value):
             _require_storable(inside, f"{where}{number}.")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise _unfit(name, value, "a finite number")
+        raise _wrong(name, value, "a finite number")
     elif isinstance(value, int) and abs(value) >= 2**63:
-        raise _unfit(name, value, "an integer of 64 bits")
+        raise _wrong(name, value, "an integer of 64 bits")
     elif isinstance(value, str) and any(
         sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in value
     ):

@@ -7,13 +7,18 @@ comes out empty. So whoever takes or makes numbers asks here, and the message na
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from beekit.errors import BeekitError, DataError
 from beekit.json_values import plain
+from beekit.lazy_names import LazyModule
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+else:
+    sp = LazyModule("scipy.sparse")
 
 # How large an entry of a vector may be. Float32 ends at 2^128: inner products in 2^13 dimensions
 # of a vector with a sum over 2^17 others stay below it.

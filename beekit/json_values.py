@@ -6,12 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 
 def plain(value: Any) -> Any:
     """A value as YAML has it: numpy's numbers as Python's, tuples as lists, also inside."""
-    if isinstance(value, (np.generic, np.ndarray)):
+    if type(value).__module__ == "numpy":
         return value.tolist()
     if isinstance(value, Mapping):
         return {key: plain(inside) for key, inside in value.items()}

@@ -25,14 +25,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
-from scipy import stats
 
 from beekit.evaluation.intervals import NORMAL, edge_interval, few_gaps
 from beekit.evaluation.metrics import FROM_HITS, hits, target_counts
+from beekit.lazy_names import LazyModule
 from beekit.matrices import as_csr
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+    from scipy import stats
+else:
+    sp = LazyModule("scipy.sparse")
+    stats = LazyModule("scipy.stats")
 
 # Users whose pairs with items are held at once.
 _BLOCK = 8192

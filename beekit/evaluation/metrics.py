@@ -10,15 +10,18 @@ refused. `k` cuts the lists; their whole width without it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 
 from beekit.errors import DataError
 from beekit.finite import require_lists
 from beekit.matrices import as_csr, holds
 from beekit.ranking.lists import ratio
 from beekit.ranking.top_k import require_length
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 
 def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:

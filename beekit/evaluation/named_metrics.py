@@ -20,10 +20,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from beekit.errors import ConfigError, DataError
 from beekit.evaluation.item_intervals import Lists
@@ -32,6 +31,9 @@ from beekit.finite import require_finite
 from beekit.import_path import imported
 from beekit.json_values import plain_integer
 from beekit.results import DEFAULT_METRIC
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 DEFAULT_METRICS = (
     DEFAULT_METRIC,
@@ -46,7 +48,7 @@ DEFAULT_METRICS = (
 COVERAGE = "coverage"
 _KNOWN = (*FROM_HITS, COVERAGE)
 
-MetricFunction = Callable[[np.ndarray, sp.csr_array], np.ndarray]
+MetricFunction = Callable[[np.ndarray, "sp.csr_array"], np.ndarray]
 """From ranked (users, k) and target (users, items) to values (users,)."""
 Metrics = Sequence[str | MetricFunction] | Mapping[str, MetricFunction]
 """Names and functions, or functions by name."""

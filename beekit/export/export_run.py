@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from beekit.errors import ConfigError, ExportError
-from beekit.export.encoder import export_encoder
-from beekit.export.items import export_items
 from beekit.export.libraries import NEEDED, need
 from beekit.files import replacing_folder
 from beekit.folder_lock import alone_in, require_new
@@ -69,6 +67,10 @@ def export(
     with alone_in(folder.whole.path if inside else target):
         require_new(target, ExportError)
         folder.require_as_trained()
+        # Imported here: these take seconds, and a mistake above shows before.
+        from beekit.export.encoder import export_encoder
+        from beekit.export.items import export_items
+
         if format == "faiss":
             with replacing_folder(target) as staging:
                 return Exported(target, (export_items(folder, staging, factory),))

@@ -1,4 +1,7 @@
-"""Whether files of a run are whole and its own, before they are sent."""
+"""Whether files of a run are whole and its own, before they are sent.
+
+What opens them takes seconds to import, so it is imported once it is needed.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from beekit import index_files
-from beekit.encoders import load_encoder
-from beekit.index import ItemIndex
 from beekit.model_files import require_noted
 from beekit.results import model_files
 from beekit.run_files import broken, parse_json, read_json, read_parquet, read_vectors
@@ -33,6 +32,8 @@ def require_whole_model(
 
     A model of which no digests were noted must load, running code that its files name if `trust`.
     """
+    from safetensors import SafetensorError, safe_open
+
     for path in files.values():
         if path.suffix == ".json":
             parse_json(path)
@@ -50,6 +51,8 @@ def require_whole_model(
             "those that were measured cannot be told",
             folder,
         )
+        from beekit.encoders import load_encoder
+
         load_encoder(folder, device="cpu", trust_remote_code=trust)
 
 
@@ -73,6 +76,8 @@ def require_whole_split(files: Mapping[str, Path], results: Mapping[str, Any]) -
 
 def require_whole_index(folder: Path) -> None:
     """Refuse an index with a broken file, or whose items are not those of its vectors."""
+    from beekit.index import ItemIndex
+
     index = ItemIndex.load(folder, gpu=False)
     path = folder / index_files.ITEMS
     known = read_parquet(path, ("item_id", "label", "cold"))["item_id"].to_pylist()

@@ -21,7 +21,6 @@ from beekit import index_files
 from beekit.errors import HubError, RunError
 from beekit.hub.card import check_card, render_card
 from beekit.hub.card_facts import Facts
-from beekit.hub.chart import results_chart
 from beekit.hub.client import check_repo_name
 from beekit.hub.file_checks import require_whole_index, require_whole_model, require_whole_split
 from beekit.hub.manifest import MANIFEST, make_manifest
@@ -96,6 +95,8 @@ def files_to_upload(
         content = _public_texts(own, settings) | _split_and_index(one.path, own, index)
         below = one.path.relative_to(folder.path)
         files |= {(below / name).as_posix(): part for name, part in content.items()}
+    from beekit.hub.chart import results_chart
+
     chart = results_chart(results)
     if chart is not None:
         files[_CHART] = chart

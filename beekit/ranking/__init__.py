@@ -1,5 +1,15 @@
 """What it means to recommend: the protocol, and the k best of scores."""
 
-from beekit.ranking.protocol import Model, Recommendations, Recommender
+from typing import TYPE_CHECKING
+
+from beekit.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from beekit.ranking.protocol import Model, Recommendations, Recommender
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        protocol="Model Recommendations Recommender",
+    )
 
 __all__ = ["Model", "Recommendations", "Recommender"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +9,11 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from beekit.config_file import mapping, read_config_file
-from beekit.config_model import read, require_known, require_type, text_keys
+from beekit.config_model import read, text_keys
 from beekit.errors import ConfigError
 from beekit.run.data_config import DataConfig, DatasetEntry
+from beekit.training.key_checks import checked_section
 
-# Keys of the training section under beekit's names, and what the Trainer calls them.
-TRAINING_ALIASES = {"epochs": "num_train_epochs"}
 Dtype = Literal["float32", "float16", "bfloat16"] | None
 # Keys of which one takes the place of another.
 _SIZES = ("items", "users", "fraction")
@@ -50,17 +47,8 @@ class Config(DataConfig):
 
     @field_validator("training", mode="before")
     @classmethod
-    def _checked_training(cls, given: Any) -> dict[str, Any]:
-        section = mapping({} if given is None else given, "training")
-        known = training_types()
-        for key, value in section.items():
-            require_known(key, known, "training.")
-            if key != "bf16" or value != "auto":
-                require_type(f"training.{key}", value, known[key])
-        if "epochs" in section and "max_steps" in section:
-            found = "training.epochs and training.max_steps together"
-            raise ConfigError(found, expected="one of the two", remedy="Leave one out.")
-        return dict(section)
+    def _of_keys(cls, given: Any) -> dict[str, Any]:
+        return dict(mapping({} if given is None else given, "training"))
 
     def datasets(self) -> list[Config]:
         """The configuration as it is for each dataset, in their order."""
@@ -98,21 +86,15 @@ class Config(DataConfig):
         return {k: v for k, v in self.split.content().items() if k not in replaced}
 
 
-def training_types() -> dict[str, Any]:
-    """The type of each key of the training section."""
-    from beekit.training.arguments import BeeFormerTrainingArguments
-
-    hints = typing.get_type_hints(BeeFormerTrainingArguments)
-    # What a run sets itself; and a token would lie in config.yaml for all to read.
-    owned = {"output_dir", "per_device_train_batch_size", "hub_token"}
-    fields = [f.name for f in dataclasses.fields(BeeFormerTrainingArguments) if f.init]
-    own = {name: hints[name] for name in fields if name not in owned}
-    return own | {alias: hints[name] for alias, name in TRAINING_ALIASES.items()}
-
-
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file and apply `key=value` overrides, dots reaching into sections."""
     return make_config(read_config_file(path, overrides, text_keys=text_keys(Config)))
+
+
+def load_saved_config(path: str | Path) -> Config:
+    """The configuration that a training wrote; an earlier version may have taken other arguments of
+    the Trainer, so its section `training` is taken as it stands."""
+    return _consistent(read(Config, read_config_file(path)))
 
 
 def make_config(content: Mapping[str, Any]) -> Config:
@@ -123,6 +105,11 @@ def make_config(content: Mapping[str, Any]) -> Config:
             key is left out, or if a value is refused or does not fit the others.
     """
     config = read(Config, content)
+    return _consistent(config.replace(training=checked_section(config.training)))
+
+
+def _consistent(config: Config) -> Config:
+    """The configuration, if its keys fit each other."""
     datasets = config.datasets()
     for own in datasets:
         own.check_image_policy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic.fields import FieldInfo
@@ -12,9 +12,10 @@ from pydantic.fields import FieldInfo
 from beekit.config_model import ConfigModel, described, type_schema
 from beekit.data.table_file import TableFile
 from beekit.run.comparison import Comparison
-from beekit.run.config import TRAINING_ALIASES, Config, training_types
+from beekit.run.config import Config
 from beekit.run.data_config import DataConfig, DatasetEntry
 from beekit.split.kinds import KINDS
+from beekit.training.keys import ALIASES, PASSED, REFUSED, WORKS, key_types
 
 COMMANDS: dict[str, type[DataConfig]] = {"train": Config, "evaluate": Comparison}
 TRAINER_PAGE = (
@@ -27,9 +28,23 @@ Made from their declarations by `beekit.run.config_keys.markdown`; `beekit train
 default is `required` has to be there. On the command line, dots reach into sections:
 `split.seed=7`.
 """
-_FOOT = f"""Every other key of `training` is one of the Hugging Face Trainer's, under its own name
-and with its own meaning: see [TrainingArguments]({TRAINER_PAGE}).
-`beekit train --keys` names those of the version that is installed.
+_FOOT = f"""## Arguments of the Trainer in `training`
+
+Other keys of `training` are arguments of the Hugging Face Trainer under their own names and with
+their own meaning: see [TrainingArguments]({TRAINER_PAGE}).
+`null` unsets a key. beekit refuses two keys that say the same, and a key that would have no effect.
+
+Those that are tested with beekit, and the values that they take:
+
+WORKS
+
+Those that beekit passes on; their values and the packages that they need are checked:
+
+PASSED
+
+Those that beekit refuses, unless the value asks for what is done anyway:
+
+REFUSED
 """
 
 
@@ -82,14 +97,14 @@ def _training_keys() -> Iterator[Key]:
     """beekit's own keys of the training section, and the Trainer's with another default here."""
     from beekit.training.arguments import BeeFormerTrainingArguments
 
-    types = training_types()
+    types = key_types()
     fields = {f.name: f for f in dataclasses.fields(BeeFormerTrainingArguments)}
     meanings = {
         name: str(fields[name].metadata.get("help", "The Trainer's; this default is beekit's."))
         for name in BeeFormerTrainingArguments.__annotations__
-    } | {alias: f"The Trainer's `{name}`." for alias, name in TRAINING_ALIASES.items()}
+    } | {alias: f"The Trainer's `{name}`." for alias, name in ALIASES.items()}
     for name, meaning in meanings.items():
-        default = fields[TRAINING_ALIASES.get(name, name)].default
+        default = fields[ALIASES.get(name, name)].default
         yield Key(f"training.{name}", described(types[name]), _written(default), meaning)
 
 
@@ -108,8 +123,11 @@ def text(command: str) -> str:
             lines.append(f"  {key.name} ({key.type}; {default}): {key.meaning}")
     if command == "train":
         shown = {key.name.rpartition(".")[2] for key in found}
-        trainers = ", ".join(name for name in training_types() if name not in shown)
-        lines += [f"  keys of the Trainer, under training too ({TRAINER_PAGE}): {trainers}"]
+        trainers = ", ".join(name for name in key_types() if name not in shown)
+        lines += [
+            f"  keys of the Trainer, under training too ({TRAINER_PAGE}): {trainers}",
+            f"  keys of the Trainer that are refused: {', '.join(REFUSED)}",
+        ]
     return "\n".join(lines[1:])
 
 
@@ -125,7 +143,20 @@ def markdown() -> str:
             f"| `{key.name}` | {key.type} | `{key.default}` | {key.meaning} |" for key in found
         ]
         lines.append("")
-    return "\n".join([*lines, _FOOT])
+    shown = {key.name.rpartition(".")[2] for key in tables["`training`"]}
+    works = {name: hint for name, hint in WORKS.items() if name not in shown}
+    foot = _FOOT.replace("WORKS", _types_table(works)).replace("PASSED", _types_table(PASSED))
+    alike: dict[tuple[str, str], list[str]] = {}
+    for name, one in REFUSED.items():
+        alike.setdefault((one.since, one.instead), []).append(f"`{name}`")
+    rows = [f"| {', '.join(named)} | {since} | {do} |" for (since, do), named in alike.items()]
+    refused = ["| key | refused since | what to do |", "|---|---|---|", *rows]
+    return "\n".join([*lines, foot.replace("REFUSED", "\n".join(refused))])
+
+
+def _types_table(types: Mapping[str, Any]) -> str:
+    rows = [f"| `training.{name}` | {described(hint)} |" for name, hint in types.items()]
+    return "\n".join(["| key | type |", "|---|---|", *rows])
 
 
 def schema(command: str) -> dict[str, Any]:
@@ -142,7 +173,7 @@ def schema(command: str) -> dict[str, Any]:
         found["$defs"]["DatasetEntry"] = DatasetEntry.model_json_schema()
         folders = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/DatasetEntry"}]}
         found["properties"]["data"]["anyOf"][1]["items"] = folders
-        types = {name: type_schema(hint) for name, hint in training_types().items()}
+        types = {name: type_schema(hint) for name, hint in key_types().items()}
         types["bf16"] = {"enum": [True, False, "auto"]}
         found["properties"]["training"] |= {"properties": types, "additionalProperties": False}
         for inside in (found["$defs"]["DatasetEntry"], *types.values()):

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beekit.data import Dataset
 from beekit.folder_lock import alone_in
-from beekit.index import IndexQuality, ItemIndex, measure_index
-from beekit.index.factory import untrained
-from beekit.run.dataset import load_dataset
-from beekit.run.encoder import run_encoder
-from beekit.run.input_differences import input_differences, log_notes
-from beekit.run.inputs import embed_and_index, item_inputs
+from beekit.run.first_checks import require_data
 from beekit.run.resume import saved_config
-from beekit.run.serve import save_index
 from beekit.run_folder import RunFolder
-from beekit.split import load_training_item_ids
+
+if TYPE_CHECKING:
+    from beekit.data import Dataset
+    from beekit.index import IndexQuality, ItemIndex
 
 # Users whose lists are compared with exact search: the recall's error is then about one percent.
 _MEASURED = 1000
@@ -43,7 +40,17 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
         folder.require_not_repeated()
         folder.require_one_dataset()
         folder.require_model()
+        require_data(config)
         folder.require_as_trained()
+        # Imported here: these take seconds, and a mistake above shows before.
+        from beekit.index.factory import untrained
+        from beekit.run.dataset import load_dataset
+        from beekit.run.encoder import run_encoder
+        from beekit.run.input_differences import input_differences, log_notes
+        from beekit.run.inputs import embed_and_index, item_inputs
+        from beekit.run.serve import save_index
+        from beekit.split import load_training_item_ids
+
         dataset = load_dataset(config)
         encoder = run_encoder(folder, config)
         if folder.results.is_file():
@@ -59,6 +66,8 @@ def reindex(run: str | Path, factory: str = "Flat") -> tuple[RunFolder, IndexQua
 
 
 def _quality(index: ItemIndex, dataset: Dataset) -> IndexQuality | None:
+    from beekit.index import measure_index
+
     X = dataset.interactions.matrix
     if not X.shape[0]:
         return None

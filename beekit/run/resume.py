@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from transformers.trainer_utils import get_last_checkpoint
 
 from beekit.files import write_json, write_text
 from beekit.run.comparison import Comparison, load_comparison
-from beekit.run.config import Config, load_config
+from beekit.run.config import Config, load_saved_config
 from beekit.run.locations import absolute, moved
 from beekit.run_files import read_json
 from beekit.run_folder import OR_REMOVE, RunFolder, taken
@@ -23,7 +22,7 @@ def saved_config(folder: RunFolder) -> Config:
     What lies in the run's own folder is found there, wherever that has been moved.
     """
     folder.require_config()
-    return moved(load_config(folder.config), folder.path)
+    return moved(load_saved_config(folder.config), folder.path)
 
 
 def write_config(folder: RunFolder, config: Config | Comparison) -> None:
@@ -34,7 +33,11 @@ def write_config(folder: RunFolder, config: Config | Comparison) -> None:
 
 def last_checkpoint(folder: RunFolder) -> str | None:
     """The newest complete checkpoint, if any."""
-    return get_last_checkpoint(str(folder.checkpoints)) if folder.checkpoints.is_dir() else None
+    if not folder.checkpoints.is_dir():
+        return None
+    from transformers.trainer_utils import get_last_checkpoint
+
+    return get_last_checkpoint(str(folder.checkpoints))
 
 
 def config_to_run(folder: RunFolder, asked: Config) -> Config:

@@ -23,6 +23,7 @@ from beekit.index import ItemIndex
 from beekit.index_files import ITEMS, TEXT_PART
 from beekit.models import load_model
 from beekit.ranking import Recommendations, Recommender
+from beekit.run.first_checks import require_served
 from beekit.run.known_items import KnownItems
 from beekit.run_files import read_vectors, read_yaml
 from beekit.run_folder import RunFolder
@@ -67,17 +68,11 @@ class Server:
         Raises:
             RunError: if there is no run on one dataset, or if it has no index or not that model.
         """
-        folder = RunFolder(Path(run))
-        folder.require_config("`beekit train` or `beekit evaluate`")
-        folder.require_not_repeated()
-        folder.require_one_dataset()
+        folder = require_served(run, model)
         if model is not None:
             place = folder.kept_model(model)
             own = not (folder.path / MANIFEST).is_file()  # of a pulled folder others chose the code
             return cls(load_model(place, trust_foreign_code=own), KnownItems.load(place))
-        if not folder.index.exists() and folder.kept_models():
-            found = f"{folder.path} keeps the models {', '.join(folder.kept_models())}"
-            raise RunError(found, expected="the name of one of them", remedy="Add --model NAME.")
         index, items = ItemIndex.load(folder.index), KnownItems.load(folder.index)
         if not np.array_equal(index.item_ids.astype(str), items.item_ids.astype(str)):
             raise RunError(

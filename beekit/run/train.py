@@ -35,7 +35,7 @@ from beekit.results import (
     joint_hash,
     main_metric,
 )
-from beekit.run.config import TRAINING_ALIASES, Config
+from beekit.run.config import Config
 from beekit.run.dataset import describe
 from beekit.run.encoder import encoder_to_train
 from beekit.run.encoder_files import encoder_files
@@ -62,6 +62,7 @@ from beekit.run_folder import RunFolder, run_of
 from beekit.split import Split
 from beekit.split.training_record import record_training, save_training_record
 from beekit.training import BeeFormerTrainingArguments
+from beekit.training.keys import ALIASES
 from beekit.training.precision import bf16_pays
 
 logger = logging.getLogger(__name__)
@@ -114,6 +115,7 @@ def _settle(asked: Config, folder: RunFolder) -> _Job:
     """Decide everything; the mistakes that are cheapest to find come first."""
     metrics = usual_metrics(asked.evaluation.metrics, asked.evaluation.top_k)
     config = config_to_run(folder, asked)
+    training_arguments(config, folder)
     loaded = load_datasets(config)
     arguments = training_arguments(config, folder, [split for _, _, split in loaded])
     for _, _, split in loaded:
@@ -145,10 +147,10 @@ def _train(job: _Job) -> RunFolder:
     for line in resumed:
         logger.warning("%s", line)
     write_config(folder, job.config)
+    trainer = make_trainer(job.arguments, encoder, datasets)
     before = [_before(one, encoder, job.metrics) for one in datasets]
     save_before(datasets[0].folder.split, [one for each in job.begun.values() for one in each])
     started = time.perf_counter()
-    trainer = make_trainer(job.arguments, encoder, datasets)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     seconds = time.perf_counter() - started
     with replacing_folder(folder.model) as staging, as_saved(encoder, job.config.dtype) as dtype:
@@ -263,7 +265,7 @@ def _settings_chosen(config: Config, model: str, earlier: Sequence[str] = ()) ->
         return before
     if model != FINE_TUNED:
         return DEFAULTS
-    given = {TRAINING_ALIASES.get(key, key): value for key, value in config.training.items()}
+    given = {ALIASES.get(key, key): value for key, value in config.training.items()}
     own = settings_chosen(given, BeeFormerTrainingArguments, config.chosen_on)
     return before if own == DEFAULTS and config.chosen_on is None else own
 

@@ -22,27 +22,37 @@ from beekit.evaluation.named_metrics import named_metric
 from beekit.evaluation.validation import telling_metric
 from beekit.report.public_names import published
 from beekit.results import DEFAULT_METRIC
-from beekit.run.config import TRAINING_ALIASES, Config
+from beekit.run.config import Config
 from beekit.run.run_dataset import RunDataset
 from beekit.run_folder import RunFolder
 from beekit.split import Split
 from beekit.training import BeeFormerTrainer, BeeFormerTrainingArguments
+from beekit.training.keys import ALIASES
 from beekit.training.trainer import peak_memory
 
 # What the Trainer raises for arguments that it cannot use.
 _REFUSALS = (ValueError, TypeError, ImportError, RuntimeError, OverflowError)
 
 
+# Keys that need a validation part, and the values that ask for none.
+_VALIDATION = {
+    **{"eval_strategy": "no", "eval_steps": None, "eval_delay": 0, "eval_on_start": False},
+    **{"metric_for_best_model": None, "greater_is_better": None, "load_best_model_at_end": False},
+}
+
+
 def training_arguments(
-    config: Config, folder: RunFolder, splits: Sequence[Split]
+    config: Config, folder: RunFolder, splits: Sequence[Split] | None = None
 ) -> BeeFormerTrainingArguments:
     """The Trainer's arguments; checkpoints and evaluations five times a run unless configured.
 
+    Without `splits`, which take a while to make, all is checked that does not depend on them.
+
     Raises:
-        ConfigError: if the Trainer refuses a value, if `eval_strategy` is set and no split has a
+        ConfigError: if the Trainer refuses a value, if a key asks for validation and no split has a
             validation part, or if the metric is unknown or cannot tell one step from another.
     """
-    given = {TRAINING_ALIASES.get(key, key): value for key, value in config.training.items()}
+    given = {ALIASES.get(key, key): value for key, value in config.training.items()}
     if given.get("bf16") == "auto":
         del given["bf16"]  # settled once the encoder is there to be timed
     saving = given.get("save_strategy", "steps")
@@ -52,18 +62,19 @@ def training_arguments(
         "metric_for_best_model": DEFAULT_METRIC,
         "greater_is_better": True,
     }
-    validated = any(split.validation is not None for split in splits)
+    validated = splits is None or any(split.validation is not None for split in splits)
     if validated and saving != "no":
         usual |= {
             "eval_strategy": "steps" if saving == "best" else saving,
             "eval_steps": given.get("save_steps", 0.2),
         }
-    elif not validated and given.get("eval_strategy", "no") != "no":
-        raise ConfigError(
-            f"training.eval_strategy={given['eval_strategy']} and a split without validation part",
-            expected="something to evaluate on",
-            remedy="Leave eval_strategy out, or give the split a validation part.",
-        )
+    for key, nothing in _VALIDATION.items():
+        if not validated and given.get(key, nothing) != nothing:
+            raise ConfigError(
+                f"training.{key}={given[key]} and a split without validation part",
+                expected="something to evaluate on",
+                remedy=f"Set training.{key}=null, or give the split a validation part.",
+            )
     try:
         arguments = BeeFormerTrainingArguments(
             output_dir=str(folder.checkpoints), **{**usual, **given}
@@ -86,13 +97,10 @@ def training_arguments(
 
 def _try_out(arguments: BeeFormerTrainingArguments) -> None:
     """Make what the Trainer makes of its arguments later, when the run folder is begun."""
-    for name in ("seed", "data_seed"):
-        seed = getattr(arguments, name)
-        if seed is not None and not 0 <= seed < 2**32:
-            raise ValueError(f"{name}={seed}, which is not from 0 to 2**32 - 1")
     if arguments.metric_for_best_model == "":
         raise ValueError("metric_for_best_model is empty")
-    get_reporting_integration_callbacks(arguments.report_to)
+    for logger in get_reporting_integration_callbacks(arguments.report_to):
+        logger()  # refuses where its package is missing
     model = torch.nn.Linear(1, 1)
     kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments)
     try:

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from sentence_transformers import SentenceTransformer
+from typing import TYPE_CHECKING, Any
 
 from beekit.errors import RunError
-from beekit.evaluation import evaluate
 from beekit.results import FINE_TUNED, rows_of
 from beekit.run.config import Config
-from beekit.run.dataset import load_dataset
-from beekit.run.encoder import run_encoder
-from beekit.run.inputs import embed_and_index, item_inputs
+from beekit.run.first_checks import require_data
 from beekit.run.resume import saved_config
 from beekit.run_files import read_yaml
 from beekit.run_folder import RunFolder, require_same_run
-from beekit.split import make_split
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,9 @@ def verify(run: str | Path) -> list[Repeated]:
     config, folders = saved_config(folder), folder.dataset_folders()
     require_same_run(read_yaml(folder.config), folder.read_results(), folder.path)
     each = [own.read_results() for own in folders]
+    require_data(config)
+    from beekit.run.encoder import run_encoder  # takes seconds, and a mistake above shows before
+
     encoder = run_encoder(folder, config)
     repeated = [
         metric
@@ -97,6 +97,11 @@ def _repeat(
     stated = next(iter(rows_of(results["rows"], FINE_TUNED)), None)
     if stated is None:
         return []
+    from beekit.evaluation import evaluate
+    from beekit.run.dataset import load_dataset
+    from beekit.run.inputs import embed_and_index, item_inputs
+    from beekit.split import make_split
+
     dataset, inputs = item_inputs(config, load_dataset(config), encoder)
     split = make_split(dataset.interactions, config.split)
     _require_same("dataset", dataset.fingerprint, results["dataset"]["fingerprint"], config)

@@ -1,13 +1,30 @@
 """Splits of X into training and held-out parts, as artefacts with a hash."""
 
-from beekit.split.cold_start import cold_start_split
-from beekit.split.config import SplitConfig
-from beekit.split.kinds import make_split, said_of
-from beekit.split.published import published_split
-from beekit.split.split import HeldOut, Split, load_split, load_training_item_ids
-from beekit.split.time import time_split
-from beekit.split.users import user_split
-from beekit.split.zero_shot import zero_shot_split
+from typing import TYPE_CHECKING
+
+from beekit.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from beekit.split.cold_start import cold_start_split
+    from beekit.split.config import SplitConfig
+    from beekit.split.kinds import make_split, said_of
+    from beekit.split.published import published_split
+    from beekit.split.split import HeldOut, Split, load_split, load_training_item_ids
+    from beekit.split.time import time_split
+    from beekit.split.users import user_split
+    from beekit.split.zero_shot import zero_shot_split
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        cold_start="cold_start_split",
+        config="SplitConfig",
+        kinds="make_split said_of",
+        published="published_split",
+        split="HeldOut Split load_split load_training_item_ids",
+        time="time_split",
+        users="user_split",
+        zero_shot="zero_shot_split",
+    )
 
 __all__ = [
     "HeldOut",

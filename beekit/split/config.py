@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from beekit.config_model import ConfigModel
-from beekit.data import Dataset, Interactions
 from beekit.errors import ConfigError
 from beekit.split.split import Split
+
+if TYPE_CHECKING:
+    from beekit.data import Dataset, Interactions
 
 # config.yaml of earlier versions holds the keys of all kinds, those of others with null.
 _NULL_BEFORE = (

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import scipy.sparse as sp
 
 from beekit.errors import SplitError
+from beekit.lazy_names import LazyModule
 from beekit.split.draw import shuffled
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+else:
+    sp = LazyModule("scipy.sparse")
 
 
 def entries(matrix: sp.csr_array, keep: np.ndarray) -> sp.csr_array:

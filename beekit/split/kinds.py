@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from beekit.data import Interactions
 from beekit.errors import ConfigError
 from beekit.import_path import imported
 from beekit.split.cold_start import ColdStartSplit
@@ -17,6 +16,9 @@ from beekit.split.split import Split
 from beekit.split.time import TimeSplit
 from beekit.split.users import UserSplit
 from beekit.split.zero_shot import ZeroShotSplit
+
+if TYPE_CHECKING:
+    from beekit.data import Interactions
 
 KINDS: dict[str, type[SplitConfig]] = {
     kind.model_fields["kind"].default: kind

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from beekit.data import Interactions
 from beekit.split.config import SplitConfig
 from beekit.split.split import Split
+
+if TYPE_CHECKING:
+    from beekit.data import Interactions
 
 
 class NoSplit(SplitConfig):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
-from beekit.data import Catalog, Dataset, Interactions, ids
-from beekit.data.rules import strong_enough
-from beekit.data.tables import id_column, read_file, value_column
 from beekit.errors import SplitError
+from beekit.lazy_names import LazyModule
 from beekit.split.config import SplitConfig
 from beekit.split.entries import entries
 from beekit.split.split import HeldOut, Split
+
+if TYPE_CHECKING:
+    from beekit.data import Dataset, Interactions, ids
+else:
+    ids = LazyModule("beekit.data.ids")
 
 
 class PublishedSplit(SplitConfig):
@@ -45,6 +47,12 @@ class PublishedSplit(SplitConfig):
                 occurs twice, in one file or in both, and `duplicates` is not "merge".
             SplitError: if no user has both a training and a test interaction.
         """
+        import pyarrow as pa
+
+        from beekit.data import Catalog, Dataset, Interactions
+        from beekit.data.rules import strong_enough
+        from beekit.data.tables import id_column, read_file, value_column
+
         names = (self.train, self.test)
         tables = [read_file(folder / name, id_columns=("user_id", "item_id")) for name in names]
         users, items = (

@@ -7,20 +7,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import scipy.sparse as sp
 
-from beekit.data import Interactions, ids
 from beekit.errors import DataError, SplitError
 from beekit.files import replacing_folder
 from beekit.finite import finite_csr
+from beekit.lazy_names import LazyModule
 from beekit.run_files import read_json, read_parquet
 from beekit.split.entries import used_items
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+    import scipy.sparse as sp
+
+    from beekit.data import Interactions, ids
+else:
+    pa = LazyModule("pyarrow")
+    pc = LazyModule("pyarrow.compute")
+    pq = LazyModule("pyarrow.parquet")
+    sp = LazyModule("scipy.sparse")
+    ids = LazyModule("beekit.data.ids")
 
 # What `sources` was of kinds that were saved before it was saved too.
 _SOURCES_BEFORE = {"user": "own", "zero_shot": "own", "time": "before"}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
-from beekit.data import Interactions
 from beekit.errors import SplitError
 from beekit.split.config import SplitConfig, share_field
 from beekit.split.entries import entries, used_items
 from beekit.split.split import HeldOut, Split
+
+if TYPE_CHECKING:
+    from beekit.data import Interactions
 
 
 class TimeSplit(SplitConfig):

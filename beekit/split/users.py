@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
-from beekit.data import Interactions
 from beekit.split.config import SplitConfig, share_field, validation_field, validation_size
 from beekit.split.draw import share, shuffled, validation_share
 from beekit.split.entries import entries, source_entries, used_items
 from beekit.split.split import HeldOut, Split
+
+if TYPE_CHECKING:
+    from beekit.data import Interactions
 
 
 class UserSplit(SplitConfig):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from beekit.data import Interactions
 from beekit.split.config import SplitConfig, share_field
 from beekit.split.entries import entries, source_entries
 from beekit.split.split import HeldOut, Split
+
+if TYPE_CHECKING:
+    from beekit.data import Interactions
 
 
 class ZeroShotSplit(SplitConfig):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from sentence_transformers import SentenceTransformerTrainingArguments
 from transformers.trainer_utils import SchedulerType
 
 from beekit.errors import ConfigError
-from beekit.training.batches import MIXED, RULES
+from beekit.training.keys import MIXED, REFUSED, RULES
 from beekit.training.lora import require_peft
 
 
@@ -20,6 +21,9 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
     other argument keeps its Hugging Face name and meaning. Learning rate and schedule come from the
     runs noted in train/recipes/ml1m.yaml, where they were chosen on a test part; dropout is off
     because it did nothing for recall there, and a step is cheaper without it.
+
+    What a step cannot follow, such as `prompts` or `batch_sampler`, is refused with its reason; see
+    `beekit.training.keys`.
 
     Attributes:
         users_per_step: users in a step; an epoch passes each once.
@@ -88,15 +92,35 @@ class BeeFormerTrainingArguments(SentenceTransformerTrainingArguments):  # type:
             value = getattr(self, name)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             self._require(name, "a number of at least 0", number and value >= 0)
-        if self.gradient_checkpointing and not self.dropout:
-            raise ConfigError(
-                "gradient_checkpointing with dropout false, which runs the encoder in inference "
-                "mode, where it does not checkpoint",
-                expected="one of the two",
-                remedy="Set dropout=true, or lower mini_batch_tokens to save memory.",
-            )
+        for name in ("activation_checkpointing", "gradient_checkpointing"):
+            if getattr(self, name) and not self.dropout:
+                raise ConfigError(
+                    f"{name} with dropout false, which runs the encoder in inference mode, where "
+                    "it does not checkpoint",
+                    expected="one of the two",
+                    remedy="Set dropout=true, or lower mini_batch_tokens to save memory.",
+                )
+        self._refuse_without_effect()
         self.per_device_train_batch_size = self.users_per_step
         super().__post_init__()
+        if self.fp16 and self.device.type == "cpu":
+            raise ConfigError(
+                "fp16 on a CPU",
+                expected="a GPU, which fp16 needs",
+                remedy="Set bf16 where the processor has it, or leave both out.",
+            )
+
+    def _refuse_without_effect(self) -> None:
+        """Refuse what the loss and the batches of users do not read."""
+        for one in dataclasses.fields(self):
+            refused, value = REFUSED.get(one.name), getattr(self, one.name)
+            if refused is None or not refused.everywhere or value in (None, "", {}, one.default):
+                continue
+            if value not in refused.passes:
+                expected = f"no such argument, since {refused.since}"
+                raise ConfigError(
+                    f"{one.name}={value!r}", expected=expected, remedy=refused.instead
+                )
 
     def _require(self, name: str, expected: str, holds: bool, remedy: str | None = None) -> None:
         if not holds:

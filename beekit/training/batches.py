@@ -8,9 +8,7 @@ from itertools import chain
 import numpy as np
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
-# How batches take from several datasets; the last two under their sentence-transformers names.
-MIXED, PROPORTIONAL, ROUND_ROBIN = "mixed", "proportional", "round_robin"
-RULES = (MIXED, PROPORTIONAL, ROUND_ROBIN)
+from beekit.training.keys import MIXED, PROPORTIONAL, ROUND_ROBIN
 
 
 class UserBatchSampler(DefaultBatchSampler):  # type: ignore[misc]

@@ -91,6 +91,21 @@ def require_trainable(encoder: nn.Module) -> None:
         )
 
 
+def require_blocks(
+    encoder: SentenceTransformer,
+    sample: Mapping[str, Any],
+    *,
+    last_layers: int | None = None,
+    lora: int | None = None,
+) -> None:
+    """Refuse an encoder without the blocks that `trained_part` would train, before it is needed."""
+    if lora is None:
+        with trained_part(encoder, sample, last_layers=last_layers):
+            return
+    stacks, _ = _after_blocks(encoder, block_stacks(encoder), sample)
+    _require_layers(stacks, last_layers)
+
+
 def block_stacks(encoder: nn.Module) -> list[list[nn.Module]]:
     """The transformer blocks of each tower, in the order they run.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,9 +29,10 @@ from beekit.errors import ConfigError
 from beekit.launcher import launched_processes
 from beekit.signals import Deferred
 from beekit.training.arguments import BeeFormerTrainingArguments
-from beekit.training.batches import MIXED, UserBatchSampler
+from beekit.training.batches import UserBatchSampler
 from beekit.training.divergence import StaysFinite, diverged
-from beekit.training.freezing import trained_part
+from beekit.training.freezing import require_blocks, trained_part
+from beekit.training.keys import MIXED
 from beekit.training.lora import Adapters
 from beekit.training.loss import ELSALoss
 from beekit.training.progress import TrainingProgress
@@ -69,8 +72,11 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         DataError: if there is no dataset, if X is not a matrix of finite numbers, if texts and
             columns differ in number, or if no user of a dataset has two interactions.
         ConfigError: if the lists of interactions and items differ in length, if
-            `dataloader_drop_last` would leave no batch, or if a launcher started several processes
-            that would not train together.
+            `dataloader_drop_last` would leave no batch, if a launcher started several processes
+            that would not train together, if the warm-up is longer than the training, if
+            `learning_rate_mapping` names no weight, or if the encoder has fewer blocks than
+            `last_layers` asks for.
+        EncoderError: if `last_layers` or `lora` is set and the encoder has no transformer blocks.
     """
 
     training_args_class = BeeFormerTrainingArguments
@@ -119,6 +125,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 expected="at least one whole batch",
                 remedy="Set a smaller users_per_step, or dataloader_drop_last=false.",
             )
+        _require_warmup_within(args, users_of)
         budget = training_set.inputs.mini_batches(args.mini_batch_tokens)
         super().__init__(
             model=model,
@@ -137,6 +144,14 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         self.add_callback(FindsBest())
         # The first to be called: before anything is logged, evaluated or saved.
         self.callback_handler.callbacks.insert(0, StaysFinite())
+        for pattern in args.learning_rate_mapping if args.lora is None else ():
+            if not any(re.search(pattern, name) for name, _ in self.loss.named_parameters()):
+                raise ConfigError(
+                    f"learning_rate_mapping with {pattern!r}, which matches no weight",
+                    expected="patterns that do",
+                    remedy="Correct it; names of weights are those of encoder.named_parameters().",
+                )
+        require_blocks(model, self._sample(), last_layers=args.last_layers, lora=args.lora)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """As the Trainer's own, from a checkpoint that is whole or refused.
@@ -186,10 +201,9 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     @contextmanager
     def _training_part(self) -> Iterator[None]:
         """Within it, the encoder is prepared for training the part that the arguments name."""
-        args, training_set = self.args, self._training_set
-        sample = features(training_set.inputs, training_set.sample())
+        args = self.args
         chosen = {"last_layers": args.last_layers, "lora": args.lora, "seed": args.seed}
-        with trained_part(self.model, sample, **chosen) as part:
+        with trained_part(self.model, self._sample(), **chosen) as part:
             self.trained_parameters, self._adapters = part.parameters, part.adapters
             try:
                 yield
@@ -197,6 +211,10 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 if self._adapters is not None:
                     self.optimizer = self.lr_scheduler = None  # of adapters that are no more
                 self._adapters = None
+
+    def _sample(self) -> dict[str, Any]:
+        """Features of a few items."""
+        return features(self._training_set.inputs, self._training_set.sample())
 
     def get_batch_sampler(
         self, dataset: TrainDataset, batch_size: int, drop_last: bool, **_: Any
@@ -319,6 +337,20 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(self._staging or super()._get_output_dir(trial))
+
+
+def _require_warmup_within(args: BeeFormerTrainingArguments, users: Sequence[int]) -> None:
+    """Refuse a warm-up that is not over when training is."""
+    sizes = (list(users), args.users_per_step * args.world_size, args.dataloader_drop_last)
+    batches = len(UserBatchSampler(*sizes, 0, args.dataset_batches))
+    steps = args.num_train_epochs * math.ceil(batches / args.gradient_accumulation_steps)
+    steps = args.max_steps if args.max_steps > 0 else math.ceil(steps)
+    if args.warmup_steps > max(steps, 1):
+        raise ConfigError(
+            f"warmup_steps={args.warmup_steps}, and {steps:,} steps of training",
+            expected="a warm-up that ends before training does",
+            remedy="Set fewer, or a share of all steps, such as 0.1.",
+        )
 
 
 def _data_seed(args: BeeFormerTrainingArguments) -> int:

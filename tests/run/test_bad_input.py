@@ -75,7 +75,7 @@ BAD = {
     "a template that does not close": (folder_with, {"text": "{title"}, "braces"),
     "arguments the Trainer refuses": (
         folder_with,
-        {"training": {"optim": "nothing"}, "split": {"items": 1, "validation": 0}},
+        {"training": {"lr_scheduler_kwargs": {"cycles": 2}}, "split": {"items": 1}},
         "training section is refused",
     ),
     **{
@@ -85,11 +85,12 @@ BAD = {
             found,
         )
         for key, value, found in (
-            ("report_to", "", "training section is refused"),
-            ("adam_epsilon", -1.0, "training section is refused"),
+            ("optim", "nothing", "expected one of adamw_torch, "),
+            ("report_to", "", "expected none, all, "),
+            ("adam_epsilon", -1.0, "expected a number, 0 or more"),
             ("metric_for_best_model", "", "training section is refused"),
             ("lora", 10**30, "expected an integer of 64 bits"),
-            ("seed", 2**32, "not from 0 to 2**32 - 1"),
+            ("seed", 2**32, "below 4294967296"),
             ("warmup_steps", float("inf"), "expected a finite number"),
         )
     },

@@ -54,7 +54,7 @@ def test_saved_configuration_reads_back(tmp_path):
         ({"training": {"dropout": 0.1}}, "expected true or false"),
         ({"training": {"users_per_step": True}}, "expected an integer"),
         ({"training": {"max_steps": 1, "epochs": 1}}, "one of the two"),
-        ({"training": {"output_dir": "x"}}, "unknown key training.output_dir"),
+        ({"training": {"output_dir": "x"}}, "Name that folder: out=RUN"),
         ({"training": [1]}, "expected keys and values"),
         ({"split": {"kind": "cold"}}, "expected one of cold_start"),
         ({"encoder": None}, "no key encoder"),

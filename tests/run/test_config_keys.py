@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from beekit.cli import main
-from beekit.run.config import training_types
 from beekit.run.config_keys import COMMANDS, keys, markdown, schema
+from beekit.training.keys import REFUSED, key_types
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def test_every_key_has_a_meaning_and_is_listed(command, capsys):
     printed = capsys.readouterr().out
     assert all(name in printed for name in names)
     if command == "train":
-        assert all(name in printed for name in training_types())
+        assert all(name in printed for name in (*key_types(), *REFUSED))
 
 
 @pytest.mark.parametrize(("command", "folder"), [("train", "train"), ("evaluate", "eval")])

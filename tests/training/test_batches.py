@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from beekit.errors import ConfigError
 from beekit.training import BeeFormerTrainingArguments
-from beekit.training.batches import RULES, UserBatchSampler
+from beekit.training.batches import UserBatchSampler
+from beekit.training.keys import RULES
 
 
 @given(
