@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 on success, 2 with one line on standard error for what the user can mend, 130 when
-        interrupted.
+        0 on success, 2 with one line on standard error for what the user can mend, 130 or 143 when
+        interrupted (SIGINT) or terminated (SIGTERM).
     """
     parser = _parser()
     options = parser.parse_args(arguments)

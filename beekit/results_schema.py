@@ -156,7 +156,10 @@ _DATASET = {"name": _text, "fingerprint": _text, "catalog_items?": _count, **_CO
 
 _OF_SEVERAL = {**_DATASET, "split": _SPLIT, "text?": _text_or_none, "image?": _text_or_none}
 
-_METRIC = {"value": _number, "ci95": _interval, "ci95_items?": _interval}
+_METRIC = {
+    **{"value": _number, "ci95": _interval, "ci95_items?": _interval},
+    "reaches_all?": _truth,  # no user has more candidates than the cut
+}
 _ROW = {
     **{"model": _text, "scenario": _text, "users": _count, "settings_chosen?": _text},
     **{"seconds?": _number_or_none, "fit_seconds?": _number_or_none},

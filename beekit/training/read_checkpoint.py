@@ -39,11 +39,7 @@ def reading(checkpoint: str | Path, what: str) -> Iterator[None]:
         *(RuntimeError, SafetensorError, UnpicklingError, BadZipFile),
     ) as problem:
         reason = " ".join(str(problem).split())[:120] or type(problem).__name__
-        raise RunError(
-            f"{what} in {checkpoint} cannot be read ({reason})",
-            expected="a whole checkpoint of this training",
-            remedy=_REMEDY,
-        ) from problem
+        raise _not_whole(checkpoint, what, reason) from problem
 
 
 def note_digests(checkpoint: Path) -> None:
@@ -58,7 +54,8 @@ def require_as_written(checkpoint: str | Path) -> None:
         noted, found = read_json(checkpoint / _DIGESTS), model_digests(checkpoint)
         for name in noted:
             if noted[name] != found.get(name):
-                raise _not_whole(checkpoint, f"{name} is {'damaged' if name in found else 'gone'}")
+                how = "changed since it was written" if name in found else "missing"
+                raise _not_whole(checkpoint, name, how)
 
 
 def require_readable(checkpoint: str | Path) -> None:
@@ -68,7 +65,7 @@ def require_readable(checkpoint: str | Path) -> None:
     require_as_written(checkpoint)
     for pattern in _STATE:
         if not any(checkpoint.glob(pattern)):
-            raise _not_whole(checkpoint, f"no {pattern.replace('*', '')} is there")
+            raise _not_whole(checkpoint, pattern.replace("*", ""), "missing")
     for path in sorted(checkpoint.glob("*.pt*")):
         if path.name.startswith(("optimizer", "scheduler", "scaler", "rng_state")):
             with reading(checkpoint, path.name), ZipFile(path) as archive:
@@ -76,9 +73,12 @@ def require_readable(checkpoint: str | Path) -> None:
                     raise OSError(f"its part {part} is damaged")
 
 
-def _not_whole(checkpoint: Path, found: str) -> RunError:
-    expected = "a whole checkpoint of this training"
-    return RunError(f"{found} in {checkpoint}", expected=expected, remedy=_REMEDY)
+def _not_whole(checkpoint: str | Path, what: str, reason: str) -> RunError:
+    return RunError(
+        f"{what} in {checkpoint} cannot be read ({reason})",
+        expected="a whole checkpoint of this training",
+        remedy=_REMEDY,
+    )
 
 
 def read_state(checkpoint: str | Path) -> TrainerState:

@@ -88,8 +88,9 @@ def test_a_row_is_what_results_json_holds(part, index):
     row = evaluation.row()
     assert row["model"] == "m"
     assert row["users"] == len(evaluation.users)
-    assert set(row["metrics"]["recall@20"]) == {"value", "ci95", "ci95_items"}
-    assert set(row["metrics"]["coverage@20"]) == {"value", "ci95"}
+    # There are 20 candidates.
+    assert set(row["metrics"]["recall@20"]) == {"value", "ci95", "ci95_items", "reaches_all"}
+    assert set(row["metrics"]["coverage@20"]) == {"value", "ci95", "reaches_all"}
 
 
 def nobody(part: HeldOut, which: str) -> HeldOut:
