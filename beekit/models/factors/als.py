@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.blas_threads import one_blas_thread
 from beekit.errors import ConfigError
 from beekit.models.factors.fold_in import FoldIn
 from beekit.models.finite_models import solvable
@@ -49,7 +50,7 @@ class ALS(VectorRecommender):
         solver = _solver(self)
         # The package reads values as confidences, and wants a matrix, not an array.
         confidences = sp.csr_matrix(X * np.float32(1 + self.alpha))
-        with _one_blas_thread():
+        with one_blas_thread():
             solver.fit(confidences, show_progress=sys.stderr.isatty())
         used = np.bincount(X.indices, minlength=X.shape[1]) > 0
         self.item_vectors = np.where(used[:, None], solver.item_factors, 0).astype(np.float32)
@@ -70,7 +71,7 @@ def _solver(model: ALS) -> Any:
             expected="the package that factorises",
             remedy="pip install 'beekit[implicit]'",
         ) from error
-    with _one_blas_thread():
+    with one_blas_thread():  # `implicit` runs a thread on each core itself
         # alpha=1: the weights are in the matrix.
         return AlternatingLeastSquares(
             factors=model.embedding_dim,
@@ -79,10 +80,3 @@ def _solver(model: ALS) -> Any:
             iterations=model.iterations,
             random_state=model.seed,
         )
-
-
-def _one_blas_thread() -> Any:
-    """A context in which BLAS leaves the cores to `implicit`, which runs a thread on each."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    return threadpool_limits(1, user_api="blas")
