@@ -65,7 +65,8 @@ def export_encoder(
         about["graphs"][name] = {"file": file, **graph.describe()}
     if "text" in parts:
         about["text"] = save_tokenizer(of_text, folder / "tokenizer.json")
-        about["text"]["prompt"] = item_prompt(encoder) or None
+        if prompt := item_prompt(encoder):
+            about["text"]["prompt"] = prompt
     if "image" in parts:
         about["image"] = describe_pictures(of_image)
         processor = getattr(of_image[0], "processor", None)

@@ -23,8 +23,8 @@ def save_tokenizer(encoder: SentenceTransformer, path: Path) -> dict[str, Any]:
 
     Returns:
         how texts are read: `max_tokens`; `length` that all are padded to, None where it is that of
-        the longest in the batch; `clean`, what is done to a text before, None for nothing;
-        `special_tokens`, whether the tokenizer adds its own.
+        the longest in the batch; `clean`, what is done to a text before, None for nothing; and
+        `special_tokens`, false where the tokenizer must not add its own.
     """
     limit, own, clean, length = token_limit(encoder), text_module(encoder).tokenizer, None, None
     if reads_padding(encoder):
@@ -45,8 +45,9 @@ def save_tokenizer(encoder: SentenceTransformer, path: Path) -> dict[str, Any]:
         length=length,
     )
     tokenizer.save(str(path))
-    special = not isinstance(own, Tokenizer)  # `StaticEmbedding` reads words alone
-    return {"max_tokens": limit, "length": length, "clean": clean, "special_tokens": special}
+    told = {"max_tokens": limit, "length": length, "clean": clean}
+    # `StaticEmbedding` reads words alone, with such a tokenizer.
+    return told | ({"special_tokens": False} if isinstance(own, Tokenizer) else {})
 
 
 def _backend(tokenizer: Any) -> Tokenizer:

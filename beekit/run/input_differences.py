@@ -47,10 +47,10 @@ def input_differences(
         "prompt": item_prompt(encoder),
         **{key: getattr(config, key) for key in _POLICIES},
     }
-    known = {"pooling": training.get("pooling"), **{k: v for k, v in trained.items() if v}}
-    known["prompt"] = (training["prompt"] or "") if "prompt" in training else None
+    before = {"pooling": training.get("pooling"), **{k: v for k, v in trained.items() if v}}
+    before["prompt"] = (training["prompt"] or "") if "prompt" in training else None
     for key, mine in settings.items():
-        theirs = known.get(key)
+        theirs = before.get(key)
         if theirs is not None and mine is not None and theirs != mine:
             lines.append(f"trained with {key}={theirs}, read here with {key}={mine}")
     return lines
