@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -181,7 +182,8 @@ def _require_names(
         if theirs not in names and (ours in id_columns or ours != theirs):
             remedy = f"Rename or add the column {theirs}."
             if hint is not None:
-                remedy = f"Name it, as in columns: {{{ours}: {names[0] if names else ours}}}{hint}."
+                near = difflib.get_close_matches(ours, names, n=1, cutoff=0.4)
+                remedy = f"Name it, as in columns: {{{ours}: {near[0] if near else 'NAME'}}}{hint}."
             raise DataError(
                 f"{source} has the columns {', '.join(names) or 'none'}",
                 expected=f"a column {theirs}",
