@@ -31,7 +31,11 @@ _MARKS = {
 }
 # What `opened` decompresses: by the first bytes of a file, whatever its name ends with.
 PACKED = (".gz", ".bz2", ".zst")
-_PACKED_MARKS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh91AY&SY": "bz2"}
+_PACKED_MARKS = {
+    "gzip": rb"\x1f\x8b",
+    "zstd": rb"\x28\xb5\x2f\xfd",
+    "bz2": rb"BZh[1-9](1AY&SY|\x17rE8P\x90)",
+}
 # Characters of a library's message that a line has room for.
 _SHOWN = 200
 
@@ -102,7 +106,7 @@ def opened(path: Path) -> pa.NativeFile:
 def _packed(path: Path) -> str | None:
     with path.open("rb") as file:
         begin = file.read(10)
-    return next((kind for mark, kind in _PACKED_MARKS.items() if begin.startswith(mark)), None)
+    return next((kind for kind, mark in _PACKED_MARKS.items() if re.match(mark, begin)), None)
 
 
 def reason(error: Exception) -> str:

@@ -204,7 +204,7 @@ def test_values_of_several_types_under_a_json_key_are_text_and_it_is_said(tmp_pa
 @pytest.mark.parametrize("name", ["items.csv", "items.csv.GZ", "items.csv.bz2", "items.tsv.zst"])
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zst", ""])
 def test_compression_is_known_by_the_content_not_the_name(tmp_path, name, suffix):
-    text = name.endswith("tsv.zst") and "item_id\ttitle\n1\ta\n" or "item_id,title\n1,a\n"
+    text = (name.endswith("tsv.zst") and "item_id\ttitle\n1\ta\n") or "item_id,title\n1,a\n"
     (tmp_path / name).write_bytes(compressed(text.encode(), suffix))
     (tmp_path / "interactions.csv").write_text("user_id,item_id\n1,1\n")
     assert Dataset.load(tmp_path).catalog.texts == ["a"]
