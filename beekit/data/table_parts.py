@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from beekit.data.columns import is_bytes
 from beekit.data.csv_table import PACKED, read_csv, reason
 from beekit.data.json_table import read_json_lines
 from beekit.data.table_file import TableFile
@@ -207,12 +208,6 @@ def read_parquet(path: Path, pictures: str | None = None) -> pa.Table:
     if pictures in schema.names and pictures not in table.column_names:
         table = table.append_column(pictures, pa.nulls(len(table), pa.large_string()))
     return table
-
-
-def is_bytes(kind: pa.DataType) -> bool:
-    t = pa.types
-    checks = (t.is_binary, t.is_large_binary, t.is_binary_view, t.is_fixed_size_binary)
-    return any(check(kind) for check in checks)
 
 
 def _without_pictures(schema: pa.Schema, pictures: str | None) -> list[str]:

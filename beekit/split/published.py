@@ -10,8 +10,9 @@ import pyarrow as pa
 from pydantic import Field
 
 from beekit.data import Catalog, Dataset, Interactions, ids
+from beekit.data.columns import id_column, value_column
 from beekit.data.rules import strong_enough
-from beekit.data.tables import id_column, read_file, value_column
+from beekit.data.tables import read_file
 from beekit.errors import SplitError
 from beekit.split.config import SplitConfig
 from beekit.split.entries import entries

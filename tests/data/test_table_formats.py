@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from beekit.data import Dataset
+from beekit.data.columns import id_column, number_column, value_column
 from beekit.data.hub_folder import PREFIX
-from beekit.data.tables import id_column, number_column, value_column
 from beekit.errors import BeekitError, ConfigError, DataError
 
 USERS = ["u1", "u1", "u2", "u3"]
