@@ -26,6 +26,7 @@ _KINDS = {
 }
 # What only other programs read; any other name than these is one of a text with separators.
 _FOREIGN = (".zip", ".tar", ".tgz", ".rar", ".7z", ".xz", ".xlsx", ".xls", ".pkl", ".sqlite", ".db")
+_SUCH_AS = {"interactions": "ratings.csv", "items": "movies.csv"}
 # What the `datasets` library writes beside a table of its own, and beside several.
 _SAVED, _SEVERAL = "state.json", "dataset_dict.json"
 
@@ -57,8 +58,8 @@ def find_files(folder: Path, stem: str, named: TableFile | None) -> list[Path]:
         raise DataError(
             f"{folder} holds {listed}",
             expected=f"{stem}.parquet or {stem}.csv in it",
-            remedy=f"Name the file, such as {stem}: ratings.csv, or point `data` at another "
-            "folder.",
+            remedy=f"Name the file, such as {stem}: {_SUCH_AS.get(stem, 'FILE')}, or point `data` at "
+            "another folder.",
         )
     path = folder / named.file
     if path.exists():

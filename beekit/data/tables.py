@@ -169,7 +169,7 @@ def _require_names(
         if theirs not in names and (ours in id_columns or ours != theirs):
             remedy = f"Rename or add the column {theirs}."
             if hint is not None:
-                near = difflib.get_close_matches(ours, names, n=1, cutoff=0.4)
+                near = difflib.get_close_matches(ours, names, n=1, cutoff=0.6)
                 remedy = f"Name it, as in columns: {{{ours}: {near[0] if near else 'NAME'}}}{hint}."
             raise DataError(
                 f"{source} has the columns {', '.join(names) or 'none'}",
