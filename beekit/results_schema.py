@@ -153,7 +153,6 @@ _SPLIT = {
 }
 _COUNTS = dict.fromkeys(("users", "items", "interactions"), _count)
 _DATASET = {"name": _text, "fingerprint": _text, "catalog_items?": _count, **_COUNTS}
-
 _OF_SEVERAL = {**_DATASET, "split": _SPLIT, "text?": _text_or_none, "image?": _text_or_none}
 
 _METRIC = {

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from beekit.data.catalog import Catalog
+from beekit.data.columns import decoded
 from beekit.data.ids import is_text
-from beekit.data.tables import decoded
 
 # Text shorter than this may stand for two things: a book and a film of one name.
 _TELLING = 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,20 @@ _BLOCK = 1 << 20
 _SEPARATORS = (",", ";", "\t", "|", "::")
 # Stands for a separator of several characters; ASCII has it for just this.
 _UNIT = "\x1f"
+# With what a file may begin that says how it is encoded; UTF-32 before UTF-16, which is like it.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
+}
+# What `opened` decompresses: by the first bytes of a file, whatever its name ends with.
+PACKED = (".gz", ".bz2", ".zst")
+_PACKED_MARKS = {
+    "gzip": rb"\x1f\x8b",
+    "zstd": rb"\x28\xb5\x2f\xfd",
+    "bz2": rb"BZh[1-9](1AY&SY|\x17rE8P\x90)",
 }
 # Characters of a library's message that a line has room for.
 _SHOWN = 200
@@ -41,6 +52,9 @@ def read_csv(
         DataError: if the file can be read in several ways, or in none.
     """
     data, encoding = _utf8(path, keys.encoding)
+    if not len(data):
+        remedy = "Check how the file was written."
+        raise DataError(f"{path} is empty", expected="a header line and rows", remedy=remedy)
     separator = keys.separator or _separator(path, data, keys, ids)
     several = len(separator) > 1
     if several:
@@ -85,8 +99,14 @@ def read_csv(
 
 
 def opened(path: Path) -> pa.NativeFile:
-    """A file for reading, decompressed if its name ends with .gz, .bz2 or .zst."""
-    return pa.input_stream(str(path), compression="detect")
+    """A file for reading, decompressed if it begins as gzip, bzip2 or zstandard do."""
+    return pa.input_stream(str(path), compression=_packed(path))
+
+
+def _packed(path: Path) -> str | None:
+    with path.open("rb") as file:
+        begin = file.read(10)
+    return next((kind for kind, mark in _PACKED_MARKS.items() if re.match(mark, begin)), None)
 
 
 def reason(error: Exception) -> str:
@@ -108,11 +128,10 @@ def encoding_of(path: Path, begin: bytes, given: str | None) -> str:
 
 def _utf8(path: Path, given: str | None) -> tuple[np.ndarray, str]:
     """The file's text as UTF-8 (uint8), and the encoding it was written in."""
-    if path.stat().st_size == 0:
-        remedy = "Check how the file was written."
-        raise DataError(f"{path} is empty", expected="a header line and rows", remedy=remedy)
-    data: np.ndarray = np.memmap(path, dtype=np.uint8, mode="r")
-    if path.suffix in PACKED:
+    data = np.empty(0, np.uint8)
+    if path.stat().st_size and _packed(path) is None:
+        data = np.memmap(path, dtype=np.uint8, mode="r")
+    elif path.stat().st_size:
         try:
             with opened(path) as file:
                 data = np.frombuffer(file.read(), np.uint8)
@@ -131,9 +150,6 @@ def _utf8(path: Path, given: str | None) -> tuple[np.ndarray, str]:
         ) from error
 
 
-PACKED = (".gz", ".bz2", ".zst")
-
-
 def damaged(path: Path, error: Exception) -> DataError:
     """What is said of a file that cannot be decompressed."""
     found = f"{path} cannot be decompressed ({reason(error)})"
@@ -146,7 +162,7 @@ def _separator(path: Path, data: np.ndarray, keys: TableFile, ids: Collection[st
     Where none has, what is wrong are the names: that line is split as it most likely is.
     """
     head = bytes(data[: 1 << 20]).decode("utf-8-sig", errors="replace")
-    line = next((line for line in head.splitlines() if line.strip()), "")
+    line = next((line for line in re.split(r"[\r\n]+", head) if line.strip()), "")
     there = [sign for sign in _SEPARATORS if sign in line]
     fields = {sign: _split(line, sign, keys) for sign in there}
     if keys.header is None:

@@ -15,12 +15,13 @@ import pyarrow.compute as pc
 
 from beekit.data import ids
 from beekit.data.catalog import Catalog
+from beekit.data.columns import id_column, number_column, value_column
 from beekit.data.hub_folder import dataset_folder
 from beekit.data.image_column import ImageColumn
 from beekit.data.interactions import Interactions, require_policy
 from beekit.data.rules import Duplicates, Kept, MissingText, UnknownItems, keeps
 from beekit.data.table_file import as_columns, as_table
-from beekit.data.tables import id_column, load_table, number_column, value_column
+from beekit.data.tables import load_table
 from beekit.data.template import template_columns
 from beekit.errors import DataError
 

@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from beekit.errors import DataError
 from beekit.json_values import plain_integer
 
+# Unknown ids that are compared with known ones after changes.
+_TRIED = 10_000
 # What Python makes of an argument's bytes that are not UTF-8; Arrow cannot hold it.
 _HALF = re.compile("[\ud800-\udfff]")
 
@@ -116,7 +118,8 @@ def positions(ids: pa.Array, among: np.ndarray | pa.Array) -> np.ndarray:
 
 def nearly(unknown: pa.Array, known: pa.Array) -> str:
     """How many distinct unknown ids were known after which changes of both sides; "" if none."""
-    unknown, known = unknown.unique().cast(pa.large_string()), known.cast(pa.large_string())
+    unknown = unknown.unique()[:_TRIED].cast(pa.large_string())
+    known = known.cast(pa.large_string())
 
     def meeting(changes: Sequence[str]) -> int:
         one, other = unknown, known
@@ -126,7 +129,7 @@ def nearly(unknown: pa.Array, known: pa.Array) -> str:
 
     needed = list(_CHANGES)
     most = meeting(needed)
-    for name in _CHANGES:  # what is not needed for the most is left out
+    for name in _CHANGES if most else ():  # what is not needed for the most is left out
         fewer = [other for other in needed if other != name]
         if meeting(fewer) == most:
             needed = fewer
@@ -139,9 +142,7 @@ def _replaced(ids: pa.Array, pattern: str) -> pa.Array:
 
 _CHANGES: dict[str, Callable[[pa.Array], pa.Array]] = {
     "removing blanks around ids": pc.utf8_trim_whitespace,
-    "removing .0 at their end": lambda ids: pc.replace_substring_regex(
-        ids, r"^(-?\d+)\.0+$", r"\1"
-    ),
+    "removing .0 at their end": lambda ids: _replaced(ids, r"^(-?\d+)\.0+$"),
     "removing leading zeros": lambda ids: _replaced(ids, r"^0+(.)"),
     "writing them in one Unicode form (NFC)": lambda ids: pc.utf8_normalize(ids, form="NFC"),
     "writing them in small letters": pc.utf8_lower,

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from beekit.data.columns import decoded, is_bytes
 from beekit.data.ids import is_text
 from beekit.data.images import EMPTY, MISSING, UNREADABLE, UnusableImageError
-from beekit.data.table_parts import PARQUET, is_bytes, kind_of
-from beekit.data.tables import decoded
+from beekit.data.table_parts import PARQUET, kind_of
 from beekit.errors import DataError
 
 # Rows of a Parquet file read at once: a few MB of pictures.

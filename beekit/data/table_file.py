@@ -40,7 +40,7 @@ class TableFile(ConfigModel):
     separator: str | None = Field(
         None,
         description="Of CSV: what stands between columns, such as `;`, `tab` or `::`; detected "
-        "where only one separator fits the first line.",
+        "where only one separator fits the first line. With several signs, quotes mean nothing.",
     )
     encoding: str | None = Field(
         None,

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from beekit.data.columns import is_bytes
 from beekit.data.csv_table import PACKED, read_csv, reason
 from beekit.data.json_table import read_json_lines
 from beekit.data.table_file import TableFile
@@ -25,6 +26,7 @@ _KINDS = {
 }
 # What only other programs read; any other name than these is one of a text with separators.
 _FOREIGN = (".zip", ".tar", ".tgz", ".rar", ".7z", ".xz", ".xlsx", ".xls", ".pkl", ".sqlite", ".db")
+_SUCH_AS = {"interactions": "ratings.csv", "items": "movies.csv"}
 # What the `datasets` library writes beside a table of its own, and beside several.
 _SAVED, _SEVERAL = "state.json", "dataset_dict.json"
 
@@ -56,8 +58,8 @@ def find_files(folder: Path, stem: str, named: TableFile | None) -> list[Path]:
         raise DataError(
             f"{folder} holds {listed}",
             expected=f"{stem}.parquet or {stem}.csv in it",
-            remedy=f"Name the file, such as {stem}: ratings.csv, or point `data` at another "
-            "folder.",
+            remedy=f"Name the file, such as {stem}: {_SUCH_AS.get(stem, 'FILE')}, or point `data` at "
+            "another folder.",
         )
     path = folder / named.file
     if path.exists():
@@ -207,12 +209,6 @@ def read_parquet(path: Path, pictures: str | None = None) -> pa.Table:
     if pictures in schema.names and pictures not in table.column_names:
         table = table.append_column(pictures, pa.nulls(len(table), pa.large_string()))
     return table
-
-
-def is_bytes(kind: pa.DataType) -> bool:
-    t = pa.types
-    checks = (t.is_binary, t.is_large_binary, t.is_binary_view, t.is_fixed_size_binary)
-    return any(check(kind) for check in checks)
 
 
 def _without_pictures(schema: pa.Schema, pictures: str | None) -> list[str]:

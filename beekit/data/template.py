@@ -8,8 +8,8 @@ from string import Formatter
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beekit.data.columns import decoded
 from beekit.data.json_table import as_text
-from beekit.data.tables import decoded
 from beekit.errors import DataError
 
 

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from beekit.data import ids
 from beekit.data.catalog import Catalog
-from beekit.data.tables import id_column
+from beekit.data.columns import id_column
 from beekit.describe.chat import ChatModel, Reply
 from beekit.describe.journal import Entry, Journal
 from beekit.describe.judge import judge

@@ -12,7 +12,8 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
 from beekit.data import ids
-from beekit.data.tables import id_column, read_file
+from beekit.data.columns import id_column
+from beekit.data.tables import read_file
 from beekit.errors import DataError
 from beekit.prepare.parquet_writer import parquet_writer
 

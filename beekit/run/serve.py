@@ -14,8 +14,9 @@ import scipy.sparse as sp
 
 from beekit.config_model import require_type
 from beekit.data import Catalog, ids
+from beekit.data.columns import id_column, value_column
 from beekit.data.rules import keeps, strong_enough
-from beekit.data.tables import id_column, read_file, value_column
+from beekit.data.tables import read_file
 from beekit.errors import ConfigError, DataError, RunError
 from beekit.files import replacing_folder
 from beekit.hub.manifest import MANIFEST

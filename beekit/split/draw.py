@@ -34,7 +34,7 @@ def share(number: int | None, fraction: float | None, total: int, what: str) -> 
     count = round(total * fraction) if fraction is not None else number
     if total < 2:
         raise SplitError(
-            f"{total} {what.removeprefix('validation ')} that anybody used",
+            f"{total} {what.removeprefix('validation ')} with interactions",
             expected="at least 2, one to hold out and one to learn from",
             remedy="Add data, or lower the filters.",
         )

@@ -50,8 +50,9 @@ class PublishedSplit(SplitConfig):
         import pyarrow as pa
 
         from beekit.data import Catalog, Dataset, Interactions
+        from beekit.data.columns import id_column, value_column
         from beekit.data.rules import strong_enough
-        from beekit.data.tables import id_column, read_file, value_column
+        from beekit.data.tables import read_file
 
         names = (self.train, self.test)
         tables = [read_file(folder / name, id_columns=("user_id", "item_id")) for name in names]

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from beekit.data import Dataset
+from beekit.data.columns import id_column, number_column, value_column
 from beekit.data.hub_folder import PREFIX
-from beekit.data.tables import id_column, number_column, value_column
 from beekit.errors import BeekitError, ConfigError, DataError
 
 USERS = ["u1", "u1", "u2", "u3"]
@@ -67,7 +67,7 @@ def require_same(dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".zst"])
 def test_csv_is_read_whatever_stands_between_columns_and_around_the_file(
     tmp_path, separator, encoding, suffix
@@ -199,6 +199,18 @@ def test_values_of_several_types_under_a_json_key_are_text_and_it_is_said(tmp_pa
         assert texts["12345678901234567890"] == "5"
         assert [texts[str(n)] for n in range(5)] == ["from $4", "z", "a, b", "true", "2.5"]
         assert found.tables["items"]["read_as_text"] == ["item_id", "title"]
+
+
+@pytest.mark.parametrize("name", ["items.csv", "items.csv.GZ", "items.csv.bz2", "items.tsv.zst"])
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zst", ""])
+def test_compression_is_known_by_the_content_not_the_name(tmp_path, name, suffix):
+    text = (name.endswith("tsv.zst") and "item_id\ttitle\n1\ta\n") or "item_id,title\n1,a\n"
+    (tmp_path / name).write_bytes(compressed(text.encode(), suffix))
+    (tmp_path / "interactions.csv").write_text("user_id,item_id\n1,1\n")
+    assert Dataset.load(tmp_path).catalog.texts == ["a"]
+    (tmp_path / name).write_bytes(compressed(b"", suffix))
+    with pytest.raises(DataError, match="is empty"):
+        Dataset.load(tmp_path)
 
 
 def test_keys_of_json_that_nobody_reads_are_told(tmp_path, caplog):

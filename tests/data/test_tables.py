@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from beekit.data.tables import id_column, number_column, plain_integers, read_file, read_table
+from beekit.data.columns import id_column, number_column
+from beekit.data.tables import plain_integers, read_file, read_table
 from beekit.errors import DataError
 
 

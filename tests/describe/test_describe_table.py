@@ -14,7 +14,8 @@ from datasets import Dataset as HubDataset
 from datasets import Features, Image, Value, load_dataset
 
 from beekit.describe import table as describe_table
-from beekit.describe.table import write_column
+from beekit.describe.table import read_items, write_column
+from beekit.errors import DataError
 
 TABLE = pa.table(
     {
@@ -162,3 +163,20 @@ def test_the_files_mode_stays(path):
     path.chmod(0o640)
     write_column(path, "description", VALUES)
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("items.csv", b"item_id;title\n1;a\n"),
+        ("items.csv", "item_id,title\n1,a\n".encode("utf-16")),
+        ("items.jsonl", b'{"item_id": 1, "title": "a"}\n'),
+    ],
+)
+def test_a_table_that_could_not_be_written_again_as_it_is_gets_no_column(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match="with commas and in UTF-8, to add a column to"):
+        read_items(tmp_path)
+    (tmp_path / name).unlink()
+    (tmp_path / "items.csv").write_text("item_id,title\n1,a\n")
+    assert read_items(tmp_path).column_names == ["item_id", "title"]

@@ -73,8 +73,8 @@ def test_an_impossible_share_is_refused_in_one_line(number, fraction):
 @pytest.mark.parametrize(
     ("fraction", "total", "found", "expected"),
     [
-        (0.1, 1, "1 items that anybody used", "at least 2"),
-        (0.1, 0, "0 items that anybody used", "at least 2"),
+        (0.1, 1, "1 items with interactions", "at least 2"),
+        (0.1, 0, "0 items with interactions", "at least 2"),
         (0.1, 2, "fraction=0.1 of 2 for the items, which is less than one", "1"),
         (0.9, 4, "fraction=0.9 of 4 for the items, which is all of them", "between 1 and 3"),
     ],
