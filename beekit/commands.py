@@ -142,11 +142,13 @@ def train(options: argparse.Namespace) -> None:
     *listings("evaluate"),
 )
 def evaluate(options: argparse.Namespace) -> None:
-    from beekit.run.comparison import load_comparison
+    from beekit.run.comparison import comparison_content, make_comparison
     from beekit.run.first_checks import check_comparison
 
-    config = load_comparison(str(find_config("evaluate", options.config)), options.overrides)
-    check_comparison(config)
+    path = find_config("evaluate", options.config)
+    content = comparison_content(str(path), options.overrides)
+    check_comparison(content)
+    config = make_comparison(content)
     from beekit.run.repeats import compare_repeatedly
     from beekit.run.summary import print_summary
 

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from beekit.data_folder import require_data_folder
 from beekit.describe.chat import ChatModel, Sampling
 from beekit.describe.endpoint import EndpointChat
 from beekit.describe.job import Described, describe
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     def work() -> None:
         prompt = Path(options.prompt).read_text(encoding="utf-8") if options.prompt else PROMPT
         task = Task(options.fields, prompt.strip(), options.column)
+        require_data_folder(options.folder)
         model = _model(options)
         limit, again = options.limit, options.retry_refusals
         _print(describe(options.folder, model, task, limit=limit, retry_refusals=again))

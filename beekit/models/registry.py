@@ -65,12 +65,23 @@ def by_name(name: str, where: str = "") -> type[Model]:
         ConfigError: if there is no model of that name, if the module cannot be imported, or if what
             the path names is not a class with `fit` and `recommend`.
     """
-    found = f"{where}model={name!r}"
     if ":" in name:
-        return _imported(name, found)
+        return _imported(name, f"{where}model={name!r}")
+    return model_class(require_name(name, where))
+
+
+def require_name(name: str, where: str = "") -> str:
+    """The name as beekit writes it; an import path as it is. Nothing is imported.
+
+    Raises:
+        ConfigError: if there is no model of that name.
+    """
+    found = f"{where}model={name!r}"
     plain = {_plain(known): known for known in model_names()}
+    if ":" in name:
+        return name
     if _plain(name) in plain:
-        return model_class(plain[_plain(name)])
+        return plain[_plain(name)]
     near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.5)
     raise ConfigError(
         found,

@@ -139,8 +139,13 @@ class Comparison(DataConfig):
 
 def load_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
     """Read a YAML file and apply `key=value` overrides, dots reaching into sections."""
+    return make_comparison(comparison_content(path, overrides))
+
+
+def comparison_content(path: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Keys and values of a comparison, of which nothing is checked yet."""
     keys, examples = text_keys(Comparison), "`beekit evaluate --list`"
-    return make_comparison(read_config_file(path, overrides, text_keys=keys, examples=examples))
+    return read_config_file(path, overrides, text_keys=keys, examples=examples)
 
 
 def make_comparison(content: Mapping[str, Any]) -> Comparison:

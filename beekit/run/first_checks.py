@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from beekit.errors import DataError, EncoderError, RunError
+from beekit.data_folder import require_data_folder
+from beekit.errors import EncoderError, RunError
+from beekit.models.registry import HOMES, require_name
 from beekit.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from beekit.run.comparison import Comparison
     from beekit.run.config import Config
     from beekit.run.data_config import DataConfig
 
@@ -45,30 +47,33 @@ def check_training(config: Config) -> None:
     _require_metrics(config)
 
 
-def check_comparison(config: Comparison) -> None:
-    """As `check_training`, of the models that a comparison names."""
+def check_comparison(content: Mapping[str, Any]) -> None:
+    """As `check_training`, of keys and values of a comparison: the models' classes, some of which
+    need PyTorch, are not looked at, their names and encoders are."""
+    from beekit.config_model import read
+    from beekit.run.comparison import Comparison
+
+    config = read(Comparison, content)
+    for label, given in config.models.items():
+        own = given if isinstance(given, dict) else {}
+        name = require_name(str(own.get("model", label)), f"models.{label}.")
+        if isinstance(run := own.get("run"), str):
+            RunFolder(Path(run)).require_config()
+        elif isinstance(encoder := own.get("encoder"), str):
+            require_encoder(encoder)
+        elif config.encoder is not None and HOMES.get(name, "").startswith("cold."):
+            require_encoder(config.encoder)
     if config.repeats == 1:
         require_free(config.out, "comparison")
     require_data(config)
     _require_metrics(config)
-    for entry in config.entries():
-        if entry.run is not None:
-            RunFolder(Path(entry.run)).require_config()
-        elif entry.encoder is not None:
-            require_encoder(entry.encoder)
 
 
 def require_data(config: DataConfig) -> None:
     """Refuse a configuration of which a dataset folder is missing."""
     entries = config.data if isinstance(config.data, list) else [config.data]
     for entry in entries:
-        folder = Path(entry["data"] if isinstance(entry, dict) else entry)
-        if not folder.is_dir():
-            raise DataError(
-                f"no folder {folder}" if not folder.exists() else f"{folder}, which is no folder",
-                expected="a dataset folder with interactions.parquet|csv and items.parquet|csv",
-                remedy="Check the path given as `data`.",
-            )
+        require_data_folder(entry["data"] if isinstance(entry, dict) else entry)
 
 
 def require_encoder(name: str) -> None:

@@ -37,7 +37,8 @@ def last_checkpoint(folder: RunFolder) -> str | None:
         return None
     from transformers.trainer_utils import get_last_checkpoint
 
-    return get_last_checkpoint(str(folder.checkpoints))
+    newest: str | None = get_last_checkpoint(str(folder.checkpoints))
+    return newest
 
 
 def config_to_run(folder: RunFolder, asked: Config) -> Config:

@@ -35,6 +35,10 @@ _STEPS = (
     ("eval_steps", "eval_strategy"),
     ("logging_steps", "logging_strategy"),
 )
+_OF_VALIDATION = ("eval_delay", "eval_on_start", "metric_for_best_model", "greater_is_better")
+_OF_REPORTS = {"run_name": "wandb", "project": "trackio"} | dict.fromkeys(
+    ("trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"), "trackio"
+)
 _WITHOUT_WARMUP = ("constant", "reduce_lr_on_plateau", "greedy")
 _WITHOUT_SETTINGS = ("constant", "constant_with_warmup")
 _OF_WORKERS = (
@@ -108,6 +112,14 @@ def _require_effect(given: Mapping[str, Any]) -> None:
             found = f"training.{name}={value!r}"
             expected = "a share of all steps, below 1, or a whole number of steps"
             raise ConfigError(found, expected=expected, remedy="Correct the value.")
+    if given.get("eval_strategy", usual["eval_strategy"]) == "no":
+        for name in _OF_VALIDATION:
+            if given.get(name):
+                raise _idle(name, "eval_strategy=no", "Leave it out, or set eval_strategy=steps.")
+    reports = _reports(given)
+    for name, needed in _OF_REPORTS.items():
+        if name in given and not reports:
+            raise _idle(name, "report_to=none", f"Leave it out, or set report_to={needed}.")
     warmup, steps = given.get("warmup_steps", 0), given.get("max_steps")
     if warmup > 1 and warmup != int(warmup):
         expected = "a share of all steps, below 1, or a whole number of steps"
@@ -171,14 +183,20 @@ def _require_read_by_optimizer(given: Mapping[str, Any]) -> None:
             )
 
 
+def _reports(given: Mapping[str, Any]) -> list[str]:
+    """Where the training reports to; empty for nowhere."""
+    reports = given.get("report_to", "none")
+    return [one for one in ([reports] if isinstance(reports, str) else reports) if one != "none"]
+
+
 def _require_packages(given: Mapping[str, Any]) -> None:
     name = given.get("optim", "adamw_torch_fused")
-    needed = {f"optim={name}": [OPTIMIZERS[name].package]} if OPTIMIZERS[name].package else {}
-    reports = given.get("report_to", "none")
-    for report in [reports] if isinstance(reports, str) else reports:
-        needed[f"report_to={report}"] = list(REPORTERS.get(report, ()))
+    package = OPTIMIZERS[name].package
+    needed: dict[str, tuple[str, ...]] = {f"optim={name}": (package,) if package else ()}
+    for report in _reports(given):
+        needed[f"report_to={report}"] = REPORTERS.get(report, ())
     if given.get("lora") is not None:
-        needed["lora"] = ["peft"]
+        needed["lora"] = ("peft",)
     for key, packages in needed.items():
         for package in packages:
             if not _installed(package):

@@ -7,6 +7,7 @@ version brings has to be put in a list before anything else passes.
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -23,11 +24,17 @@ RULES = (MIXED, PROPORTIONAL, ROUND_ROBIN)
 
 
 def _one_of(*names: str) -> Any:
-    return Literal[names]  # type: ignore[valid-type]
+    return Literal[names]
 
 
-_AtLeast0, _AtLeast1 = Annotated[int, Ge(0)], Annotated[int, Ge(1)]
-_NotNegative, _Positive = Annotated[float, Ge(0)], Annotated[float, Gt(0)]
+def _several(kind: Any) -> Any:
+    return GenericAlias(list, (kind,))
+
+
+_AtLeast0 = Annotated[int, Ge(0)]
+_AtLeast1 = Annotated[int, Ge(1)]
+_NotNegative = Annotated[float, Ge(0)]
+_Positive = Annotated[float, Gt(0)]
 _Decay = Annotated[float, Ge(0), Lt(1)]  # of a running mean
 _Seed = Annotated[int, Ge(0), Lt(2**32)]  # what torch and numpy both take
 _When = Literal["no", "steps", "epoch"]
@@ -96,7 +103,7 @@ PASSED: dict[str, Any] = {
     "optim_args": str,
     "optim_target_modules": str | list[str],
     # loggers
-    "report_to": _one_of("none", "all", *REPORTERS) | list[_one_of(*REPORTERS)],
+    "report_to": _one_of("none", "all", *REPORTERS) | _several(_one_of(*REPORTERS)),
     "run_name": str,
     "project": str,
     "trackio_space_id": str,

@@ -86,3 +86,45 @@ def test_an_argument_without_a_value_is_refused(file):
 @pytest.mark.parametrize("bf16", [True, False, "auto"])
 def test_bf16_may_be_auto(bf16):
     assert make_config({**LEAST, "training": {"bf16": bf16}}).training["bf16"] == bf16
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["split.seed=1", "split.seed=2"], "expected each key once"),
+        (["split.seed=1", "split={kind: user}"], "sections before their keys"),
+        (["training.epochs=2"], "training.epochs and training.max_steps together"),
+    ],
+)
+def test_what_is_said_twice_is_refused(file, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(file, overrides)
+
+
+def test_the_same_said_again_and_a_section_before_its_keys_are_fine(file):
+    assert load_config(file, ["split.seed=7", "split.seed=7"]).split.seed == 7
+    config = load_config(file, ["split={kind: user}", "split.seed=7"])
+    assert (config.split.kind, config.split.seed) == ("user", 7)
+
+
+def test_a_key_twice_in_a_file_is_refused(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("data: a\nout: b\nencoder: c\ntraining:\n  seed: 1\n  seed: 2\n")
+    with pytest.raises(ConfigError, match="the key seed twice, again in line 6"):
+        load_config(path)
+    path.write_text("data: a\nout: b\nencoder: c\nsplit: {<<: &own {seed: 1}, seed: 2}\n")
+    assert load_config(path).split.seed == 2
+
+
+def test_null_unsets_a_key_of_the_training(file):
+    config = load_config(file, ["training.max_steps=null", "training.epochs=2"])
+    assert config.training == {"epochs": 2}
+
+
+def test_a_saved_configuration_with_a_key_that_is_refused_now_is_read(file):
+    content = yaml.safe_load(file.read_text())
+    content["training"]["prompts"] = "query: "
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=r"training\.prompts"):
+        load_config(file)
+    assert saved_config(RunFolder(file.parent)).training["prompts"] == "query: "
