@@ -1,4 +1,4 @@
-"""FAISS indexes over item vectors."""
+"""Search of item vectors by FAISS, exact and approximate."""
 
 from beekit.index.approximate import Effort
 from beekit.index.item_index import ItemIndex
