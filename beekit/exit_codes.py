@@ -1,4 +1,4 @@
-"""Scripts end with one line on standard error for what the user can mend, and an exit code."""
+"""How commands and scripts end: an exit code, and one line on standard error about an error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from beekit.progress import end_bars
 
 
 def exit_code(name: str, work: Callable[[], object], *, room: str) -> int:
-    """Do the work of the script `name`; errors other than those a user can mend go through.
+    """Run the work of the command or script `name`. Errors that a user cannot fix are not caught.
 
-    `room` says what the disk must have room for, and what is kept when it has none, as in "room for
-    the table again. Free some: what was answered is kept."
+    `room` is the end of the message for a full disk: what it must have room for, and what to do, as
+    in "room for another copy of the items table. Free some space; answers so far are kept."
 
     Returns:
-        0 on success, 2 after a line that says what to mend, 130 when interrupted.
+        0 on success, 2 after a line about an error that the user can fix, 130 if interrupted.
     """
     try:
         work()
@@ -27,22 +27,22 @@ def exit_code(name: str, work: Callable[[], object], *, room: str) -> int:
         return _say(name, str(error))
     except (OSError, UnicodeDecodeError) as error:
         return _say(name, _path_or_room(error, room))
-    except MemoryError as error:  # Arrow's too
+    except MemoryError as error:  # also raised by Arrow
         reason = f" ({error})" if str(error) else ""
         return _say(name, f"out of memory{reason}; expected some gigabytes. Free some.")
     return 0
 
 
 def in_one_line(text: str) -> str:
-    """The text with a space for whatever a terminal would not show as part of a line."""
+    """The text with a space for each character that would break the line in a terminal."""
     return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def _path_or_room(error: OSError | UnicodeDecodeError, room: str) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return f"{error}; expected UTF-8. Convert the file, or name another."
+        return f"{error}; expected UTF-8. Convert the file, or give another one."
     at = f"{error.filename}: " if error.filename else ""
-    # Arrow raises errors without a number.
+    # Arrow raises errors without an error number.
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
         return f"{at}the disk is full; expected {room}"
     return (

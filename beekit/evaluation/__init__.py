@@ -1,4 +1,4 @@
-"""Metrics, intervals and the one evaluator for every recommender and split."""
+"""Metrics, intervals, comparisons, and one evaluator for every recommender and every split."""
 
 from beekit.evaluation.breakdown import by_history, by_support, neighbours
 from beekit.evaluation.comparisons import (

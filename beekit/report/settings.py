@@ -1,4 +1,4 @@
-"""How the settings of each model were chosen, in the words of the caption below every table."""
+"""The sentence below every table that says how the settings of each model were chosen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 DEFAULTS, VALIDATION, TEST, ELSEWHERE = "defaults", "validation", "test", "elsewhere"
 NOT_STATED = "not stated"
 CHOSEN_ON = (DEFAULTS, VALIDATION, TEST, ELSEWHERE)
-"""What `chosen_on` may say, beside a sentence."""
+"""The values that `chosen_on` may have; any other text is used as it is."""
 
 _PHRASES = {
     DEFAULTS: "the library's defaults",
@@ -20,8 +20,8 @@ _PHRASES = {
 
 
 def settings_caption(rows: Iterable[Mapping[str, Any]], split: Mapping[str, Any]) -> str | None:
-    """One sentence on the models of rows of results.json: `Settings: EASE: chosen on ...; others:
-    ...`; None without rows."""
+    """One sentence on the models of some rows of results.json, such as `Settings: EASE: chosen on
+    the validation part; others: the library's defaults.` None if there are no rows."""
     said: dict[str, list[str]] = {}
     for row in rows:
         members = said.setdefault(_phrase(row.get("settings_chosen", NOT_STATED), split), [])
@@ -29,7 +29,8 @@ def settings_caption(rows: Iterable[Mapping[str, Any]], split: Mapping[str, Any]
             members.append(row["model"])
     if len(said) < 2:
         return f"Settings: {next(iter(said))}." if said else None
-    # The largest group last, where its names need not be said; of equals, the defaults.
+    # The largest group comes last, where "others" stands for its names; if two are equally large,
+    # the one with the defaults.
     ordered = sorted(said, key=lambda p: (len(said[p]), p == _PHRASES[DEFAULTS]))
     parts = [f"{', '.join(said[phrase])}: {phrase}" for phrase in ordered[:-1]]
     return f"Settings: {'; '.join(parts)}; others: {ordered[-1]}."
@@ -38,4 +39,4 @@ def settings_caption(rows: Iterable[Mapping[str, Any]], split: Mapping[str, Any]
 def _phrase(chosen: str, split: Mapping[str, Any]) -> str:
     phrase = _PHRASES.get(chosen, chosen.rstrip("."))
     alone = chosen == TEST and "test" in split and not split.get("validation")
-    return f"{phrase}, the split has no other" if alone else phrase
+    return f"{phrase}, because the split has no validation part" if alone else phrase

@@ -1,4 +1,4 @@
-"""Splits of X into training and held-out parts, as artefacts with a hash."""
+"""Splits of X into training and held-out parts; each split has a hash and can be saved."""
 
 from beekit.split.cold_start import cold_start_split
 from beekit.split.config import SplitConfig

@@ -10,7 +10,7 @@ from beekit.split.split import Split
 
 
 class NoSplit(SplitConfig):
-    """Hold out nothing; the seed changes nothing either."""
+    """Hold out nothing; the seed has no effect."""
 
     kind: Literal["none"] = "none"
 
@@ -21,5 +21,5 @@ class NoSplit(SplitConfig):
     without_effect = ("fraction", "validation")
 
     def make(self, interactions: Interactions) -> Split:
-        """All of X to train on."""
+        """The split that trains on all of X."""
         return Split("none", {}, interactions, interactions.matrix)

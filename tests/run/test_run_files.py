@@ -137,7 +137,7 @@ def test_results_of_another_shape_end_in_one_line(tmp_path, capsys, command, rep
     more = ["--repo", "user/name", "--dry-run"] if command == "push" else []
     assert main([command, str(tmp_path), *more]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "results.json cannot be read (nothing of use under " in line
+    assert "results.json cannot be read (wrong or missing values at " in line
     assert place.split(".")[0] in line or "rows" in line
 
 
