@@ -46,9 +46,9 @@ def interval_meanings(result: Mapping[str, Any]) -> list[str]:
         "The interval over repeats is for the mean over all possible repeats with this dataset, "
         f"estimated from {result['repeats']['count']} of them: {changed} changed from one to the "
         f"next, the interactions and the catalog did not{unchanged}.",
-        "The report of each repeat shows intervals over users: they say how far its average "
-        "depends on the test users, for this split and these trained models, and not how another "
-        "repeat would come out.",
+        "The interval over users, in the report of each repeat, says how far its average depends "
+        "on the test users, for this split and these trained models, and not how another repeat "
+        "would come out.",
     ]
 
 
