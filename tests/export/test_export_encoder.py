@@ -320,6 +320,36 @@ def test_an_export_that_answers_otherwise_leaves_nothing_behind(run_of, tmp_path
 
 
 @needs_onnx
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_encoder_whose_embeddings_are_not_finite_is_not_exported(run_of, tmp_path, value):
+    run = tmp_path / "run"
+    shutil.copytree(run_of("text"), run)
+    encoder = load_encoder(run / "model", device="cpu")
+    with torch.no_grad():
+        next(encoder.parameters())[:, 0] = value
+    encoder.save(str(run / "model"))
+    with pytest.raises(ExportError, match=r"embeddings in torch of .* that are not finite"):
+        export(run, "onnx", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@needs_onnx
+def test_a_graph_whose_embeddings_are_not_finite_leaves_nothing_behind(
+    run_of, tmp_path, monkeypatch
+):
+    class Overflowing(embed.Encoder):
+        def __init__(self, *args, **keys):
+            super().__init__(*args, **keys)
+            graph = self._graphs["text"]
+            self._graphs["text"] = lambda *given: graph(*given) * np.float32(np.inf)
+
+    monkeypatch.setattr(embed, "Encoder", Overflowing)
+    with pytest.raises(ExportError, match=r"the onnx graph fails on .* NaN or infinite"):
+        export(run_of("text"), "onnx", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@needs_onnx
 def test_without_the_dataset_items_are_made_up(run_of, tmp_path, shop):
     run = tmp_path / "run"
     shutil.copytree(run_of("image"), run)

@@ -68,6 +68,17 @@ def test_what_users_have_ranks_above_what_they_do_not(X):
     assert np.mean(right) > 0.95
 
 
+def test_one_item_more_leaves_a_training_user_of_the_same_length_and_direction(random_matrix):
+    X = random_matrix(300, 40, 0.25, seed=3)
+    grown = X.toarray()
+    grown[np.arange(300), grown.argmin(axis=1)] = 1
+    model = BPR(embedding_dim=8, epochs=30, batch_size=256, learning_rate=0.01).fit(X)
+    before, after = model.user_vectors(X), model.user_vectors(sp.csr_array(grown))
+    lengths = [np.linalg.norm(vectors, axis=1) for vectors in (before, after)]
+    assert np.median((before * after).sum(axis=1) / (lengths[0] * lengths[1])) > 0.8
+    assert 0.8 < np.median(lengths[1] / lengths[0]) < 1.25
+
+
 def test_training_users_get_what_was_learnt_and_others_are_folded_in(X):
     model = BPR(embedding_dim=4, epochs=5).fit(X)
     np.testing.assert_array_equal(model.user_vectors(X[::-1]), model.user_vectors(X)[::-1])

@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from beekit.models.factors.fold_in import FoldIn, KnownUsers, recall_users, remember
 from beekit.ranking.ties import history_keys
@@ -134,3 +135,22 @@ def test_keys_tell_histories_apart_and_not_their_order():
     straight = sp.csr_array((np.ones(2), [1, 4], [0, 2]), shape=(1, 12))
     assert history_keys(turned) == history_keys(straight)
     assert history_keys(sp.csr_array((1, 12)))[0] == 0
+
+
+def test_small_systems_are_solved_without_threads_that_wait_for_each_other(monkeypatch):
+    threads = []
+    solve = np.linalg.solve
+
+    def noting(*given):
+        blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        threads.extend(pool["num_threads"] for pool in blas)
+        return solve(*given)
+
+    vectors = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    monkeypatch.setattr(np.linalg, "solve", noting)
+    with threadpool_limits(2, user_api="blas"):
+        FoldIn(vectors).of_any_size(sp.csr_array(np.eye(3, 20)))
+        after = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    assert threads
+    assert set(threads) == {1}
+    assert after == {2}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.blas_threads import one_blas_thread
 from beekit.errors import ConfigError
 from beekit.models.factors.fold_in import FoldIn
 from beekit.models.finite_models import solvable
@@ -49,7 +50,7 @@ class ALS(VectorRecommender):
         solver = _solver(self)
         # `implicit` reads values as confidences, and takes a scipy matrix, not a scipy array.
         confidences = sp.csr_matrix(X * np.float32(1 + self.alpha))
-        with _one_blas_thread():
+        with one_blas_thread():
             solver.fit(confidences, show_progress=sys.stderr.isatty())
         used = np.bincount(X.indices, minlength=X.shape[1]) > 0
         self.item_vectors = np.where(used[:, None], solver.item_factors, 0).astype(np.float32)
@@ -70,7 +71,7 @@ def _solver(model: ALS) -> Any:
             expected="the package implicit, which computes the factors",
             remedy="pip install 'beekit[implicit]'",
         ) from error
-    with _one_blas_thread():
+    with one_blas_thread():  # because `implicit` runs a thread on each core
         # alpha=1, because the matrix already holds the weights.
         return AlternatingLeastSquares(
             factors=model.embedding_dim,
@@ -79,10 +80,3 @@ def _solver(model: ALS) -> Any:
             iterations=model.iterations,
             random_state=model.seed,
         )
-
-
-def _one_blas_thread() -> Any:
-    """A context in which BLAS uses one thread, because `implicit` runs a thread on each core."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    return threadpool_limits(1, user_api="blas")

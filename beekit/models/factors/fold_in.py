@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from beekit.blas_threads import one_blas_thread
 from beekit.models.settings import NOT_FITTED, Count
 from beekit.models.training_loop import learnt_array, normal_vectors
 from beekit.ranking.ties import history_keys
@@ -49,16 +50,17 @@ class FoldIn:
         shared = self.gram + regularization * np.eye(dims)
         solved = np.zeros((histories.shape[0], dims), dtype=np.float32)
         lengths = np.diff(histories.indptr)
-        for length in np.unique(lengths[lengths > 0]):
-            users = np.flatnonzero(lengths == length)
-            block = max(1, _BLOCK_ELEMENTS // (dims * (int(length) + 2 * dims)))
-            for begin in range(0, len(users), block):
-                members = users[begin : begin + block]
-                places = histories.indptr[members][:, None] + np.arange(length)
-                theirs = self.vectors[histories.indices[places]]  # (members, length, dims)
-                system = shared + (confidence - 1) * (theirs.transpose(0, 2, 1) @ theirs)
-                target = confidence * theirs.sum(axis=1)
-                solved[members] = np.linalg.solve(system, target[:, :, None])[:, :, 0]
+        with one_blas_thread():
+            for length in np.unique(lengths[lengths > 0]):
+                users = np.flatnonzero(lengths == length)
+                block = max(1, _BLOCK_ELEMENTS // (dims * (int(length) + 2 * dims)))
+                for begin in range(0, len(users), block):
+                    members = users[begin : begin + block]
+                    places = histories.indptr[members][:, None] + np.arange(length)
+                    theirs = self.vectors[histories.indices[places]]  # (members, length, dims)
+                    system = shared + (confidence - 1) * (theirs.transpose(0, 2, 1) @ theirs)
+                    target = confidence * theirs.sum(axis=1)
+                    solved[members] = np.linalg.solve(system, target[:, :, None])[:, :, 0]
         return solved
 
     def of_any_size(self, histories: sp.csr_array) -> np.ndarray:
