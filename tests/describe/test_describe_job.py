@@ -255,7 +255,7 @@ def test_a_column_that_is_not_ours_is_refused_before_anything_is_asked(folder):
     with pytest.raises(DataError, match="is not in the journal"):
         describe(folder, model := Scripted(), TASK)
     (folder / "descriptions.jsonl").unlink()
-    with pytest.raises(DataError, match=r"no descriptions\.jsonl"):
+    with pytest.raises(DataError, match=r"no journal descriptions\.jsonl"):
         describe(folder, model, TASK)
     assert model.asked == []
     assert described(folder) == ["mine"] * 7
