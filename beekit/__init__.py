@@ -1,4 +1,4 @@
-"""beekit: teach encoders what people use together, and recommend items nobody has touched yet.
+"""beekit: teach encoders what people use together, and recommend items without interactions.
 
 Names are imported when first used, so `import beekit` is instant and needs neither torch nor faiss.
 """

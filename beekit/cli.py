@@ -1,4 +1,4 @@
-"""The command line: what `beekit COMMAND` runs, and how it ends."""
+"""The command line `beekit COMMAND`: parsing arguments, running the command, exit codes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import beekit
 from beekit.commands import COMMANDS
 from beekit.exit_codes import exit_code
 
-# What a report of a fault should name beside beekit itself.
+# The libraries whose versions a bug report should name.
 _BESIDE = ("torch", "sentence-transformers", "transformers", "faiss-gpu", "faiss-cpu")
 
 
@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 on success, 2 with one line on standard error for what the user can mend, 130 or 143 when
-        interrupted (SIGINT) or terminated (SIGTERM).
+        0 on success, 2 after one line on standard error about an error that the user can fix, 130
+        if interrupted (SIGINT), 143 if terminated (SIGTERM).
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ended.append(options.command.run(options))
             sys.stdout.flush()
         except BrokenPipeError:
-            # The reader, such as `head`, has had enough.
+            # The reader of the output, such as `head`, has closed it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     failed = exit_code("beekit", work, room="room for what the command writes. Free some.")
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--verbose", action="store_true", help="show the libraries' log messages")
     parser.add_argument(
-        "--version", action="store_true", help="show the version; with --verbose, of libraries too"
+        "--version", action="store_true", help="show the version; with --verbose, libraries' too"
     )
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _versions(verbose: bool) -> str:
-    """beekit's version, and on a second line what else a report of a fault should name."""
+    """beekit's version; with `verbose`, also a line with the versions of libraries."""
     lines = [f"beekit {beekit.__version__}"]
     if verbose:
         there = {one.metadata["Name"] for one in metadata.distributions()}
@@ -84,13 +84,13 @@ def _versions(verbose: bool) -> str:
 
 
 def _quiet_libraries(verbose: bool, *, transfers: bool) -> None:
-    """beekit's own progress on standard error; the libraries' chatter only when asked for.
+    """Show beekit's own messages on standard error, and those of libraries only if `verbose`.
 
     Args:
-        verbose: it is asked for.
-        transfers: the command sends or fetches files, whose progress the Hub's client shows.
+        verbose: whether to show the log messages of libraries.
+        transfers: whether the command sends or downloads files; huggingface_hub shows progress.
     """
-    if not sys.stderr.isatty():  # bars of the libraries, in a log
+    if not sys.stderr.isatty():  # fewer progress lines of libraries in a log
         os.environ.setdefault("TQDM_MININTERVAL", "5")
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     if verbose:
@@ -102,12 +102,12 @@ def _quiet_libraries(verbose: bool, *, transfers: bool) -> None:
     own = logging.getLogger("beekit")
     own.handlers = [handler]
     own.setLevel(logging.INFO)
-    if not logging.root.handlers:  # a library would install one that repeats beekit's lines
+    if not logging.root.handlers:  # else a library would add one that repeats beekit's lines
         others = logging.StreamHandler()
         others.setLevel(logging.WARNING)
         others.addFilter(lambda record: not record.name.startswith("beekit"))
         logging.root.addHandler(others)
-    # Checkpoints are saved with cards whose examples are texts, whatever the encoder reads.
+    # Warnings about the cards in checkpoints, which always have examples of texts.
     logging.getLogger("sentence_transformers.base.model_card").setLevel(logging.ERROR)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     if not transfers:

@@ -1,4 +1,4 @@
-"""The commands of the command line, each declared once: arguments, an example, and what it does."""
+"""The commands of the command line: their arguments, an example, and the function that runs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any
 from beekit.errors import ConfigError
 from beekit.recipes import find_config, listed
 
-# Adds itself to the parser of a command.
+# A function that adds an argument to the parser of a command.
 Argument = Callable[[Any], Any]
-# Returns the exit code, where it may be another than 0.
+# A function that runs a command; it returns the exit code, or None for 0.
 Run = Callable[[argparse.Namespace], int | None]
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command: how it is called, and the function that does it."""
+    """A command of the command line."""
 
     name: str
     help: str
     example: str
     arguments: tuple[Argument, ...]
     run: Run
-    transfers: bool  # whether it sends or fetches files
+    transfers: bool  # whether it sends or downloads files
     parser: dict[str, Any]  # further options of its argparse parser
 
 
@@ -38,7 +38,7 @@ COMMANDS: list[Command] = []
 def command(
     help: str, example: str, *arguments: Argument, transfers: bool = False, **parser: Any
 ) -> Callable[[Run], Run]:
-    """Declares the function below it as the command of its name."""
+    """A decorator that makes a function the command of its name."""
 
     def declare(run: Run) -> Run:
         COMMANDS.append(Command(run.__name__, help, example, arguments, run, transfers, parser))
@@ -48,12 +48,12 @@ def command(
 
 
 def argument(*names: str, **options: Any) -> Argument:
-    """An argument of a command, as argparse has it."""
+    """An argument of a command, with the parameters of argparse's `add_argument`."""
     return lambda parser: parser.add_argument(*names, **options)
 
 
 def one_of(*arguments: Argument) -> Argument:
-    """Arguments of which exactly one is given."""
+    """A group of arguments of which exactly one has to be given."""
 
     def add(parser: argparse.ArgumentParser) -> None:
         group = parser.add_mutually_exclusive_group(required=True)
@@ -64,7 +64,7 @@ def one_of(*arguments: Argument) -> Argument:
 
 
 def listings(of: str) -> tuple[Argument, ...]:
-    """The options that print a command's recipes or the keys of its configuration, and end."""
+    """Options that print the recipes of a command or the keys of its configuration, and exit."""
 
     class Print(argparse.Action):
         def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
@@ -88,8 +88,8 @@ CONFIG = argument("config", metavar="CONFIG", help="a recipe's name, or a YAML f
 
 
 def overrides(example: str) -> Argument:
-    """Changes to a configuration, by key."""
-    help = f"such as {example}"
+    """The argument for changes to keys of a configuration."""
+    help = f"change keys of the configuration, for example {example}"
     return argument("overrides", nargs="*", default=[], metavar="key=value", help=help)
 
 
@@ -101,7 +101,7 @@ def overrides(example: str) -> Argument:
         "--modality",
         default="text",
         choices=("text", "image", "text+image"),
-        help="what the encoder sees of an item (default: text)",
+        help="what the encoder reads of an item (default: text)",
     ),
 )
 def quickstart(options: argparse.Namespace) -> None:
@@ -158,9 +158,9 @@ def evaluate(options: argparse.Namespace) -> None:
 @command(
     "a public dataset as a dataset folder",
     "beekit prepare ml20m ml20m",
-    argument("--list", action="store_true", help="name the datasets"),
-    argument("dataset", nargs="?", metavar="DATASET", help="one of --list"),
-    argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see DATASET --help"),
+    argument("--list", action="store_true", help="list the datasets"),
+    argument("dataset", nargs="?", metavar="DATASET", help="a name in --list"),
+    argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see `DATASET --help`"),
 )
 def prepare(options: argparse.Namespace) -> int:
     from beekit.prepare.command import listing, main
@@ -177,7 +177,7 @@ def prepare(options: argparse.Namespace) -> int:
     argument("rest", nargs=argparse.REMAINDER),
     transfers=True,
     add_help=False,
-    prefix_chars="\0",  # beekit.describe.command reads what follows, its options too
+    prefix_chars="\0",  # beekit.describe.command parses all further arguments
 )
 def describe(options: argparse.Namespace) -> int:
     from beekit.describe.command import main
@@ -196,7 +196,9 @@ def describe(options: argparse.Namespace) -> int:
         help="FAISS factory string, such as IVF256,Flat or HNSW32 (default: Flat, exact search)",
     ),
     argument(
-        "--model", metavar="NAME", help="give a model kept by `beekit evaluate` the new items alone"
+        "--model",
+        metavar="NAME",
+        help="only add new items to this model saved by `beekit evaluate`",
     ),
 )
 def index(options: argparse.Namespace) -> None:
@@ -213,8 +215,8 @@ def index(options: argparse.Namespace) -> None:
     if quality is not None:
         print(
             f"{quality.factory}: recall@{quality.k} {quality.recall:.4f} against exact search, "
-            f"{quality.single_ms:.2f} ms for a user alone, {quality.batch_us:.0f} µs each for "
-            f"{quality.users:,} together"
+            f"{quality.single_ms:.2f} ms for a single user, {quality.batch_us:.0f} µs a user for "
+            f"{quality.users:,} users together"
         )
 
 
@@ -227,9 +229,9 @@ def index(options: argparse.Namespace) -> None:
         argument("--users", help="Parquet or CSV file with user_id and item_id"),
     ),
     argument("--k", type=int, default=10, help="how many items (default 10)"),
-    argument("--candidates", default="all", help="cold or all (default)"),
-    argument("--model", metavar="NAME", help="a model kept by `beekit evaluate`"),
-    argument("--json", action="store_true", help="JSON, one line a user with --users"),
+    argument("--candidates", default="all", help="all items (all, default) or cold items (cold)"),
+    argument("--model", metavar="NAME", help="a model saved by `beekit evaluate`"),
+    argument("--json", action="store_true", help="print JSON; with --users, one line a user"),
 )
 def recommend(options: argparse.Namespace) -> None:
     from beekit.run.first_checks import require_served
@@ -301,12 +303,14 @@ def report(options: argparse.Namespace) -> None:
     "beekit push RUN --repo user/name --card CARD.yaml --dry-run",
     RUN,
     argument("--repo", required=True, metavar="USER/NAME", help="repository of the Hub"),
-    argument("--card", metavar="FILE", help="YAML with licence, summary and the like"),
-    argument("--private", action="store_true", help="make the repository private"),
+    argument(
+        "--card", metavar="FILE", help="YAML file with licence, summary and more for the card"
+    ),
+    argument("--private", action="store_true", help="push only to a private or new repository"),
     argument("--revision", metavar="BRANCH", help="branch to push to (default: main)"),
     argument("--create-pr", action="store_true", help="open a pull request"),
     argument("--index", action="store_true", help="push the FAISS index too"),
-    argument("--dry-run", action="store_true", help="say what would be sent, send nothing"),
+    argument("--dry-run", action="store_true", help="list the files, and send nothing"),
     transfers=True,
 )
 def push(options: argparse.Namespace) -> None:
@@ -324,9 +328,9 @@ def push(options: argparse.Namespace) -> None:
     else:
         given = {name: getattr(options, name) for name in ("private", "revision", "create_pr")}
         pushed = push(options.path, options.repo, facts=facts, index=options.index, **given)
-        print(f"pushed to {pushed.url}" if pushed.changed else f"already there: {pushed.url}")
+        print(f"pushed to {pushed.url}" if pushed.changed else f"nothing to push: {pushed.url}")
     if facts.license is None:
-        print("no licence is stated: name one in a YAML file for --card, as `license: apache-2.0`")
+        print("the card states no licence: set one in the file for --card (`license: apache-2.0`)")
 
 
 @command(
@@ -335,11 +339,11 @@ def push(options: argparse.Namespace) -> None:
     argument("repo", metavar="USER/NAME", help="repository of the Hub"),
     argument("--out", required=True, metavar="RUN", help="run folder to make"),
     argument("--revision", metavar="REVISION", help="branch, tag or commit"),
-    argument("--data", metavar="DIR", help="its dataset folder on this machine"),
+    argument("--data", metavar="DIR", help="the run's dataset folder on this machine"),
     argument(
         "--trust-foreign-code",
         action="store_true",
-        help="accept splits and metrics from outside beekit, whose code runs when they are used",
+        help="accept splits, models and metrics from outside beekit; using them runs their code",
     ),
     transfers=True,
 )
@@ -370,7 +374,7 @@ def verify(options: argparse.Namespace) -> None:
     RUN,
     argument("--format", required=True, help="onnx, openvino or faiss"),
     argument("--out", metavar="DIR", help="folder to make (default: RUN/FORMAT)"),
-    argument("--factory", metavar="STRING", help="with faiss: an approximate index besides"),
+    argument("--factory", metavar="STRING", help="with faiss: export an approximate index too"),
 )
 def export(options: argparse.Namespace) -> None:
     from beekit.export import export
@@ -380,7 +384,7 @@ def export(options: argparse.Namespace) -> None:
 
 
 def _use_memory_again() -> None:
-    """On a CPU, keep freed memory for the next step: this process does nothing but train."""
+    """On a CPU, keep freed memory for the next step; a process that only trains may do so."""
     import torch
 
     from beekit.memory import keep_freed_memory

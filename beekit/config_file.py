@@ -1,4 +1,4 @@
-"""A configuration file: YAML, with `key=value` overrides from the command line."""
+"""Reading a YAML configuration file and applying `key=value` arguments of the command line."""
 
 from __future__ import annotations
 
@@ -20,14 +20,19 @@ def read_config_file(
     text_keys: Collection[str] = (),
     examples: str = "`beekit train --list`",
 ) -> dict[str, Any]:
-    """Read a YAML file and apply `key=value` overrides, dots reaching into sections.
+    """Read a YAML file and apply `key=value` overrides; a key with dots is inside a section.
 
-    What is said twice is refused: a key twice in a section, an override twice with different
-    values, and one that a later override of its whole section undoes.
+    Args:
+        path: the file.
+        overrides: `key=value` texts. Values are YAML.
+        text_keys: keys whose values are always text and not YAML, so that paths and templates may
+            hold braces and digits; except that `data=[A, B]` is a list of folders.
+        examples: for messages, where examples of such files are.
 
-    Overrides of `text_keys` are text, whatever they look like: braces and digits mean nothing in
-    paths and templates. Only `data=[A, B]` is a list of folders. `examples` is for messages: where
-    files of its kind are found.
+    Raises:
+        ConfigError: if the file or an override cannot be read, if a section has a key twice, if two
+            overrides give a key different values, or if an override of a section comes after one of
+            a key in it.
     """
     path, expected = Path(path), "a YAML configuration"
     if not path.is_file():
@@ -57,7 +62,11 @@ def read_config_file(
 
 
 def mapping(section: Any, name: str) -> Mapping[str, Any]:
-    """A section that holds keys and values; a ConfigError if it does not."""
+    """The section itself, if it holds keys and values.
+
+    Raises:
+        ConfigError: if it does not.
+    """
     if isinstance(section, dict):
         return section
     remedy = f"Indent them under {name}:."
@@ -75,13 +84,13 @@ def _require_said_once(said: dict[tuple[str, ...], str], keys: tuple[str, ...], 
 
 
 def _assign(inside: Any, keys: Sequence[str], dotted: str, value: Any) -> None:
-    """Put a value where keys lead to: into sections, and as in data.0.min_value into a list."""
+    """Set the value at a path of keys; a number in it is a position in a list: data.0.min_value."""
     key: Any = keys[0]
     if isinstance(inside, list):
         key = plain_integer(keys[0])
         if key is None or not 0 <= key < len(inside):
             found, remedy = f"argument {dotted}", "Write for example data.0.min_value=4."
-            expected = f"a number from 0 to {len(inside) - 1}, since that key holds a list"
+            expected = f"a number from 0 to {len(inside) - 1}, because the key holds a list"
             raise ConfigError(found, expected=expected, remedy=remedy)
     if len(keys) == 1:
         inside[key] = value
@@ -96,7 +105,8 @@ def _assign(inside: Any, keys: Sequence[str], dotted: str, value: Any) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which 5e-5 is a number, as in YAML 1.2, and no section has a key twice."""
+    """A YAML loader with the floats of YAML 1.2, so that 5e-5 is a number; no section may have a
+    key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -123,7 +133,7 @@ _Loader.add_implicit_resolver(
 def _parse(text: str, source: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none is the latter
+    except (yaml.YAMLError, ValueError) as error:  # an impossible date raises a ValueError
         found = f"{source} is not YAML ({str(error).splitlines()[0]})"
         remedy = "Quote values that hold braces, colons or hashes."
         raise ConfigError(found, expected="key: value lines", remedy=remedy) from error

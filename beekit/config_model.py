@@ -1,7 +1,7 @@
-"""What every configuration class is: keys declared once, refused in one line.
+"""The base class of configurations: keys are declared once, and errors are one line.
 
-A field's type, range, default and `description` are all that is said of a key: reading checks
-them, and the table of keys, the editors' schema and error messages are made from them.
+A key is declared by a field with its type, range, default and `description`. Reading checks them,
+and the table of keys, the JSON schema for editors and error messages are made from them.
 """
 
 from __future__ import annotations
@@ -33,26 +33,27 @@ _SECTION = _NAMES[dict]
 
 
 class ConfigModel(BaseModel):
-    """A section of a configuration. "4" is not 4 and true is not 1; an integer is a number."""
+    """A section of a configuration. Types are strict: the text "4" is no number, and true is not 1;
+    but an integer is accepted as a number."""
 
     model_config = _CHECKS
 
     @classmethod
     def chosen(cls, section: Any) -> type[ConfigModel]:
-        """The class that a section is read as: this one, where no key chooses among several."""
+        """The class that reads a section: this one, unless a subclass chooses by a key."""
         return cls
 
     @classmethod
     def unknown(cls, key: Any, section: Mapping[str, Any], where: str) -> ConfigError:
-        """What is said of a key of the section that the class does not have."""
+        """The error for a key of the section that the class does not have."""
         return _unknown(key, cls.model_fields, where)
 
     def replace(self, **changes: Any) -> Self:
-        """The same with other values, which are not checked."""
+        """A copy with changed values; these are not checked."""
         return self.model_copy(update=changes)
 
     def content(self) -> dict[str, Any]:
-        """Keys and values, as YAML holds them."""
+        """Keys and values in the form in which YAML holds them."""
         return self.model_dump()
 
 
@@ -60,13 +61,13 @@ M = TypeVar("M", bound=ConfigModel)
 
 
 def read(kind: type[M], content: Mapping[str, Any], where: str = "") -> M:
-    """A configuration from keys and values: no unknown key, no wrong type, none left out.
+    """A configuration from keys and values, after checking them.
 
-    `where` is what stands before the keys of a section in messages, such as "split.".
+    `where` stands before keys in messages, for example "split.".
 
     Raises:
-        ConfigError: if a key is unknown (the message names the nearest known one) or a required one
-            is missing, or if a value is refused.
+        ConfigError: if a key is unknown (the message names the nearest known one), if a required
+            key is missing, or if a value has a wrong type or is out of range.
     """
     values = plain(content)
     _require_storable(values, where)
@@ -77,16 +78,24 @@ def read(kind: type[M], content: Mapping[str, Any], where: str = "") -> M:
 
 
 def require_known(key: Any, known: Iterable[str], where: str) -> None:
-    """Refuse a key that is not known, naming the nearest that is."""
+    """Check that a key is known.
+
+    Raises:
+        ConfigError: if it is not; the message names the nearest known key.
+    """
     if key not in (names := list(known)):
         raise _unknown(key, names, where)
 
 
 def require_type(name: str, value: Any, hint: Any) -> None:
-    """Refuse a value that a type does not fit; lists stand for tuples, texts for enumerations."""
+    """Check that a value has a type; a list counts as a tuple, and a text as an enumeration.
+
+    Raises:
+        ConfigError: if it has not.
+    """
     _require_storable(value, f"{name}.")
     try:
-        # As JSON, which has the types of YAML.
+        # Checked as JSON, because JSON has the types of YAML.
         TypeAdapter(hint, config=_CHECKS).validate_json(json.dumps(value))
     except (ValidationError, TypeError) as error:
         raise _unfit(name, value, hint) from error
@@ -98,7 +107,7 @@ def accepts_nothing(hint: Any) -> bool:
 
 
 def type_schema(hint: Any) -> dict[str, Any]:
-    """What JSON schema says of a type; nothing of one that it has no word for."""
+    """The JSON schema of a type; empty if JSON schema cannot express it."""
     try:
         return TypeAdapter(hint, config=_CHECKS).json_schema()
     except PydanticInvalidForJsonSchema:
@@ -106,7 +115,7 @@ def type_schema(hint: Any) -> dict[str, Any]:
 
 
 def text_keys(kind: type[ConfigModel]) -> set[str]:
-    """Keys that hold text, among other things or alone; not those that may be a section."""
+    """The keys that may hold text, and cannot be a section."""
     return {
         name
         for name, field in kind.model_fields.items()
@@ -115,7 +124,7 @@ def text_keys(kind: type[ConfigModel]) -> set[str]:
 
 
 def described(hint: Any, limits: Iterable[Any] = ()) -> str:
-    """A type in words, such as "a number or nothing", or the range of one that has limits."""
+    """A type in words, such as "a number or nothing"; with `limits`, the range instead."""
     if ranged := " and ".join(filter(None, map(_limit, limits))):
         return ranged
     options = _options(hint)
@@ -161,13 +170,14 @@ def _limit(limit: Any) -> str:
 def _in_one_line(
     kind: type[ConfigModel], values: Any, where: str, error: ValidationError
 ) -> ConfigError:
-    """The first mistake in the words of the house; a misspelt key before what it leaves out."""
+    """The first mistake as a ConfigError. An unknown key comes first, because a misspelt key also
+    leaves out the right one."""
     first = min(error.errors(), key=lambda one: "extra_forbidden" not in one["type"])
     owner, section, key = kind.chosen(values), values, first["loc"][0]
     for deeper in first["loc"][1:]:
         field = owner.model_fields.get(str(key))
         if field is None or not _is_section(field.annotation):
-            break  # inside a list, or which type of several: the key's own value is shown
+            break  # the rest is inside a list or names a type of several: show the key's value
         owner = typing.cast(type[ConfigModel], field.annotation).chosen(section[key])
         section, where, key = section[key], f"{where}{key}.", deeper
     field, value = owner.model_fields.get(str(key)), section.get(key)
@@ -208,15 +218,19 @@ def _unknown(key: Any, known: Iterable[str], where: str) -> ConfigError:
     near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.5)
     return ConfigError(
         f"unknown key {where}{key}",
-        expected="a key beekit knows",
+        expected="a known key",
         remedy=f"Did you mean {where}{near[0]}?"
         if near
-        else f"Known here: {', '.join(sorted(names)[:20])}.",
+        else f"Known keys: {', '.join(sorted(names)[:20])}.",
     )
 
 
 def _require_storable(value: Any, where: str) -> None:
-    """Refuse numbers and texts that no file can hold, also inside."""
+    """Check that no number or text in a value, at any depth, is one that no file can hold.
+
+    Raises:
+        ConfigError: if there is one.
+    """
     name = where.rstrip(".")
     if isinstance(value, dict):
         for key, inside in value.items():
@@ -232,5 +246,5 @@ def _require_storable(value: Any, where: str) -> None:
     elif isinstance(value, str) and any(
         sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in value
     ):
-        found = f"{name} with a NUL or half of a character"
-        raise ConfigError(found, expected="text that UTF-8 can hold", remedy="Write it again.")
+        found = f"{name} with a NUL character or half of a surrogate pair"
+        raise ConfigError(found, expected="text that UTF-8 can hold", remedy="Correct the text.")

@@ -1,11 +1,11 @@
-"""Our parts of encoders, under the name that saved models know them by.
+"""beekit's own modules of encoders, under the name that saved encoders use.
 
-sentence-transformers imports the parts that a folder's modules.json names. Names outside its own
-namespace it imports only with `trust_remote_code=True`, which would also run whatever else the
-folder brings along, and it has no way to register an installed package as trusted. So `import
-beekit` puts this module into its namespace as `sentence_transformers.beekit`: from then on
-`SentenceTransformer(path)` loads what beekit saved, by beekit's installed code alone, and the flag
-still decides about everything else. Names are imported when first used.
+sentence-transformers imports the modules that the file modules.json of a saved encoder names.
+Modules outside its own namespace are imported only with `trust_remote_code=True`, which would also
+run any code in that folder, and an installed package cannot be registered as trusted. So `import
+beekit` makes this module available as `sentence_transformers.beekit`. Then
+`SentenceTransformer(path)` loads encoders that beekit saved, with the installed code of beekit
+only, and the flag still decides about all other code. Names are imported when first used.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-# What the namespace is called in modules.json.
+# The name of this module in modules.json.
 NAMESPACE = "sentence_transformers.beekit"
 
 _HOME = {"OpenCLIP": "open_clip", "TextImage": "text_image"}
 
 
 def where(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what sentence-transformers gives a part's `load`: where to look for its files."""
+    """The arguments of a module's `load` that say where its files are."""
     names = ("token", "cache_folder", "revision", "local_files_only")
     return {name: given[name] for name in names if name in given}
 

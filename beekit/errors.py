@@ -1,15 +1,15 @@
-"""Errors a user can mend: one line on what was found, what was expected and what to do."""
+"""Errors that a user can fix: one line with what was found, what was expected and what to do."""
 
 from __future__ import annotations
 
 
 class BeekitError(Exception):
-    """Base of every error beekit raises on purpose; the command line turns it into exit code 2.
+    """Base class of all errors that beekit raises on purpose; on the command line, exit code 2.
 
     Args:
-        found: what was met, with names and numbers.
-        expected: what would have been right.
-        remedy: what the user can do now.
+        found: what was found, with names and numbers.
+        expected: what was expected instead.
+        remedy: what the user can do, as a sentence.
     """
 
     def __init__(self, found: str, *, expected: str, remedy: str) -> None:
@@ -20,15 +20,15 @@ class BeekitError(Exception):
 
 
 class DataError(BeekitError):
-    """The dataset folder or the arrays given do not hold what the data model needs."""
+    """A dataset folder or an array does not hold what is needed."""
 
 
 class SplitError(BeekitError):
-    """The split asked for cannot be made from these interactions."""
+    """A split cannot be made from these interactions, or cannot be loaded."""
 
 
 class ConfigError(BeekitError):
-    """A configuration key or value is not one beekit knows."""
+    """A setting, a key of a configuration or an argument cannot be used; or training diverged."""
 
 
 class EncoderError(BeekitError):
@@ -36,20 +36,20 @@ class EncoderError(BeekitError):
 
 
 class RunError(BeekitError):
-    """A run folder is missing, unfinished or already taken."""
+    """A run folder, or a file in it, is missing, unfinished, broken or already in use."""
 
 
 class DescribeError(BeekitError):
-    """The language model does not answer, or its answers belong to another question."""
+    """A language model does not answer, or its answers belong to another question."""
 
 
 class HubError(BeekitError):
-    """The Hub cannot be reached, refuses, or holds something else than was expected."""
+    """The Hub cannot be reached, refuses a request, or holds something unexpected."""
 
 
 class DownloadError(BeekitError):
-    """A file cannot be fetched, or is not the one its publisher vouches for."""
+    """A file cannot be downloaded, or has another checksum than expected."""
 
 
 class ExportError(BeekitError):
-    """A run cannot be exported, or what was exported does not answer as the run does."""
+    """A run cannot be exported, or the export does not give the results of the run."""

@@ -1,4 +1,4 @@
-"""Scripts end with one line on standard error for what the user can mend, and an exit code."""
+"""How commands and scripts end: an exit code, and one line on standard error about an error."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _GOES_ON = "the same command goes on where it stopped"
 
 
 def exit_code(name: str, work: Callable[[], object], *, room: str) -> int:
-    """Do the work of the script `name`; errors other than those a user can mend go through.
+    """Run the work of the command or script `name`. Errors that a user cannot fix are not caught.
 
-    `room` says what the disk must have room for, and what is kept when it has none, as in "room for
-    the table again. Free some: what was answered is kept."
+    `room` is the end of the message for a full disk: what it must have room for, and what to do, as
+    in "room for another copy of the items table. Free some space; answers so far are kept."
 
     Returns:
-        0 on success, 2 after a line that says what to mend, 130 when interrupted (SIGINT), 143 when
-        terminated (SIGTERM).
+        0 on success, 2 after a line about an error that the user can fix, 130 if interrupted
+        (SIGINT), 143 if terminated (SIGTERM).
     """
     try:
         with ending_raises():
@@ -40,7 +40,7 @@ def exit_code(name: str, work: Callable[[], object], *, room: str) -> int:
 
 
 def in_one_line(text: str) -> str:
-    """The text with a space for whatever a terminal would not show as part of a line."""
+    """The text with a space for each character that would break the line in a terminal."""
     return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
@@ -52,14 +52,14 @@ def _what_to_mend(error: Exception, room: str) -> str | None:
     if isinstance(error, BeekitError):
         return str(error)
     if isinstance(error, UnicodeDecodeError):
-        return f"{error}; expected UTF-8. Convert the file, or name another."
+        return f"{error}; expected UTF-8. Convert the file, or give another one."
     if isinstance(error, OSError):
         at = f"{error.filename}: " if error.filename else ""
         return (
             f"{at}{error.strerror or error}; expected a path that can be read and written. "
             "Check it and its permissions."
         )
-    if isinstance(error, MemoryError):  # Arrow's too
+    if isinstance(error, MemoryError):  # also raised by Arrow
         reason = f" ({error})" if str(error) else ""
         return f"out of memory{reason}; expected some gigabytes. Free some."
     return None

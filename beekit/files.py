@@ -1,4 +1,4 @@
-"""Outputs that appear complete or not at all: written under a temporary name, then renamed."""
+"""Writing files and folders completely or not at all: under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from typing import Any
 
 @contextmanager
 def replacing_folder(folder: str | Path) -> Iterator[Path]:
-    """A fresh folder to write into, which takes the place of `folder` when the block succeeds.
+    """A new folder to write into, which replaces `folder` when the block succeeds.
 
-    When the block fails nothing of it is left, and `folder` is as it was. What a killed process
-    left is removed by the next block; had it set the old folder aside and not yet put the new one
-    in its place, the old one comes back first. Of two processes that make the same folder at once
-    each writes its own, and the last to finish stays.
+    If the block fails, the new folder is removed and `folder` stays as it was. What a killed
+    process left is removed by the next block; if it had moved the old folder away and not yet
+    replaced it, the old folder is restored first. If two processes make the same folder at the same
+    time, each writes its own, and the one that finishes last is kept.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -41,9 +41,10 @@ def replacing_folder(folder: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def sharing_folder(folder: str | Path) -> Iterator[Path]:
-    """A fresh folder to write into, which becomes `folder` when the block succeeds.
+    """A new folder to write into, which becomes `folder` when the block succeeds.
 
-    For what several processes may make at once, and all alike: the first to finish stays.
+    It is for a folder that several processes may make at the same time with the same content: the
+    one that finishes first is kept.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -54,12 +55,12 @@ def sharing_folder(folder: str | Path) -> Iterator[Path]:
         try:
             inside.rename(folder)
         except OSError:
-            if not folder.is_dir():  # another process has not made it either
+            if not folder.is_dir():  # unless another process has made the folder
                 raise
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file; if that fails, `path` stays as it was."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
@@ -67,12 +68,12 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write JSON, indented, whole or not at all."""
+    """Write indented JSON; if that fails, `path` stays as it was."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def file_digest(path: str | Path, kind: str = "sha256") -> str:
-    """Hexadecimal digest of a file; `kind` is "md5" or "sha256"."""
+    """The hexadecimal digest of a file; `kind` is "md5" or "sha256"."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(
             file, lambda: hashlib.new(kind, usedforsecurity=False)
@@ -80,9 +81,13 @@ def file_digest(path: str | Path, kind: str = "sha256") -> str:
 
 
 def take_lock(descriptor: int) -> bool:
-    """Take the lock of a folder or file, which the system frees when its process ends.
+    """Lock a folder or file; the system frees the lock when the process ends.
 
-    False where its file system has no locks; a BlockingIOError if the lock is taken already.
+    Returns:
+        False if the file system has no locks.
+
+    Raises:
+        BlockingIOError: if another process or descriptor has the lock.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,9 +105,9 @@ def _new_staging(folder: Path) -> tuple[Path, int]:
         staging.mkdir()
         try:
             held = os.open(staging, os.O_RDONLY)
-        except FileNotFoundError:  # taken for a leftover before it was locked
+        except FileNotFoundError:  # another process removed it as a leftover before it was locked
             continue
-        with suppress(BlockingIOError):  # about to be
+        with suppress(BlockingIOError):  # another process is about to remove it
             take_lock(held)
             if staging.is_dir():
                 return staging, held
@@ -119,7 +124,7 @@ def _put_in_place(staging: Path, folder: Path) -> None:
         return
     try:
         with suppress(BlockingIOError):
-            take_lock(held)  # so that nobody takes it for a leftover between the two renames
+            take_lock(held)  # so that no process removes it as a leftover between the two renames
         folder.rename(retired)
         try:
             staging.rename(folder)
@@ -133,7 +138,7 @@ def _put_in_place(staging: Path, folder: Path) -> None:
 
 
 def _clear_leftovers(folder: Path) -> None:
-    """Remove what killed processes left beside `folder`, or bring back what they set aside."""
+    """Remove what killed processes left beside `folder`, or restore a folder they moved away."""
     name = re.compile(rf"\.{re.escape(folder.name)}(\.[0-9a-f]{{8}})?\.(partial|retired)")
     for leftover in sorted(folder.parent.glob(".*")):
         found = name.fullmatch(leftover.name)
@@ -150,7 +155,7 @@ def _clear_leftovers(folder: Path) -> None:
                 leftover.rename(folder)
             else:
                 _remove(leftover)
-        except BlockingIOError:  # of a process that is still at it
+        except BlockingIOError:  # it belongs to a process that is still running
             pass
         finally:
             os.close(held)

@@ -1,7 +1,7 @@
-"""Numbers that can be computed with: vectors, scores and interactions checked where they enter.
+"""Checking that vectors, scores and interactions are finite, where they are given or computed.
 
-One NaN in one row spreads: it makes the mean of all rows NaN, then every score, and every list
-comes out empty. So whoever takes or makes numbers asks here, and the message names the rows.
+A NaN in a single row spreads: the mean of all rows becomes NaN, then every score, and all lists are
+empty. So all code that gets or makes numbers calls a function here, and the error names the rows.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 else:
     sp = LazyModule("scipy.sparse")
 
-# How large an entry of a vector may be. Float32 ends at 2^128: inner products in 2^13 dimensions
-# of a vector with a sum over 2^17 others stay below it.
+# The largest absolute value of an entry of a vector. Float32 ends at 2^128; the inner product, in
+# 2^13 dimensions, of a vector with a sum of 2^17 others stays below that.
 LARGEST = 2.0**48
-# And how small the largest may be: below, float32 loses products of two entries, and lengths.
+# The largest entry must not be smaller than this; else products and lengths become zero in float32.
 SMALLEST = 2.0**-48
 _AGAIN = "Embed the items again, in float32 if that was in half precision."
 _FIRST = 3
@@ -41,21 +41,22 @@ def finite_vectors(
     error: type[BeekitError] = DataError,
     any_length: bool = False,
 ) -> np.ndarray:
-    """Vectors (items, dims) as float32, row after row; zeros are allowed.
+    """Vectors (items, dims) as contiguous float32, after checking them. Zeros are allowed.
 
     Args:
-        given: numbers, one row an item.
-        what: for the message, such as "item vectors" or the path of a file.
-        names: (items,) ids of the items; without, items go by their index.
-        rows, dims: how many there have to be; any number from 1 on without.
-        row: what a row is.
-        remedy: what the user can do about numbers that are not finite.
-        error: to raise.
-        any_length: take entries of any size that is finite, as sums of vectors may have.
+        given: the vectors, one row for each item.
+        what: what they are, for messages, such as "item vectors" or the path of a file.
+        names: (items,) ids of the items for messages; None to name items by their index.
+        rows, dims: the expected shape; None for any number from 1 on.
+        row: what a row is, for messages, such as "item" or "user".
+        remedy: for messages, what the user can do about numbers that are not finite.
+        error: the class of the error.
+        any_length: allow entries of any finite size, as in sums of vectors.
 
     Raises:
-        DataError: or `error`, if these are no numbers of that shape, if one is not finite in
-            float32 or, unless `any_length`, beyond `LARGEST`, or if all are nearly zero.
+        DataError: (or `error`) if `given` is not numbers of that shape, or if a number is not
+            finite in float32. Unless `any_length`, also if a number is larger than `LARGEST`, or if
+            the largest is above zero and below `SMALLEST`.
     """
     array = _array(given)
     if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":
@@ -66,7 +67,7 @@ def finite_vectors(
         raise error(
             f"{what} of shape {array.shape}",
             expected=f"({f'{row}s' if rows is None else rows}, {dims or 'dims'})",
-            remedy=f"Take the vectors of the same {row}s, from the same encoder or model.",
+            remedy=f"Give the vectors of the same {row}s, from the same encoder or model.",
         )
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(array, dtype=np.float32)
@@ -74,10 +75,10 @@ def finite_vectors(
         require_finite(array, what, names, row=row, remedy=remedy, error=error)
         return array
     low, high = float(array.min()), float(array.max())
-    if low >= -LARGEST and high <= LARGEST:  # neither holds where there is a NaN
+    if low >= -LARGEST and high <= LARGEST:  # false if there is a NaN
         if 0 < max(-low, high) < SMALLEST:
-            found = f"{what} too small: no entry beyond {max(-low, high):.1e}"
-            expected = f"entries from {SMALLEST:.1e} on, so that products do not vanish"
+            found = f"{what} too small: the largest entry is {max(-low, high):.1e}"
+            expected = f"entries from {SMALLEST:.1e} on, so that products do not become zero"
             raise error(found, expected=expected, remedy="Scale the vectors to length 1.")
         return array
     require_finite(array, what, names, row=row, remedy=remedy, error=error)
@@ -98,15 +99,16 @@ def require_finite(
     remedy: str = _AGAIN,
     error: type[BeekitError] = DataError,
 ) -> None:
-    """Refuse numbers (rows, ...) that are NaN or infinite, naming how many rows and which.
+    """Check that numbers (rows, ...) are finite. The arguments are those of `finite_vectors`.
 
-    The arguments are those of `finite_vectors`.
+    Raises:
+        DataError: (or `error`) if one is NaN or infinite; it names rows and their number.
     """
     if values.dtype.kind != "f" or _sums_up(values):
         return
     finite = np.isfinite(values)
     bad = ~finite if values.ndim < 2 else ~finite.all(axis=tuple(range(1, values.ndim)))
-    if not bad.any():  # a sum may overflow where no number does
+    if not bad.any():  # a sum can overflow although all numbers are finite
         return
     tests = {"NaN": np.isnan, "infinite": np.isinf}
     kinds = " and ".join(kind for kind, test in tests.items() if test(values[bad]).any())
@@ -117,7 +119,7 @@ def require_finite(
 def finite_csr(
     X: Any, what: str = "interactions", *, users: int | None = None, items: int | None = None
 ) -> sp.csr_array:
-    """X (users, items) as CSR, whatever sparse or dense matrix it is; the caller's stays as it is.
+    """X (users, items), a sparse or dense matrix, as CSR; the caller's matrix is not changed.
 
     Raises:
         DataError: if X is not a matrix of numbers, if it has another number of `users` or `items`
@@ -128,12 +130,12 @@ def finite_csr(
     for side, count, there in zip(("users", "items"), (users, items), given.shape, strict=True):
         if count is not None and there != count:
             raise DataError(
-                f"{what} over {there:,} {side}",
-                expected=f"the same {count:,} {side} as elsewhere",
+                f"{what} with {there:,} {side}",
+                expected=f"{count:,} {side}, as in the matrices or vectors used with it",
                 remedy="Build both with the same catalog and users.",
             )
     if sp.issparse(given) and given.dtype.kind in "iub":
-        # Pairs stored twice are added up, in which a byte overflows.
+        # Values of a pair that is stored twice are added up, and bytes would overflow.
         given = given.astype(np.float64)
     csr = sp.csr_array(given)
     if csr.dtype.kind == "f" and not _sums_up(csr.data):
@@ -145,11 +147,15 @@ def finite_csr(
 
 
 def require_matrix(X: Any, what: str) -> None:
-    """Refuse what is no matrix of numbers (users, items), dense or sparse."""
+    """Check that X is a dense or sparse matrix of numbers (users, items).
+
+    Raises:
+        DataError: if it is not.
+    """
     if not hasattr(X, "dtype") or X.ndim != 2 or np.dtype(X.dtype).kind not in "fiub":
         shape, kind = (getattr(X, name, None) for name in ("shape", "dtype"))
         found = f"{what} of shape {shape} and type {kind or type(X).__name__}"
-        remedy = "Build a sparse matrix with one row a user and one column an item."
+        remedy = "Build a sparse matrix with a row for each user and a column for each item."
         raise DataError(found, expected="a matrix of numbers (users, items)", remedy=remedy)
 
 
@@ -159,21 +165,29 @@ def require_lists(
     what: str = "ranked lists",
     users: Sequence[Any] | np.ndarray | None = None,
 ) -> None:
-    """Refuse what are no lists of items: (users, k) item indices, -1 where a list ends.
+    """Check that `ranked` holds lists of items: (users, k) item indices, padded with -1.
 
-    `users` (users,) are the indices of the users they are of; any number of users without.
+    Args:
+        ranked: the lists.
+        n_items: number of items.
+        what: what the lists are, for messages.
+        users: (users,) indices of their users; None for any number of users.
+
+    Raises:
+        DataError: if it does not.
     """
     array = _array(ranked)
     integers = array.ndim == 2 and array.dtype.kind in "iu"
     if not integers or (users is not None and len(users) != len(array)):
         found = f"{what} of shape {array.shape} and type {array.dtype}"
         expected = f"item indices ({'users' if users is None else len(users)}, k), integers"
-        raise DataError(found, expected=expected, remedy="Give what `recommend` returns first.")
+        remedy = "Give the first of the two arrays that `recommend` returns."
+        raise DataError(found, expected=expected, remedy=remedy)
     if not array.size or (int(array.min()) >= -1 and int(array.max()) < n_items):
         return
     user, place = np.argwhere((array < -1) | (array >= n_items))[0]
     raise DataError(
-        f"{what} hold item {array[user, place]} for user index "
+        f"{what} hold item index {array[user, place]} for user index "
         f"{user if users is None else users[user]}",
         expected=f"item indices from 0 to {n_items - 1:,}, or -1 where a list ends",
         remedy="Give indices of the same catalog.",
@@ -181,17 +195,17 @@ def require_lists(
 
 
 def _array(given: Any) -> np.ndarray:
-    """Numbers as an array; of type object where they are none, or rows differ in length."""
+    """An array; of type object if `given` is not numbers or its rows differ in length."""
     try:
         return np.asarray(given)
-    except (ValueError, TypeError, RuntimeError):  # ragged rows; a tensor elsewhere
+    except (ValueError, TypeError, RuntimeError):  # rows of different lengths; a tensor on a GPU
         whole = np.empty(1, dtype=object)
         whole[0] = given
         return whole
 
 
 def _sums_up(values: np.ndarray) -> bool:
-    """Whether the sum is finite, and so every number: one pass, nothing kept."""
+    """Whether the sum is finite, which shows in one pass that every number is."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(values.sum()))
 
@@ -203,9 +217,9 @@ def _found(
     names: Sequence[Any] | np.ndarray | None,
     row: str = "item",
 ) -> str:
-    """As in "vectors that are not finite: 2 of 40 (NaN; items 'a', 'b')"."""
+    """A text such as "vectors that are not finite: 2 of 40 (NaN; items 'a', 'b')"."""
     places = np.flatnonzero(bad)
-    if names is not None and len(names) != len(bad):  # which is another mistake
+    if names is not None and len(names) != len(bad):  # another mistake, reported elsewhere
         names = None
     first = places[:_FIRST].tolist()
     shown = ", ".join(str(i) if names is None else repr(plain(names[i])) for i in first)

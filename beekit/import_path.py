@@ -1,4 +1,4 @@
-"""What a configuration names by import path: `package.module:name`."""
+"""Importing objects that a configuration names by import path, `package.module:name`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from beekit.errors import ConfigError
 
 
 def imported(path: str, what: str) -> Any:
-    """What Python imports by `package.module:name`; that runs the module's code.
+    """The object at the import path `package.module:name`. This runs the module's code.
 
-    The module may also lie in the current folder, as it may for `python -m`. `what` is for the
-    message, such as "metric 'my_package.metrics:novelty@20'".
+    The module may also be in the current folder. `what` describes the object in messages, for
+    example "metric 'my_package.metrics:novelty@20'".
+
+    Raises:
+        ConfigError: if it cannot be imported.
     """
     module, _, name = path.partition(":")
     here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:  # last, so that it hides no installed package
+    if here not in sys.path and "" not in sys.path:  # last, so that installed packages come first
         sys.path.append(here)
     try:
         found = import_module(module)
@@ -28,7 +31,7 @@ def imported(path: str, what: str) -> Any:
         said = " ".join(str(error).split())
         raise ConfigError(
             f"{what} that cannot be imported ({type(error).__name__}: {said})",
-            expected="package.module:name, as Python imports it",
-            remedy="Install the package, or run where Python finds it, and check the spelling.",
+            expected="package.module:name of an object that Python can import",
+            remedy="Check the spelling, and install the package or start beekit in its folder.",
         ) from error
     return found

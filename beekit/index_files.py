@@ -1,12 +1,12 @@
-"""What the files in the folder of an index are called."""
+"""The names of the files in the folder of an index."""
 
-# Item ids, factory, effort and digests: without it there is no index.
+# Item ids, factory, effort and digests. A folder without it holds no index.
 INDEX = "index.json"
 ITEM_VECTORS = "items.faiss"
 USER_SIDE = "users.faiss"
-# The trained index, of a factory other than "Flat".
+# The trained FAISS index, if the factory is not "Flat".
 APPROXIMATE = "approximate.faiss"
-# What each item is called, and whether training knew it.
+# The name of each item, and whether it is a cold item.
 ITEMS = "items.parquet"
-# What of the vectors comes from the text, of encoders that read text and picture.
+# For encoders that read text and picture: the part of the vectors that comes from the text.
 TEXT_PART = "text_part.npy"

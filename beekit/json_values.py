@@ -1,4 +1,4 @@
-"""Values as files hold them: numpy's as Python's own, and integers as text writes them."""
+"""Values for JSON and YAML files: converting numpy's, and reading integers from texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """A value as YAML has it: numpy's numbers as Python's, tuples as lists, also inside."""
+    """A value that YAML can hold: numpy numbers become Python's and tuples lists, at any depth."""
     if type(value).__module__ == "numpy":
         return value.tolist()
     if isinstance(value, Mapping):
@@ -19,7 +19,7 @@ def plain(value: Any) -> Any:
 
 
 def plain_integer(text: str) -> int | None:
-    """The integer that a text writes in ASCII digits, at most 19 of them; None for anything else.
+    """The integer in a text of at most 19 ASCII digits; None for any other text.
 
     `str.isdigit` is true of "²" too, which `int` refuses.
     """

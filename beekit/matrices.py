@@ -1,4 +1,4 @@
-"""Interactions as every model reads them: each pair of user and item once, and ones."""
+"""Interactions in the form that models read: CSR with each pair of user and item once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from beekit.finite import finite_csr
 
-# Pairs looked up at once: 16 MB of them, and so that what they are looked up in stays in the cache.
+# How many pairs are looked up at once: 16 MB, so that the processor's cache is used well.
 _LOOKED_UP = 2**19
 
 
@@ -18,9 +18,9 @@ def as_csr(
     users: int | None = None,
     items: int | None = None,
 ) -> sp.csr_array:
-    """X (users, items) as CSR, a pair stored once and no zeros; the caller's stays as it is.
+    """X (users, items) as CSR with each pair stored once and without stored zeros.
 
-    The arguments and errors are those of `finite_csr`.
+    The caller's matrix is not changed. The arguments and errors are those of `finite_csr`.
     """
     csr = finite_csr(X, what, users=users, items=items)
     if not csr.has_canonical_format:
@@ -39,16 +39,19 @@ def ones(
     users: int | None = None,
     items: int | None = None,
 ) -> sp.csr_array:
-    """`as_csr`, float32 with ones where it is nonzero."""
+    """The result of `as_csr` with float32 ones as values."""
     csr = as_csr(X, what, users=users, items=items)
     return sp.csr_array((np.ones(csr.nnz, np.float32), csr.indices, csr.indptr), shape=csr.shape)
 
 
 def holds(X: sp.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Which pairs of row and column a matrix (rows, columns) stores: bool, one a pair.
+    """Whether a matrix stores an entry at each pair of row and column; a stored zero counts.
 
-    `rows` and `columns` are indices whose shapes broadcast; a column of -1 is none, and a stored
-    zero counts. Memory grows with the pairs and with what X stores, not with the size of X.
+    Memory grows with the number of pairs and of stored entries, not with the size of X.
+
+    Args:
+        X: (rows, columns) CSR.
+        rows, columns: indices, of shapes that broadcast; the result is False for a column of -1.
     """
     width = np.int64(X.shape[1])
     stored = np.repeat(np.arange(X.shape[0], dtype=np.int64), np.diff(X.indptr)) * width

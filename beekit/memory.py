@@ -1,4 +1,4 @@
-"""Telling the C library to keep freed memory for the next step."""
+"""Making the C library keep freed memory for the next step."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _LARGEST_MMAP_THRESHOLD = 32 * 2**20
 
 
 def keep_freed_memory() -> bool:
-    """Stop glibc from handing freed activations back to the system after every mini-batch.
+    """Stop glibc from returning freed memory to the system after every mini-batch.
 
-    By default the top of the heap is trimmed and larger blocks are mapped and unmapped one by one,
-    so the next mini-batch pays page faults for memory this one just had. PyTorch allocates its CPU
-    tensors through the C library, so training on a CPU is faster, with the same numbers.
+    By default glibc trims the heap and maps and unmaps larger blocks one by one, so that the next
+    mini-batch needs time for page faults. PyTorch allocates its CPU tensors through the C library.
+    So training on a CPU becomes faster, with the same numbers.
 
-    It holds for the whole process, and the resident size stays at its peak, so a program that uses
-    beekit as a library has to call it. Blocks above 32 MB still come and go: with no mapping at
-    all, aligned blocks fragment the heap and it grows.
+    This changes the whole process: its memory stays at the peak. So the library does not do it by
+    itself, and a program that uses beekit as a library has to call it. Blocks above 32 MB are still
+    mapped and unmapped, because otherwise aligned blocks fragment the heap and it grows.
 
     Returns:
-        Whether it took effect; False where the C library is not glibc.
+        whether it took effect; False if the C library is not glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

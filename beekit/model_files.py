@@ -1,4 +1,4 @@
-"""Whether the files of a saved model are still those that were trained and measured."""
+"""Checking that the files of a saved model are those that were trained and evaluated."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from pathlib import Path
 from beekit.errors import RunError
 from beekit.files import file_digest
 
-# Says what a model is, not what it does.
+# The card is not checked, because it does not change what the model computes.
 _CARD = "README.md"
 
 
 def model_digests(model: Path) -> dict[str, str]:
-    """SHA-256 of each file of a saved model, by its path inside; of its card not."""
+    """The SHA-256 of each file of a saved model except its card, by the path inside the folder."""
     files = (path for path in sorted(model.rglob("*")) if path.is_file() and path.name != _CARD)
     return {path.relative_to(model).as_posix(): file_digest(path) for path in files}
 
 
 def require_noted(model: Path, noted: Mapping[str, str] | None) -> None:
-    """Refuse a saved model with a file missing or changed since training noted it."""
+    """Check the files of a saved model against the digests stored by training, if there are any.
+
+    Raises:
+        RunError: if a file is missing or has changed.
+    """
     if noted is None:
         return
     found = model_digests(model)
@@ -27,8 +31,8 @@ def require_noted(model: Path, noted: Mapping[str, str] | None) -> None:
         if noted[name] != found.get(name):
             state = "changed" if name in found else "missing"
             raise RunError(
-                f"{model / name} is {state} since the model was trained and measured",
+                f"{model / name} is {state} since the model was trained and evaluated",
                 expected="the model's files as training wrote them",
-                remedy="Restore the file from a copy, or train again; use a changed model from a "
-                "folder outside of the run.",
+                remedy="Restore the file from a copy, or train again; keep a changed model in a "
+                "folder outside the run.",
             )

@@ -1,4 +1,4 @@
-"""Progress of long work on standard error: a bar in a terminal, now and then a line in a log."""
+"""Progress on standard error: a bar in a terminal, and a line every few seconds in a log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 from weakref import WeakSet
 
-# Seconds between two lines of a log; what takes less says nothing there.
+# Seconds between two lines in a log; shorter work writes no line.
 _EVERY = 5
 _COUNTED = "{desc}: {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 _UNCOUNTED = "{desc}: {n_fmt} [{elapsed}, {rate_fmt}{postfix}]"
@@ -23,8 +23,8 @@ def progress_bar(
     disable: bool = False,
     **options: Any,
 ) -> Any:
-    """A tqdm bar, which in a log is a plain line every few seconds; tqdm takes further options."""
-    from tqdm.auto import tqdm  # reads its settings from the environment, once
+    """A tqdm bar; in a log, a plain line every few seconds. `options` are options of tqdm."""
+    from tqdm.auto import tqdm  # imported late, because it reads the environment when imported
 
     if not (sys.stderr.isatty() or "ipykernel" in sys.modules):
         counted = total is not None or hasattr(iterable, "__len__")
@@ -36,13 +36,13 @@ def progress_bar(
 
 
 def end_bars() -> None:
-    """Close the bars that an error left open, so that what is printed next begins a line."""
+    """Close the bars that an error left open, so that the next message begins on a new line."""
     for bar in list(_open):
         bar.close()
 
 
 class _Lines:
-    """A file that takes each redraw of a bar as a line of its own."""
+    """A file that writes each redraw of a bar as a line of its own."""
 
     def write(self, text: str) -> None:
         if line := text.strip():

@@ -1,7 +1,7 @@
-"""What a run states in `results.json`: of which datasets, models, metrics and parts of a split.
+"""Questions about the content of `results.json`: its datasets, models, metrics and split parts.
 
-Reports, cards, the Hub and the commands ask here, so that each of these facts is decided once. The
-content stays a mapping as JSON has it; `beekit.results_schema` says how it looks, and reads it.
+Reports, cards, the Hub and the commands call these functions, so that each fact is decided once.
+Results are the mapping in the JSON file; `beekit.results_schema` reads it and defines its schema.
 """
 
 from __future__ import annotations
@@ -15,20 +15,25 @@ Results = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 SCHEMA = 1
-# What a training calls its rows: the encoder after and before it, and the baselines.
+# The names of the rows of a training: the encoder after and before training, and the baselines.
 FINE_TUNED, PRETRAINED = "fine-tuned", "pretrained"
 RANDOM, POPULARITY = BASELINES = "random", "popularity"
 DEFAULT_METRIC = "calibrated_recall@20"
-"""The metric that chooses checkpoints and that summaries speak of, unless another is configured."""
-# Parts of a split that figures are of; "overall" is test and warm together.
+"""The metric that selects checkpoints and that summaries state, unless another is configured."""
+# The held-out parts of a split; "overall" is test and warm together.
 SPLIT_PARTS = ("validation", "test", "warm", "overall")
 
 
 @dataclass(frozen=True)
 class DatasetResults:
-    """What results say of one dataset: its name, counts and fingerprint, its split, and its rows.
+    """The results on one dataset.
 
-    `text` and `image` are the template of the texts and the column of the pictures that were read.
+    Attributes:
+        dataset: its name, counts and fingerprint.
+        split: the description of its split.
+        rows: its rows.
+        text: the template of its texts, or None.
+        image: the column of its pictures, or None.
     """
 
     dataset: Mapping[str, Any]
@@ -43,7 +48,7 @@ class DatasetResults:
 
 
 def compose_results(**sections: Any) -> dict[str, Any]:
-    """The content of `results.json` from its sections; those that are None are left out."""
+    """The content of `results.json` from its sections; sections that are None are left out."""
     return {
         "schema": SCHEMA,
         **{key: value for key, value in sections.items() if value is not None},
@@ -66,28 +71,28 @@ def dataset_results(results: Results) -> list[DatasetResults]:
 
 
 def is_joint(results: Results) -> bool:
-    """Whether they are of a training on several datasets at once."""
+    """Whether the results are of a training on several datasets together."""
     return "datasets" in results
 
 
 def is_repeated(results: Results) -> bool:
-    """Whether they are over several repeats of a job."""
+    """Whether the results are means over several repeats."""
     return "repeats" in results
 
 
 def is_training(results: Results) -> bool:
-    """Whether they are of a training, and not of a comparison."""
+    """Whether the results are of a training, and not of a comparison."""
     return "training" in results
 
 
 def model_files(results: Results) -> Mapping[str, str] | None:
-    """SHA-256 of each file of the model as it was trained; None where nobody noted them."""
+    """The SHA-256 of each file of the trained model; None if the results do not hold them."""
     noted: Mapping[str, str] | None = results.get("training", {}).get("model_files")
     return noted
 
 
 def base_models(results: Results) -> list[str]:
-    """The encoders a training started from that are names on the Hub."""
+    """The encoders that training started from, as far as they are names on the Hub."""
     return list(results.get("training", {}).get("base_models", []))
 
 
@@ -97,7 +102,7 @@ def rows_of(rows: Iterable[Row], model: str) -> list[Row]:
 
 
 def rows_by_scenario(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Rows that may be compared, in order of appearance."""
+    """The rows of each scenario, which may be compared, in order of appearance."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row["scenario"], []).append(row)
@@ -105,21 +110,21 @@ def rows_by_scenario(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def part_of(scenario: str) -> str:
-    """The part of the split that a scenario such as `ml1m/cold_start/test` speaks of."""
+    """The part of the split in a scenario: `test` in `ml1m/cold_start/test`."""
     return scenario.rpartition("/")[2]
 
 
 def metric_names(rows: Iterable[Row]) -> list[str]:
-    """Names of the metrics any of these rows has, in order of appearance."""
+    """The names of the metrics in these rows, in order of appearance."""
     return list(dict.fromkeys(name for row in rows for name in row["metrics"]))
 
 
 def main_metric(names: Iterable[str]) -> str | None:
-    """The metric a summary speaks of: the usual one, or the first that is an average over users."""
+    """The metric that a summary states: the default one, or the first average over users."""
     per_user = [name for name in names if not name.startswith("coverage")]
     return DEFAULT_METRIC if DEFAULT_METRIC in per_user else next(iter(per_user), None)
 
 
 def joint_hash(hashes: Sequence[str]) -> str:
-    """The hash of one dataset or split as it is; of several, one over all."""
+    """A single hash unchanged; for several hashes, a hash of all of them."""
     return hashes[0] if len(hashes) == 1 else sha256("\n".join(hashes).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""The schema of `results.json`: reading it, and what every reader of it may rely on.
+"""The schema of `results.json`, and reading the file with a check of the schema.
 
-A key with a "?" at its end may be missing: results of earlier versions, of comparisons and of
-pulled runs leave some out. Keys that are not named here may hold anything.
+A key that ends in "?" is optional, because results of earlier versions, of comparisons and of
+pulled runs do not have it. Keys that are not named here may hold anything.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from beekit.errors import RunError
 from beekit.results import SCHEMA, SPLIT_PARTS, dataset_results, is_joint, is_repeated, part_of
 from beekit.run_files import broken, read_json
 
-# Of what is wrong in a file, how many places a line names.
+# How many wrong places in a file an error names.
 _SHOWN = 3
-# Under this key of a shape, what every value of a mapping looks like.
+# The key of a shape for all values of a mapping.
 _EACH = "*"
 
 
 def read_results(path: str | Path) -> dict[str, Any]:
-    """What a finished run's `results.json` says, of the shape that every reader relies on.
+    """The content of a finished run's `results.json`, after checking its schema.
 
     Raises:
-        RunError: if the run is not finished, or the file is broken or of another schema or shape.
+        RunError: if the run is not finished, if the file is broken, or if it has another schema.
     """
     path = Path(path)
     if not path.is_file():
@@ -39,27 +39,28 @@ def read_results(path: str | Path) -> dict[str, Any]:
         raise broken(path, f"schema {schema!r}", f"results of schema {SCHEMA}")
     wrong = list(islice(misfits(results), _SHOWN))
     if wrong:
-        raise broken(path, f"nothing of use under {', '.join(wrong)}", "what a finished run writes")
+        found = f"wrong or missing values at {', '.join(wrong)}"
+        raise broken(path, found, "the content that a finished run writes")
     return results
 
 
 def misfits(results: Mapping[str, Any]) -> Iterator[str]:
-    """Places of results that are not what they should be, such as "rows.0.metrics"."""
+    """The places in results with missing or wrong values, such as "rows.0.metrics"."""
     repeated = is_repeated(results)
     shape = {**_RESULTS, **(_OF_REPEATS if repeated else _OF_ONE)}
     found = list(_misfits(results, shape, ""))
     yield from found
-    if not found:  # as contradictions are looked for in what has the right shape
+    if not found:  # contradictions can only be searched in results of the right shape
         yield from _unmeasured(results)
         if repeated:
             yield from _uneven(results)
 
 
 def _misfits(content: Any, shape: Any, place: str) -> Iterator[str]:
-    """Places where the content of a JSON file is not of a shape.
+    """The places where the content of a JSON file does not have a shape.
 
-    A shape is a check that takes a value and says whether it fits; a list of one shape, for a list
-    of any length; or a mapping of keys to shapes.
+    A shape is a function from a value to whether it fits, a list with the one shape of all its
+    elements, or a mapping from keys to shapes.
     """
     if callable(shape):
         if not shape(content):
@@ -84,20 +85,20 @@ def _misfits(content: Any, shape: Any, place: str) -> Iterator[str]:
 
 
 def _unmeasured(results: Mapping[str, Any]) -> Iterator[str]:
-    """Rows with other metrics than the first, or of a part that the split does not have."""
+    """Rows with other metrics than the first row, or of a part that the split does not have."""
     datasets, several = dataset_results(results), is_joint(results)
     for number, row in enumerate(results["rows"]):
         if row["metrics"].keys() != results["rows"][0]["metrics"].keys():
             yield f"rows.{number}.metrics"
         of, part = row["scenario"].partition("/")[0], part_of(row["scenario"])
         splits = [one.split for one in datasets if not several or one.name == of]
-        # Of repeats, each split is described in its own results.
+        # For repeats, the split of each is described in its own results.
         if not is_repeated(results) and not any(part in split for split in splits):
             yield f"rows.{number}.scenario"
 
 
 def _uneven(results: Mapping[str, Any]) -> Iterator[str]:
-    """Lists that are not one entry a repeat, and models that are ordered and have no row."""
+    """Lists without an entry for each repeat, and models in the order that have no row."""
     repeats = results["repeats"]
     count = repeats["count"]
     if count < 1:
@@ -130,7 +131,7 @@ def _count(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    """A number that a float holds, also one that is not finite."""
+    """Whether this is a number that a float can hold; it may be infinite or NaN."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return isinstance(value, float) or abs(value) < 2**63

@@ -1,4 +1,4 @@
-"""How long a server that refuses for now asks to be left alone."""
+"""Reading the HTTP header `Retry-After`: how long a server asks to wait."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after_seconds(header: str | None) -> float | None:
-    """Seconds by a `Retry-After` header, a number or a date; None where it says nothing."""
+    """The seconds in a `Retry-After` header, a number or a date; None if there are none."""
     if header is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A run folder: what its files are called, which kind of job made it, and what state it is in."""
+"""A run folder: the names of its files, the kind of job that made it, and its state."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ THUMBNAILS = "thumbnails.json"
 TABLE_CSV, TABLE_MARKDOWN = "table.csv", "table.md"
 MODEL, SPLIT, CHECKPOINTS, INDEX = "model", "split", "checkpoints", "index"
 MODELS, DATASETS, REPEATS = "models", "datasets", "repeats"
-# Where the quickstart keeps its shop and encoder, in the run folder itself.
+# The folder of the quickstart's shop and encoder, inside the run folder.
 QUICKSTART = "quickstart"
 SPLIT_FILE, MADE_OF = f"{SPLIT}/split.json", f"{CHECKPOINTS}/made_of.json"
 # What to do about a folder that a job cannot write into.
 OR_REMOVE = "Choose another `out`, or remove that folder."
-# Where a run keeps encoders, and what lies beside them, each from its own time on.
+# The folders of a run that hold encoders, and files that are beside them sooner or later.
 ENCODERS = (MODEL, CHECKPOINTS)
 _BESIDE = (CONFIG, RESULTS, SPLIT_FILE, MADE_OF)
-# What makes folders, and the command to go on with.
+# The kinds of jobs that make run folders, and their commands.
 COMMANDS = {
     "training": "beekit train",
     "comparison": "beekit evaluate",
@@ -42,13 +42,13 @@ _BEFORE_CONFIG = {
     "comparison": {SPLIT},
     "quickstart": {QUICKSTART, CHECKPOINTS},
 }
-# What a run keeps, but its report.
+# All names that a run uses in its folder, except that of its report.
 _KEPT = (
     *(CONFIG, MODEL, SPLIT, CHECKPOINTS, INDEX, MODELS, DATASETS, REPEATS),
     *(RESULTS, THUMBNAILS, CARD, TABLE_CSV, TABLE_MARKDOWN, QUICKSTART, LOCK_FILE),
 )
-# A configuration may be the one that a user wrote, beside folders of any name: a job's stands
-# beside one of these.
+# A config.yaml alone may be a file that the user wrote. Beside the config.yaml of a job there is at
+# least one of these files.
 _SIGNS = (
     *(RESULTS, MADE_OF, f"{CHECKPOINTS}/checkpoint-*/trainer_state.json"),
     *(SPLIT_FILE, f"{INDEX}/{index_files.INDEX}", f"{REPEATS}/*/{CONFIG}"),
@@ -56,7 +56,7 @@ _SIGNS = (
 
 
 class _At:
-    """A file or folder of a run, by its name there."""
+    """A file or folder of a run, by its name in the run folder."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -67,28 +67,28 @@ class _At:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run keeps what; the contract names the files."""
+    """A run folder, with the paths of its files."""
 
     path: Path
 
     config, results, card, report = _At(CONFIG), _At(RESULTS), _At(CARD), _At(REPORT)
     model, split, checkpoints, index = _At(MODEL), _At(SPLIT), _At(CHECKPOINTS), _At(INDEX)
     models = _At(MODELS)  # fitted models of a comparison that keeps them
-    repeats = _At(REPEATS)  # folders of the repeats of a job that has several
+    repeats = _At(REPEATS)  # the folders of the repeats, if a job has several
     thumbnails = _At(THUMBNAILS)  # small pictures of the items that the report shows, by item id
-    made_of = _At(MADE_OF)  # hashes of what the checkpoints learnt from
+    made_of = _At(MADE_OF)  # hashes of the data that the checkpoints were trained on
     quickstart = _At(QUICKSTART)
 
     def repeat(self, number: int) -> RunFolder:
-        """One of several repeats, numbered from 1."""
+        """The folder of a repeat; repeats are numbered from 1."""
         return RunFolder(self.repeats / str(number))
 
     def dataset(self, name: str) -> RunFolder:
-        """The results on one dataset of several that a run has."""
+        """The folder of one dataset in a run on several datasets."""
         return RunFolder(self.path / DATASETS / name)
 
     def dataset_folders(self) -> list[RunFolder]:
-        """The folders of a finished run's datasets: this one alone, or one for each of several."""
+        """The folders of a finished run's datasets: this folder, or one for each of several."""
         results = self.read_results()
         if not is_joint(results):
             return [self]
@@ -96,50 +96,60 @@ class RunFolder:
 
     @property
     def whole(self) -> RunFolder:
-        """The run on several datasets that this folder is one dataset of; else itself."""
+        """The run that this folder belongs to, if it is the folder of one of several datasets; else
+        this folder itself."""
         place = self.path.resolve()
         above = RunFolder(place.parent.parent)
         return above if place.parent.name == DATASETS and above.kind is not None else self
 
     def kept_models(self) -> list[str]:
-        """Labels of the models kept here."""
+        """The labels of the models saved in a comparison."""
         if not self.models.is_dir():
             return []
         return sorted(unquote(p.name) for p in self.models.iterdir() if p.name[0] != ".")
 
     def model_folder(self, label: str) -> Path:
-        """Where a model of a comparison is kept; a label may hold what a path must not."""
+        """The folder of a model in a comparison. Characters of the label that a path cannot hold
+        are encoded."""
         return self.models / quote(label, safe=" ,+()")
 
     def kept_model(self, label: str) -> Path:
-        """Folder of a model kept here; a RunError if no model of that label is."""
+        """The folder of a model saved in a comparison.
+
+        Raises:
+            RunError: if no model of that label is saved.
+        """
         if label not in self.kept_models():
             kept = ", ".join(self.kept_models())
             raise RunError(
-                f"no model {label!r} kept in {self.path}",
+                f"no model {label!r} saved in {self.path}",
                 expected=f"one of {kept}" if kept else "a comparison made with save_models=true",
                 remedy="Choose one of those." if kept else "Evaluate again with save_models=true.",
             )
         return self.model_folder(label)
 
     def raw_config(self) -> dict[str, Any]:
-        """The configuration as its file has it, whichever version wrote it; empty without one."""
+        """The content of config.yaml, written by any version; empty if there is no such file."""
         return read_yaml(self.config) if self.config.is_file() else {}
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         write_json(self.results, results)
 
     def read_results(self) -> dict[str, Any]:
-        """What the run measured; a RunError if it is not finished, or if the file is broken."""
+        """The content of results.json.
+
+        Raises:
+            RunError: if the run is not finished, or if the file is broken.
+        """
         return read_results(self.results)
 
     @property
     def kind(self) -> str | None:
-        """What made the folder: "training", "comparison" or "quickstart"; None if none of these.
+        """The kind of job that made the folder: "training", "comparison" or "quickstart", or None.
 
-        Finished and interrupted runs are recognised by their files: the configuration of a
-        comparison has a key `models`, and what is written before it is of one kind. If the
-        configuration is broken, the other files decide.
+        Finished and interrupted runs are recognised by their files. The configuration of a
+        comparison has a key `models`. If the configuration is missing or broken, the other files
+        decide.
         """
         if (self.quickstart / "shop").is_dir():
             return "quickstart"
@@ -154,68 +164,97 @@ class RunFolder:
         return "comparison" if (self.path / SPLIT_FILE).is_file() else None
 
     def require_config(self, commands: str = "`beekit train`") -> None:
-        """Refuse what is no run; `commands` make the run that is wanted."""
+        """Check that this is a run; `commands` names the commands that make the expected run.
+
+        Raises:
+            RunError: if there is no config.yaml.
+        """
         if not self.config.is_file():
             found = f"no {CONFIG} in {self.path}"
             remedy = "Check the path."
             raise RunError(found, expected=f"a run folder made by {commands}", remedy=remedy)
 
     def require_model(self, expected: str = "a finished training") -> None:
-        """Refuse a run without a model of its own."""
+        """Check that the run has a model.
+
+        Raises:
+            RunError: if it has none.
+        """
         if not self.model.is_dir():
             found = f"no {MODEL} in {self.path}"
             remedy = "Check the path, or finish the run with `beekit train`."
             raise RunError(found, expected=expected, remedy=remedy)
 
     def require_kind(self, *kinds: str) -> None:
-        """Refuse a folder that another kind of job made, or a training that is not done."""
+        """Check that one of these kinds of job made the folder, and that a training is finished.
+
+        Raises:
+            RunError: if not.
+        """
         if self.kind is not None and self.kind not in kinds:
             found = f"{self.path} holds a {self.kind}"
-            remedy = f"Name a run made by `{COMMANDS[kinds[0]]}`."
+            remedy = f"Give a run made by `{COMMANDS[kinds[0]]}`."
             raise RunError(found, expected=f"a {' or '.join(kinds)}", remedy=remedy)
         whole = self.whole
         if whole.checkpoints.is_dir() and not whole.results.is_file():
             found = f"{whole.path} holds an unfinished training"
             remedy = f"Finish it with `{COMMANDS[whole.kind or 'training']}`."
-            raise RunError(found, expected="a finished one", remedy=remedy)
+            raise RunError(found, expected="a finished training", remedy=remedy)
 
     def require_one_dataset(self) -> None:
-        """Refuse a run on several datasets, whose items are in folders of their own."""
+        """Check that this is not a run on several datasets; each of these has a folder of its own.
+
+        Raises:
+            RunError: if it is.
+        """
         several = sorted(self.path.glob(f"{DATASETS}/*/{INDEX}"))
         if several:
             found = f"{self.path} holds a run on several datasets"
-            remedy = f"Name {' or '.join(str(index.parent) for index in several)}."
-            raise RunError(found, expected="one of them", remedy=remedy)
+            remedy = f"Give {' or '.join(str(index.parent) for index in several)}."
+            raise RunError(found, expected="the folder of one dataset", remedy=remedy)
 
     def require_not_repeated(self) -> None:
-        """Refuse the folder of several repeats, each of which has its model in its own."""
+        """Check that this is not the folder of several repeats; each has a folder of its own.
+
+        Raises:
+            RunError: if it is.
+        """
         if self.repeats.is_dir():
             numbered = (path for path in self.repeats.iterdir() if path.name.isdecimal())
             found = sorted(numbered, key=lambda path: int(path.name))
             raise RunError(
                 f"{self.path} holds {len(found)} repeat{'' if len(found) == 1 else 's'} of a job",
-                expected="one of them",
-                remedy=f"Name {' or '.join(map(str, found))}." if found else "Finish them first.",
+                expected="the folder of one repeat",
+                remedy=f"Give {' or '.join(map(str, found))}." if found else "Finish them first.",
             )
 
     def require_as_trained(self) -> None:
-        """Refuse a model whose files are not those that training wrote.
+        """Check that the model's files are those that training wrote.
 
-        A run of a version that noted no digests passes.
+        Runs of versions that stored no digests are not checked.
+
+        Raises:
+            RunError: if a file is missing or has changed.
         """
         whole = self.whole
         if whole.results.is_file():
             require_noted(whole.model, model_files(whole.read_results()))
 
     def require_unfinished(self, kind: str) -> None:
-        """Refuse a finished run, repeats, other files, and an unfinished run of another job.
+        """Check that a job of this kind may write into the folder.
 
-        `kind` is the job that is to write here: "training", "comparison" or "quickstart".
+        Args:
+            kind: "training", "comparison" or "quickstart".
+
+        Raises:
+            RunError: if the folder holds a finished run, repeats, an unfinished run of another kind
+                of job, or other files.
         """
         path = self.path
         if self.repeats.exists():
             remedy = "Choose another `out`, or set `repeats` to go on with them."
-            raise taken(f"{path} holds a job with several repeats", "a folder for one run", remedy)
+            found = f"{path} holds a job with several repeats"
+            raise taken(found, "a folder without repeats", remedy)
         if self.results.is_file():
             whole = self.report.is_file()
             found = f"{path} holds a finished run" + ("" if whole else f", but no {REPORT}")
@@ -245,10 +284,10 @@ def taken(found: str, expected: str, remedy: str = "Choose another `out`.") -> R
 
 
 def run_of(encoder: str | None) -> Path | None:
-    """The run on this machine that an encoder's path leads into, by links too, if there is one.
+    """The run folder that contains an encoder's path, also through links; None if there is none.
 
-    A run is a folder with an encoder and with any of the files that runs keep beside it, whole or
-    broken: one that has lost the others is still the place of a training.
+    A run folder has an encoder and at least one of the files that runs keep beside it. The other
+    files may be missing or broken.
     """
     if encoder is None or not Path(encoder).exists():
         return None
@@ -261,10 +300,12 @@ def run_of(encoder: str | None) -> Path | None:
 
 
 def require_own_place(place: Path, runs: Sequence[Path] = ()) -> None:
-    """Refuse to write a file or folder into a run that is none of these.
+    """Check that a file or folder may be written at `place`.
 
-    In one of these it may stand beside the run's own files, and take the place of none but the
-    report.
+    Inside one of `runs` it must not replace the run's own files, except the report.
+
+    Raises:
+        RunError: if it would, or if `place` is inside another run.
     """
     own = {run.resolve() for run in runs}
     resolved = place.resolve()
@@ -276,17 +317,20 @@ def require_own_place(place: Path, runs: Sequence[Path] = ()) -> None:
         if above in own and name not in _KEPT:
             return
         where = f"where the run keeps its own {name}" if above in own else f"in the {kind} {above}"
-        expected = "a place that is nobody else's"
+        expected = "a place outside other runs that no file of the run has"
         raise taken(f"{place}, {where}", expected, "Choose another --out.")
 
 
 def require_same_run(
     config: Mapping[str, Any], results: Mapping[str, Any], folder: str | Path
 ) -> None:
-    """Refuse a configuration and results, as their files hold them, that are of different runs.
+    """Check that a configuration and results belong to the same run.
 
-    One is then of a training and the other of a comparison, or they do not name as many datasets in
-    the same order. A single dataset may lie in a folder of any name.
+    Both have to be of a training or both of a comparison, and they have to name the same datasets
+    in the same order. The folder of a single dataset may have any name.
+
+    Raises:
+        RunError: if they do not belong together.
     """
     stated = [one.name for one in dataset_results(results)]
     data = config.get("data")
@@ -304,7 +348,7 @@ def require_same_run(
         f"{CONFIG} in {folder} is of a {kinds[0]} on "
         f"{', '.join(place.name for place in places) or 'no dataset'}, {RESULTS} of a "
         f"{kinds[1]} on {', '.join(stated) or 'no dataset'}",
-        expected="both of one run, with the same datasets in the same order",
+        expected="files of the same run, with the same datasets in the same order",
         remedy=f"Restore {CONFIG} from a copy.",
     )
 

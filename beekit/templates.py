@@ -1,4 +1,4 @@
-"""Templates of pages in Markdown and HTML, which lie beside the modules that fill them."""
+"""Loading the templates of Markdown and HTML pages, which are beside the modules that use them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 def template(
     package: str, name: str, filters: Mapping[str, Callable[..., Any]] | None = None
 ) -> Template:
-    """The template `name` in the folder `beekit/package`; a name that it is not given is an error.
+    """The template `name` in the folder `beekit/package`.
 
-    Values are escaped in HTML; in Markdown there is nothing to escape.
+    A variable that is not given is an error. Values are escaped in HTML and not in Markdown.
     """
     pages = Environment(
         loader=PackageLoader("beekit", package),

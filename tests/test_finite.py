@@ -75,7 +75,7 @@ def test_pairs_stored_often_do_not_overflow(dtype):
 
 def test_vectors_whose_products_vanish_are_refused():
     vectors = np.full((2, 3), 1e-20, dtype=np.float32)
-    with pytest.raises(DataError, match=r"too small: no entry beyond 1\.0e-20"):
+    with pytest.raises(DataError, match=r"too small: the largest entry is 1\.0e-20"):
         finite_vectors(vectors)
     vectors[0, 0] = 1  # all that is small beside it is as good as zero
     np.testing.assert_array_equal(finite_vectors(vectors), vectors)

@@ -1,6 +1,6 @@
 """Descriptions of items by a chat model, as a new column of a dataset folder.
 
-`LocalChat`, the model on this machine, is in `beekit.describe.local`, as it needs torch.
+`LocalChat`, for a model on this machine, is in `beekit.describe.local`, because it needs torch.
 """
 
 from beekit.describe.chat import ChatModel, Reply, Sampling

@@ -1,4 +1,4 @@
-"""What a chat model is to beekit: many questions in, replies out in the order they finish."""
+"""The protocol of chat models: many questions go in, replies come out as they are finished."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Sampling:
     """How an answer is drawn from the model.
 
     Attributes:
-        max_tokens: longest answer, in tokens of the model.
-        temperature: 0 takes the likeliest token each time; above, answers are drawn.
-        seed: of the drawing, where the temperature is above 0.
+        max_tokens: the length of an answer at most, in tokens of the model.
+        temperature: 0 takes the most probable token each time; above 0, tokens are drawn.
+        seed: seed of the draw if the temperature is above 0.
         extra: further fields of the request to an endpoint, such as `top_p` or
-            `chat_template_kwargs`; None takes a field out of it.
+            `chat_template_kwargs`; a field with the value None is removed from the request.
 
     Raises:
         ConfigError: if `max_tokens` is below 1, or if `temperature` is negative or not a finite
@@ -37,29 +37,32 @@ class Sampling:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What every model is told, as a request and the journal have it."""
+        """The settings that every model gets; they are part of a request and of the journal."""
         return {"max_tokens": self.max_tokens, "temperature": self.temperature, "seed": self.seed}
 
 
 def require_setting(name: str, value: float, fits: bool, expected: str) -> None:
-    """Refuse a number that does not fit."""
+    """Refuse a setting unless `fits`.
+
+    Raises:
+        ConfigError: if it does not fit.
+    """
     if not fits:
-        remedy = f"Leave {name} out for the default."
+        remedy = f"Choose another value, or leave out {name} for the default."
         raise ConfigError(f"{name}={value}", expected=expected, remedy=remedy)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back for one question.
+    """The reply to one question.
 
     Attributes:
         text: the answer as the model wrote it.
-        cut_off: the answer ends because max_tokens were reached.
-        problem: why there is no answer to this question, though others are answered; "" if there
-            is one.
-        unanswered: the problem may have gone when the question is asked again.
-        prompt_tokens: tokens read, as the model counts them; 0 where it does not say.
-        answer_tokens: tokens written.
+        cut_off: whether the answer ends because `max_tokens` was reached.
+        problem: why there is no answer to this question; "" if there is one.
+        unanswered: whether there may be an answer if the question is asked again.
+        prompt_tokens: tokens that the model read; 0 if it does not say.
+        answer_tokens: tokens that the model wrote; 0 if it does not say.
     """
 
     text: str
@@ -75,12 +78,11 @@ class ChatModel(Protocol):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What an answer depends on besides the question: model and sampling, no secrets."""
+        """All that an answer depends on besides the question: model and sampling; no secrets."""
 
     def answers(self, questions: Sequence[str]) -> Iterator[list[tuple[int, Reply]]]:
-        """Replies with the position of their question, as they finish, several at a time.
+        """Batches of finished replies, each reply with the position of its question.
 
         Raises:
-            DescribeError: if the model cannot be asked at all; the replies yielded before stay
-                valid.
+            DescribeError: if the model cannot be asked at all; replies yielded before are valid.
         """

@@ -1,8 +1,8 @@
-"""A chat model behind an endpoint that speaks OpenAI's protocol: vLLM and the like.
+"""A chat model at an endpoint with OpenAI's protocol, such as vLLM.
 
-The package `openai` sends requests, but does not run a job: it counts attempts and not seconds,
-waits at most 8 s between two, gives up at a `Retry-After` above 120 s, and does not check that an
-answer is a chat completion. Only the POST would be left to it, with headers that name this machine.
+The package `openai` is not used. It limits retries by number and not by time, waits at most 8 s
+between two, gives up at a `Retry-After` above 120 s, and does not check that an answer is a chat
+completion. It would only send the request, with headers that describe this machine.
 """
 
 from __future__ import annotations
@@ -29,22 +29,23 @@ _LONGEST_WAIT = 60.0  # seconds between two attempts, unless the endpoint asks f
 class EndpointChat:
     """A model served at an OpenAI-compatible endpoint, asked many questions at a time.
 
-    Temporary failures (timeouts, cut connections, 408, 409, 425, 429, 5xx) are tried again, with
-    waits that double and are drawn from the upper half, or as long as `Retry-After` says. A
-    question that finds none in `patience` seconds while others are answered is given up alone. So
-    is one the endpoint will not take (400, 413, 422), if it takes a plain one under the same
-    settings. Redirects are not followed: they would carry the key elsewhere.
+    Temporary failures (timeouts, cut connections, status 408, 409, 425, 429 and 5xx) are tried
+    again. The wait doubles each time and is shortened at random by up to half, or is what
+    `Retry-After` says. If a question has no answer after `patience` seconds while others are
+    answered, only this question is given up. The same holds for a question that the endpoint
+    refuses (400, 413, 422) if it accepts a simple question with the same settings. Redirects are
+    not followed, because they would send the key to another server.
 
     Attributes:
-        url: of the server, `http://host:8000`, or of its API, `https://host/v1`.
-        model: name under which the endpoint serves it.
+        url: URL of the server, `http://host:8000`, or of its API, `https://host/v1`.
+        model: name of the model at the endpoint.
         sampling: how answers are drawn.
-        key: sent as bearer token; None for an endpoint that wants none.
-        key_name: where the key is from, for messages.
-        concurrency: questions in flight.
-        timeout: seconds without a byte after which an attempt has failed.
-        patience: seconds a question goes on failing before it is given up.
-        first_wait: seconds, about, between the first and the second attempt.
+        key: bearer token; None for an endpoint that needs none.
+        key_name: where the key comes from, for messages.
+        concurrency: number of questions asked at once.
+        timeout: seconds without a byte after which an attempt fails.
+        patience: seconds after which a question that keeps failing is given up.
+        first_wait: seconds, approximately, between the first and the second attempt.
 
     Raises:
         ConfigError: if `url` is not a plain http or https URL, if `key` is empty or holds anything
@@ -65,7 +66,8 @@ class EndpointChat:
         _ = self.address
         if self.key is not None and not re.fullmatch(_PRINTABLE, self.key):
             raise ConfigError(
-                f"a key in {self.key_name} that is empty or holds spaces, line ends or other signs",
+                f"a key in {self.key_name} that is empty, or holds spaces, line ends or other "
+                "characters that no key has",
                 expected="letters, digits and punctuation, as the provider gave it",
                 remedy=f"Set {self.key_name} again, or unset it.",
             )
@@ -75,24 +77,27 @@ class EndpointChat:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Model and sampling; not the address, so that a moved server goes on where it stopped."""
+        """Model and sampling. The address is not part of it, so that a job can go on with the same
+        model at another address."""
         sampling = {**self.sampling.identity, "extra": self.sampling.extra}
         return {"model": self.model, "served": "endpoint", **sampling}
 
     @property
     def address(self) -> str:
-        """URL that questions are posted to."""
+        """The URL that questions are posted to."""
         try:
             parts = urlsplit(self.url)
             plain = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:
             plain = False
         if not plain or not re.fullmatch(_PRINTABLE, self.url) or re.search("[@?#]", self.url):
-            hidden = "@" in self.url or "?" in self.url  # what may hold a password or a key
+            hidden = "@" in self.url or "?" in self.url  # not shown: it may hold a password or key
             raise ConfigError(
-                "an endpoint with a name, password or query" if hidden else f"{self.url!r}",
+                "an endpoint URL with a user name, password or query"
+                if hidden
+                else f"endpoint URL {self.url!r}",
                 expected="a URL such as http://localhost:8000/v1",
-                remedy="Correct it; a key goes into the environment.",
+                remedy="Correct it; put a key into an environment variable.",
             )
         path = parts.path.rstrip("/")
         if not path.endswith("/chat/completions"):
@@ -100,12 +105,12 @@ class EndpointChat:
         return f"{parts.scheme}://{parts.netloc}{path}"
 
     def answers(self, questions: Sequence[str]) -> Iterator[list[tuple[int, Reply]]]:
-        """Replies as they come in; see `ChatModel.answers`.
+        """Replies as they arrive; see `ChatModel.answers`.
 
         Raises:
             DescribeError: if the endpoint refuses the key, the model, the address or the settings,
-                if it cannot be reached, if it answers nothing for `patience` seconds, or if it asks
-                to wait longer than that.
+                if it cannot be reached, if it answers no question for `patience` seconds, or if it
+                asks to wait longer than that.
         """
         workers = min(self.concurrency, len(questions))
         waiting: SimpleQueue[int | None] = SimpleQueue()
@@ -125,7 +130,7 @@ class EndpointChat:
                     return
                 finished.put((position, reply))
 
-        for _ in range(workers):  # daemons: an interrupt need not wait for a slow answer
+        for _ in range(workers):  # daemon threads, so that Ctrl-C does not wait for a slow answer
             threading.Thread(target=work, daemon=True).start()
         left = len(questions)
         try:
@@ -145,16 +150,16 @@ class EndpointChat:
 
 
 class _Round:
-    """Questions asked of one endpoint together, and what they tell about it."""
+    """The questions of one call of `answers`, and what their outcomes show about the endpoint."""
 
     def __init__(self, endpoint: EndpointChat) -> None:
         self.endpoint = endpoint
-        self.over = threading.Event()  # nobody reads the replies any more
-        self.last_answer = float("-inf")  # of the endpoint, by the monotonic clock
+        self.over = threading.Event()  # set when replies are no longer read
+        self.last_answer = float("-inf")  # time of the endpoint's last answer, monotonic clock
         self.probing = threading.Lock()
 
     def ask(self, question: str) -> Reply | None:
-        """The reply, after as many attempts as it takes; None when it is over before."""
+        """The reply to a question, after as many attempts as needed; None if `over` is set."""
         began = time.monotonic()
         attempts = 0
         while not self.over.is_set():
@@ -176,17 +181,18 @@ class _Round:
                     raise self._end(
                         f"no answer in {attempts} attempts, the last: {outcome.why}{later}",
                         "an endpoint that answers",
-                        "Look after it; the same command goes on where this one stopped.",
+                        "Check the endpoint, then give the same command again; it goes on where "
+                        "this one stopped.",
                     )
                 return Reply("", problem=f"{outcome.why}, {attempts} attempts", unanswered=True)
             self.over.wait(wait)
         return None
 
     def _wait(self, outcome: Temporary, attempts: int) -> float:
-        if outcome.retry_after is not None:  # "0" is no leave to hammer
+        if outcome.retry_after is not None:  # never without any wait, even if it says "0"
             return max(outcome.retry_after, self.endpoint.first_wait / 2)
         longest = min(self.endpoint.first_wait * 2.0 ** min(attempts - 1, 30), _LONGEST_WAIT)
-        return random.uniform(0.5, 1.0) * longest  # drawn, so that the waiting do not march in step
+        return random.uniform(0.5, 1.0) * longest  # random, so that questions do not retry at once
 
     def _post(self, question: str) -> Outcome:
         chosen = self.endpoint
@@ -206,11 +212,15 @@ class _Round:
         return outcome
 
     def _require_accepted_settings(self, refused: Refused) -> None:
-        """Nothing, if the endpoint answers anything; else it is the settings it will not take."""
+        """Check by a simple question whether the endpoint refuses the settings or one question.
+
+        Raises:
+            DescribeError: if it has not answered anything yet and refuses the simple question too.
+        """
         with self.probing:
             if self.last_answer < 0 and isinstance(self._post("Say hello."), Refused | Permanent):
-                remedy = "Change what it names; further fields of the request go into `extra`."
-                raise self._end(refused.why, "settings the endpoint takes", remedy)
+                remedy = "Change the setting that the message names; `extra` sets further fields."
+                raise self._end(refused.why, "settings that the endpoint accepts", remedy)
 
     def _end(self, found: str, expected: str, remedy: str) -> DescribeError:
         where = f"{self.endpoint.model!r} at {self.endpoint.address}"

@@ -1,8 +1,8 @@
 """Descriptions of items by a language model, as a new column of a dataset folder.
 
 In beeFormer (Vančura et al., RecSys 2024) the text of an item is a paragraph that a chat model
-wrote from its title, authors, tags and whatever else is known of it; items it refused to describe
-were left out. Here they get no text, so that `missing_text` of `Dataset.load` decides.
+wrote from its title, authors, tags and other fields. Items that the model refused to describe were
+left out. Here they get no text, so `missing_text` of `Dataset.load` decides what happens to them.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ NO_FIELDS = "no text in its fields"
 
 @dataclass(frozen=True)
 class Described:
-    """What a run of `describe` came to.
+    """The result of a call of `describe`.
 
     Attributes:
-        items: in the table.
-        described: items with a description.
-        refused: the last answer of each item whose answer is none, with the reason.
-        without_fields: items there was nothing to ask about.
-        unanswered: items whose question kept failing this time; the next run asks again.
-        left: items not asked yet, because of a limit.
-        trimmed: descriptions that were cut off, and end at their last whole sentence.
-        tokens: read and written for all answers in the journal, replaced ones included.
-        asked: questions answered in this run.
-        written: the items table has the column now.
+        items: number of items in the table.
+        described: number of items with a description.
+        refused: the last journal entry of each item whose answer is not usable, with the reason.
+        without_fields: number of items without text in their fields, which are not asked about.
+        unanswered: number of items whose question kept failing; the next call asks again.
+        left: number of items not asked about yet, because of `limit`.
+        trimmed: number of descriptions that were cut off and end at their last complete sentence.
+        tokens: tokens read and written for all answers in the journal, also replaced ones.
+        asked: number of questions answered in this call.
+        written: whether the items table has the column now.
     """
 
     items: int
@@ -78,36 +78,36 @@ def describe(
 ) -> Described:
     """Ask the model about every item of a dataset folder, then add its answers to the items table.
 
-    Answers go into `descriptions.jsonl` in the folder as they come in. After a kill the next run
-    asks what is missing there, what was asked of other fields than the item has now, and nothing
-    else. When all items have been asked, `items.parquet|csv` gets the column (null for an item
-    without a usable answer), `refusals.csv` lists those items, and `descriptions.json` what was
-    asked and what came of it. With another column than `description` the three files carry its
-    name.
+    Answers are written to the journal `descriptions.jsonl` in the folder as they arrive. A later
+    call asks only about items without an answer there, and about items whose fields have changed
+    since. When all items have been asked about, `items.parquet|csv` gets the column (null for an
+    item without a usable answer), `refusals.csv` lists the items without description, and
+    `descriptions.json` records settings and counts. If the column is not `description`, the names
+    of these three files contain the name of the column.
 
     Args:
         folder: a dataset folder.
-        model: asked one question about each item.
-        task: the question, and the column.
-        limit: ask about so many items at most; the table stays as it is until none is left.
-        retry_refusals: ask again about items whose answer was refused.
+        model: the chat model, which is asked one question about each item.
+        task: the question, and the name of the column.
+        limit: ask about at most this many items. The table is not changed while items are left.
+        retry_refusals: ask again about items whose answer was not usable.
 
     Raises:
         DataError: if the items table cannot be read, if an id is missing or repeated, if
             `task.fields` names no column or one that the table does not have, or if the table has a
             column `task.column` with texts that are not from the journal.
         DescribeError: if the model cannot be asked, if the journal is in use or belongs to another
-            task or model, or if the items of the table changed meanwhile. What was answered before
-            is kept.
+            task or model, or if the items in the table have changed during the call. Answers are
+            kept.
     """
     folder = Path(folder)
     items = read_items(folder)
     catalog = Catalog(_item_ids(items), items.drop_columns("item_id"), task.fields)
-    texts = catalog.texts  # which refuses fields that are not there
+    texts = catalog.texts  # raises an error if a field is not a column
     column = items.column(task.column) if task.column in items.column_names else None
     journal_path = task.beside(folder, "descriptions", ".jsonl")
     if column is not None and not journal_path.is_file():
-        raise _foreign(task.column, f"no {journal_path.name} it could be from")
+        raise _foreign(task.column, f"there is no journal {journal_path.name}")
     header = {**asdict(task), **model.identity}
     with Journal(journal_path, header) as journal:
         work = _Work(catalog, texts, task, journal)
@@ -123,7 +123,7 @@ def describe(
 
 
 class _Work:
-    """The items' questions, and the answers the journal has to them."""
+    """The questions about the items, and the journal with their answers."""
 
     def __init__(self, catalog: Catalog, texts: list[str], task: Task, journal: Journal) -> None:
         self.catalog = catalog
@@ -134,15 +134,19 @@ class _Work:
         self.hashes = [_hash(task.question(text)) if text else "" for text in texts]
 
     def require_own(self, column: pa.ChunkedArray) -> None:
-        """Refuse a column that holds anything but descriptions from the journal."""
+        """Check that a column holds only descriptions from the journal.
+
+        Raises:
+            DataError: if it holds another text.
+        """
         ours = {(entry.item_id, entry.text) for entry in self.journal.entries}
         for item_id, value in zip(self.item_ids, column.to_pylist(), strict=True):
             if value and (item_id, value) not in ours:
-                why = f"the one of item {item_id!r} is not in the journal"
+                why = f"its text for item {item_id!r} is not in the journal"
                 raise _foreign(self.task.column, why)
 
     def latest(self) -> list[Entry | None]:
-        """(items,) the last answer to what would be asked of each item now."""
+        """(items,) the last answer to the current question about each item, or None."""
         known = {entry.item_id: entry for entry in self.journal.entries}
         found = (known.get(item_id) for item_id in self.item_ids)
         return [
@@ -151,7 +155,7 @@ class _Work:
         ]
 
     def pending(self, retry_refusals: bool) -> list[int]:
-        """Rows of items to ask about."""
+        """The row numbers of the items to ask about."""
         return [
             row
             for row, (entry, asked) in enumerate(zip(self.latest(), self.hashes, strict=True))
@@ -159,7 +163,7 @@ class _Work:
         ]
 
     def ask(self, model: ChatModel, rows: list[int]) -> int:
-        """Put the answers into the journal; the number of items that got none."""
+        """Ask about these items, write the answers to the journal, and return how many got none."""
         questions = [self.task.question(self.texts[row]) for row in rows]
         unanswered = written = 0
         with (
@@ -205,7 +209,7 @@ def _item_ids(items: pa.Table) -> np.ndarray:
 
 
 def _generator(batches: Iterator[list[tuple[int, Reply]]]) -> Any:
-    """The batches as a generator, which can be closed whatever kind of iterator they are."""
+    """The batches as a generator, because not every iterator has `close`."""
     yield from batches
 
 
@@ -213,7 +217,7 @@ def _foreign(column: str, why: str) -> DataError:
     return DataError(
         f"the items table has a column {column}, and {why}",
         expected="no column of that name, or one written from this journal",
-        remedy="Choose another column, or rename the one that is there.",
+        remedy="Choose another name with --column, or rename the column of the table.",
     )
 
 
@@ -224,16 +228,16 @@ def _write(
     result: Described,
     header: dict[str, Any],
 ) -> None:
-    """Write the column, the items without description, and the record of how it came about."""
+    """Write the column, the list of items without description, and the record of the settings."""
     texts = [entry.text if entry else "" for entry in work.latest()]
     if present is None or [value or "" for value in present.to_pylist()] != texts:
-        # The table may have changed in the hours between.
+        # The table is read again, because it may have changed while the model was asked.
         items = read_items(folder)
         if not np.array_equal(_item_ids(items), work.catalog.item_ids):
             raise DescribeError(
                 f"the items table in {folder} changed while its items were described",
                 expected="the same items in the same order",
-                remedy="Give the same command again; only what is new is asked.",
+                remedy="Give the same command again; it asks only about new items.",
             )
         path, column = items_file(folder), work.task.column
         write_column(path, column, pa.array([text or None for text in texts], pa.large_string()))
@@ -256,11 +260,11 @@ def _write(
 
 
 def _refusals(work: _Work, result: Described) -> str:
-    """CSV of the items without description: item_id, reason and answer."""
+    """The CSV of items without description: item_id, reason and answer."""
     content = io.StringIO()
     out = csv.writer(content, lineterminator="\n")
     out.writerow(["item_id", "reason", "answer"])
-    for entry in result.refused:  # half a surrogate pair cannot be written
+    for entry in result.refused:  # UTF-8 cannot hold half of a surrogate pair
         answer = entry.answer.encode("utf-8", "replace").decode("utf-8")
         out.writerow([entry.item_id, entry.reason, answer])
     asked = zip(work.item_ids, work.hashes, strict=True)

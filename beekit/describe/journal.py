@@ -1,4 +1,4 @@
-"""Answers as they come in, on disk: JSON lines that survive a kill at any moment."""
+"""The journal of answers: a file of JSON lines that stays valid after a kill at any moment."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from beekit.files import take_lock
 
 @dataclass(frozen=True)
 class Entry:
-    """One answered question; an attribute a line does not have is empty.
+    """The answer to one question. In the file, empty attributes are left out.
 
     Attributes:
         item_id: the caller's id.
         asked: hash of the question.
-        text: the description; "" where the answer was refused.
-        reason: why it was refused; "" where it was not.
-        answer: what the model wrote, where it was refused.
-        trimmed: the answer was cut off, and trimmed to whole sentences.
-        tokens: read and written for it.
+        text: the description; "" if the answer is not usable.
+        reason: why the answer is not usable; "" if it is.
+        answer: what the model wrote, if it is not usable.
+        trimmed: whether the answer was cut off and trimmed to complete sentences.
+        tokens: tokens read and written.
     """
 
     item_id: int | str
@@ -38,20 +38,20 @@ class Entry:
 
 
 class Journal:
-    """An append-only file: what was asked in the first line, then an `Entry` a line.
+    """An append-only file: the settings in the first line, then one `Entry` in each line.
 
-    Each `append` is on the disk when it returns. A last line without its end, left by a kill, is
-    cut away on opening. One process at a time holds a journal, as two would pay for every answer
-    twice. Any tool reads JSON lines while a run goes on, and they hold every answer; SQLite refuses
-    half of a surrogate pair.
+    When `append` returns, its entries are on the disk. An incomplete last line, left by a kill, is
+    removed when the journal is opened. Only one process may have a journal open, because two would
+    pay for every answer twice. JSON lines are used rather than SQLite, because any tool can read
+    them during a job, and because SQLite cannot store half of a surrogate pair.
 
     Attributes:
-        entries: all of them, in the order they came; a later one for the same item replaces the
-            earlier.
+        entries: all entries in the order they were written; a later one for the same item replaces
+            an earlier one.
 
     Raises:
-        DescribeError: if another process has the file, if it holds answers and was begun with other
-            settings, or if beekit did not write one of its lines.
+        DescribeError: if another process has the file open, if it holds answers made with other
+            settings, or if it has a line that beekit did not write.
     """
 
     def __init__(self, path: str | Path, header: Mapping[str, Any]) -> None:
@@ -64,8 +64,8 @@ class Journal:
             except BlockingIOError as error:
                 raise DescribeError(
                     f"another process is writing {self.path}",
-                    expected="one at a time",
-                    remedy="Wait for it, or end it.",
+                    expected="one process at a time",
+                    remedy="Wait for that process, or end it.",
                 ) from error
             self._read({"journal": 1, **header})
             self._open = opened.pop_all()
@@ -74,10 +74,10 @@ class Journal:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._open.close()  # and with it the lock
+        self._open.close()  # this also releases the lock
 
     def append(self, entries: Iterable[Entry]) -> None:
-        """Write entries, and wait until the disk has them."""
+        """Write entries, and wait until they are on the disk."""
         added = list(entries)
         self._write(
             {name: value for name, value in asdict(entry).items() if value or name == "item_id"}
@@ -89,7 +89,7 @@ class Journal:
         self._file.seek(0)
         content = self._file.read()
         whole = content.rfind(b"\n") + 1
-        if whole < len(content):  # torn by a kill
+        if whole < len(content):  # an incomplete last line
             self._file.truncate(whole)
         begun: dict[str, Any] = {}
         for number, line in enumerate(content[:whole].splitlines(), start=1):
@@ -104,26 +104,26 @@ class Journal:
                     raise ValueError
             except (ValueError, TypeError, AttributeError) as error:
                 raise DescribeError(
-                    f"line {number} of {self.path} is none that beekit wrote",
+                    f"line {number} of {self.path} was not written by beekit",
                     expected="a journal of answers",
                     remedy="Remove that line, or move the file away to ask everything again.",
                 ) from error
-        if not self.entries:  # so there is nothing that other settings could spoil
+        if not self.entries:  # without answers, other settings do no harm
             self._file.truncate(0)
             self._write([header])
             return
-        wanted = json.loads(json.dumps(header))  # as it would have been read
+        wanted = json.loads(json.dumps(header))  # in the form in which a file is read
         for name in sorted(begun.keys() | wanted.keys()):
             if begun.get(name) != wanted.get(name):
                 raise DescribeError(
                     f"{self.path.name} was begun with {name}={_short(begun.get(name))}, "
                     f"not {_short(wanted.get(name))}",
                     expected="the settings it was begun with",
-                    remedy="Give those, or another column for a second set of descriptions.",
+                    remedy="Use those settings, or another column for other descriptions.",
                 )
 
     def _write(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        # ASCII, so that any answer can be written, and no line end occurs within a line.
+        # ASCII, so that any answer can be written and no line contains a line end.
         content = "".join(json.dumps(line) + "\n" for line in lines)
         self._file.write(content.encode("ascii"))
         self._file.flush()

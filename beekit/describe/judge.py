@@ -1,4 +1,4 @@
-"""What a language model wrote about an item: one clean paragraph, or the reason there is none."""
+"""Judging a model's answer: it becomes one clean paragraph, or is refused for a reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from beekit.describe.chat import Reply
 from beekit.describe.refusals import is_field, is_refusal, opens_with_field
 
-# Reasons for which an item stays without description.
+# Reasons why an item gets no description.
 EMPTY = "empty"
 REFUSAL = "refusal"
 ECHO = "echo"
@@ -21,8 +21,8 @@ _HERE = (
     r"(?:(?:sure|certainly|of course|absolutely|okay|ok|great)\b(?: thing)?[!,.]*\s+)?"
     r"(?:here(?:'s|\s+is|\s+are)|below\s+is|this\s+is|the\s+following\s+is)\b"
 )
-# On a line of its own, where it may name any title, or before the paragraph on the same line. There
-# "text" and "answer" announce a paragraph only when nothing but "you asked for" stands behind them.
+# An announcement is on a line of its own, where it may contain any title, or before the paragraph
+# on the same line. There, after "text" or "answer", only words such as "you asked for" may follow.
 _PREAMBLE = re.compile(
     rf"\A{_HERE}(?:[^\n]{{0,60}}\b{_KIND}\b[^\n]{{0,200}}:[*_\s]*\n\s*"
     rf"|[^:.!?\n]{{0,60}}\b(?!text|answer){_KIND}\b[^:.!?\n]{{0,120}}:\s*"
@@ -37,7 +37,7 @@ _HESITATION = re.compile(
 )
 _COURTESY = re.compile(
     r"\A(?:sure|certainly|of course|absolutely|okay|ok|great)(?: thing)?"
-    # In "OK! a magazine" it is a name: a sentence would begin with a capital.
+    # Not in "OK! a magazine", where "OK!" is a name: a new sentence would begin with a capital.
     r"(?:[!,.:](?:\s+(?:i|i'd|i'm|let|happy)\b[^\n]{0,100})?\s*\n|!\s(?!\s*(?-i:[a-zà-ÿ])))\s*",
     re.IGNORECASE,
 )
@@ -58,10 +58,9 @@ _SENTENCE_END = re.compile(r"[.!?…][\"'”’»)\]]*(?=\s|\Z)|[。！？][」�
 
 
 class Judged(NamedTuple):
-    """The description in an answer, or why there is none: as above, or what the server said.
-
-    A trimmed description was cut off, and ends at its last whole sentence.
-    """
+    """The description in an answer, or the reason why there is none: one of those above, or the
+    server's message. `trimmed` means that the answer was cut off and ends at its last complete
+    sentence."""
 
     text: str
     reason: str = ""
@@ -69,17 +68,17 @@ class Judged(NamedTuple):
 
 
 def judge(reply: Reply, question: str, fields: str) -> Judged:
-    """The description in a reply, or why there is none.
+    """The description in a reply, or the reason why there is none.
 
-    An answer that reached the token limit keeps its whole sentences; one without any is refused
-    (`CUT_OFF`). Refusals are recognised in English only, by how sentences begin. An answer that
-    only repeats part of the question is an `ECHO`.
+    An answer that reached the token limit keeps its complete sentences; if it has none, it is
+    refused (`CUT_OFF`). Refusals are recognised in English only, by the beginnings of sentences. An
+    answer that only repeats a part of the question is an `ECHO`.
 
     Args:
-        reply: what came back.
-        question: what was asked.
-        fields: the item's part of the question. What an answer takes from there is no refusal,
-            label or courtesy, whatever the item's title.
+        reply: the reply of the model.
+        question: the question.
+        fields: the item's fields in the question. Words that an answer takes from there, for
+            example a title, are never read as a refusal, a label or a courtesy.
     """
     if reply.problem:
         return Judged("", reply.problem)
@@ -99,12 +98,12 @@ def judge(reply: Reply, question: str, fields: str) -> Judged:
 
 
 def clean(text: str, fields: str = "") -> str:
-    """One paragraph on one line, without what surrounds it; cleaning it again changes nothing.
+    """The paragraph of an answer on one line; cleaning it again changes nothing.
 
-    Taken away: thoughts of reasoning models, courtesies and announcements before the paragraph
-    ("Sure! Here is a description of the book:"), labels ("Description:"), offers after it, list
-    marks, headings' and bold type's marks, enclosing quotation marks, and signs that are no text.
-    Labels and courtesies stay where they stand in the item's fields, as titles do.
+    Removed are: thoughts of reasoning models, courtesies and announcements before the paragraph
+    ("Sure! Here is a description of the book:"), labels ("Description:"), offers after it, marks of
+    lists, headings and bold type, enclosing quotation marks, and control characters. Labels and
+    courtesies are kept if the item's fields contain them, for example as a title.
     """
     while (step := _clean_once(text, fields)) != text:
         text = step
@@ -112,11 +111,11 @@ def clean(text: str, fields: str = "") -> str:
 
 
 def _clean_once(text: str, fields: str) -> str:
-    # Half a surrogate pair has no UTF-8, and control characters no meaning.
+    # Half of a surrogate pair cannot be written as UTF-8, and control characters have no meaning.
     text = text.encode("utf-8", "ignore").decode("utf-8")
     text = re.sub(r"[\x00-\x08\x0e-\x1f\x7f\ufeff]", "", text)
     text = _THOUGHTS.sub("", text).strip()
-    straight = text.replace("’", "'")  # as long as the text, so that positions agree
+    straight = text.replace("’", "'")  # of the same length, so positions are the same
     for opening in (_PREAMBLE, _HESITATION, _COURTESY, _LABEL):
         match = opening.match(straight)
         if match and not (opening in (_COURTESY, _LABEL) and _is_named(text, match, fields)):
@@ -135,5 +134,5 @@ def _clean_once(text: str, fields: str) -> str:
 
 
 def _is_named(text: str, opening: re.Match[str], fields: str) -> bool:
-    """Whether what looks like a label or courtesy is from the item's fields."""
+    """Whether a seeming label or courtesy comes from the item's fields."""
     return opens_with_field(text, fields) or is_field(opening.group().strip(" \n#*_:"), fields)

@@ -26,16 +26,16 @@ from beekit.out_of_memory import is_out_of_memory
 class LocalChat:
     """A causal language model with a chat template, asked in batches, longest questions first.
 
-    Batches are padded on the left. Where the temperature is above 0, the seed of a batch is made of
-    `sampling.seed` and its questions: another batch size, or an interrupted run, draws other
-    answers. Models whose template has the switch `enable_thinking` are asked not to think first.
+    Batches are padded on the left. If the temperature is above 0, the seed of a batch depends on
+    `sampling.seed` and its questions, so answers change with the batch size and after an
+    interruption. If the chat template has the switch `enable_thinking`, it is turned off.
 
     Attributes:
         name: folder, or name on the Hub.
-        model: weights, in the precision they were saved in.
-        tokenizer: with a chat template.
-        sampling: how answers are drawn; `extra` must be empty.
-        batch_size: questions answered at a time.
+        model: the model, in the precision it was saved in.
+        tokenizer: its tokenizer, with a chat template.
+        sampling: how answers are drawn; `extra` has to be empty.
+        batch_size: number of questions answered at once.
 
     Raises:
         ConfigError: if the tokenizer has no chat template, `batch_size` is below 1, or
@@ -52,15 +52,15 @@ class LocalChat:
         require_setting("batch_size", self.batch_size, self.batch_size >= 1, "at least 1")
         if self.sampling.extra:
             raise ConfigError(
-                f"fields of a request ({', '.join(self.sampling.extra)}) for a local model",
-                expected="an endpoint to send them to",
-                remedy="Leave them out, or give an endpoint.",
+                f"request fields ({', '.join(self.sampling.extra)}) for a model on this machine",
+                expected="no --extra without --endpoint",
+                remedy="Leave out --extra, or give --endpoint.",
             )
         if not self.tokenizer.chat_template:
             raise ConfigError(
                 f"{self.name!r} has no chat template",
-                expected="a model tuned to follow instructions",
-                remedy="Choose its variant for chat, often called Instruct.",
+                expected="a model trained to follow instructions",
+                remedy="Choose its variant for chat, often named Instruct.",
             )
 
     @classmethod
@@ -73,15 +73,16 @@ class LocalChat:
         device: str | None = None,
         revision: str | None = None,
     ) -> LocalChat:
-        """Read weights and tokenizer.
+        """Load a model and its tokenizer.
 
         Args:
-            name, sampling, batch_size: as they are kept.
-            device: "cpu", "cuda", ...; the graphics card without it, where there is one.
-            revision: branch, tag or commit on the Hub; its main branch without.
+            name, sampling, batch_size: the attributes of `LocalChat`.
+            device: "cpu", "cuda", ...; None for a GPU if there is one.
+            revision: branch, tag or commit on the Hub; None for the main branch.
 
         Raises:
-            DescribeError: if no model can be loaded under that name, or if there is no such device.
+            ConfigError: if `LocalChat` refuses the model or a setting.
+            DescribeError: if no model of that name can be loaded, or if there is no such device.
         """
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
@@ -91,14 +92,15 @@ class LocalChat:
             reason = (str(error).strip() or repr(error)).splitlines()[0]
             raise DescribeError(
                 f"cannot load the language model {name!r} ({reason})",
-                expected="a folder in transformers' format, or a name on the Hub, and a device",
-                remedy="Check them, and the connection if it is a name; or give an endpoint.",
+                expected="a folder of a transformers model or a name on the Hub, and a device that "
+                "exists",
+                remedy="Check the name, the device and the connection, or give an endpoint.",
             ) from error
         return cls(name, model.eval(), tokenizer, sampling or Sampling(), batch_size)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Model and sampling; of a model from the Hub the commit too."""
+        """Model and sampling, and the commit of a model from the Hub."""
         commit = getattr(self.model.config, "_commit_hash", None)
         made_by = {"model": self.name, **({"commit": commit} if commit else {})}
         return {**made_by, "served": "local", **self.sampling.identity}
@@ -109,7 +111,8 @@ class LocalChat:
         Raises:
             DescribeError: if the device does not have enough memory for a batch.
         """
-        # Like lengths need little padding; after the longest, memory is enough for the others.
+        # Questions of similar length need little padding. The longest come first: if memory is
+        # enough for them, it is enough for the others.
         order = sorted(range(len(questions)), key=lambda at: (-len(questions[at]), at))
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
@@ -120,8 +123,8 @@ class LocalChat:
                     raise
                 raise DescribeError(
                     f"out of memory with {len(batch)} questions at a time",
-                    expected="room for a batch",
-                    remedy="Give a smaller batch_size.",
+                    expected="enough memory for a batch",
+                    remedy="Give a smaller --batch-size.",
                 ) from error
             yield list(zip(batch, replies, strict=True))
 
@@ -140,7 +143,7 @@ class LocalChat:
             return_tensors="pt",
         ).to(model.device)
         read = inputs["attention_mask"].sum(1).tolist()
-        # Tokens of question and answer together that the model can take.
+        # The maximum number of tokens of question and answer together.
         longest = getattr(model.config, "max_position_embeddings", None) or float("inf")
         fits = [length + self.sampling.max_tokens <= longest for length in read]
         if not all(fits):
@@ -172,7 +175,8 @@ class LocalChat:
         return replies
 
     def _ends(self) -> set[int]:
-        """Tokens that end an answer: the model's own, which may be several, and the tokenizer's."""
+        """The tokens that end an answer: those of the model, which may be several, and that of the
+        tokenizer."""
         own = self.model.generation_config.eos_token_id
         ends = set(own if isinstance(own, list) else [] if own is None else [own])
         return ends | {self.tokenizer.eos_token_id} - {None}

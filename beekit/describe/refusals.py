@@ -1,11 +1,11 @@
-"""How a language model says that it will not, or cannot, describe an item; in English only."""
+"""Recognising that a language model refuses to describe an item, in English only."""
 
 from __future__ import annotations
 
 import re
 
-_LONGEST = 1000  # characters of an answer that are looked at
-_SHORT = 200  # characters up to which a refusal may come after the first sentence
+_LONGEST = 1000  # only this many characters of an answer are searched
+_SHORT = 200  # in answers up to this length, any sentence may be a refusal
 _SENTENCE_START = re.compile(r"(?<=[.!?\n])\W+(?=\w)")
 
 _WE = r"(?:i|we)"
@@ -32,7 +32,7 @@ _SORRY = (
 )
 
 
-# An example of each way to refuse, and the pattern that sentences of the kind begin with.
+# For each way to refuse an example, and the pattern of the beginning of such sentences.
 REFUSALS = {
     "I cannot provide a description of this product.": rf"{_WE} ?{_CANNOT} {_ADVERBS}{_DESCRIBE}",
     "Unable to provide a description for this item.": (
@@ -134,7 +134,7 @@ REFUSALS = {
 }
 _REFUSALS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in REFUSALS.values())
 
-# What may come before a refusal, and is none.
+# Phrases that may come before a refusal.
 _LEAD_INS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -153,11 +153,11 @@ _LEAD_INS = tuple(
 
 
 def is_refusal(text: str, fields: str = "") -> bool:
-    """Whether an answer refuses: "I'm sorry, but I can't ...", "As an AI, I ...".
+    """Whether an answer is a refusal, such as "I'm sorry, but I can't ..." or "As an AI, I ...".
 
-    Refusals begin a cleaned answer, or, where it is short, any of its sentences. A sentence that
-    opens with the first words of one of the item's fields speaks of the item: "I Can't Complain is
-    ...".
+    A refusal is at the beginning of a cleaned answer or, in a short answer, of any sentence. A
+    sentence that starts with the first words of a field is no refusal, because it is about the
+    item: "I Can't Complain is ...".
     """
     straight = text[:_LONGEST].replace("’", "'")
     starts = [0]
@@ -167,15 +167,15 @@ def is_refusal(text: str, fields: str = "") -> bool:
 
 
 def opens_with_field(text: str, fields: str) -> bool:
-    """Whether a text's first three words are those a field, or a sentence in it, opens with."""
+    """Whether the first three words of a text are those of a field, or of a sentence in a field."""
     words = re.findall(r"\w+(?:'\w+)*", text.replace("’", "'"))[:3]
     return len(words) == 3 and _opens_field(r"\W+".join(map(re.escape, words)), fields)
 
 
 def is_field(opening: str, fields: str) -> bool:
-    """Whether a field opens with these very words, as one that is titled "Text" or "OK!" does.
+    """Whether a field starts with exactly these words, as the titles "Text" and "OK!" do.
 
-    A colon behind them in the fields makes them a label there too, and no title.
+    If a colon follows them in the field, they are a label there and not a title.
     """
     return bool(opening) and _opens_field(rf"{re.escape(opening)}(?!\s*:)", fields)
 
@@ -187,7 +187,7 @@ def _opens_field(pattern: str, fields: str) -> bool:
 
 
 def _refuses(text: str, fields: str) -> bool:
-    """Whether a text begins with a refusal, after whatever leads in to it."""
+    """Whether a text begins with a refusal, possibly after introductory phrases."""
     while True:
         text = re.sub(r"\A\W+", "", text)
         if opens_with_field(text, fields):

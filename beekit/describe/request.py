@@ -18,14 +18,16 @@ _THIS_QUESTION = frozenset({400, 413, 422})
 
 
 class Refused(NamedTuple):
-    """The endpoint does not take this question, or, unless certain, nothing asked this way."""
+    """The endpoint refuses this question. Unless `certain`, it may refuse all questions with these
+    settings."""
 
     why: str
     certain: bool = False
 
 
 class Temporary(NamedTuple):
-    """Worth another attempt, after so many seconds if the endpoint says so."""
+    """Another attempt may help, after `retry_after` seconds if the endpoint names a time. `strange`
+    means that the answer was no chat completion."""
 
     why: str
     retry_after: float | None = None
@@ -33,7 +35,7 @@ class Temporary(NamedTuple):
 
 
 class Permanent(NamedTuple):
-    """Not worth another attempt, with this or any other question."""
+    """Another attempt cannot help, with this or any other question."""
 
     why: str
     expected: str
@@ -44,7 +46,7 @@ Outcome = Reply | Refused | Temporary | Permanent
 
 
 def post(address: str, body: dict[str, Any], key: str | None, timeout: float) -> Outcome:
-    """Ask once. Proxies are as the environment says; the key appears in no outcome."""
+    """Send one request. Proxies are taken from the environment. No outcome contains the key."""
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
@@ -60,7 +62,7 @@ def post(address: str, body: dict[str, Any], key: str | None, timeout: float) ->
 
 
 class _Stay(HTTPRedirectHandler):
-    """No redirects: urllib would send the key along to wherever they lead."""
+    """Follows no redirects, because urllib would send the key to the new address."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -79,9 +81,9 @@ def _reply(content: bytes) -> Outcome:
         usage = answer.get("usage") or {}
         tokens = [int(usage.get(f"{part}_tokens") or 0) for part in ("prompt", "completion")]
         if not isinstance(text, str):
-            raise TypeError("an answer that is no text")
+            raise TypeError("an answer that is not text")
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-        return Temporary("an answer that is no chat completion", strange=True)
+        return Temporary("an answer that is not a chat completion", strange=True)
     problem = ""
     if finish == "content_filter":
         problem = "content filter"
@@ -98,10 +100,12 @@ def _status(error: HTTPError, key: str | None) -> Outcome:
         message = ""
     reason = _message(message, key)
     why = f"HTTP {code} ({reason})" if reason else f"HTTP {code}"
-    if code in (401, 403):  # whose messages repeat parts of the key
-        return Permanent(f"HTTP {code}", "a key it knows", "Set KEY to one that may use it.")
+    if code in (401, 403):  # the message is not shown, because it may repeat parts of the key
+        return Permanent(f"HTTP {code}", "a key that it accepts", "Set KEY to a valid key.")
     if code == 429 and "insufficient_quota" in message:
-        return Permanent(why, "a quota left", "Raise it, then give the same command again.")
+        return Permanent(
+            why, "a quota that is not used up", "Raise it, then give the same command again."
+        )
     if code in _AGAIN or code >= 500:
         return Temporary(why, retry_after_seconds(error.headers.get("Retry-After")))
     if code in _THIS_QUESTION:
@@ -109,20 +113,22 @@ def _status(error: HTTPError, key: str | None) -> Outcome:
             return Refused("content filter", certain=True)
         return Refused(why, certain="context_length" in message or "context length" in message)
     if code == 404:
-        return Permanent(why, "a model it serves", "Check the model's name and the address.")
+        return Permanent(why, "a model that it serves", "Check the model's name and the address.")
     if code < 400:
-        return Permanent(f"HTTP {code}, a redirect", "an answer", "Give the address it leads to.")
-    return Permanent(why, "an answer", "Do as it says, then give the same command again.")
+        return Permanent(f"HTTP {code}, a redirect", "an answer", "Use the address it leads to.")
+    remedy = "Do what the message says, then give the same command again."
+    return Permanent(why, "an answer", remedy)
 
 
 def _broken(error: Exception) -> Outcome:
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, ConnectionRefusedError):
-        return Permanent("connection refused", "a server there", "Start it, or correct the port.")
+        remedy = "Start the server, or correct the address."
+        return Permanent("connection refused", "a server at this address", remedy)
     if isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN:
         return Permanent("no such host", "the name of a machine", "Correct the address.")
     if isinstance(cause, ssl.SSLCertVerificationError):
-        remedy = "Name the authority's file in SSL_CERT_FILE."
+        remedy = "Set SSL_CERT_FILE to the file of its certificate authority."
         return Permanent(
             "a certificate that cannot be verified", "one of a known authority", remedy
         )
@@ -132,7 +138,7 @@ def _broken(error: Exception) -> Outcome:
 
 
 def _message(content: str, key: str | None) -> str:
-    """What the endpoint says, in one line of at most 200 characters, without the key."""
+    """The endpoint's message in one line of at most 200 characters, without the key."""
     try:
         told: Any = json.loads(content)
         for name in ("error", "message", "detail"):

@@ -1,4 +1,4 @@
-"""One more column for the items table of a dataset folder, the others as they are."""
+"""Adding a column to the items table of a dataset folder, without changing the others."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from beekit.data.tables import load_table
 from beekit.errors import DataError
 
-_BATCH_BYTES = 32 << 20  # of a row group, decoded at a time
-_READ_BYTES = 1 << 20  # of a column, read from the file at a time
+_BATCH_BYTES = 32 << 20  # how much of a row group is decoded at once
+_READ_BYTES = 1 << 20  # how much of a column is read from the file at once
 
 
 def items_file(folder: str | Path) -> Path:
-    """The file `Dataset.load` reads items from: Parquet where there is one, else CSV."""
+    """The file that `Dataset.load` reads items from: items.parquet if it exists, else items.csv."""
     parquet = Path(folder) / "items.parquet"
     return parquet if parquet.is_file() else Path(folder) / "items.csv"
 
@@ -43,12 +43,16 @@ def read_items(folder: str | Path) -> pa.Table:
 
 
 def write_column(path: Path, name: str, values: pa.Array) -> None:
-    """Set the column `name` of a Parquet or CSV file to `values`, whole or not at all.
+    """Set the column `name` of a Parquet or CSV file; if that fails, the file stays as it was.
 
-    A new column comes last; one that is there keeps its place. `values` is an (items,) large_string
-    array. Parquet goes batch by batch, row group by row group, with each column's compression and
-    the schema's metadata; pictures in it are copied as they are. In CSV other columns keep their
-    values, but not needless quotes.
+    A new column comes last; an existing column keeps its place. In a Parquet file, row groups, the
+    compression of each column and the metadata of the schema are kept. In a CSV file the values of
+    the other columns are kept, but unnecessary quotes are removed.
+
+    Args:
+        path: the file.
+        name: name of the column.
+        values: (items,) large_string.
     """
     with _replacing(path) as partial:
         if path.suffix == ".csv":
@@ -71,7 +75,7 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 
 def _write_parquet(path: Path, partial: Path, name: str, values: pa.Array) -> None:
-    # Not buffered ahead, so that no row group is ever in memory whole.
+    # Without pre-buffering, so that a row group is never completely in memory.
     with pq.ParquetFile(path, buffer_size=_READ_BYTES, pre_buffer=False) as file:
         schema = file.schema_arrow
         out = _with_column(schema.empty_table(), name, values[:0]).schema
@@ -98,14 +102,14 @@ def _write_csv(path: Path, partial: Path, name: str, values: pa.Array) -> None:
     parse = pacsv.ParseOptions(newlines_in_values=True)
     with pacsv.open_csv(path, parse_options=parse) as reader:
         types = dict.fromkeys(reader.schema.names, pa.large_string())
-    # Everything as the text it is, numbers too.
+    # All columns are read as text, also numbers, so that they are written unchanged.
     options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
     table = pacsv.read_csv(path, convert_options=options, parse_options=parse)
     pacsv.write_csv(_with_column(table, name, values), partial)
 
 
 def _with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    """The table with the column in its place, or behind the last."""
+    """The table with the column set; a new column comes last."""
     at = table.schema.get_field_index(name)
     if at < 0:
         return table.append_column(name, values)

@@ -1,4 +1,4 @@
-"""What a chat model is asked about each item, and under which names its answers are kept."""
+"""The question that a chat model is asked about each item, and the names of the output files."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ before or after the paragraph."""
 
 @dataclass(frozen=True)
 class Task:
-    """What the model is asked about each item, and where its answers go.
+    """The question about each item, and the column for the answers.
 
     Attributes:
         fields: template over the items' columns, such as `"{title}. {authors}. {tags}"`.
-        prompt: the question, with `{item}` where the text of the fields goes.
+        prompt: the question; `{item}` stands for the text of the fields.
         column: new column of the items table.
 
     Raises:
-        ConfigError: if `prompt` does not hold `{item}`, or if `column` is not an identifier, is
+        ConfigError: if `prompt` does not contain `{item}`, or if `column` is not an identifier, is
             `item_id`, or is one of the fields.
         DataError: if `template_columns` refuses `fields`.
     """
@@ -44,22 +44,23 @@ class Task:
         if "{item}" not in self.prompt:
             raise ConfigError(
                 f"a prompt without {{item}} ({self.prompt[:40]!r})",
-                expected="{item} where the item's fields go",
+                expected="{item}, which stands for the item's fields",
                 remedy="Add it to the prompt.",
             )
         named = (*template_columns(self.fields), "item_id")
         if not self.column.isidentifier() or self.column in named:
             raise ConfigError(
                 f"column {self.column!r} for descriptions made from {self.fields!r}",
-                expected="another name, of letters, digits and _",
-                remedy="Choose one that is not among the fields.",
+                expected="a name of letters, digits and _ that is not among the fields",
+                remedy="Choose another name.",
             )
 
     def question(self, text: str) -> str:
-        """What is asked about an item whose fields read so."""
+        """The question about an item; `text` is its fields."""
         return self.prompt.replace("{item}", text)
 
     def beside(self, folder: Path, stem: str, suffix: str) -> Path:
-        """A file of this task in the dataset folder; columns other than the usual are named."""
+        """The path of a file of this task in the dataset folder. Its name contains the name of the
+        column if that is not the default."""
         of = "" if self.column == DEFAULT_COLUMN else f".{self.column}"
         return folder / f"{stem}{of}{suffix}"

@@ -1,4 +1,4 @@
-"""Metrics, intervals and the one evaluator for every recommender and split."""
+"""Metrics, intervals, comparisons, and one evaluator for every recommender and every split."""
 
 from typing import TYPE_CHECKING
 

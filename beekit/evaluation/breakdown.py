@@ -1,4 +1,4 @@
-"""Where a model gains: by length of history, by popularity of items, and around single items."""
+"""Metrics by length of history and by popularity of items, and the nearest items of some items."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from beekit.index import ItemIndex
 from beekit.matrices import as_csr, ones
 from beekit.split import HeldOut
 
-# Lower ends of the history lengths, or of the numbers of users of an item, reported together.
+# Lower ends of the bins: of history lengths, and of the numbers of users of an item.
 _HISTORY = np.array([1, 2, 5, 10, 20, 50, 100, 200])
 _SUPPORT = np.array([1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000])
-# Fewer users than this say nothing about a bin.
+# Bins with fewer users than this are left out, because their values mean nothing.
 _FEWEST = 20
 
 
 def by_history(
     evaluations: Sequence[Evaluation], source: sp.csr_array, metric: str
 ) -> dict[str, Any]:
-    """A metric of several models by the number of known interactions of a user.
+    """A metric of several models by the number of a user's known interactions.
 
     Args:
         evaluations: models scored on the same users.
-        source: (users, items) what was known of all users.
+        source: (users, items) the known interactions of all users.
         metric: a per-user metric of the evaluations.
 
     Returns:
         {"metric", "bins": [{"low", "high", "users", "models": {name: {"value", "ci95"}}}]}, as in
-        results.json; both ends of a bin belong to it.
+        results.json. "low" and "high" both belong to a bin. Bins with fewer than 20 users are left
+        out.
 
     Raises:
         DataError: if there are no evaluations, if they are of different users or one lacks
@@ -59,25 +60,27 @@ def by_history(
 def by_support(
     evaluations: Sequence[Evaluation], part: HeldOut, interactions: sp.csr_array, metric: str
 ) -> dict[str, Any]:
-    """Recall of several models by how many users the items to be found have.
+    """Recall of several models by the number of users of the target items.
 
-    For each range of support, averages over the users with a target in it the share of those
-    targets among the user's first k recommendations, k being the cut of `metric`. Items are binned
-    by all their users, held-out ones included: a cold item has a popularity too, nobody knew it.
+    A bin holds the items whose number of users is in a range. Its value is the mean, over users
+    with a target in the bin, of the share of these targets among the user's first k
+    recommendations, where k is the cut of `metric`. All interactions of an item count, also
+    held-out ones, so that cold items have a popularity too.
 
     Args:
         evaluations: models scored on the same users of `part`.
-        part: what was to be found.
+        part: the held-out part that they were scored on.
         interactions: (users, items) all of X.
-        metric: whose cut to use.
+        metric: the metric whose cut is used.
 
     Returns:
-        as `by_history`, with "recall@k" for the metric and users with a target in the bin.
+        the structure that `by_history` returns, with the metric "recall@k"; "users" counts those
+        with a target in the bin.
 
     Raises:
         ConfigError: if `metric` has no cut.
         DataError: if there are no evaluations, if they are of different users, or if `interactions`
-            is not finite, is over other items than `part`, or has no user of an item to be found.
+            is not finite, has other items than `part`, or has no user for a target item.
     """
     _, k = kind_and_cut(metric)
     users = users_of_all(evaluations)
@@ -85,9 +88,9 @@ def by_support(
     support = _support(interactions, part.target.shape[1])
     if not support[target.indices].all():
         raise DataError(
-            "targets of items that nobody has in the interactions",
-            expected="all of X, what is held out included",
-            remedy="Give `split.interactions.matrix`, not the training part.",
+            "target items that no user has in the interactions",
+            expected="all of X, including what is held out",
+            remedy="Give `split.interactions.matrix`, not `split.train`.",
         )
     place = np.searchsorted(_SUPPORT, support, side="right") - 1  # (items,) bin of each
     in_bin = (place[:, None] == np.arange(len(_SUPPORT))).astype(np.float64)  # (items, bins)
@@ -107,14 +110,14 @@ def by_support(
 
 
 def _support(interactions: sp.csr_array, items: int) -> np.ndarray:
-    """(items,) users of each item."""
+    """(items,) the number of users of each item."""
     return np.bincount(as_csr(interactions, items=items).indices, minlength=items)
 
 
 def _bin(
     low: float, high: float, evaluations: Sequence[Evaluation], values: Sequence[np.ndarray]
 ) -> dict[str, Any]:
-    """Mean and interval of each model's values (users,) between two ends."""
+    """The bin from `low` to `high`, with mean and interval of each model's values (users,)."""
     columns = np.stack(values, axis=1)
     measured = zip(evaluations, columns.mean(axis=0), rate_intervals(columns), strict=True)
     models = {
@@ -135,26 +138,26 @@ def neighbours(
     items: int = 6,
     k: int = 5,
 ) -> list[dict[str, Any]]:
-    """Nearest items of some items before and after training, with how often they are used together.
+    """The nearest items of some items before and after training, and how many users have both.
 
     Args:
-        before, after: indexes over the same catalog.
-        interactions: (users, items) all of X, held-out interactions included: this is for looking.
-        catalog: names and texts.
-        among: item indices to choose from; the most used are shown.
-        text_parts: of encoders that read text and picture, what of the (items, dims) vectors before
-            and after comes from the text.
-        items: how many.
-        k: neighbours of each.
+        before, after: indexes of the same catalog.
+        interactions: (users, items) all of X, including held-out interactions; it is only shown.
+        catalog: names and texts of the items.
+        among: item indices to choose from; those with the most users are shown.
+        text_parts: for encoders that read text and picture, the part of the vectors (items, dims)
+            that comes from the text, before and after training.
+        items: number of items to show.
+        k: number of neighbours of each.
 
     Returns:
-        [{"item_id", "label", "text", "users", "before", "after"}], where the last two are lists of
-        {"item_id", "label", "score", "together"}; with `text_parts` also "text" and "image", which
-        sum up to the score.
+        [{"item_id", "label", "text", "users", "before", "after"}]. "before" and "after" are lists
+        of {"item_id", "label", "score", "together"}; with `text_parts` also "text" and "image",
+        which add up to the score.
 
     Raises:
-        DataError: if an index, the interactions or a text part has other items than the catalog, or
-            a number that is not finite.
+        DataError: if an index, the interactions or a text part has another number of items than the
+            catalog, or if a number is not finite.
     """
     support = _support(interactions, len(catalog))
     for index in (before, after):

@@ -1,4 +1,4 @@
-"""Models compared on the same users, and how many such comparisons there were."""
+"""Comparisons of models on the same users, with p-values corrected for their number."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from beekit.evaluation.scoring import Evaluation
 
 
 def compare_models(first: Evaluation, second: Evaluation, metric: str, seed: int = 0) -> Paired:
-    """Two models by one metric, with intervals over users and over users and items.
+    """Compare two models by one metric, with intervals over users, and over users and items.
 
     Args:
-        first, second: evaluated on the same held-out part.
+        first, second: models evaluated on the same held-out part.
         metric: a per-user metric of both.
-        seed: of the bootstrap over users.
+        seed: seed of the bootstrap over users.
 
     Raises:
-        DataError: if they are of different users, targets or candidates, or one has no such metric.
+        DataError: if their users, targets or candidates differ, or if one lacks the metric.
     """
     users_of_all([first, second], metric)
     values = first.per_user[metric], second.per_user[metric]
@@ -35,9 +35,10 @@ def compare_models(first: Evaluation, second: Evaluation, metric: str, seed: int
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """Holm's step-down correction (Holm 1979): each p-value for its whole family.
+    """Holm's step-down correction (Holm 1979) of a family of p-values.
 
-    Among those below .05 is a false one in at most 5% of families, whatever depends on what.
+    If all corrected values below .05 are called significant, at most 5% of families contain a false
+    one, also when the tests depend on each other.
     """
     given = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(given, kind="stable")
@@ -48,26 +49,26 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 
 def holm_of_all_pairs(values: Sequence[np.ndarray]) -> np.ndarray:
-    """Corrected p-values of all pairs of models by a metric (users,) of each, the first model's
-    pairs first."""
+    """The corrected p-values of all pairs of models, from the values (users,) of a metric for each
+    model. The pairs of the first model come first."""
     return holm([paired_p_value(one - other) for one, other in combinations(values, 2)])
 
 
 def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[dict[str, Any]]:
-    """The model with the highest value against each other one, best first.
+    """The model with the highest value, compared with each other model; the best of these first.
 
-    The winner is chosen from the values it is then tested on: corrected for its own comparisons
-    alone, one of 12 equally good models would still be called better than another in about one
-    table of five. So the family of Holm's correction is all pairs of models of the table, of which
-    those of the winner are some, whoever wins.
+    The winner is chosen by the values that it is then tested on. If the correction counted only the
+    winner's comparisons, one of 12 equally good models would be called better than another in about
+    one table of five. So the family of Holm's correction is all pairs of models, which contains the
+    winner's comparisons whichever model wins.
 
     Args:
-        evaluations: at least one, on the same held-out part.
+        evaluations: at least one; all on the same held-out part.
         metric: a per-user metric of all.
 
     Returns:
-        `comparisons` of results.json: metric, first, second, difference, ci95, ci95_items,
-        p_value, p_holm, family (the number of tests corrected for) and users.
+        the `comparisons` of results.json: metric, first, second, difference, ci95, ci95_items,
+        p_value, p_holm, family (the number of tests in the correction) and users.
 
     Raises:
         DataError: if there is no evaluation, or if `compare_models` refuses two of them.
@@ -83,8 +84,8 @@ def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[
 
 
 def compare_metrics(first: Evaluation, second: Evaluation) -> list[dict[str, Any]]:
-    """Two models chosen beforehand by every metric both have; these are the family of Holm's
-    correction. As `best_against_others` otherwise."""
+    """Two models chosen in advance, compared by every per-user metric that both have. These metrics
+    are the family of Holm's correction. The result is as in `best_against_others`."""
     users_of_all([first, second])
     both = [metric for metric in first.per_user if metric in second.per_user]
     gaps = [first.per_user[metric] - second.per_user[metric] for metric in both]
@@ -96,30 +97,34 @@ def compare_metrics(first: Evaluation, second: Evaluation) -> list[dict[str, Any
 
 
 def users_of_all(evaluations: Sequence[Evaluation], metric: str | None = None) -> np.ndarray:
-    """The users that all evaluations scored, for the same targets among the same candidates; all
-    have values of `metric`, where one is given."""
+    """The users of all evaluations.
+
+    Raises:
+        DataError: if there are no evaluations, if their users, targets or candidates differ, or if
+            one of them has no values of `metric` (if that is given).
+    """
     if not evaluations:
         raise DataError("no evaluations", expected="at least one", remedy="Evaluate a model first.")
     users = evaluations[0].users
     for evaluation in evaluations:
         if not _same_task(evaluation, evaluations[0]):
             raise DataError(
-                f"{evaluations[0].model} and {evaluation.model} scored on different users, "
+                f"{evaluations[0].model} and {evaluation.model}, evaluated with different users, "
                 "targets or candidates",
-                expected="the same part for all",
-                remedy="Evaluate both on one part.",
+                expected="evaluations on the same held-out part",
+                remedy="Evaluate both on one part, such as `split.test`.",
             )
         if metric is not None and metric not in evaluation.per_user:
             raise DataError(
-                f"no values of {metric} for each user of {evaluation.model}",
+                f"no values of {metric} for the users of {evaluation.model}",
                 expected=f"one of {', '.join(evaluation.per_user) or 'none'}",
-                remedy="Evaluate with that metric; coverage has none for a user alone.",
+                remedy="Evaluate with that metric; coverage has no value for a single user.",
             )
     return users
 
 
 def _same_task(one: Evaluation, other: Evaluation) -> bool:
-    """Whether both had the same to find for the same users, among the same candidates."""
+    """Whether both have the same users, targets and candidates."""
     first, second = one.lists.target, other.lists.target
     return one is other or (
         np.array_equal(one.users, other.users)

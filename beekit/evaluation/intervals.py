@@ -1,4 +1,4 @@
-"""Bootstrap over users: confidence intervals of averages, and of paired differences."""
+"""Confidence intervals over users, mostly by the bootstrap, and tests of paired differences."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scipy import special, stats
 from beekit.evaluation.answer_checks import require_paired
 
 RESAMPLES = 1000
-# What is left of the difference of two equal metrics, which are sums of up to 1.
+# The rounding error of the difference of two equal metrics, which are at most 1.
 _ROUNDING = 8 * np.finfo(np.float64).eps
-# Below so many hits, or misses, a resample says next to nothing of the side it rarely sees.
+# With fewer hits, or fewer misses, than this, resamples say too little about the interval.
 _FEW = 10
 NORMAL = float(stats.norm.ppf(0.975))
-# Bytes of resampling weights held at once.
+# How many bytes of resampling weights are held at once.
 _BLOCK_BYTES = 2**27
 
 
@@ -27,10 +27,11 @@ class Paired:
 
     Attributes:
         difference: mean over users of first minus second.
-        ci95: bootstrap percentile interval of it, over users.
-        p_value: two-sided, paired t test over users; of this comparison alone, not corrected.
-        users: how many entered.
-        ci95_items: interval of it over users and items; None where it was not computed.
+        ci95: 95% interval of the difference over users, by the bootstrap; by a normal distribution
+            if fewer than ten users differ.
+        p_value: p-value of the two-sided paired t test over users, not corrected for other tests.
+        users: number of users compared.
+        ci95_items: 95% interval of the difference over users and items; None if not computed.
     """
 
     difference: float
@@ -43,8 +44,11 @@ class Paired:
 def bootstrap_weights(
     users: int, seed: int = 0, resamples: int = RESAMPLES
 ) -> Iterator[np.ndarray]:
-    """How often each user occurs in each resample of all users with replacement: blocks of (some
-    resamples, users) float32, `resamples` rows in all."""
+    """How often each user occurs in each resample (with replacement) of the users.
+
+    Yields:
+        blocks (some of the resamples, users) float32, which have `resamples` rows together.
+    """
     generator = np.random.default_rng(seed)
     size = max(1, min(resamples, _BLOCK_BYTES // (4 * users)))
     for begin in range(0, resamples, size):
@@ -60,22 +64,22 @@ def mean_intervals(
 ) -> list[tuple[float, float]]:
     """95% percentile bootstrap intervals (Efron 1979) of the means of columns (users, columns).
 
-    All columns share the resamples, as the users they describe are the same.
+    All columns use the same resamples, because they have the same users.
     """
     users = len(per_user)
     centre = per_user.mean(axis=0)
-    # Around the mean, float32 weights times values lose nothing that matters.
+    # float32 is precise enough for values from which the mean is subtracted.
     centred = (per_user - centre).astype(np.float32)
     means = [weights @ centred / users for weights in bootstrap_weights(users, seed, resamples)]
     low, high = centre + np.percentile(np.concatenate(means), [2.5, 97.5], axis=0)
-    # A mean lies within what it is of; rounding may not.
+    # Rounding may put an end outside the range of the values.
     low, high = (np.clip(end, per_user.min(axis=0), per_user.max(axis=0)) for end in (low, high))
     return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
 def rate_intervals(per_user: np.ndarray, seed: int = 0) -> list[tuple[float, float]]:
-    """`mean_intervals` of columns (users, columns); where all values of one are in [0, 1] and their
-    mean is close to either end, `edge_interval`."""
+    """95% intervals of the means of columns (users, columns): `edge_interval` for a column with all
+    values in [0, 1] and a mean close to 0 or 1, else `mean_intervals`."""
     users = len(per_user)
     over_users = per_user.var(axis=0, ddof=min(1, users - 1)) / users
     usual = mean_intervals(per_user, seed)
@@ -86,26 +90,27 @@ def rate_intervals(per_user: np.ndarray, seed: int = 0) -> list[tuple[float, flo
 
 
 def _within(values: np.ndarray) -> bool:
-    """Whether numbers are those of a share: all in [0, 1], but for rounding."""
+    """Whether all values are in [0, 1], up to rounding."""
     return bool(values.min() >= 0 and values.max() <= 1 + _ROUNDING)
 
 
 def edge_interval(mean: float, variance: float, users: int) -> tuple[float, float] | None:
-    """95% interval of a mean of values in [0, 1] so close to 0 or 1 that its variance says little.
+    """95% interval of a mean of values in [0, 1] that is close to 0 or 1.
 
-    Where 400 of 400 users are hit, each resample says 1 and the variance is 0, but the next 400
-    may well hold one who is not. So the mean counts as a share of trials, as many as would give
-    its variance (Korn and Graubard 1998), and the interval is Jeffreys' (Brown, Cai and DasGupta
-    2001). A share of few trials takes few values: the interval holds the truth at least as often as
-    it says, near the very end more often. Where all users have the same value, each is a trial.
+    If all of 400 users have a hit, every resample has mean 1 and the variance is 0, although one of
+    the next 400 users may well have none. So the mean is treated as a share of trials, with the
+    number of trials that gives its variance (Korn and Graubard 1998), and the interval is Jeffreys'
+    (Brown, Cai and DasGupta 2001). It contains the true mean in at least 95% of cases, and very
+    close to 0 or 1 more often. If all users have the value 0 or all have 1, each user is a trial.
 
     Args:
-        mean: of the users' values.
-        variance: of the mean.
-        users: how many.
+        mean: mean of the users' values.
+        variance: variance of that mean.
+        users: number of users.
 
     Returns:
-        both ends; None where there are ten hits and ten misses, or nothing to count them by.
+        the ends; None if there are at least ten hits and ten misses, or if the variance is zero for
+        a mean between 0 and 1.
     """
     spread = mean * (1 - mean)
     if variance <= 0 < spread:
@@ -119,8 +124,9 @@ def edge_interval(mean: float, variance: float, users: int) -> tuple[float, floa
 
 
 def _gap_interval(gap: np.ndarray, seed: int) -> tuple[float, float]:
-    """`mean_intervals` of differences (users,); where all are from -1 to 1 and hardly any user
-    tells two models apart, a normal interval with `few_gaps`' variance added."""
+    """95% interval of the mean of differences (users,): `mean_intervals`; but if fewer than ten
+    users differ and all differences are in [-1, 1], a normal interval whose variance is increased
+    by `few_gaps`."""
     extra = few_gaps(gap)
     if not extra or not _within(np.abs(gap)):
         (interval,) = mean_intervals(gap[:, None], seed)
@@ -131,10 +137,11 @@ def _gap_interval(gap: np.ndarray, seed: int) -> tuple[float, float]:
 
 
 def few_gaps(gap: np.ndarray) -> float:
-    """What the variance of a mean lacks where fewer than ten users tell two models apart.
+    """What to add to the variance of a mean difference if it is not zero for fewer than ten users.
 
-    It is that of one more such user, half of them on either side (Agresti and Min 2005): two models
-    that answer 400 users alike may well differ on the next 400. Zero where there are more.
+    It is the variance from one more user, half for either model (Agresti and Min 2005): two models
+    with equal values for 400 users may well differ for the next 400. It is zero if ten or more
+    users differ.
     """
     return 1 / len(gap) ** 2 if np.count_nonzero(gap) < _FEW else 0.0
 
@@ -142,17 +149,19 @@ def few_gaps(gap: np.ndarray) -> float:
 def coverage_interval(
     ranked: np.ndarray, candidates: np.ndarray, seed: int = 0, resamples: int = 200
 ) -> tuple[float, float]:
-    """95% bootstrap interval of the coverage of `candidates` by lists (users, k), over users.
+    """95% bootstrap interval, over users, of the share of `candidates` on any of the lists (users,
+    k).
 
-    A resample misses some users, so it covers less than all of them do; the interval is the spread
-    of the resamples, moved from their mean to the value itself, within [0, 1].
+    A resample lacks some users, so its coverage is too low. So the interval of the resamples is
+    moved by the difference between the value and the resamples' mean, and cut to [0, 1].
     """
     users = len(ranked)
     owner, place = np.nonzero(ranked >= 0)
     items = ranked[owner, place]
     support = np.bincount(items, minlength=int(candidates.max(initial=0)) + 1)
     value = np.count_nonzero(support) / len(candidates)
-    # An item on many lists is missing from a resample with probability e^-lists: as good as never.
+    # An item on n lists is missing from a resample with probability e^-n: practically never for
+    # n above 25.
     rare = support[items] <= 25
     _, column = np.unique(items[rare], return_inverse=True)
     pairs = np.ones(len(column), dtype=np.float32), (owner[rare], column)
@@ -168,11 +177,13 @@ def compare(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Paired:
     """Compare two models by one metric on the same users.
 
     Args:
-        first, second: (users,) the metric of each, in the same order; NaN leaves a user out.
+        first, second: (users,) the values of each model, users in the same order; a user with NaN
+            in one of them is left out.
+        seed: seed of the bootstrap.
 
     Raises:
-        DataError: if the two differ in length, if a value is infinite or not a number at all, or if
-            no user has a value in both.
+        DataError: if they are not numbers, if their lengths differ, if a value is infinite, or if
+            no user has a value for both models.
     """
     first, second = require_paired(first, second)
     both = np.isfinite(first) & np.isfinite(second)
@@ -181,10 +192,10 @@ def compare(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Paired:
 
 
 def paired_p_value(gap: np.ndarray) -> float:
-    """Two-sided p-value of a t test of differences (users,) of metrics against zero.
+    """The two-sided p-value of a t test of differences (users,) against zero.
 
-    Differences that are all the same have no spread to test by. Then it is that of the sign test,
-    2 · 2^-users: how often so many coins all fall on one side. It is 1 where they are zero.
+    A t test is not possible if all differences are equal. Then it is the p-value of the sign test,
+    2 · 2^-users, or 1 if the differences are zero.
     """
     count = len(gap)
     if alike(gap):
@@ -195,5 +206,5 @@ def paired_p_value(gap: np.ndarray) -> float:
 
 
 def alike(values: np.ndarray) -> bool:
-    """Whether numbers differ by no more than rounding; there is then no spread to divide by."""
+    """Whether all values are equal up to rounding, so that their standard deviation is useless."""
     return len(values) < 2 or bool(np.ptp(values) <= _ROUNDING * max(1.0, np.abs(values).max()))

@@ -1,23 +1,24 @@
-"""Intervals over users and items both: how a figure would move with other items held out, too.
+"""Intervals over users and items: how a mean would change with other users and held-out items.
 
-An average over users depends on two draws, of the users who were asked and of the items that were
-there to be found. Both are independent, and every user meets every item, so the variance of the
-average is that over users, plus that over items, less what both count twice, the part that belongs
-to single pairs of a user and an item (Cameron, Gelbach and Miller 2011, eq. 2.11; Owen 2007 on why
-pairs are no sample of their own). Each term is a jackknife: a user's share is their value; an
-item's is the change of the average when that item had not been held out (Efron and Stein 1981).
+A mean over users depends on two random draws: the users, and the held-out items. The draws are
+independent and every user is scored on every item. So the variance of the mean is the variance over
+users plus the variance over items minus the variance over pairs of user and item, which the first
+two both contain (Cameron, Gelbach and Miller 2011, eq. 2.11; Owen 2007 explains why pairs are not
+an independent sample). Each term is a jackknife: a user contributes the user's value, and an item
+the change of the mean if this item had not been held out (Efron and Stein 1981).
 
-Without an item the lists close up: what ranked below it moves up by one, and the item one beyond
-the cut comes in. A user whose only target it was leaves the average. Both follow from the lists as
-they are, since a score does not depend on which other items are candidates; the model is not
-fitted again, so what its training would have made of other items is not in the interval.
+If an item had not been held out, the items below it on a list would move up by one place, and the
+item after the cut would come in. A user whose only target it was would leave the mean. Both can be
+computed from the lists, because a score does not depend on the other candidates. The model is not
+fitted again, so the effect of other held-out items on training is not in the interval.
 
-Why not resample (Owen's pigeonhole bootstrap)? It counts the pairs three times, and weights upon
-lists that stay as they are overstate what an item matters, since another one would have taken its
-place. `eval/benchmark_intervals.py` measures both: where lists are real rankings resampled
-intervals are up to half again too wide, and these hold the truth as often as they say. A mean
-within ten users of 0 or 1 has next to nothing to tell its variance by; `edge_interval` is for it.
-Coverage (the metric) has no such interval, since adding an item adds to what could be covered.
+Resampling of users and items (Owen's pigeonhole bootstrap) is not used. It counts the variance over
+pairs three times, and it overstates the effect of an item, because in a list that is only
+reweighted no other item takes its place. `eval/benchmark_intervals.py` measures both: for real
+rankings resampled intervals are up to 1.5 times too wide, and these intervals contain the true
+value about as often as they should. If a mean is within ten users of 0 or 1, `edge_interval` is
+used, because the variance is not known well enough. The metric coverage has no such interval,
+because another item also changes what could be covered.
 """
 
 from __future__ import annotations
@@ -41,22 +42,22 @@ else:
     sp = LazyModule("scipy.sparse")
     stats = LazyModule("scipy.stats")
 
-# Users whose pairs with items are held at once.
+# How many users are processed at once.
 _BLOCK = 8192
-# Of freedom. Below, one item carries the variance; where it was drawn the variance is high already,
-# and Student's t would widen the interval to ends that no split of real data comes near.
+# The smallest number of degrees of freedom. With fewer, almost all variance comes from one item.
+# The variance is then already too high, and Student's t would make the interval far too wide.
 _FEWEST_DEGREES = 8.0
 
 
 @dataclass(frozen=True)
 class Lists:
-    """What was recommended to some users, and what there was to find.
+    """The recommendation lists of some users, with their targets and candidates.
 
     Attributes:
-        ranked: (users, width) item indices, best first and padded with -1; one place more than the
-            largest cut where an interval over items is wanted.
-        target: (users, items) CSR of the hidden interactions, at least one each.
-        candidates: item indices that could be recommended.
+        ranked: (users, width) item indices, best first and padded with -1. An interval over items
+            needs one place more than the largest cut.
+        target: (users, items) CSR of the hidden interactions, at least one for each user.
+        candidates: item indices that may be recommended.
     """
 
     ranked: np.ndarray
@@ -78,16 +79,17 @@ class Lists:
 
     @cached_property
     def items(self) -> int:
-        """How many items the draw is of: candidates and targets."""
+        """The number of items in the draw: all candidates and targets."""
         return len(np.union1d(self.candidates, self.target.indices))
 
 
 def item_interval(
     lists: Lists, metric: str, k: int, per_user: np.ndarray
 ) -> tuple[float, float] | None:
-    """95% interval of the mean of a metric's values (users,), over users and items.
+    """95% interval, over users and items, of the mean of a metric's values (users,).
 
-    None with fewer than two users or items, or for a metric from outside.
+    None if there are fewer than two users or two items, or if the metric is not one of beekit's
+    per-user metrics.
     """
     if metric not in FROM_HITS:
         return None
@@ -97,8 +99,8 @@ def item_interval(
 def paired_item_interval(
     first: Lists, second: Lists, metric: str, k: int, values: tuple[np.ndarray, np.ndarray]
 ) -> tuple[float, float] | None:
-    """`item_interval` of the mean difference of two models' values (users,), for the same targets
-    among the same candidates."""
+    """`item_interval` of the mean difference of two models' values (users,); both models have the
+    same users, targets and candidates."""
     if metric not in FROM_HITS:
         return None
     sides = [
@@ -111,12 +113,13 @@ def paired_item_interval(
 def _interval(
     per_user: np.ndarray, items: int, changes: Iterable[sp.csr_array], *, lowest: float
 ) -> tuple[float, float] | None:
-    """Mean and two-way variance of values (users,) as an interval of Student's t.
+    """Student's t interval of the mean of values (users,), with the variance over users and items.
 
     Args:
-        items: how many were drawn.
-        changes: blocks (users, items) of what each item adds to the user's value.
-        lowest: end of what the mean can be, beside 1.
+        per_user: (users,) values.
+        items: number of items in the draw.
+        changes: blocks (users, items) of what each item adds to each user's value.
+        lowest: smallest possible mean, 0 or -1; the largest is 1.
     """
     users = len(per_user)
     if users < 2 or items < 2:
@@ -130,13 +133,13 @@ def _interval(
     over_users = float(per_user.var(ddof=1)) / users
     if lowest < 0:
         over_users += few_gaps(per_user)
-    # Centred over the items drawn, also those that are on no list and no target.
+    # Centred over all items of the draw, also those on no list and in no target.
     total = float(of_item.sum())
     centred_squares = float((of_item**2).sum()) - total**2 / items
     over_items = (items - 1) / items * centred_squares / users**2
     pairs = squares - of_user_squares / items - float((of_item**2).sum()) / users
     over_pairs = (pairs + total**2 / (users * items)) / users**2
-    # The difference of two estimates may fall below zero; an item cannot make a figure surer.
+    # The difference of two estimates may be negative, but items cannot reduce the variance.
     beyond_users = max(0.0, over_items - over_pairs)
     variance = over_users + beyond_users
     if variance <= 0:
@@ -150,9 +153,10 @@ def _interval(
 
 
 def _variance_of(of_item: np.ndarray, total: float, items: int) -> float:
-    """Variance of the estimated variance over items: a few of them may carry most of it.
+    """The variance of the estimated variance over items, most of which may come from a few items.
 
-    From the fourth moment (Satterthwaite 1946), at least what items all alike would have.
+    It is computed from the fourth moment (Satterthwaite 1946), and is at least that of a normal
+    distribution.
     """
     centre = total / items
     deviations = of_item[of_item != 0] - centre
@@ -163,24 +167,27 @@ def _variance_of(of_item: np.ndarray, total: float, items: int) -> float:
 
 
 def _changes(lists: Lists, metric: str, k: int, per_user: np.ndarray) -> Iterator[sp.csr_array]:
-    """What each item adds to each user's value: the value, less that without the item; in blocks
-    of users in order, (users, items) CSR.
+    """What each item adds to each user's value: the value minus the value without the item.
 
-    Where the item was the user's only target there is no value without it, and the mean stands in
-    for it, so that the user leaves the average unchanged.
+    If the item is the user's only target, there is no value without it. The mean is used instead,
+    because the user then leaves the mean over users unchanged.
+
+    Yields:
+        CSR blocks (users, items) of consecutive users.
     """
     mean = per_user.mean()
     for begin in range(0, len(per_user), _BLOCK):
         part = slice(begin, begin + _BLOCK)
         target, values = lists.target[part], per_user[part, None]
         found, counts = lists.found[part, : k + 1], lists.counts[part]
-        # Where the lists end at the cut, nothing follows.
+        # If the lists end at the cut, the place after it counts as a miss.
         found = np.pad(found, ((0, 0), (0, k + 1 - found.shape[1])))
         ranked = lists.ranked[part, :k]
         listed = values - _without_listed(metric, found, counts, mean)[:, : ranked.shape[1]]
         without = np.where(counts == 1, mean, FROM_HITS[metric](found[:, :k], counts - 1))
         missed = values[:, 0] - without
-        # Every target as if it was missed, then what was found corrected: one pass over pairs each.
+        # First every target is treated as a miss, then the found ones are corrected, so that each
+        # needs only one pass over its pairs.
         listed -= np.where(found[:, : ranked.shape[1]], missed[:, None], 0.0)
         users = np.arange(len(ranked))
         at_users, at_places = np.nonzero(ranked >= 0)
@@ -193,8 +200,9 @@ def _changes(lists: Lists, metric: str, k: int, per_user: np.ndarray) -> Iterato
 
 
 def _without_listed(metric: str, found: np.ndarray, counts: np.ndarray, mean: float) -> np.ndarray:
-    """(users, k) a metric at k without the item at each place of the list, the rest moved up; the
-    mean where no target is left. `found` (users, k + 1) holds one hit or miss beyond the cut."""
+    """(users, k) a metric at k without the item at each place of the list, when the items below it
+    move up; the mean if no target is left. `found` (users, k + 1) includes the place after the
+    cut."""
     k = found.shape[1] - 1
     inside, beyond = found[:, :k].astype(np.float64), found[:, k:].astype(np.float64)
     left = counts[:, None] - found[:, :k]
@@ -204,7 +212,7 @@ def _without_listed(metric: str, found: np.ndarray, counts: np.ndarray, mean: fl
         value = (inside.sum(axis=1, keepdims=True) - inside + beyond > 0).astype(np.float64)
     else:
         discount = 1 / np.log2(np.arange(2, k + 2)) if metric == "ndcg" else np.ones(k)
-        # A hit below moves up by one: from its discount to that of the place above.
+        # A hit below the item moves up by one place and gets the discount of that place.
         rise = inside * np.concatenate([[0.0], discount[:-1] - discount[1:]])
         risen = rise[:, ::-1].cumsum(axis=1)[:, ::-1] - rise
         kept = (inside @ discount)[:, None] - inside * discount

@@ -1,10 +1,13 @@
-"""Ranking metrics, per user.
+"""Ranking metrics, one value for each user.
 
 Each function takes `ranked` (users, k) item indices, best first and padded with -1, and `target`
-(users, items) CSR, the hidden interactions; it returns a (users,) float64 array with NaN for users
-without a target, which averages leave out. Lists of other things than the target's items are
-refused. `k` cuts the lists; their whole width without it.
-`coverage` is of the lists together and returns one number.
+(users, items) CSR, the hidden interactions. It returns a (users,) float64 array, with NaN for users
+without a target; averages leave these users out. The argument `k` cuts the lists; None uses their
+whole length. `coverage` returns one number for all lists together.
+
+Raises:
+    DataError: if `ranked` does not hold indices of the items of `target`.
+    ConfigError: if `k` is below 1.
 """
 
 from __future__ import annotations
@@ -28,8 +31,8 @@ def hits(ranked: np.ndarray, target: sp.csr_array) -> np.ndarray:
     """(users, k) bool: which recommendations are targets.
 
     Raises:
-        DataError: if `ranked` does not hold item indices of the target's users and items, or if
-            `target` is not a matrix of finite numbers.
+        DataError: if `ranked` does not hold one list for each row of `target`, or an index that is
+            no item of it, or if `target` is not a matrix of finite numbers.
     """
     target = as_csr(target, "target")
     require_lists(ranked, target.shape[1], users=range(target.shape[0]))
@@ -65,7 +68,7 @@ FROM_HITS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "mrr": _mrr,
     "hit_rate": lambda found, targets: ratio(np.minimum(found.sum(axis=1), 1), targets > 0),
 }
-"""By name, metrics from hits (users, k) and numbers of targets (users,)."""
+"""Metrics by name: functions of the hits (users, k) and the number of targets (users,)."""
 
 
 def recall(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
@@ -74,9 +77,9 @@ def recall(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np
 
 
 def calibrated_recall(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
-    """Hits among the first k, divided by min(k, number of targets): 1 is always within reach.
+    """Hits among the first k, divided by min(k, number of targets), so that 1 is always possible.
 
-    What the beeFormer and ELSA papers call recall (Liang et al. 2018, eq. 9).
+    The beeFormer and ELSA papers call this recall (Liang et al. 2018, eq. 9).
     """
     return _per_user("calibrated_recall", ranked, target, k)
 
@@ -87,8 +90,8 @@ def precision(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) ->
 
 
 def ndcg(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
-    """Discounted gain of the hits, 1/log2(1 + rank) each, divided by that of an ideal list cut at
-    min(k, number of targets); binary relevance."""
+    """The sum of 1/log2(1 + rank) over the hits among the first k, divided by the same sum for an
+    ideal list of min(k, number of targets) hits. Relevance is binary."""
     return _per_user("ndcg", ranked, target, k)
 
 
@@ -98,17 +101,17 @@ def mrr(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.nd
 
 
 def hit_rate(ranked: np.ndarray, target: sp.csr_array, k: int | None = None) -> np.ndarray:
-    """1 for a hit among the first k, else 0."""
+    """1 if there is a hit among the first k, else 0."""
     return _per_user("hit_rate", ranked, target, k)
 
 
 def coverage(ranked: np.ndarray, candidates: np.ndarray | int, k: int | None = None) -> float:
-    """Share of the candidates that are among the first k of at least one user.
+    """The share of the candidates that are among the first k items of at least one user.
 
     Args:
         ranked: (users, k) item indices.
-        candidates: the item indices that could be recommended, or their number.
-        k: where lists are cut.
+        candidates: the item indices that may be recommended, or their number.
+        k: where lists are cut; None for their whole length.
 
     Raises:
         DataError: if `ranked` does not hold lists of item indices, or if there are no candidates.
@@ -117,7 +120,7 @@ def coverage(ranked: np.ndarray, candidates: np.ndarray | int, k: int | None = N
     require_lists(ranked, np.iinfo(np.int64).max)
     if total < 1:
         raise DataError(
-            f"{total} candidates", expected="at least 1", remedy="Pass what could be recommended."
+            f"{total} candidates", expected="at least 1", remedy="Give the candidates of the lists."
         )
     if k is not None:
         require_length(k)

@@ -1,8 +1,8 @@
-"""Metrics by name: beekit's own, those at an import path, and functions given in Python.
+"""Metrics by name: beekit's own, functions at an import path, and functions given in Python.
 
-A metric from outside is a function as those of `beekit.evaluation.metrics` are: from `ranked`
-(users, k) item indices, best first and padded with -1, and `target` (users, items) CSR, at least
-one target each, to a (users,) array. In a file `novelty.py` that Python finds, for example::
+A metric from outside is a function of `ranked` (users, k) item indices, best first and padded with
+-1, and of `target` (users, items) CSR, with at least one target for each user. It returns a
+(users,) array. For example, in a file `novelty.py` that Python finds::
 
     import numpy as np
 
@@ -10,9 +10,9 @@ one target each, to a (users,) array. In a file `novelty.py` that Python finds, 
         users = np.bincount(target.indices, minlength=target.shape[1]) + 1
         return np.where(ranked >= 0, -np.log2(users[ranked] / len(ranked)), 0).mean(axis=1)
 
-and in YAML `metrics: [recall@20, novelty:novelty@20]`. Results name it as the configuration does,
-so whoever evaluates again finds it. It has an interval over users; one over users and items would
-have to know what the metric makes of lists without an item.
+and in YAML `metrics: [recall@20, novelty:novelty@20]`. Results use the name in the configuration.
+Such a metric has an interval over users, but none over users and items, because that would need its
+value for lists without an item.
 """
 
 from __future__ import annotations
@@ -49,14 +49,15 @@ COVERAGE = "coverage"
 _KNOWN = (*FROM_HITS, COVERAGE)
 
 MetricFunction = Callable[[np.ndarray, "sp.csr_array"], np.ndarray]
-"""From ranked (users, k) and target (users, items) to values (users,)."""
+"""A function from ranked (users, k) and target (users, items) to values (users,)."""
 Metrics = Sequence[str | MetricFunction] | Mapping[str, MetricFunction]
-"""Names and functions, or functions by name."""
+"""A list of names and functions, or functions by name."""
 
 
 @dataclass(frozen=True)
 class NamedMetric:
-    """A metric such as ndcg@100, its kind (ndcg), its cut, and the function of one from outside."""
+    """A metric such as ndcg@100: its kind (ndcg), its cut k (100), and its function if it is from
+    outside beekit."""
 
     name: str
     kind: str
@@ -64,7 +65,12 @@ class NamedMetric:
     function: MetricFunction | None = None
 
     def values(self, lists: Lists) -> np.ndarray:
-        """(users,) float64 values; not of coverage, which is of all lists together."""
+        """The values (users,) float64. Not for coverage, which has one value for all lists.
+
+        Raises:
+            DataError: if a function from outside fails, or does not return a finite number for each
+                user.
+        """
         if self.function is None:
             return FROM_HITS[self.kind](lists.found[:, : self.k], lists.counts)
         try:
@@ -72,22 +78,23 @@ class NamedMetric:
         except Exception as error:  # whatever its own code raises
             said = " ".join(str(error).split())
             raise DataError(
-                f"metric {self.name} that fails ({type(error).__name__}: {said})",
-                expected="an answer to lists (users, k) and targets (users, items)",
+                f"an error in metric {self.name} ({type(error).__name__}: {said})",
+                expected="a function of lists (users, k) and targets (users, items)",
                 remedy="Correct the function.",
             ) from error
         wanted = (len(lists.ranked),)
         if given.shape != wanted or given.dtype.kind not in "fiub":
             raise DataError(
-                f"metric {self.name} that answers an array {given.shape} of type {given.dtype}",
-                expected=f"numbers {wanted}, one a user",
+                f"metric {self.name}, which returns an array of shape {given.shape} and type "
+                f"{given.dtype}",
+                expected=f"numbers of shape {wanted}, one for each user",
                 remedy="Return one number for each row of `ranked`.",
             )
         require_finite(
             given,
             f"values of metric {self.name}",
             row="user",
-            remedy="Let the metric answer a number for every user; each has a target.",
+            remedy="Let the metric return a finite number for every user; each has a target.",
         )
         return given.astype(np.float64)
 
@@ -95,7 +102,12 @@ class NamedMetric:
 def named_metrics(metrics: Metrics, top_k: int) -> list[NamedMetric]:
     """The metrics asked for, each once.
 
-    A function goes by its import path; where no cut is stated, it is `top_k`.
+    A function without a name is named by its import path. A function whose name has no cut gets the
+    cut `top_k`.
+
+    Raises:
+        ConfigError: if two functions have one name, if a function has the name of a metric of
+            beekit, or if `named_metric` refuses a name.
     """
     found: dict[str, NamedMetric] = {}
     for one in metrics:
@@ -109,22 +121,26 @@ def named_metrics(metrics: Metrics, top_k: int) -> list[NamedMetric]:
         if taken or found.setdefault(metric.name, metric).function != metric.function:
             raise ConfigError(
                 f"two metrics named {metric.kind if taken else metric.name}",
-                expected="a name each, and none of beekit's own",
-                remedy='Name them: metrics={"novelty@20": novelty, ...}.',
+                expected="different names, and none of beekit's own for a function",
+                remedy='Give them names, for example metrics={"novelty@20": novelty, ...}.',
             )
     return list(found.values())
 
 
 def usual_metrics(asked: Sequence[str], top_k: int) -> tuple[str, ...]:
-    """The metrics asked for, or where none are, the usual ones that fit into lists of `top_k`."""
+    """The metrics asked for; if there are none, the default metrics whose cut is at most `top_k`.
+
+    Raises:
+        ConfigError: if `named_metric` refuses a name, or if no default metric fits.
+    """
     for metric in asked:
         named_metric(metric, top_k)
     usual = tuple(asked) or tuple(m for m in DEFAULT_METRICS if kind_and_cut(m)[1] <= top_k)
     if not usual:
         raise ConfigError(
-            f"lists of {top_k}, and no metrics named",
-            expected="lists of at least 20 for the usual metrics",
-            remedy=f"Name metrics, such as recall@{max(top_k, 1)}, or raise top_k.",
+            f"lists of {top_k} items and no metrics",
+            expected="lists of at least 20 items for the default metrics",
+            remedy=f"Set metrics, for example recall@{max(top_k, 1)}, or raise top_k.",
         )
     return usual
 
@@ -137,7 +153,7 @@ def named_metric(name: str, top_k: int | None = None) -> NamedMetric:
     """
     metric, _, cut = name.partition("@")
     if ":" in metric:
-        kind_and_cut(name, top_k)  # before code from outside runs
+        kind_and_cut(name, top_k)  # checked before code from outside is run
         return _from_outside(name, top_k, imported(metric, f"metric {name!r}"))
     if metric not in _KNOWN:
         near = difflib.get_close_matches(metric, _KNOWN, n=1)
@@ -151,7 +167,7 @@ def named_metric(name: str, top_k: int | None = None) -> NamedMetric:
 
 
 def kind_and_cut(name: str, top_k: int | None = None) -> tuple[str, int]:
-    """What comes before and after the @ of a metric's name, whether or not there is such a metric.
+    """The kind (before the @) and the cut (after it) in a metric's name. The kind is not checked.
 
     Raises:
         ConfigError: if there is no cut of at least 1, or if it is beyond `top_k`.
@@ -176,8 +192,8 @@ def _from_outside(name: str, top_k: int | None, function: Any) -> NamedMetric:
     kind, k = kind_and_cut(name, top_k)
     if not callable(function):
         raise ConfigError(
-            f"metric {name!r} that is of type {type(function).__name__}",
+            f"metric {name!r} of type {type(function).__name__}",
             expected="a function of ranked (users, k) and target (users, items)",
-            remedy="Name a function that answers one number a user.",
+            remedy="Name a function that returns one number for each user.",
         )
     return NamedMetric(name, kind, k, function)

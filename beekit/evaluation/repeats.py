@@ -1,7 +1,8 @@
-"""What repeats of one evaluation say together: means, spread, paired differences, order.
+"""Statistics over repeats of one evaluation: means, spread, paired differences, order of models.
 
-A repeat draws anew what is held out and the seeds of training; data and users stay. So the
-intervals here are about the mean over all such draws from this dataset, not about other datasets.
+A repeat draws new held-out interactions and uses other training seeds; the dataset stays the same.
+So the intervals here are for the mean over all such draws from this dataset, not for other
+datasets.
 """
 
 from __future__ import annotations
@@ -19,9 +20,15 @@ from beekit.evaluation.intervals import alike, paired_p_value
 
 @dataclass(frozen=True)
 class OverRepeats:
-    """Mean of a metric over repeats, its t interval (Student 1908), not cut at 0 or 1, and standard
-    deviation between repeats (N - 1 in the denominator); interval and spread are zero wide where
-    nothing varies."""
+    """A metric over repeats.
+
+    Attributes:
+        value: mean over repeats.
+        ci95: Student's t interval of the mean, not cut at 0 or 1.
+        spread: standard deviation over repeats, with N - 1 in the denominator; 0 if all values are
+            equal up to rounding.
+        values: the value of each repeat.
+    """
 
     value: float
     ci95: tuple[float, float]
@@ -31,12 +38,16 @@ class OverRepeats:
 
 @dataclass(frozen=True)
 class PairedRepeats:
-    """Mean over repeats of first minus second, its t interval and standard deviation.
+    """A comparison of two models over repeats.
 
     Attributes:
-        p_value: two-sided, paired t test; None where the differences vary by rounding alone.
-        held: in how many repeats the first is above the second.
-        repeats: how many entered.
+        difference: mean over repeats of first minus second.
+        ci95: Student's t interval of the mean difference.
+        spread: standard deviation of the differences.
+        p_value: p-value of the two-sided paired t test; None if all differences are equal up to
+            rounding.
+        held: number of repeats in which the first is above the second.
+        repeats: number of repeats.
     """
 
     difference: float
@@ -49,8 +60,8 @@ class PairedRepeats:
 
 @dataclass(frozen=True)
 class Swap:
-    """The model with the higher mean, the other one, and the numbers (from 1) of the repeats in
-    which the other one is above it."""
+    """A pair of models that change places: `first` has the higher mean, but `second` is above it in
+    some `repeats` (numbered from 1)."""
 
     first: str
     second: str
@@ -59,8 +70,13 @@ class Swap:
 
 @dataclass(frozen=True)
 class Order:
-    """Models by their mean, highest first and equals as they came; whether no pair is the other way
-    round in any repeat, and the pairs that are."""
+    """The order of models.
+
+    Attributes:
+        models: models by their mean, highest first; equal ones in the order they were given.
+        same: whether no pair of models changes places in any repeat.
+        swaps: the pairs that do.
+    """
 
     models: tuple[str, ...]
     same: bool
@@ -68,7 +84,7 @@ class Order:
 
 
 def over_repeats(values: Sequence[float]) -> OverRepeats:
-    """Mean, t interval and spread of a metric; `values` are of each repeat.
+    """Mean, t interval and spread of a metric, from the value of each repeat.
 
     Raises:
         ConfigError: if there are fewer than two values, or if one is not finite.
@@ -88,7 +104,7 @@ def compare_repeats(first: Sequence[float], second: Sequence[float]) -> PairedRe
     above, below = _checked(first), _checked(second)
     if len(above) != len(below):
         raise ConfigError(
-            f"{len(above)} and {len(below)} repeats to compare",
+            f"{len(above)} repeats of one model and {len(below)} of the other",
             expected="the same repeats of both models",
             remedy="Leave out the model that has fewer.",
         )
@@ -100,7 +116,8 @@ def compare_repeats(first: Sequence[float], second: Sequence[float]) -> PairedRe
 
 
 def order_over_repeats(values: Mapping[str, Sequence[float]]) -> Order:
-    """Whether models keep their order by the mean in each repeat; `values` are of each model."""
+    """The order of models by their mean, and whether they keep it in each repeat; `values` holds
+    the value of each repeat for each model."""
     ordered = sorted(values, key=lambda model: -over_repeats(values[model]).value)
     swaps = []
     for first, second in combinations(ordered, 2):
@@ -116,7 +133,7 @@ def _checked(values: Sequence[float]) -> np.ndarray:
     if len(given) < 2 or not np.isfinite(given).all():
         raise ConfigError(
             f"the values {', '.join(map(str, given.tolist()[:5])) or '(none)'} of repeats",
-            expected="at least two, all finite",
-            remedy="Evaluate in more repeats, or leave that metric out.",
+            expected="at least two values, all finite",
+            remedy="Evaluate with more repeats, or leave the metric out.",
         )
     return given

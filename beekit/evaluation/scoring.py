@@ -23,17 +23,18 @@ from beekit.split import HeldOut
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on one held-out part, `scenario`.
+    """The evaluation of one model on one held-out part.
 
     Attributes:
-        users: (users,) user indices evaluated, ascending.
-        per_user: metric name to (users,) values; not for coverage, which is of all lists together.
-        metrics: metric name to value, 95% interval over users (`ci95`), and over users and items
-            (`ci95_items`; not for coverage, nor for metrics from outside); `reaches_all` where no
-            user has more candidates than the cut, so that each list holds all of them.
+        model, scenario: names of the model and of the held-out part.
+        users: (users,) indices of the evaluated users, ascending.
+        per_user: metric name to values (users,); without coverage, which has one value for all.
+        metrics: metric name to value, 95% interval over users (`ci95`), and 95% interval over users
+            and items (`ci95_items`; not for coverage and for metrics from outside); `reaches_all`
+            if no user has more candidates than the list has places, so that each list holds all.
         ranked: (users, top_k) item indices recommended.
-        lists: the same with what was to be found, for comparisons.
-        seconds: recommending and scoring, intervals included.
+        lists: the recommended lists with targets and candidates, for comparisons.
+        seconds: time of recommending and scoring, including intervals.
     """
 
     model: str
@@ -46,7 +47,7 @@ class Evaluation:
     seconds: float
 
     def row(self) -> dict[str, Any]:
-        """As a row of results.json."""
+        """The evaluation as a row of results.json."""
         return {
             "model": self.model,
             "scenario": self.scenario,
@@ -69,36 +70,35 @@ def evaluate(
     intervals: bool = True,
     seed: int = 0,
 ) -> Evaluation:
-    """Recommend to every held-out user from what is known of them, and score against the rest.
+    """Recommend to every held-out user by the known interactions, and score by the hidden ones.
 
-    Metrics are those of lists of `top_k`, as `recommend` serves them. An interval over items at
-    that cut needs one place more. Where longer lists begin as shorter ones do, one request of
-    `top_k + 1` gives both; of a recommender whose lists do not (`nested_lists`, an approximate
-    index), a second request is made for that place alone.
+    Averages are over users with a source (known interactions) and a target (hidden interactions).
+    Only candidates of the held-out part are ranked.
 
-    Averages are over users with a source and a target. Items are ranked among the part's
-    candidates; what a user's source holds is never recommended again.
+    Metrics are computed on lists of `top_k` items. An interval over items needs one item more. For
+    most recommenders one request of `top_k + 1` items gives both. If `nested_lists` of the
+    recommender is False, as for an approximate index, the longer lists are a second request.
 
     Args:
-        recommender: anything that answers `recommend`.
-        held_out: whom to ask, and what is to be found.
-        metrics: names with a cut, `ndcg@100` or `my_package.my_module:novelty@20`, or functions;
-            or functions by name (`beekit.evaluation.named_metrics`).
-        top_k: length of the lists asked for, at least the largest cut.
+        recommender: any object with `recommend`.
+        held_out: the users, their sources and targets, and the candidates.
+        metrics: a list of names with a cut, such as `ndcg@100` or
+            `my_package.my_module:novelty@20`, and functions; or a mapping from names to functions
+            (`beekit.evaluation.named_metrics`).
+        top_k: length of the lists; at least the largest cut.
         model, scenario: names for the result.
-        exclude_seen: leave out what the source holds.
-        batch_size: users at once; does not change the result.
-        intervals: whether to compute them; without, that over users is the value twice, and there
-            is none over users and items.
-        seed: of the bootstrap over users.
+        exclude_seen: leave out the items of a user's source.
+        batch_size: number of users in a request; it does not change the result.
+        intervals: whether to compute intervals. If False, both ends of `ci95` are the value, and
+            there is no `ci95_items`.
+        seed: seed of the bootstrap over users.
 
     Raises:
-        ConfigError: if `metrics` is empty, is text instead of a list or names something that is not
-            a metric or cannot be imported, if a cut is beyond `top_k`, or if `top_k` or
-            `batch_size` is below 1.
+        ConfigError: if `metrics` is empty or a string, if a metric is unknown or cannot be
+            imported, if a cut is larger than `top_k`, or if `top_k` or `batch_size` is below 1.
         DataError: if no user has both a source and a target, if there are no candidates, if the
-            recommender does not answer with lists of candidates and their scores, or if a metric
-            from outside does not answer with a finite number for each user.
+            recommender does not return lists of candidates with their scores, or if a metric from
+            outside does not return a finite number for each user.
     """
     started = time.perf_counter()
     if not metrics or isinstance(metrics, str) or top_k < 1 or batch_size < 1:
@@ -115,7 +115,7 @@ def evaluate(
     candidates, name = held_out.candidates, model or type(recommender).__name__
 
     def recommended(k: int) -> np.ndarray:
-        """(users, k) item indices recommended."""
+        """(users, k) the recommended item indices, checked."""
         lists = []
         for begin in range(0, len(users), batch_size):
             part = slice(begin, begin + batch_size)
@@ -124,14 +124,14 @@ def evaluate(
             lists.append(checked)
         return np.concatenate(lists)
 
-    # One more than the cut, for intervals: what would come in without one of the others.
+    # One item more than the cut, for intervals: it would come in if another item were missing.
     if getattr(recommender, "nested_lists", True):
         ranked = recommended(top_k + 1)
     else:
         ranked = recommended(top_k)
         if intervals and any(one.k == top_k and one.kind in FROM_HITS for one in asked):
             ranked = _with_next(ranked, recommended(top_k + 1))
-    # Targets outside the candidates stay: removing them would inflate recall.
+    # Targets that are no candidates are kept, because removing them would inflate recall.
     lists = Lists(ranked, target, candidates)
     ranked = ranked[:, :top_k]
     per_user = {one.name: one.values(lists) for one in asked if one.kind != COVERAGE}
@@ -168,8 +168,8 @@ def most_candidates(source: sp.csr_array, candidates: np.ndarray, exclude_seen: 
 
 
 def _with_next(ranked: np.ndarray, longer: np.ndarray) -> np.ndarray:
-    """Lists (users, k) and after them the first item of longer lists that they do not hold; a list
-    that ends early has no such place."""
+    """Lists (users, k + 1): `ranked` (users, k), and then the first item of `longer` that the list
+    does not hold yet; -1 if the list has fewer than k items."""
     new = (longer >= 0) & ~listed(ranked, longer)
     first = np.take_along_axis(longer, new.argmax(axis=1, keepdims=True), 1)
     there = new.any(axis=1, keepdims=True) & (ranked[:, -1:] >= 0)
@@ -181,7 +181,7 @@ def _require_somebody(held_out: HeldOut, scenario: str) -> None:
         where = f" of {scenario}" if scenario else ""
         found = "no candidates" if len(held_out.users) else "no user with a source and a target"
         raise DataError(
-            f"nobody to evaluate: {found} in the part{where}",
-            expected="at least one user with both, and one candidate",
+            f"nobody to evaluate: {found} in the held-out part{where}",
+            expected="at least one user with a source and a target, and one candidate",
             remedy="Hold out another share, or check source, target and candidates.",
         )

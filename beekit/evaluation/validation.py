@@ -1,4 +1,4 @@
-"""Evaluation while training, as sentence-transformers and its Trainer expect it."""
+"""Evaluation during training, in the form that the Trainer of sentence-transformers expects."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def telling_metric(metric: str, validations: Sequence[HeldOut], *, chosen: bool)
 
 
 class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
-    """Scores the encoder, as it is at that step, on the validation part of a split.
+    """Scores the encoder in its current state on the validation part of a split.
 
     Args:
         held_out: the validation part.
-        inputs: of the catalog's items.
-        metric: the one that selects checkpoints (`load_best_model_at_end`).
+        inputs: the inputs of the catalog's items.
+        metric: the metric that selects checkpoints (`load_best_model_at_end`).
         item_ids: (items,) the caller's ids, for messages.
 
     Raises:
@@ -86,14 +86,14 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
         self.item_ids = item_ids
         self.primary_metric = metric
         self.cut = named_metric(metric).k
-        # Items that neither a history nor a candidate names need no embedding.
+        # Only items in histories and candidates need an embedding.
         self.items = np.union1d(held_out.source.indices, held_out.candidates)
 
     def __call__(self, model: SentenceTransformer, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Average of the metric over the part's users, by name.
+        """{name of the metric: its mean over the users of the validation part}.
 
         Raises:
-            EncoderError: if an embedding is not finite, as happens when training has diverged.
+            EncoderError: if an embedding is not finite, for example because training has diverged.
         """
         embedded = embed_items(model, self.inputs, self.items, item_ids=self.item_ids)
         vectors = np.zeros((len(self.inputs), embedded.shape[1]), dtype=np.float32)
@@ -104,13 +104,13 @@ class HeldOutEvaluator(BaseEvaluator):  # type: ignore[misc]
 
 
 class MeanEvaluator(BaseEvaluator):  # type: ignore[misc]
-    """The mean of several validation parts' metric, and each by its name.
+    """Scores the encoder on several validation parts: the mean of a metric, and each value.
 
-    The mean keeps the metric's own name, which is what `metric_for_best_model` asks for;
-    sentence-transformers' `SequentialEvaluator` gives it another.
+    The mean has the metric's own name, which `metric_for_best_model` expects.
+    `SequentialEvaluator` of sentence-transformers gives it another name.
 
     Args:
-        evaluators: of one metric, by the name of what they evaluate on.
+        evaluators: evaluators of one metric, by the name of the dataset they evaluate on.
 
     Raises:
         ConfigError: if there are no evaluators.
@@ -126,7 +126,7 @@ class MeanEvaluator(BaseEvaluator):  # type: ignore[misc]
         self.primary_metric = next(iter(evaluators.values())).primary_metric
 
     def __call__(self, model: SentenceTransformer, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """The mean under the metric's name, and every value under `name_metric`."""
+        """The mean under the metric's name, and each value under `{name}_{metric}`."""
         values = {
             name: evaluator(model, *args, **kwargs)[self.primary_metric]
             for name, evaluator in self.evaluators.items()

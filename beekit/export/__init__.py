@@ -1,4 +1,4 @@
-"""Exports: a run's encoder and items as files that serve without beekit, checked against it."""
+"""Exporting a run's encoder or items to files that can be used without beekit, with a check."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What an export is checked with: items and histories of the run, or made-up ones without them."""
+"""The items and histories that an export is checked with: those of the run, or invented ones."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from beekit.run.dataset import load_dataset
 
 logger = logging.getLogger(__name__)
 
-# A few hundred texts take seconds; a picture takes as long as several of them.
+# A few hundred texts take seconds; a picture takes as long as several texts.
 _TEXTS, _PICTURES = 256, 48
 _USERS = 200
-# Items of a history that is made up.
+# The number of items in an invented history.
 _HISTORY = 5
 
 
 def run_dataset(config: Config) -> Dataset | None:
-    """The dataset of a run, or the first of several, where it still can be read."""
+    """The dataset of a run, or the first of several; None if it can no longer be read."""
     try:
         return load_dataset(config.datasets()[0])
     except (DataError, OSError) as error:
-        logger.warning("checking with what is made up, for the dataset cannot be read: %s", error)
+        logger.warning("the dataset cannot be read, so invented items are checked: %s", error)
         return None
 
 
 def made_up_histories(users: int, items: int, generator: np.random.Generator) -> list[np.ndarray]:
-    """Item indices of each user, all different."""
+    """For each user, distinct item indices."""
     length = min(_HISTORY, items)
     return [generator.choice(items, length, replace=False) for _ in range(users)]
 
@@ -47,18 +47,18 @@ def made_up_histories(users: int, items: int, generator: np.random.Generator) ->
 class Sample(NamedTuple):
     """Items of one kind: texts, pictures (PIL), or mappings of `text` and `image`."""
 
-    source: str  # where they come from, in words
-    inputs: list[Any]  # (items,), as `SentenceTransformer.encode` takes them
+    source: str  # the origin of the items, in words; not the source of a test user
+    inputs: list[Any]  # (items,) inputs of `SentenceTransformer.encode`
     histories: sp.csr_array  # (users, items) of ones
 
 
 def samples(
     config: Config, encoder: SentenceTransformer, sides: Collection[str]
 ) -> dict[str, Sample]:
-    """What to check, of the first dataset of a run where it can be read.
+    """The samples to check, from the first dataset of a run if it can be read.
 
-    "text", "image" or both, as the graphs in `sides`; "item" of an encoder that makes one embedding
-    of the two.
+    The keys are "text" and "image", if `sides` has a graph of that name; or "item" for an encoder
+    that makes one embedding of text and picture.
     """
     dataset = run_dataset(config)
     if reads_both(encoder):
@@ -84,7 +84,8 @@ def _sample(dataset: Dataset | None, kinds: Sequence[str], encoder: SentenceTran
 
 
 def _of_dataset(dataset: Dataset, kinds: Sequence[str], count: int) -> list[tuple[int, Any]]:
-    """Item indices with inputs, shortest text to longest; none without such a column."""
+    """Item indices with inputs, from the shortest to the longest text; empty if the catalog has no
+    such column."""
     catalog, images = dataset.catalog, dataset.catalog.images
     if ("text" in kinds and catalog.text is None) or ("image" in kinds and images is None):
         return []
@@ -113,8 +114,8 @@ def _picture(images: ImageColumn, item: int) -> Image.Image | None:
 def _made_up(
     kinds: Sequence[str], count: int, encoder: SentenceTransformer, generator: np.random.Generator
 ) -> list[Any]:
-    """Texts of words that the tokenizer knows, pictures of noise, of varied sizes; among pairs
-    some with one side alone."""
+    """Texts of words that the tokenizer knows, and pictures of noise, of various sizes. Some items
+    with text and picture lack one of them."""
     texts = _made_up_texts(count, encoder, generator) if "text" in kinds else []
     if "image" not in kinds:
         return texts

@@ -1,4 +1,4 @@
-"""Embeddings of an exported encoder compared with those by torch: vectors, scores and lists."""
+"""Comparing the embeddings of an exported encoder with torch's: vectors, scores and lists."""
 
 from __future__ import annotations
 
@@ -12,31 +12,45 @@ from beekit.errors import ExportError
 from beekit.index import ItemIndex
 from beekit.index.measure import list_recall
 
-# How much more than torch's own rounding another runtime may be off. Both compute one function in
-# float32, each off by about that rounding; the other one sums in another order, and takes erf and
-# exp from other polynomials. Four bits of the 24; a graph that is wrong is off by far more.
+# The allowed distance from torch, as a multiple of torch's own rounding error. Both compute the
+# same function in float32, but another runtime sums in another order and approximates erf and exp
+# in another way. 16 is four of the 24 bits of a float32; a wrong graph differs by far more.
 _ROUNDINGS = 16
-# Of a unit vector, what no float32 arithmetic is better than.
+# The rounding error that float32 arithmetic always has for a vector of length 1.
 _EPSILON = 2.0**-23
 _TOP_K = 10
 
 
 class Agreement(NamedTuple):
-    """An exported encoder against torch, on one sample."""
+    """An exported encoder compared with torch on one sample.
 
-    source: str  # of the sample, in words
+    Attributes:
+        source: origin of the sample, in words.
+        items: number of items.
+        batch_sizes: batch sizes in which the exported encoder embedded the items.
+        largest_difference: largest difference of a number in an embedding.
+        largest_distance: largest Euclidean distance of an embedding from torch's, of length 1.
+        rounding: the same distance between torch in float32 and torch in float64.
+        tolerance: the largest allowed `largest_distance`.
+        users: number of users with compared scores and lists; a user vector is the sum over a
+            history.
+        score_difference: largest difference of a score.
+        same_top_10: share of torch's ten best unseen items that the exported encoder lists too.
+    """
+
+    source: str
     items: int
-    batch_sizes: tuple[int, ...]  # that the exported encoder embedded the items in
-    largest_difference: float  # of an entry of an embedding, over items and batch sizes
-    largest_distance: float  # Euclidean, of an item's embedding from torch's, which has length 1
-    rounding: float  # the same distance of torch in float32 from torch in float64
-    tolerance: float  # what `largest_distance` may be
-    users: int  # whose scores and lists were compared; user vectors are sums over histories
-    score_difference: float  # largest of a score
-    same_top_10: float  # share of torch's ten best unseen items that the exported encoder lists too
+    batch_sizes: tuple[int, ...]
+    largest_difference: float
+    largest_distance: float
+    rounding: float
+    tolerance: float
+    users: int
+    score_difference: float
+    same_top_10: float
 
     def summary(self) -> str:
-        """One line for people."""
+        """The agreement in one line."""
         return (
             f"{self.items} {self.source}, embeddings at most {self.largest_distance:.1e} from "
             f"torch's (allowed {self.tolerance:.1e}), scores {self.score_difference:.1e}, "
@@ -44,12 +58,16 @@ class Agreement(NamedTuple):
         )
 
     def require(self, runtime: str) -> None:
-        """Refuse an export whose embeddings are off by more than rounding explains."""
+        """Check that the embeddings differ by no more than rounding explains.
+
+        Raises:
+            ExportError: if they do.
+        """
         if not self.largest_distance <= self.tolerance:  # NaN too
             raise ExportError(
                 f"embeddings in {runtime} are {self.largest_distance:.1e} from torch's "
                 f"({self.items} {self.source})",
-                expected=f"at most {self.tolerance:.1e}, {_ROUNDINGS} times torch's own rounding",
+                expected=f"at most {self.tolerance:.1e}, {_ROUNDINGS} times torch's rounding error",
                 remedy="Nothing was exported; try other versions of torch and the runtime, or "
                 "serve this encoder with torch.",
             )
@@ -63,10 +81,15 @@ def compare(
     exported: Mapping[int, np.ndarray],
     histories: sp.csr_array,
 ) -> Agreement:
-    """The agreement of two sets of embeddings.
+    """The agreement of an exported encoder with torch.
 
-    By torch (items, dims) in float32, and every `step`-th item in float64; exported (items, dims)
-    float32 by batch size. Histories are (users, items) of ones.
+    Args:
+        source: origin of the items, in words.
+        torchs: (items, dims) embeddings by torch in float32.
+        exact: embeddings by torch in float64, of every `step`-th item.
+        step: see `exact`.
+        exported: (items, dims) float32 embeddings of the exported encoder, by batch size.
+        histories: (users, items) of ones.
     """
     rounding = float(np.linalg.norm(torchs[::step] - exact, axis=1).max())
     gaps = [torchs.astype(np.float64) - each for each in exported.values()]
@@ -89,7 +112,8 @@ def compare(
 
 
 def shared(found: np.ndarray, wanted: np.ndarray) -> float:
-    """Average share of the wanted that is found, over users with something to list."""
+    """The share of the `wanted` lists (users, k) that is in the `found` lists, averaged over users
+    whose wanted list is not empty."""
     shares = list_recall(found, wanted)
     listed = ~np.isnan(shares)
     return float(shares[listed].mean()) if listed.any() else 1.0

@@ -1,4 +1,4 @@
-"""A run's encoder as files for other runtimes, checked against torch before they are kept."""
+"""Exporting a run's encoder for other runtimes, with a check against torch."""
 
 from __future__ import annotations
 
@@ -32,25 +32,31 @@ from beekit.finite import require_finite
 from beekit.run.config import Config
 from beekit.run_files import parse_json, read_json
 
-# Where sentence-transformers' backends look for a graph, and what its others are called there.
+# The files in which the backends of sentence-transformers look for graphs.
 _FILES = {"onnx": "onnx/{}.onnx", "openvino": "openvino/openvino_{}.xml"}
 _NAMES = {"text": "text_model", "image": "vision_model", "fusion": "fusion"}
-# One alone, a few padded together, and many: sizes other than that of the example.
+# A single item, a few padded together, and many; none is the size of the traced example.
 _BATCH_SIZES = (1, 7, 32)
-# Items embedded in float64 too, which takes several times longer.
+# The number of items also embedded in float64, which takes several times longer.
 _EXACT = 32
 
 
 def export_encoder(
     encoder: SentenceTransformer, config: Config, folder: Path, runtime: str
 ) -> tuple[str, ...]:
-    """Write an encoder into an empty folder and compare what it answers there with torch.
+    """Write an encoder to an empty folder, and compare its embeddings there with torch's.
 
-    Leaves the encoder in float64. The configuration says where items to check with may be, and
-    `runtime` is "onnx" or "openvino".
+    Args:
+        encoder: the encoder; it is in float64 afterwards.
+        config: the run's configuration, which names the dataset with items to check.
+        folder: the empty folder.
+        runtime: "onnx" or "openvino".
 
     Returns:
-        one line for people on each thing checked: texts and pictures, or items of both.
+        one line on each check: of texts and of pictures, or of items with both.
+
+    Raises:
+        ExportError: if the encoder cannot be exported, or if the embeddings differ too much.
     """
     encoder = encoder.to("cpu").float().eval()
     parts = encoder_graphs(encoder)
@@ -87,10 +93,11 @@ def export_encoder(
 
 
 def _save_folder(encoder: SentenceTransformer, folder: Path) -> None:
-    """What sentence-transformers' own backends load beside the graph: all but its weights.
+    """Save the files that the backends of sentence-transformers load besides the graph: all files
+    of the encoder except its weights.
 
-    optimum, which they need, goes with versions before those that beekit needs, so what has been
-    renamed since gets its older name; newer versions read both.
+    These backends need optimum, which needs older versions of the libraries than beekit does. So
+    names that have changed since are written in their older form, which newer versions read too.
     """
     encoder.save(str(folder), create_model_card=False)
     for pattern in ("model*.safetensors*", "pytorch_model*.bin*"):
@@ -112,22 +119,22 @@ def _save_folder(encoder: SentenceTransformer, folder: Path) -> None:
 def _check(
     encoder: SentenceTransformer, given: dict[str, Sample], folder: Path
 ) -> tuple[dict[str, Agreement], float | None]:
-    """The agreement on each sample; and of pictures that the recipe preprocesses, the largest
-    distance of their embeddings from those that the encoder preprocesses, None without any."""
+    """The agreement on each sample, and the largest distance between the embeddings of pictures
+    that the recipe preprocesses and those that the encoder preprocesses; None without a recipe."""
     exported = embed.Encoder(folder, threads=torch.get_num_threads())
     agreements, distance = {}, None
     for kind, sample in given.items():
         inputs = sample.inputs
         torchs = _in_torch(encoder.float(), inputs)
         found = f"embeddings in torch of {sample.source}"
-        remedy = "Nothing was exported; see that the run's encoder embeds every item."
+        remedy = "Nothing was exported; check the embeddings of the run's encoder."
         require_finite(torchs, found, remedy=remedy, error=ExportError)
         try:
             by_size = {size: _exported(exported, encoder, inputs, size) for size in _BATCH_SIZES}
-        except ValueError as error:  # by the code that goes with the graph
+        except ValueError as error:  # raised by embed.py, which is exported with the graph
             raise ExportError(
                 f"the {exported.about['format']} graph fails on {sample.source} ({error})",
-                expected="finite embeddings, as torch gives them",
+                expected="finite embeddings, as by torch",
                 remedy="Nothing was exported; serve this encoder with torch.",
             ) from error
         if kind != "text" and exported.about["image"]["recipe"] is not None:
@@ -160,7 +167,8 @@ def _in_torch(encoder: SentenceTransformer, inputs: Sequence[Any]) -> np.ndarray
 def _exported(
     exported: embed.Encoder, encoder: SentenceTransformer, inputs: Sequence[Any], size: int
 ) -> np.ndarray:
-    """The same by the graphs, of the same pixels, so that only they are compared."""
+    """(items, dims) embeddings by the graphs. They get the pixels that torch got, so that only the
+    graphs are compared."""
     if isinstance(inputs[0], str):
         return exported.texts(inputs, size)
     if not isinstance(inputs[0], dict):

@@ -1,4 +1,4 @@
-"""The graphs that an encoder is written as: of its texts, of its pictures, and of both."""
+"""The graphs that an encoder is exported as: for texts, for pictures, and for both."""
 
 from __future__ import annotations
 
@@ -21,31 +21,35 @@ from beekit.export.graph import Graph
 
 logger = logging.getLogger(__name__)
 
-# Examples differ in length, and their number and length are such as no encoder takes for special.
+# Examples of different lengths; no encoder treats their number or lengths in a special way.
 _TEXTS = ("a red printer with two trays, for the office", "toner", "red toner, two of them")
 _PICTURES = 3
-# Tokens of a text that a graph takes where the encoder cuts none.
+# How many tokens of a text a graph takes, if the encoder itself has no limit.
 _LONGEST = 2**20
-# What a tokenizer's output is called, in the order encoders take it in.
+# The names of a tokenizer's outputs, in the order in which encoders take them.
 _TOKENS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def encoder_graphs(encoder: SentenceTransformer) -> dict[str, Graph]:
     """The graphs of an encoder, whose outputs are L2-normalised embeddings.
 
-    "text" takes tokens and "image" pixels; of an encoder that makes one embedding of both,
-    "fusion" takes the two embeddings, with rows of zeros for what an item does not have, so that a
-    missing side is not computed.
+    "text" takes tokens and "image" takes pixels. For an encoder that makes one embedding of text
+    and picture, "fusion" takes the two embeddings. Its inputs have rows of zeros for items without
+    text or without picture, so that nothing has to be embedded for these.
 
     Args:
-        encoder: in float32 and on the CPU. One that reads texts and pictures separately may lack
-            a tokenizer: a warning says that only its pictures are exported.
+        encoder: an encoder in float32 on the CPU. If it reads texts and pictures separately and has
+            no tokenizer, only its pictures are exported, with a warning.
+
+    Raises:
+        ExportError: if the encoder reads neither texts nor pictures.
+        EncoderError: if an encoder of texts has no tokenizer.
     """
     if reads_both(encoder):
         fused: TextImage = encoder[0]
         text = _text_graph(fused.text, states=False, prompt=item_prompt(encoder))
         image = _image_graph(fused.image)
-        # Both embeddings to what the text adds to their fusion, too; the rest is the picture's.
+        # The fusion has a second output: the part of the embedding that comes from the text.
         sides = {"text": text, "image": image}
         inputs = {f"{kind}_embedding": torch.ones(_PICTURES, g.dims) for kind, g in sides.items()}
         outputs = ("sentence_embedding", "text_part")
@@ -55,7 +59,7 @@ def encoder_graphs(encoder: SentenceTransformer) -> dict[str, Graph]:
     if encoder.supports("text"):
         try:
             made["text"] = _text_graph(encoder, states=has_states(encoder))
-        except EncoderError as error:  # of a text tower that no run can have used either
+        except EncoderError as error:  # the text side cannot be used by a run either
             if not encoder.supports("image"):
                 raise
             logger.warning("only pictures are exported: %s", error)
@@ -64,27 +68,27 @@ def encoder_graphs(encoder: SentenceTransformer) -> dict[str, Graph]:
     if not made:
         raise ExportError(
             f"an encoder of {', '.join(map(str, encoder.modalities))}",
-            expected="one of texts or pictures",
+            expected="an encoder of texts or pictures",
             remedy="Serve this encoder with torch.",
         )
     return made
 
 
 def reads_padding(encoder: SentenceTransformer) -> bool:
-    """Whether texts are always as long as the encoder allows, as those of open_clip are."""
+    """Whether texts are always padded to the longest length, as open_clip does."""
     return hasattr(encoder[0], "model_cfg")
 
 
 def has_states(encoder: SentenceTransformer) -> bool:
-    """Whether an encoder of texts alone goes on from hidden states of tokens, which is what
-    sentence-transformers' own backends take from a graph."""
+    """Whether the encoder reads only texts and computes its embedding from hidden states of tokens;
+    the backends of sentence-transformers take these states from a graph."""
     texts_alone = encoder.supports("text") and not encoder.supports("image")
     return texts_alone and getattr(encoder[0], "module_output_name", None) == "token_embeddings"
 
 
 def _text_graph(encoder: SentenceTransformer, *, states: bool, prompt: str | None = None) -> Graph:
-    """Token ids, and masks where the encoder takes them, to `sentence_embedding`; with `states`
-    also to `last_hidden_state` (items, tokens, width)."""
+    """The graph from token ids, and masks if the encoder takes them, to `sentence_embedding`; with
+    `states` also to `last_hidden_state` (items, tokens, width)."""
     if isinstance(encoder[0], StaticEmbedding):
         return _bag_graph(encoder)
     if reads_padding(encoder):
@@ -99,7 +103,7 @@ def _text_graph(encoder: SentenceTransformer, *, states: bool, prompt: str | Non
     if unknown or "input_ids" not in tokens:
         raise ExportError(
             f"an encoder of texts that takes {', '.join(tensors)}",
-            expected=f"one that takes {', '.join(_TOKENS)}",
+            expected=f"an encoder that takes {', '.join(_TOKENS)}",
             remedy="Serve this encoder with torch.",
         )
     inputs = {key: tokens[key] for key in _TOKENS if key in tokens}
@@ -121,14 +125,14 @@ def _bag_graph(encoder: SentenceTransformer) -> Graph:
 
 
 def _image_graph(encoder: SentenceTransformer) -> Graph:
-    """`pixel_values` (items, channels, height, width) to `sentence_embedding`."""
+    """The graph from `pixel_values` (items, channels, height, width) to `sentence_embedding`."""
     pixels = torch.zeros(_PICTURES, *PixelScale.of(encoder).shape)
     side = _EmbeddingOf(encoder, ["pixel_values"], {"modality": "image"}, states=False)
     return Graph(side, {"pixel_values": pixels}, ("sentence_embedding",), _dims(encoder))
 
 
 class _EmbeddingOf(nn.Module):
-    """An encoder whose features come one by one, and whose embeddings have length 1."""
+    """An encoder that takes features as separate arguments; its embeddings have length 1."""
 
     def __init__(
         self, encoder: SentenceTransformer, keys: list[str], constants: Any, states: bool
@@ -178,7 +182,7 @@ class _MeanOfTokens(nn.Module):
 
 
 class _OpenClipText(nn.Module):
-    """Texts through a model of open_clip, at its full context length."""
+    """The text side of an open_clip model, for texts of its full context length."""
 
     def __init__(self, model: nn.Module, dims: int | None) -> None:
         super().__init__()
@@ -191,7 +195,7 @@ class _OpenClipText(nn.Module):
 
 
 class _Fusion(nn.Module):
-    """`TextImage` after its two sides, with missing ones known by their zeros."""
+    """The fusion of a `TextImage` encoder; a row of zeros means that a side is missing."""
 
     def __init__(self, fused: TextImage, cut: int | None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""`beekit export`: a run's encoder or items as files that serve without beekit."""
+"""`beekit export`: exporting a run's encoder or items to files that can be used without beekit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMATS = (*NEEDED, "faiss")
 
 
 class Exported(NamedTuple):
-    """The folder of an export, and one line for people on each thing checked."""
+    """The folder of an export, and one line on each check."""
 
     folder: Path
     summary: tuple[str, ...]
@@ -26,25 +26,25 @@ class Exported(NamedTuple):
 def export(
     run: str | Path, format: str, out: str | Path | None = None, *, factory: str | None = None
 ) -> Exported:
-    """Export a run and check what was exported; nothing is left behind where the check fails.
+    """Export a run and check the exported files; if the check fails, nothing is kept.
 
-    OpenVINO stays loaded in the process: it has been seen to make a training there, whose loader
-    workers are forked, end in a segmentation fault. Train in another process.
+    OpenVINO stays loaded in the process. A training in the same process, with forked loader
+    workers, has ended in a segmentation fault; so train in another process.
 
     Args:
-        run: its folder; of a run on several datasets that or one of theirs for the encoder, one of
-            theirs for the items.
+        run: the run folder. For a run on several datasets: that folder or the folder of a dataset
+            to export the encoder, and the folder of a dataset to export items.
         format: "onnx" or "openvino" for the encoder, "faiss" for the items.
-        out: folder to make; RUN/FORMAT without it.
-        factory: FAISS factory string of an approximate index besides, for "faiss" alone.
+        out: the folder to make; None for RUN/FORMAT.
+        factory: FAISS factory string of an approximate index to export too; only for "faiss".
 
     Raises:
         ConfigError: if `format` is not one of `FORMATS`, if `factory` is given with a format other
             than "faiss", or if FAISS cannot make such an index.
-        RunError: if there is no run with what is to be exported, if `out` lies in another run or in
-            the place of a part of this one, or if another process has the folder.
-        ExportError: if `out` is there already, if a library is missing, if the encoder cannot be
-            exported, or if the export does not answer as the run does.
+        RunError: if the run is not finished or has no model, if `out` is inside another run or is
+            the place of a part of this run, or if another process uses the folder.
+        ExportError: if `out` exists, if a library is missing, if the encoder cannot be exported, or
+            if the export does not give the results of the run.
         EncoderError: if the encoder cannot be loaded, or does not make tokens or pixels.
     """
     folder = RunFolder(Path(run))
@@ -52,9 +52,9 @@ def export(
         known = f"one of {', '.join(FORMATS)}"
         raise ConfigError(f"format {format!r}", expected=known, remedy="Choose one of those.")
     if factory is not None and format != "faiss":
-        expected = "a factory for the format faiss alone"
+        expected = "a factory only with the format faiss"
         found = f"a factory with the format {format}"
-        raise ConfigError(found, expected=expected, remedy="Leave the factory out.")
+        raise ConfigError(found, expected=expected, remedy="Leave out the factory.")
     target = folder.path / format if out is None else Path(out)
     folder.require_config()
     folder.require_kind("training", "quickstart")

@@ -1,4 +1,4 @@
-"""A part of an encoder as a graph that other runtimes read: ONNX, and OpenVINO from that."""
+"""Writing a part of an encoder as a graph for other runtimes: ONNX, and OpenVINO from ONNX."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from torch import Tensor, nn
 from beekit.errors import ExportError
 from beekit.export.libraries import need
 
-# Everything these encoders do has been in ONNX since opset 18, and runtimes of 2023 read it.
+# Opset 18 has all operators of these encoders, and runtimes from 2023 on can read it.
 OPSET = 18
-# Larger graphs keep their weights in a file beside them: a protobuf file ends at 2 GiB.
+# Graphs with more weights have them in a file beside, because a protobuf file holds at most 2 GiB.
 _ONE_FILE = 1_800_000_000
 
 
 class Graph(NamedTuple):
-    """What becomes one file."""
+    """A graph, which is written to one file."""
 
     module: nn.Module  # takes the inputs in their order, and returns a tuple of the outputs
-    inputs: Mapping[str, Tensor]  # an example of each, by name; the first dimension is the items'
-    outputs: tuple[str, ...]  # names; the last dimension of `sentence_embedding` is `dims`
-    dims: int
-    # Tokens at most, where inputs have a second dimension that is free; else only items are.
+    inputs: Mapping[str, Tensor]  # an example of each input, by name; its first dimension is items
+    outputs: tuple[str, ...]  # names of the outputs
+    dims: int  # the last dimension of `sentence_embedding`
+    # The maximum number of tokens, if the second dimension of the inputs is free; else None.
     longest: int | None = None
 
     def describe(self) -> dict[str, Any]:
-        """What export.json says of it; in shapes of inputs, free dimensions by name."""
+        """The entry in export.json; in shapes of inputs, free dimensions are names."""
         inputs = {}
         for name, example in self.inputs.items():
             shape = [*self._free, *example.shape[len(self._free) :]]
@@ -54,7 +54,7 @@ class Graph(NamedTuple):
             self._write_onnx(onnx)
             try:
                 model = openvino.Core().read_model(str(onnx))
-                # By itself it writes weights in half precision.
+                # The default is to write weights in half precision.
                 openvino.save_model(model, str(path), compress_to_fp16=False)
             except RuntimeError as error:
                 raise _cannot("OpenVINO", error) from error
@@ -67,7 +67,7 @@ class Graph(NamedTuple):
         weights = sum(part.numel() * part.element_size() for part in self.module.parameters())
         try:
             with torch.no_grad(), warnings.catch_warnings():
-                # Inputs share their free dimensions, so the names of most are not needed.
+                # A harmless warning: the inputs share their free dimensions, whose names repeat.
                 warnings.filterwarnings("ignore", message="# The axis name")
                 torch.onnx.export(
                     self.module.eval(),
@@ -77,12 +77,12 @@ class Graph(NamedTuple):
                     output_names=list(self.outputs),
                     opset_version=OPSET,
                     dynamo=True,
-                    # One for the module's `*args`, which holds one for each input.
+                    # A tuple for the module's `*args`, with an entry for each input.
                     dynamic_shapes=(tuple(free for _ in self.inputs),),
                     external_data=weights > _ONE_FILE,
                     verbose=False,
                 )
-        # Whatever an encoder's forward does while it is traced, it may raise.
+        # Tracing may raise any of these errors, depending on the encoder's code.
         except (RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise _cannot("PyTorch", error) from error
         onnx: Any = need("onnx")[0]
@@ -95,13 +95,17 @@ class Graph(NamedTuple):
 
 
 def _require_free(graph: Any, free: Sequence[str]) -> None:
-    """Refuse a graph that takes only batches of the sizes of the example."""
+    """Check that a graph takes batches of any size, not only of the size of the example.
+
+    Raises:
+        ExportError: if it does not.
+    """
     for given in graph.graph.input:
         dims = given.type.tensor_type.shape.dim[: len(free)]
         fixed = [name for dim, name in zip(dims, free, strict=True) if not dim.dim_param]
         if fixed:
             raise ExportError(
-                f"the encoder's graph is bound to one number of {' and '.join(fixed)}",
+                f"the encoder's graph works only with a fixed number of {' and '.join(fixed)}",
                 expected="a forward that takes batches of any size",
                 remedy="Serve this encoder with torch.",
             )

@@ -1,4 +1,4 @@
-"""How an encoder preprocesses pictures, as a recipe that Pillow and numpy can follow."""
+"""Describing an encoder's preprocessing of pictures as a recipe for Pillow and numpy."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from sentence_transformers import SentenceTransformer
 from beekit.encoders.pixel_scale import PixelScale, preprocessed
 from beekit.export.standalone import embed
 
-# Sizes of the noisy probes: larger and smaller than what encoders take, wide and high, odd.
+# Sizes of pictures of noise to compare on: large and small, wide and high, with odd numbers.
 _PROBES = ((97, 301, 3), (500, 333, 3), (64, 64, 3))
-# Steps of 255 that a recipe may be off on average: rounding makes less than half of one.
+# The allowed mean difference, in steps of 1/255: rounding causes less than half a step.
 _ALIKE = 0.5
 _BILINEAR, _BICUBIC = int(Image.Resampling.BILINEAR), int(Image.Resampling.BICUBIC)
 
 
 def describe_pictures(encoder: SentenceTransformer) -> dict[str, Any]:
-    """What export.json says of pictures.
+    """The entry on pictures in export.json.
 
-    The encoder's settings say what the recipe may be, and probes whether it is that: so settings
-    that no recipe can follow need not be known here.
+    The recipe is made from the encoder's settings and then compared with the encoder on pictures of
+    noise. So settings that no recipe can express do not have to be known here.
 
     Returns:
-        `shape` (channels, height, width); `recipe`: `resize` to `height` and `width` or so that
-        the `shortest_edge` fits, `resample` as Pillow numbers it, `crop` (height, width)
-        from the middle, where half an odd margin is rounded as `odd_margins` says ("floor", or
-        "round" to even), `rescale`, `mean` and `std` by channel; None where preprocessing is of
-        another kind.
+        `shape` (channels, height, width), and `recipe`, which is None if the preprocessing is of
+        another kind. A recipe has `resize`, to `height` and `width` or to a `shortest_edge`;
+        `resample`, a number of Pillow; `crop` (height, width) from the middle, where half of an odd
+        margin is rounded by `odd_margins` ("floor", or "round" to even); `rescale`; and `mean` and
+        `std` for each channel.
     """
     module = encoder[0]
     recipe = _of_open_clip(module) if hasattr(module, "image_transform") else _of_processor(module)
@@ -39,7 +39,7 @@ def describe_pictures(encoder: SentenceTransformer) -> dict[str, Any]:
 
 
 def _fits(encoder: SentenceTransformer, recipe: dict[str, Any]) -> bool:
-    """Whether the encoder does what the recipe says, and nothing besides."""
+    """Whether the recipe gives the encoder's results, up to rounding."""
     draw = np.random.default_rng(0).integers
     probes = [Image.fromarray(draw(0, 256, size, dtype=np.uint8)) for size in _PROBES]
     wanted = preprocessed(encoder, probes).numpy()
@@ -67,7 +67,7 @@ def _of_open_clip(module: Any) -> dict[str, Any]:
 
 
 def _of_processor(module: Any) -> dict[str, Any] | None:
-    """By the settings that image processors of transformers share."""
+    """The recipe from the settings that image processors of transformers share."""
     processor = getattr(module.processor, "image_processor", module.processor)
     size, cut = getattr(processor, "size", None), getattr(processor, "crop_size", None)
     if size is None or getattr(processor, "resample", None) not in (_BILINEAR, _BICUBIC):

@@ -1,4 +1,4 @@
-"""A run's items as plain FAISS files, checked against what the run itself recommends."""
+"""Exporting a run's items as plain FAISS files, with a check against the run's recommendations."""
 
 from __future__ import annotations
 
@@ -25,21 +25,24 @@ from beekit.run.resume import saved_config
 from beekit.run.serve import Server
 from beekit.run_folder import RunFolder
 
-faiss: Any = faiss_module  # its stubs take C++ vectors for lists
+faiss: Any = faiss_module  # its type stubs mistake C++ vectors for lists
 _USERS, _TOP_K = 300, 10
-# Relative error of one float32 operation.
+# The relative error of one float32 operation.
 _ROUNDING = 2.0**-24
 
 
 def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> str:
-    """Write a run's index into an empty folder and compare what plain FAISS answers there.
+    """Write a run's index to an empty folder, and compare the results of plain FAISS with the run.
 
-    `items.faiss` is a flat index by inner product of the L2-normalised item vectors as they are.
-    With a factory, or of a run indexed by one, `approximate.faiss` is searched faster and knows
-    its own effort (nprobe, efSearch).
+    `items.faiss` is a flat inner-product index of the L2-normalised item vectors. If `factory` is
+    given, or if the run's index is approximate, `approximate.faiss` is written too; it is searched
+    faster, and its nprobe or efSearch is set.
 
     Returns:
-        one line for people on what was checked.
+        one line on the check.
+
+    Raises:
+        ExportError: if the run serves no index, or if plain FAISS gives other scores or lists.
     """
     server = Server.open(run.path)
     index = server.recommender
@@ -70,7 +73,7 @@ def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> st
     agreement = {"source": source, **_compare(server, index, histories, folder)}
     write_about(folder, about | {"agreement": agreement})
     line = (
-        f"{agreement['users']} {source}, scores an item of the history at most "
+        f"{agreement['users']} {source}, scores divided by the length of the history at most "
         f"{agreement['score_difference']:.1e} from the run's (allowed {agreement['tolerance']:.1e})"
         f", {agreement['same_top_10']:.2%} of the ten best the same"
     )
@@ -79,8 +82,12 @@ def export_items(run: RunFolder, folder: Path, factory: str | None = None) -> st
 
 
 def _write_approximate(index: ItemIndex, factory: str, path: Path) -> int:
-    """The run's own trained index, or another one, looking as far as beekit does by itself; and
-    how many times more items it should propose than are wanted, since codes rank them badly."""
+    """Write the run's approximate index, or a new one, with beekit's default effort.
+
+    Returns:
+        how many times k items have to be fetched: more than 1 if the index holds codes, because
+        their scores are not exact.
+    """
     if factory != index.factory:
         index = ItemIndex(index.item_vectors, factory=factory, gpu=False)
     approximate, effort = index.proposing_index(), index.effort
@@ -112,11 +119,16 @@ def _histories(run: RunFolder, server: Server) -> tuple[str, list[list[int | str
 def _compare(
     server: Server, index: ItemIndex, histories: list[list[int | str]], folder: Path
 ) -> dict[str, Any]:
-    """How the files in a folder agree with the run, over so many users: the largest difference of a
-    score, divided by the items of the history, and its tolerance, the share of the ten best items
-    that are the same, and of them what the approximate index finds, where there is one.
+    """How the exported files agree with the run.
 
-    Refused where a score differs by more than float32 arithmetic explains, or a list in length.
+    Returns:
+        the number of users; the largest difference of a score, divided by the length of the
+        history, and its tolerance; the share of the ten best items that are the same; and the share
+        of these that the approximate index finds, if there is one.
+
+    Raises:
+        ExportError: if a score differs by more than float32 arithmetic explains, or if a list has
+            another length.
     """
     exact = ItemIndex(index.item_vectors, index.item_ids, gpu=False)
     wanted, scores = exact.recommend(server.histories(histories), _TOP_K)
@@ -124,16 +136,16 @@ def _compare(
     found, plain_scores = _as_arrays(answers, server)
     listed = wanted >= 0
     gaps = np.where(listed, np.abs(plain_scores - np.where(listed, scores, 0)), 0)
-    # Two user vectors of h unit vectors, summed in any order, and two inner products over the
-    # dimensions: each entry is off by at most its number of operations times the rounding.
+    # Two user vectors, each a sum of h unit vectors in any order, and two inner products over the
+    # dimensions: the error is at most the number of operations times the error of one.
     lengths = np.array([len(set(history)) for history in histories])
     allowed = 2 * (index.item_vectors.shape[1] + lengths) * _ROUNDING
     gaps /= lengths[:, None]
     if (listed != (found >= 0)).any() or not (gaps.max(axis=1) <= allowed).all():
         raise ExportError(
-            f"scores by plain FAISS, an item of the history, are up to {gaps.max():.1e} from the "
-            "run's",
-            expected=f"at most {allowed.max():.1e}, what float32 arithmetic explains",
+            f"scores by plain FAISS, divided by the length of the history, up to {gaps.max():.1e} "
+            "from the run's",
+            expected=f"at most {allowed.max():.1e}, which float32 arithmetic explains",
             remedy="Nothing was exported; make the index again with `beekit index RUN`.",
         )
     agreement = {
@@ -151,7 +163,7 @@ def _compare(
 def _as_arrays(
     answers: list[list[tuple[Any, float]]], server: Server
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(users, k) item indices, -1 where there is none, and scores."""
+    """Item indices (users, k), padded with -1, and scores (users, k)."""
     items = np.full((len(answers), _TOP_K), -1, dtype=np.int64)
     scores = np.zeros(items.shape)
     for user, answer in enumerate(answers):

@@ -1,4 +1,4 @@
-"""Libraries that only exports need: imported, or the command that installs them; and versions."""
+"""The libraries that only exports need: importing them, and their versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 import beekit
 from beekit.errors import ExportError
 
-# What writes a graph, and what runs it; PyTorch writes ONNX with the help of onnxscript.
+# The libraries that write and run a graph; PyTorch needs onnxscript to write ONNX.
 NEEDED = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "openvino": ("onnx", "onnxscript", "openvino"),
@@ -18,7 +18,11 @@ _OF_GRAPHS = ("torch", "transformers", "sentence-transformers")
 
 
 def need(format: str) -> list[ModuleType]:
-    """The libraries of the extra of beekit with this name, imported."""
+    """Import the libraries of the extra `beekit[format]`.
+
+    Raises:
+        ExportError: if one cannot be imported; it names the command that installs them.
+    """
     found = []
     for name in NEEDED[format]:
         try:
@@ -33,6 +37,6 @@ def need(format: str) -> list[ModuleType]:
 
 
 def versions(format: str) -> dict[str, str]:
-    """Of beekit and the libraries an export is made and checked with, by name."""
+    """The versions of beekit and of the libraries that an export is made and checked with."""
     libraries = (*_OF_GRAPHS, *NEEDED[format]) if format in NEEDED else ("numpy",)
     return {"beekit": beekit.__version__} | {name: metadata.version(name) for name in libraries}

@@ -1,4 +1,4 @@
-"""What lies beside an export: export.json, and README.md, which says the same for people."""
+"""Writing export.json and README.md, which describe an export."""
 
 from __future__ import annotations
 

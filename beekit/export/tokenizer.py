@@ -1,4 +1,4 @@
-"""An encoder's tokenizer as one file that the `tokenizers` library reads, limits included."""
+"""Exporting an encoder's tokenizer as one file for the `tokenizers` library."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from beekit.encoders.load import text_module, token_limit
 from beekit.errors import ExportError
 from beekit.export.encoder_graphs import reads_padding
 
-# How open_clip cleans texts before it tokenises them, by the names of its functions.
+# The functions by which open_clip cleans texts before tokenising, and our names for them.
 _CLEANING = {f"_clean_{how}": how for how in ("whitespace", "lower", "canonicalize")}
-# What open_clip takes for words: contractions, letters, single digits, other signs.
+# The words of open_clip: contractions, letters, single digits, other characters.
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
@@ -22,9 +22,12 @@ def save_tokenizer(encoder: SentenceTransformer, path: Path) -> dict[str, Any]:
     """Write `tokenizer.json`, which cuts and pads texts as the encoder does.
 
     Returns:
-        how texts are read: `max_tokens`; `length` that all are padded to, None where it is that of
-        the longest in the batch; `clean`, what is done to a text before, None for nothing; and
-        `special_tokens`, false where the tokenizer must not add its own.
+        `max_tokens`, after which texts are cut; `length`, to which texts are padded, None for the
+        longest in the batch; `clean`, how texts are cleaned before, None for not at all; and
+        `special_tokens`, false if the tokenizer must not add its own.
+
+    Raises:
+        ExportError: if the `tokenizers` library cannot express the tokenizer.
     """
     limit, own, clean, length = token_limit(encoder), text_module(encoder).tokenizer, None, None
     if reads_padding(encoder):
@@ -35,7 +38,7 @@ def save_tokenizer(encoder: SentenceTransformer, path: Path) -> dict[str, Any]:
     if limit is not None:
         side = getattr(own, "truncation_side", "right")
         tokenizer.enable_truncation(max_length=limit, direction=side)
-    # open_clip's own tokenizer pads with token 0, and has no name for it.
+    # The tokenizer of open_clip pads with token 0 and has no attribute for it.
     pad = getattr(own, "pad_token_id", None) or 0
     tokenizer.enable_padding(
         direction=getattr(own, "padding_side", "right"),
@@ -51,7 +54,7 @@ def save_tokenizer(encoder: SentenceTransformer, path: Path) -> dict[str, Any]:
 
 
 def _backend(tokenizer: Any) -> Tokenizer:
-    """A copy of what a tokenizer of transformers works with."""
+    """A copy of a tokenizer of `tokenizers`, or of the one in a fast tokenizer of transformers."""
     bare = isinstance(tokenizer, Tokenizer)
     backend = tokenizer if bare else getattr(tokenizer, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
@@ -61,7 +64,7 @@ def _backend(tokenizer: Any) -> Tokenizer:
 
 
 def _of_open_clip(tokenizer: Any) -> tuple[Tokenizer, str]:
-    """The tokenizer of an open_clip model, and the cleaning that goes before it."""
+    """The tokenizer of an open_clip model, and the name of the cleaning before it."""
     clean = _CLEANING.get(getattr(tokenizer.clean_fn, "__name__", ""))
     wrapped = getattr(tokenizer, "tokenizer", None)
     special = ("tokenizer_mode", "strip_sep_token", "reduction_fn")

@@ -1,4 +1,4 @@
-"""What leaves the machine, and comes back: model cards, and runs on the Hub."""
+"""Model cards, and pushing runs to and pulling them from the Hugging Face Hub."""
 
 from typing import TYPE_CHECKING
 

@@ -21,7 +21,7 @@ from beekit.run_folder import DATASETS, RunFolder
 from beekit.split import said_of
 from beekit.templates import template
 
-# What a card says of a training, and of where it was done; a report does without.
+# What a card needs to know about training and environment; a report works without it.
 _SAID = {
     "training": (
         *("steps", "users_per_step", "items_per_step", "optimizer", "learning_rate"),
@@ -45,16 +45,16 @@ def write_card(run: str | Path) -> None:
 def render_card(
     results: Mapping[str, Any], facts: Facts | None = None, *, chart: str | None = None
 ) -> str:
-    """Markdown with the Hub's YAML head.
+    """The model card: Markdown with the YAML metadata of the Hub at its top.
 
     Args:
         results: the content of `results.json`.
-        facts: what the run does not know; with a `repo` the card speaks of the model there,
-            without of the folder `model` beside it.
-        chart: path, from the card, of a picture of the table.
+        facts: what is not in the run. If it has a `repo`, the card describes the model in that
+            repository, else the folder `model` beside the card.
+        chart: path, relative to the card, of a picture of the table.
 
     Raises:
-        RunError: if the results lack something that a card says of every training.
+        RunError: if the results lack something that every card states.
     """
     facts = facts or Facts()
     lacking = [
@@ -66,8 +66,8 @@ def render_card(
     if lacking:
         raise RunError(
             f"results without {', '.join(lacking)}",
-            expected="what a finished training writes to results.json",
-            remedy="Train again with this version of beekit, or restore the file from a copy.",
+            expected="the keys that a finished training writes to results.json",
+            remedy="Train again with this version of beekit, or restore results.json from a copy.",
         )
     training = results.get("training", {})
     if training:
@@ -104,33 +104,37 @@ def render_card(
 
 
 def check_card(card: str) -> None:
-    """Refuse a card whose metadata the hub library cannot read, as the Hub would."""
+    """Check that huggingface_hub can read the metadata of a card, as the Hub does.
+
+    Raises:
+        HubError: if it cannot.
+    """
     try:
         if ModelCard(card).data.get("library_name") is None:
             raise ValueError("no library_name")
     except ValueError as error:
         raise HubError(
             f"a model card whose metadata cannot be read ({error})".replace("\n", " "),
-            expected="YAML that huggingface_hub's ModelCard takes",
-            remedy="Correct the texts of the card's YAML file.",
+            expected="YAML that huggingface_hub's ModelCard can read",
+            remedy="Correct the texts in the card's YAML file.",
         ) from error
 
 
 def _cell(metric: Mapping[str, Any]) -> str:
-    """A value with its intervals."""
+    """A cell of the table: a value with its intervals."""
     ends = [metric[key] for key in ("ci95", "ci95_items") if key in metric]
     return f"{metric['value']:.4f} ({'; '.join(f'{low:.4f}–{high:.4f}' for low, high in ends)})"
 
 
 def _tests(comparisons: Sequence[Mapping[str, Any]]) -> str | None:
-    """The paired test of the main metric, in a sentence; None without any."""
+    """A sentence on the paired test of the main metric; None if there is no test."""
     main = main_metric(one["metric"] for one in comparisons)
     if main is None:
         return None
     one = next(one for one in comparisons if one["metric"] == main)
     corrected = f"{p_value(one['p_holm'])}, raw " if "p_holm" in one else ""
     return (
-        f"{one['first']} less {one['second']} in {main}: {difference(one['difference'])}, "
+        f"{one['first']} minus {one['second']} in {main}: {difference(one['difference'])}, "
         f"p {corrected}{p_value(one.get('p_value'))} ({tested_against(comparisons).rstrip('.')})."
     )
 

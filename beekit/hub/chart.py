@@ -1,4 +1,4 @@
-"""The table of a model card as a picture: each model's main metric with its interval."""
+"""A picture of the table of a model card: the main metric of each model with its interval."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from beekit.report.numbers import widest
 from beekit.results import FINE_TUNED, main_metric
 
 _GREY, _BLUE = "#777777", "#0072B2"
-# Inches a row, and dots an inch: sharp on screens of two points a pixel.
+# Inches for each row, and dots per inch; sharp on screens of high resolution.
 _ROW, _DPI = 0.34, 160
 
 
 def results_chart(results: Mapping[str, Any]) -> bytes | None:
-    """PNG of the main metric, a dot and an interval for each model and dataset; the same results
-    give the same bytes. None where nothing was measured."""
+    """A PNG of the main metric with a dot and an interval for each model and dataset. Equal results
+    give equal bytes. None if nothing was measured."""
     rows = results["rows"]
     metric = main_metric(rows[0]["metrics"]) if rows else None
     if metric is None:

@@ -1,4 +1,4 @@
-"""The Hub's client: calls tried again where that may help, and failures told in one line."""
+"""Calls to the Hub: they are repeated if that may help, and their errors become one line."""
 
 from __future__ import annotations
 
@@ -18,29 +18,45 @@ from beekit.errors import BeekitError, HubError
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Seconds between tries.
+# Seconds to wait before each new try.
 WAITS = (1.0, 3.0, 9.0)
 _TOKEN = "Make a token with write access and give it to `hf auth login` or HF_TOKEN."
-# What was found, what was expected, and what to do; of the error's class, else of its status.
+# What was found, what was expected, and what to do; by the class of the error, else by its status.
 _NO_RIGHT = (
-    "no right to that with {repo} ({said})",
+    "no permission to do this with {repo} ({said})",
     "a token with access to that user or organisation",
     "Choose another --repo, or log in as its owner.",
 )
-_OVERTAKEN = ("{repo} has changed while this was pushed", "no other writer", "Push again.")
+_OVERTAKEN = (
+    "{repo} was changed by somebody else during this push",
+    "nobody else pushing at the same time",
+    "Push again.",
+)
 _BY_CLASS = {
     errors.LocalTokenNotFoundError: ("no token for the Hub", "one with write access", _TOKEN),
-    errors.OfflineModeIsEnabled: ("HF_HUB_OFFLINE is set", "leave to use the network", "Unset it."),
-    errors.GatedRepoError: ("{repo} is gated", "a token that may read it", "Ask on its page."),
-    errors.RevisionNotFoundError: ("no such revision of {repo}", "one it has", "Check --revision."),
+    errors.OfflineModeIsEnabled: (
+        "HF_HUB_OFFLINE is set, which forbids to use the network",
+        "access to the network",
+        "Unset HF_HUB_OFFLINE.",
+    ),
+    errors.GatedRepoError: (
+        "{repo} is gated",
+        "a token that may read it",
+        "Request access on its page.",
+    ),
+    errors.RevisionNotFoundError: (
+        "no such revision of {repo}",
+        "a branch, tag or commit of it",
+        "Check --revision.",
+    ),
     errors.RepositoryNotFoundError: (
-        "no repository {repo}, or a private one this token may not see",
+        "no repository {repo}, or a private one that this token may not read",
         "a model on the Hub",
         "Check the name and the token.",
     ),
 }
 _BY_STATUS: Mapping[int | None, tuple[str, str, str]] = {
-    401: ("a token the Hub does not know", "a valid one", _TOKEN),
+    401: ("a token that the Hub does not know", "a valid token", _TOKEN),
     403: _NO_RIGHT,
     409: _OVERTAKEN,
     412: _OVERTAKEN,
@@ -48,30 +64,40 @@ _BY_STATUS: Mapping[int | None, tuple[str, str, str]] = {
 
 
 def client(token: str | None) -> HfApi:
-    """The Hub's client, with the saved token where none is given."""
+    """The Hub's client; it uses the saved token if `token` is None."""
     return HfApi(token=token, library_name="beekit", library_version=beekit.__version__)
 
 
 def check_repo_name(repo: str) -> None:
-    """Refuse what cannot be a repository's name, `user/name`."""
+    """Check that `repo` can be a repository's name, `user/name`.
+
+    Raises:
+        HubError: if it cannot.
+    """
     try:
         validate_repo_id(repo)
         fits = repo.count("/") == 1
     except errors.HFValidationError:
         fits = False
     if not fits:
-        expected = "user/name, of letters, digits, '-', '_' and '.'"
+        expected = "user/name, with letters, digits, '-', '_' and '.'"
         raise HubError(f"--repo {repo}", expected=expected, remedy="Correct the name.")
 
 
 def ask(api: HfApi, repo: str, call: Callable[[], T]) -> T:
-    """The result of a call to the Hub, made again where the network or the server failed it.
+    """The result of a call to the Hub, which is repeated if the network or the server failed.
 
-    The client repeats the requests that move large files, and not those that it cannot know to be
-    harmless: who we are, what a repository holds, a commit.
+    huggingface_hub itself repeats requests for large files, but not the others: the user's name,
+    the content of a repository, a commit.
 
-    `call` must do the same when it is made again after it failed anywhere. A failure of the client
-    or the network, as which every RuntimeError and ValueError counts, becomes a HubError.
+    Args:
+        api: the client.
+        repo: the repository, for messages.
+        call: what to do. It has to be safe to repeat after it failed at any point.
+
+    Raises:
+        HubError: if the call fails for good. Every RuntimeError and ValueError counts as a failure
+            of the client or the network.
     """
     for tries, wait in enumerate((*WAITS, None)):
         try:
@@ -80,11 +106,14 @@ def ask(api: HfApi, repo: str, call: Callable[[], T]) -> T:
             raise
         except Exception as error:
             root = _root(error)
-            # A commit whose answer was lost may arrive after we looked, and refuse the next.
+            # A commit whose answer was lost may be made after we read the branch; then the next try
+            # is refused with this status.
             late = tries > 0 and _status(root) in (409, 412)
             if wait is not None and (late or is_passing(root)):
                 if tries == 0:
-                    logger.info("trying again, since the Hub failed (%s)", _said(root))
+                    logger.info(
+                        "trying again, because the request to the Hub failed (%s)", _said(root)
+                    )
                 time.sleep(wait)
                 continue
             if (line := _line(root)) is None:
@@ -97,28 +126,28 @@ def ask(api: HfApi, repo: str, call: Callable[[], T]) -> T:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether an error is of the network or the server, and may be gone the next time."""
+    """Whether an error comes from the network or the server, so that trying again may help."""
     error = _root(error)
     if isinstance(error, errors.OfflineModeIsEnabled):
         return False
     if (status := _status(error)) is not None:
         return status in (408, 429) or status >= 500
-    # An error page where JSON belongs is a gateway's.
+    # A page that is not JSON comes from a gateway.
     return isinstance(error, json.JSONDecodeError) or _of_network(error)
 
 
 def _line(error: BaseException) -> tuple[str, str, str] | None:
-    """What to say of a failure; None where it is not of the Hub."""
+    """What was found, expected and to do for an error; None if it does not come from the Hub."""
     for kind, line in _BY_CLASS.items():
         if isinstance(error, kind):
             return line
     if (status := _status(error)) in _BY_STATUS:
         return _BY_STATUS[status]
     if isinstance(error, errors.HfHubHTTPError):
-        later = "The same command goes on where it stopped."
-        remedy = later if is_passing(error) else "Check what it says about the repository."
+        later = "Give the same command again later; it goes on where it stopped."
+        remedy = later if is_passing(error) else "Check the repository, as the message says."
         return "{endpoint} answers {status} ({said})", "success", remedy
-    # The storage library tells of refusals as it does of the network, by their text alone.
+    # Errors of the storage library do not have a status, but their texts name it.
     of_storage = isinstance(error, (RuntimeError, ConnectionError))
     refused = of_storage and re.search(r"\b(401|403)\b", str(error))
     if refused or type(error).__name__ == "XetAuthenticationError":
@@ -126,22 +155,23 @@ def _line(error: BaseException) -> tuple[str, str, str] | None:
     incomplete = (errors.FileMetadataError, errors.LocalEntryNotFoundError, RuntimeError)
     if isinstance(error, incomplete) or _of_network(error):
         return (
-            "no whole answer from {endpoint} ({said})",
+            "no complete answer from {endpoint} ({said})",
             "a connection to the Hub",
-            "Check the network, or HF_ENDPOINT; the same command goes on where it stopped.",
+            "Check the network and HF_ENDPOINT; then give the same command again, which goes on "
+            "where it stopped.",
         )
-    if isinstance(error, ValueError):  # how the client tells of metadata and LFS refused
+    if isinstance(error, ValueError):  # raised by the client if metadata or LFS files are refused
         return (
             "the Hub refuses the upload to {repo}: {said}",
-            "metadata and files that it takes",
+            "metadata and files that it accepts",
             "Correct the card's YAML file.",
         )
     return None
 
 
 def _root(error: BaseException) -> BaseException:
-    """Of an error and what it was raised from, the one that says most: the Hub's own word, then
-    the network's, then the first."""
+    """The most informative error among `error` and its causes: one of the Hub, else one of the
+    network, else `error` itself."""
     chain = [error]
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)
@@ -151,13 +181,13 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status of the Hub's answer, where it is one."""
+    """The HTTP status of the Hub's answer; None if the error has no answer."""
     answer = error.response if isinstance(error, errors.HfHubHTTPError) else None
     return None if answer is None else answer.status_code
 
 
 def _of_network(error: BaseException) -> bool:
-    """Errors of the client's HTTP library, whose name depends on the client's version."""
+    """Whether the error comes from the network or from the HTTP library of huggingface_hub."""
     return isinstance(error, ConnectionError) or type(error).__module__.startswith("httpx")
 
 

@@ -1,6 +1,6 @@
-"""Whether files of a run are whole and its own, before they are sent.
+"""Checks before a push: the files of a run are complete and belong to it.
 
-What opens them takes seconds to import, so it is imported once it is needed.
+The libraries that open the files take seconds to import, so they are imported where they are used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from beekit.run_folder import RESULTS, SPLIT_FILE
 
 logger = logging.getLogger(__name__)
 
-# Columns of the split's tables that are sent: what they must have, and what they may.
+# The split's tables that are pushed: columns they must have, and further ones they may have.
 _COLUMNS = {
     "training_items.parquet": (("item_id",), ("content",)),
     "candidates.parquet": (("part", "item_id"), ()),
@@ -28,9 +28,14 @@ _COLUMNS = {
 def require_whole_model(
     folder: Path, files: Mapping[str, Path], results: Mapping[str, Any], *, trust: bool
 ) -> None:
-    """Refuse a model with a broken file, or with one that is not as the results noted it.
+    """Check a model's files.
 
-    A model of which no digests were noted must load, running code that its files name if `trust`.
+    If the results hold no digests of the files, because an earlier version trained the model, it is
+    loaded as a check. With `trust` this runs code that the files name.
+
+    Raises:
+        RunError: if a file is broken, or not the one whose digest the results hold.
+        EncoderError: if a model without digests does not load.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -42,13 +47,13 @@ def require_whole_model(
                 with safe_open(path, framework="pt"):
                     pass
             except (SafetensorError, OSError) as problem:
-                raise broken(path, str(problem)[:120], "weights as beekit writes them") from problem
+                raise broken(path, str(problem)[:120], "weights that beekit wrote") from problem
     noted = model_files(results)
     require_noted(folder, noted)
     if noted is None:
         logger.warning(
-            "%s was trained by a version that noted no digests of it: whether its weights are "
-            "those that were measured cannot be told",
+            "%s was trained by a version of beekit that stored no digests, so it cannot be checked "
+            "that its weights are those that were evaluated",
             folder,
         )
         from beekit.encoders import load_encoder
@@ -57,8 +62,11 @@ def require_whole_model(
 
 
 def require_whole_split(files: Mapping[str, Path], results: Mapping[str, Any]) -> None:
-    """Refuse files of a split, by their paths in the run, that are broken, of another split, or
-    with other columns."""
+    """Check the files of a split; `files` has them by their paths in the run.
+
+    Raises:
+        RunError: if a file is broken, belongs to another split, or has a column that is not pushed.
+    """
     for path in files.values():
         if path.suffix == ".parquet":
             needed, more = _COLUMNS[path.name]
@@ -71,11 +79,16 @@ def require_whole_split(files: Mapping[str, Path], results: Mapping[str, Any]) -
     described = read_json(place, keys)
     for key in keys:
         if described[key] != results["split"][key]:
-            raise broken(place, f"another {key}", f"the split that {RESULTS} speaks of")
+            raise broken(place, f"another {key}", f"the split that {RESULTS} names")
 
 
 def require_whole_index(folder: Path) -> None:
-    """Refuse an index with a broken file, or whose items are not those of its vectors."""
+    """Check an index.
+
+    Raises:
+        RunError: if a file is broken, or if its table of items does not have the items of its
+            vectors.
+    """
     from beekit.index import ItemIndex
 
     index = ItemIndex.load(folder, gpu=False)

@@ -1,4 +1,4 @@
-"""The machine-readable head of a model card: what the Hub indexes and shows beside the text."""
+"""The YAML metadata of a model card, which the Hub indexes and shows beside the text."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from beekit.results import FINE_TUNED, DatasetResults, base_models, part_of, row
 from beekit.split import said_of
 
 _TAGS = ["sentence-transformers", "recommender-systems", "cold-start", "beeformer", "beekit"]
-# By what the encoder reads: text has the Hub's own widget, the others go by what they make.
+# The Hub's task name, by what the encoder reads.
 _PIPELINES = {"text": "sentence-similarity", "picture": "image-feature-extraction"}
-# Digits of a metric in the head; the full number is in results.json.
+# Decimals of a metric in the metadata; the full number is in results.json.
 _DIGITS = 6
 
 
 def card_metadata(
     results: Mapping[str, Any], datasets: Sequence[DatasetResults], reads: str, facts: Facts
 ) -> ModelCardData:
-    """Metadata of a run's card, whose encoder reads "text", "picture" or "text and picture"."""
+    """The metadata of a run's card; `reads` is "text", "picture" or "text and picture"."""
     base = _base_models(results, facts)
     data = ModelCardData(
         base_model=base[0] if len(base) == 1 else base or None,
@@ -46,7 +46,7 @@ def card_metadata(
 
 
 def card_title(results: Mapping[str, Any], facts: Facts) -> str:
-    """The card's heading: the one given, or what was fine-tuned on what."""
+    """The card's heading: `facts.title`, or the encoder and the dataset it was fine-tuned on."""
     if facts.title:
         return facts.title
     encoder = encoder_name(results, facts)
@@ -56,7 +56,7 @@ def card_title(results: Mapping[str, Any], facts: Facts) -> str:
 
 
 def encoder_name(results: Mapping[str, Any], facts: Facts) -> str:
-    """What the encoder that was fine-tuned is called."""
+    """The public name of the encoder that was fine-tuned."""
     base = _base_models(results, facts)
     if base:
         return " and ".join(base)
@@ -71,8 +71,8 @@ def _base_models(results: Mapping[str, Any], facts: Facts) -> list[str]:
 def _evaluations(measured: DatasetResults, facts: Facts, several: bool) -> list[EvalResult]:
     """The fine-tuned encoder's metrics on one dataset, each with its intervals.
 
-    Results of one dataset, configuration and split are one entry of the index, so datasets of a run
-    on several are told apart by the configuration too.
+    The Hub treats results with the same dataset, configuration and split as one entry. So for a run
+    on several datasets the configuration names the dataset too.
     """
     dataset, split, name = measured.dataset, measured.split, slug(measured.name)
     return [

@@ -1,4 +1,4 @@
-"""A pushed run from the Hub, as a run folder: model, results and split, checked file by file."""
+"""Pulling a run from the Hub into a run folder, with a check of every file."""
 
 from __future__ import annotations
 
@@ -32,37 +32,37 @@ def pull(
     token: str | None = None,
     trust_foreign_code: bool = False,
 ) -> str:
-    """Bring a run that beekit pushed into a run folder.
+    """Download a run that beekit pushed into a new run folder.
 
-    The folder appears when everything has arrived and each file has the hash it was pushed with;
-    what was downloaded before an interruption is not downloaded again. It is served, indexed and
-    verified like one trained here, given its dataset. Code that a repository brings is not run:
-    `trust_remote_code` is off, whatever it says.
+    The folder appears only after all files have arrived and have the hashes that they were pushed
+    with. Files that were downloaded before an interruption are not downloaded again. With its
+    dataset, the run can be served, indexed and verified like one trained on this machine. Code in
+    the repository is never run: `trust_remote_code` is removed from the configuration.
 
     Args:
         repo: `user/name`.
-        out: run folder to make.
-        revision: branch, tag or commit; `main` without.
-        data: the dataset folder on this machine, written into the run's configuration. Of several
-            datasets, a folder that holds theirs by name.
-        token: for the Hub; the saved one without.
-        trust_foreign_code: accept a run that names a split or metric from outside beekit by its
-            import path, whose code runs when the run is used.
+        out: the run folder to make.
+        revision: branch, tag or commit; None for `main`.
+        data: the dataset folder on this machine, which is written into the run's configuration.
+            For a run on several datasets, a folder with a subfolder for each, by name.
+        token: token for the Hub; None for the saved one.
+        trust_foreign_code: accept a run that names a split, model or metric from outside beekit by
+            its import path; its code runs when the run is used.
 
     Returns:
-        the commit it was taken from.
+        the commit that was downloaded.
 
     Raises:
-        RunError: if `out` is there already, or if another process has it.
-        HubError: if the Hub has no such repository, revision or run that beekit pushed, if it
-            cannot be reached, if a file differs from what was pushed, or if the run names code from
-            outside beekit that is not trusted.
+        RunError: if `out` exists, or if another process uses it.
+        HubError: if the Hub has no such repository or revision, if beekit did not push it, if the
+            Hub cannot be reached, if a file differs from what was pushed, or if the run names code
+            from outside beekit and `trust_foreign_code` is False.
     """
     check_repo_name(repo)
     out = Path(out)
     require_new(out, RunError)
     with alone_in(out):
-        require_new(out, RunError)  # still
+        require_new(out, RunError)  # again, now that no other process can make it
         api = client(token)
         commit, hashes, snapshot = ask(api, repo, lambda: _download(api, repo, revision))
         _require_pushed(snapshot, hashes, repo)
@@ -77,8 +77,8 @@ def pull(
 
 
 def _download(api: HfApi, repo: str, revision: str | None) -> tuple[str, dict[str, str], Path]:
-    """The commit, the hashes that its manifest lists, and where its files are, in the client's
-    cache; those that are there already are not fetched again."""
+    """The commit, the hashes in its manifest, and the folder of its files in the cache of
+    huggingface_hub; files in the cache are not downloaded again."""
     found = api.model_info(repo, revision=revision)
     if all(sibling.rfilename != MANIFEST for sibling in found.siblings or []):
         raise HubError(
@@ -95,7 +95,11 @@ def _download(api: HfApi, repo: str, revision: str | None) -> tuple[str, dict[st
 
 
 def _require_pushed(snapshot: Path, hashes: Mapping[str, str], repo: str) -> None:
-    """Refuse files that are missing or differ from the manifest; an edited card gives a warning."""
+    """Check files against the manifest; a card that was edited only gives a warning.
+
+    Raises:
+        HubError: if a file is missing or differs.
+    """
     files = {path: snapshot / path for path in hashes}
     wrong = [p for p, file in files.items() if not file.is_file() or sha256(file) != hashes[p]]
     if CARD in wrong and files[CARD].is_file():
@@ -103,17 +107,18 @@ def _require_pushed(snapshot: Path, hashes: Mapping[str, str], repo: str) -> Non
         wrong.remove(CARD)
     if wrong:
         raise HubError(
-            f"{len(wrong)} of {len(hashes)} files of {repo} are not as pushed "
+            f"{len(wrong)} of {len(hashes)} files of {repo} differ from those that were pushed "
             f"({', '.join(wrong[:3])})",
-            expected=f"what {MANIFEST} lists",
-            remedy="Somebody changed them since: choose a --revision before that.",
+            expected=f"the files that {MANIFEST} lists",
+            remedy="Somebody changed them since then: choose a --revision before the change.",
         )
 
 
 def _settle(
     staging: Path, out: Path, data: str | Path | None, repo: str, trust_foreign_code: bool
 ) -> None:
-    """Write places of this machine into the configurations, and give each dataset the model."""
+    """Write paths of this machine into the configurations, and link the model into the folder of
+    each dataset."""
     for path in [staging / CONFIG, *sorted(staging.glob(f"{DATASETS}/*/{CONFIG}"))]:
         part = path.parent.relative_to(staging)
         try:
@@ -126,15 +131,15 @@ def _settle(
         except (yaml.YAMLError, TypeError, ValueError, KeyError) as error:
             raise HubError(
                 f"{path.relative_to(staging)} of {repo} is no configuration of a run",
-                expected="one as beekit pushes it",
+                expected="a configuration that beekit pushed",
                 remedy="Choose another --revision.",
             ) from error
         if code and not trust_foreign_code:
             raise HubError(
                 f"{path.relative_to(staging)} of {repo} names code from outside beekit "
                 f"({', '.join(code)})",
-                expected="trust in whoever wrote that code, since using the run will run it",
-                remedy="Give --trust-foreign-code if you have it.",
+                expected="code that you trust, because using the run runs it",
+                remedy="Give --trust-foreign-code if you trust that code.",
             )
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         path.write_text(text, encoding="utf-8")
@@ -143,7 +148,7 @@ def _settle(
 
 
 def _code(config: Mapping[str, Any]) -> Iterator[str]:
-    """What a configuration may name by import path: kinds of split, models and metrics."""
+    """The names in a configuration that may be import paths: kinds of split, models, metrics."""
     data = config.get("data")
     for section in (config, *(data if isinstance(data, list) else [])):
         split = section.get("split") if isinstance(section, dict) else None
@@ -155,7 +160,7 @@ def _code(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _placed(named: Any, data: Path, several: bool) -> Any:
-    """Datasets of a configuration, named there, as folders here."""
+    """The key `data` of a configuration with the folders of this machine instead of names."""
     if isinstance(named, list):
         return [_placed(part, data, several=True) for part in named]
     if isinstance(named, dict):

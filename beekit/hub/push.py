@@ -1,8 +1,8 @@
-"""A run to the Hub in one commit, so that a repository holds all of it or nothing.
+"""Pushing a run to the Hub in one commit, so that a repository holds all of it or nothing.
 
-The work is done by `create_commit` of huggingface_hub: it has the Hub read the card, uploads large
-files, leaves out what the repository holds already, and commits. Its `upload_folder` would make
-several commits of many files or of an upload that takes minutes.
+`create_commit` of huggingface_hub does the work: it lets the Hub check the card, uploads large
+files, leaves out files that the repository has, and commits. `upload_folder` is not used, because
+it makes several commits if there are many files or the upload takes minutes.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from beekit.run_folder import CARD
 
 logger = logging.getLogger(__name__)
 
-# A card that is only a head: what the Hub writes where a licence is chosen on its page.
+# A card with metadata only: the Hub writes it when a licence is chosen for a new repository.
 _ONLY_HEAD = re.compile(rb"\s*---\n.*?\n---\s*", re.DOTALL)
 
 
 class Pushed(NamedTuple):
-    """The URL of the commit or pull request of a run, and whether that changed the repository."""
+    """The URL of the commit or pull request, and whether it changed the repository."""
 
     url: str
     changed: bool
@@ -49,32 +49,32 @@ def push(
     index: bool = False,
     token: str | None = None,
 ) -> Pushed:
-    """Push a finished run's model, card, results and split ids to a model repository.
+    """Push a finished run's model, card, results and ids of the split to a model repository.
 
-    What was uploaded before an interruption is found there by its hash, so the same call goes on
-    where it stopped. Files of an earlier push that this run does not have are removed in the same
-    commit; a card edited on the Hub alone stays as it is.
+    The same call after an interruption goes on where it stopped, because the Hub recognises
+    uploaded files by their hashes. Files of an earlier push that this run does not have are removed
+    in the same commit. If nothing else has changed, a card that was edited on the Hub is kept.
 
     Args:
-        run: its folder.
-        repo: `user/name`; made where it is not there.
-        facts: what the card says beside the results.
-        private: make the repository private.
-        revision: branch to push to, made where it is not there; `main` without.
-        create_pr: open a pull request instead of changing the branch.
-        index: the FAISS index too.
-        token: for the Hub; the saved one without.
+        run: the run folder.
+        repo: `user/name`; the repository is made if it does not exist.
+        facts: what the card states besides the results.
+        private: make a new repository private; refuse an existing one that is public.
+        revision: branch to push to, made if it does not exist; None for `main`.
+        create_pr: open a pull request instead of committing to the branch.
+        index: push the FAISS index too.
+        token: token for the Hub; None for the saved one.
 
     Raises:
-        BeekitError: as `files_to_upload` does.
-        HubError: if `revision` and `create_pr` are both given, if the token, the right or the
-            network is missing, if the repository holds other files or keeps files out, or if it is
-            public and `private` is set.
+        BeekitError: if `files_to_upload` raises it.
+        HubError: if `revision` and `create_pr` are both given, if there is no valid token, no
+            permission or no network, if the repository holds files that beekit did not push or
+            leaves out pushed files, or if it is public and `private` is set.
     """
     if create_pr and revision:
         raise HubError(
-            f"a pull request, and the branch {revision}",
-            expected="one of them: a pull request is made to main",
+            f"both --create-pr and --revision {revision}",
+            expected="one of them, because a pull request is always made to main",
             remedy="Leave out --create-pr or --revision.",
         )
     files = files_to_upload(run, repo, facts, index=index)
@@ -86,8 +86,8 @@ def push(
         raise HubError(
             f"{len(missing)} of {len(files)} files are not in commit {commit.oid[:8]} of {repo} "
             f"({', '.join(missing[:3])})",
-            expected="all of them",
-            remedy="See whether a .gitignore in the repository keeps them out.",
+            expected="all files of the run",
+            remedy="Check whether a .gitignore in the repository excludes them.",
         )
     return Pushed(commit.pr_url or commit.commit_url, changed=commit.oid != before)
 
@@ -95,13 +95,13 @@ def push(
 def _target(api: HfApi, repo: str, card: bytes, revision: str | None, private: bool) -> str | None:
     """The last commit of the branch to push to; repository and branch are made if missing."""
     api.whoami()
-    ModelCard(card.decode()).validate()  # metadata that the Hub refuses makes no repository
+    ModelCard(card.decode()).validate()  # before a repository is made
     api.create_repo(repo, private=private or None, exist_ok=True)
     main = api.model_info(repo)
     if private and main.private is False:
         raise HubError(
             f"{repo} is public",
-            expected="a private or new repository, since --private was given",
+            expected="a private or new repository, because --private was given",
             remedy="Make it private on its page, or choose another --repo.",
         )
     if revision is None:
@@ -115,7 +115,11 @@ def _target(api: HfApi, repo: str, card: bytes, revision: str | None, private: b
 
 
 def _earlier(api: HfApi, repo: str, found: ModelInfo) -> Mapping[str, str]:
-    """The files of an earlier push with their hashes; files of others are refused."""
+    """The files of an earlier push with their hashes; empty for a new repository.
+
+    Raises:
+        HubError: if the repository holds files that beekit did not push.
+    """
     names = _names(found)
     if MANIFEST in names:
         return read_manifest(_read(api, repo, MANIFEST, found), repo)
@@ -131,15 +135,15 @@ def _earlier(api: HfApi, repo: str, found: ModelInfo) -> Mapping[str, str]:
 def _commit(
     api: HfApi, repo: str, branch: str, files: Mapping[str, Path | bytes], create_pr: bool
 ) -> CommitInfo:
-    """Upload, and commit on top of what the branch holds now; its last commit where that is all.
+    """Upload the files and commit them on top of the branch; its last commit if nothing changed.
 
-    So this can be called again when an answer was lost: it finds what happened. It would open a
-    pull request twice, so a lost answer to that is an error.
+    It can be called again after an answer was lost, because it first reads the state of the branch.
+    A pull request would be opened twice, so a lost answer to that is an error.
     """
     found = api.model_info(repo, revision=branch)
     names, earlier = _names(found), _earlier(api, repo, found)
     same = earlier == read_manifest(read(files[MANIFEST]), "this run")
-    stays = {CARD, MANIFEST} & names if same else set()  # a card may have been edited there
+    stays = {CARD, MANIFEST} & names if same else set()  # the card may have been edited on the Hub
     card = earlier.get(CARD) if CARD in names - stays else None
     if card is not None and sha256(_read(api, repo, CARD, found)) != card:
         logger.warning("%s of %s was edited on the Hub, and is replaced", CARD, repo)
@@ -162,18 +166,18 @@ def _commit(
         except Exception as error:
             if create_pr and is_passing(error):
                 raise HubError(
-                    f"no answer to the pull request to {repo}, which may be open",
-                    expected="one",
-                    remedy="Look at its page before giving the same command again.",
+                    f"no answer from {repo} when opening a pull request, which may be open now",
+                    expected="an answer with its address",
+                    remedy="Look at the repository's page before giving the same command again.",
                 ) from error
             raise
 
 
 def _names(found: ModelInfo) -> set[str]:
-    """The files of a repository but for the one that the Hub itself puts into a new one."""
+    """The files of a repository without .gitattributes, which the Hub puts into a new one."""
     return {sibling.rfilename for sibling in found.siblings or []} - {".gitattributes"}
 
 
 def _read(api: HfApi, repo: str, path: str, found: ModelInfo) -> bytes:
-    """A small file of a repository as it was found."""
+    """The content of a small file in the commit that `found` describes."""
     return Path(api.hf_hub_download(repo, path, revision=found.sha)).read_bytes()

@@ -1,7 +1,7 @@
-"""Of a run's results and configuration, what is published.
+"""The part of a run's results and configuration that is pushed.
 
-Interactions, texts and pictures of items stay behind, and so do paths, tokens and names of this
-machine: what is published is listed here, key by key.
+Only the keys listed here are pushed. Interactions, texts and pictures of items, paths, tokens and
+names of this machine are not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CONFIG = (
     *("missing_text", "missing_image", "duplicates", "max_seq_length", "note"),
     *("split", "training", "evaluation"),
 )
-# Of the Trainer's arguments, those that say how weights came about.
+# The Trainer's arguments that influence the weights.
 _TRAINING = (
     *("users_per_step", "items_per_step", "mini_batch_tokens", "dataset_batches", "dropout"),
     *("last_layers", "lora", "max_steps", "epochs", "num_train_epochs", "seed", "data_seed"),
@@ -35,7 +35,7 @@ _TRAINING = (
 
 
 def public_results(results: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of `results.json` without items, and encoders by name."""
+    """The content of `results.json` without items, and with public names of encoders."""
     kept = {key: results[key] for key in _RESULTS if key in results}
     if "training" in kept:
         kept["training"] = _named(kept["training"], base_models(results))
@@ -43,7 +43,8 @@ def public_results(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def public_config(config: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of `config.yaml` with datasets and encoders by name, as results have them."""
+    """The content of `config.yaml` with the names of datasets and encoders, which are those in the
+    results, instead of paths."""
     several = isinstance(config["data"], list)
     entries = config["data"] if several else [config["data"]]
     named: list[Any] = [

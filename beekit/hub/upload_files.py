@@ -1,8 +1,8 @@
-"""What of a run leaves the machine, file by file.
+"""The files of a run that are pushed.
 
-The model lies at the top, so that `SentenceTransformer("user/name")` loads it; beside it the card,
-the results, the configuration, and which items the split held out, with a manifest of it all.
-Interactions, texts and pictures stay behind.
+The model is at the top level of the repository, so that `SentenceTransformer("user/name")` loads
+it. Beside it are the card, the results, the configuration, the item ids of the split, and a
+manifest of all files. Interactions, texts and pictures are not pushed.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ from beekit.run_folder import (
 )
 
 _CHART = "results.png"
-# Of the split: how it was made, and of which items, with digests of their texts, so that others can
-# see what the encoder learnt from, but not who used them; and the same of its earlier runs.
+# From the split: how it was made, and the ids of its items with digests of their contents, so that
+# others can see what the encoder learnt from, but no users; and the same for the runs before it.
 _SPLIT = ("split.json", "training_items.parquet")
 _BEFORE = ("before.json", "before/*/training_items.parquet")
-# What beekit keeps in an index; the last three not in every one.
+# The files of every index, and further ones that some indexes have.
 _INDEX = (index_files.INDEX, index_files.ITEM_VECTORS, index_files.ITEMS)
 _INDEX_MORE = (index_files.USER_SIDE, index_files.APPROXIMATE, index_files.TEXT_PART)
-# Where the parts of a run lie in a repository as in a run folder; the rest is the model.
+# Paths that are the same in a repository and in a run folder; all others belong to the model.
 RUN_PARTS = (CARD, _CHART, MANIFEST, RESULTS, CONFIG, SPLIT, INDEX, DATASETS)
 _WEIGHTS = (".safetensors", ".bin")
-# A model has none of these; somebody's data may.
+# Suffixes of data files, which no model has.
 _NOT_OF_MODELS = (".csv", ".parquet", ".arrow", ".npy", ".npz", ".pt", ".pth", ".pkl", ".jsonl")
 _OF_CHECKPOINTS = ("training_args.bin", "optimizer.bin")
 _TEXTS = (".json", ".yaml", ".md", ".txt")
@@ -58,22 +58,25 @@ _TEXTS = (".json", ".yaml", ".md", ".txt")
 def files_to_upload(
     run: str | Path, repo: str, facts: Facts | None = None, *, index: bool = False
 ) -> dict[str, Path | bytes]:
-    """The files of a finished run as they are pushed: by their path in the repository, where they
-    lie on disk, or as bytes where they differ from that. The network is not asked.
+    """The files of a finished run in the form in which they are pushed; the network is not used.
 
     Args:
-        run: its folder.
-        repo: where they go, `user/name`.
-        facts: what the card says beside the results.
-        index: the FAISS index too, items known by their ids alone.
+        run: the run folder.
+        repo: the repository they go to, `user/name`.
+        facts: what the card states besides the results.
+        index: push the FAISS index too, with ids in place of the items' names.
+
+    Returns:
+        by path in the repository, the path of the file, or its content if that differs from the
+        file on disk.
 
     Raises:
         RunError: if the run is not finished, holds repeats, or has a file that is missing, broken,
             of another run or changed since training.
-        EncoderError: if its model does not load.
+        EncoderError: if the model was trained by an earlier version and does not load.
         ConfigError: if the facts name a dataset that the run does not have.
-        HubError: if `repo` cannot be a name, if the card cannot be read back, or if a file does not
-            belong to a model or names a path of this machine.
+        HubError: if `repo` cannot be a name, if the metadata of the card cannot be read, or if a
+            file does not belong to a model or names a path of this machine.
     """
     check_repo_name(repo)
     folder, facts = RunFolder(Path(run)), (facts or Facts()).replace(repo=repo)
@@ -82,8 +85,8 @@ def files_to_upload(
         folders = [str(folder.path / below) for below in results["repeats"]["folders"]]
         raise RunError(
             f"{run} holds {len(folders)} repeats, each with a model of its own",
-            expected="one of them",
-            remedy=f"Name {' or '.join(folders)}.",
+            expected="the folder of one repeat",
+            remedy=f"Give {' or '.join(folders)}.",
         )
     facts.require_datasets([one.name for one in dataset_results(results)])
     model = dict(_model(folder.model))
@@ -109,22 +112,22 @@ def files_to_upload(
 
 
 def read(content: Path | bytes) -> bytes:
-    """The content of a file, or bytes as they are."""
+    """The content of a file; bytes are returned as they are."""
     return content if isinstance(content, bytes) else content.read_bytes()
 
 
 def size(content: Path | bytes) -> int:
-    """Bytes of a file, or of bytes."""
+    """The size in bytes of a file or of bytes."""
     return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
 def _model(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The model's files but its cards, which may quote the texts it was trained on."""
+    """The model's files without its cards, which may contain texts that it was trained on."""
     paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
     if Path("modules.json") not in paths or not any(path.suffix in _WEIGHTS for path in paths):
         raise RunError(
-            f"no model in {folder.parent}" if not paths else f"no whole model in {folder}",
-            expected="modules.json and weights, as `beekit train` saves them",
+            f"no model in {folder.parent}" if not paths else f"no complete model in {folder}",
+            expected="modules.json and weights, as saved by `beekit train`",
             remedy="Push a finished run of `beekit train`.",
         )
     for path in paths:
@@ -134,14 +137,14 @@ def _model(folder: Path) -> Iterator[tuple[str, Path]]:
         if foreign or path.parts[0] in RUN_PARTS:
             raise HubError(
                 f"a file {path} in {folder}",
-                expected="nothing but a model's files",
-                remedy="Move it out of that folder.",
+                expected="only files of the model",
+                remedy="Move the file out of that folder.",
             )
         yield path.as_posix(), folder / path
 
 
 def _public_texts(results: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Path | bytes]:
-    """Results and configuration as they are published."""
+    """Results and configuration in the form in which they are pushed."""
     rows = json.dumps(public_results(results), indent=2, ensure_ascii=False) + "\n"
     settings = yaml.safe_dump(public_config(config, results), sort_keys=False, allow_unicode=True)
     return {RESULTS: rows.encode(), CONFIG: settings.encode()}
@@ -150,7 +153,7 @@ def _public_texts(results: Mapping[str, Any], config: Mapping[str, Any]) -> dict
 def _split_and_index(
     folder: Path, results: Mapping[str, Any], index: bool
 ) -> dict[str, Path | bytes]:
-    """The split of a run on one dataset, and with `index` its index, by their paths in the run."""
+    """The split of a run on one dataset and, with `index`, its index, by their paths in the run."""
     names = (*_SPLIT, "candidates.parquet") if results["rows"] else _SPLIT
     split = {f"{SPLIT}/{name}": _require(folder / SPLIT / name, folder) for name in names}
     before = [path for pattern in _BEFORE for path in (folder / SPLIT).glob(pattern)]
@@ -173,13 +176,17 @@ def _require(path: Path, folder: Path) -> Path:
     kind = path.parent.name
     raise RunError(
         f"no {kind}/{path.name} in {folder}",
-        expected=f"the whole {kind} of the run",
+        expected=f"all files of the {kind}",
         remedy=f"Make it: `beekit index {folder}`." if kind == "index" else "Train it again.",
     )
 
 
 def _read_run(run: RunFolder) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Results and configuration of a finished run, which are of the same run."""
+    """The results and the configuration of a finished run.
+
+    Raises:
+        RunError: if one of them is missing, or if they are of different runs.
+    """
     if not run.results.is_file() or not run.config.is_file():
         raise RunError(
             f"no {RESULTS} or no {CONFIG} in {run.path}",
@@ -192,7 +199,11 @@ def _read_run(run: RunFolder) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _require_no_paths(files: Mapping[str, Path | bytes], config: Mapping[str, Any]) -> None:
-    """Refuse texts with a path of this machine that the configuration names."""
+    """Check that no text file contains a path of this machine that the configuration names.
+
+    Raises:
+        HubError: if one does.
+    """
     data = config.get("data")
     entries = data if isinstance(data, list) else [data]
     named = [entry["data"] if isinstance(entry, dict) else entry for entry in entries]
@@ -206,13 +217,13 @@ def _require_no_paths(files: Mapping[str, Path | bytes], config: Mapping[str, An
         if found is not None:
             raise HubError(
                 f"{path} names {found.decode()}",
-                expected="no path of this machine in what is pushed",
-                remedy="Remove it from that file of the run.",
+                expected="no path of this machine in pushed files",
+                remedy="Remove the path from that file of the run.",
             )
 
 
 def _without_labels(path: Path) -> bytes:
-    """What is known of an index's items, with their ids for names."""
+    """The table of an index's items with ids in place of names."""
     items = read_parquet(path, ("item_id", "label"))
     place = items.schema.get_field_index("label")
     out = io.BytesIO()

@@ -1,4 +1,4 @@
-"""FAISS indexes over item vectors."""
+"""Search of item vectors by FAISS, exact and approximate."""
 
 from typing import TYPE_CHECKING
 

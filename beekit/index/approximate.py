@@ -1,4 +1,4 @@
-"""Approximate search by FAISS: which items are looked at is approximate, all else is exact."""
+"""Approximate search by FAISS: FAISS proposes items, and these are ranked by exact scores."""
 
 from __future__ import annotations
 
@@ -22,34 +22,40 @@ from beekit.ranking.lists import empty_lists
 from beekit.ranking.ties import tie_keys
 from beekit.ranking.top_k import count_candidates
 
-faiss: Any = faiss_module  # its stubs know few of the search parameters
-# Candidates an IVF search looks at for each one it is to return, at least.
+faiss: Any = faiss_module  # the type stubs of faiss lack most search parameters
+# For each item that an IVF search has to return, it looks at no fewer than this many candidates.
 _LOOKED_AT = 2
-# A product in a cell takes about so many times that of one in exact search, which goes in blocks.
+# An inner product in a cell takes about this many times as long as one in exact search, which
+# computes them in blocks.
 _CELL_COST = 3
-# Items that the vectors fetched for a user may stand for, for each one fetched.
+# Several items may share a vector. For each vector fetched for a user, no more than this many items
+# on average are ranked; a user with more goes to exact search.
 _STAND_FOR = 8
 
 logger = logging.getLogger(__name__)
 
 Lookup = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""From user vectors to FAISS's scores and numbers of its vectors (users, fetched), -1 for none."""
+"""A function from user vectors to FAISS's scores and row numbers of its vectors, both
+(users, fetched); -1 stands for no vector."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """How far an approximate search looks: more finds more of what exact search does, slower.
+    """How far an approximate search looks. A higher effort finds more of what exact search finds,
+    and takes more time.
 
-    Each number is for all items as candidates; where they are a share of the catalog, cells and
-    ef_search are divided by it, so that as many candidates are looked at as without a filter. Where
-    that comes to so much that exact search costs no more, exact search answers: from a third of an
-    IVF index's cells on, or where the edges an HNSW search follows are as many as the candidates.
+    The numbers hold when all items are candidates. When only a share of the catalog is, nprobe and
+    ef_search are divided by that share, so that the search looks at as many candidates as it would
+    without a filter. Exact search answers instead when it costs no more: when a third of an IVF
+    index's cells or more would be searched, or when an HNSW search would follow as many edges as
+    there are candidates.
 
     Attributes:
-        nprobe: cells of an IVF index looked into for each user; more where they hold too few.
-        ef_search: items an HNSW search keeps in view, at least as many as it is to return.
-        refine: where the index holds codes (PQ, SQ) or transformed vectors (OPQ, PCA), `refine`
-            times k items are fetched by their approximate scores and ranked by their exact ones.
+        nprobe: how many cells of an IVF index are searched for each user; more are searched if
+            these are likely to hold too few items.
+        ef_search: how many items an HNSW search keeps in its queue; never fewer than it returns.
+        refine: for indexes that hold codes (PQ, SQ) or transformed vectors (OPQ, PCA): `refine`
+            times k items are fetched by approximate score and then ranked by exact score.
     """
 
     nprobe: int = 16
@@ -67,18 +73,21 @@ class Effort:
 
 
 class ApproximateSearch:
-    """Lists from a trained FAISS index: fetched items, less seen ones, by exact inner product.
+    """Recommendation lists from a trained FAISS index: the items that FAISS fetches, without seen
+    ones, ranked by exact inner product.
 
-    FAISS breaks ties by the order of its vectors, and has ties where some share a code. So of the
-    vectors that score the same for it, all are looked at or none: those that score like the last
-    one fetched, since more of them may lie behind it, are left out.
+    FAISS breaks ties by the order of its vectors, and vectors that share a code always tie. So
+    either all vectors with the same FAISS score are used or none of them: vectors that tie with the
+    last one fetched are dropped, because others like them may not have been fetched.
 
-    A GPU searches IVF with vectors, PQ or SQ codes. HNSW and PQ without IVF have no form for it,
-    and searches among some candidates only stay on the CPU too.
+    On a GPU, only IVF indexes (with vectors, PQ or SQ codes) are searched, and only if all items
+    are candidates. HNSW, PQ without IVF, and searches with a filter run on the CPU.
 
     Args:
-        index: as `copies_in` takes it, over vectors (items, dims) float32.
-        copies: which items share a vector, and so what stands where in the index.
+        index: a FAISS index of `vectors`, of either kind that `copies_in` accepts.
+        vectors: (items, dims) float32.
+        copies: which items share a vector, and the order of the vectors in the index.
+        gpu: search on the first GPU where FAISS can.
     """
 
     def __init__(
@@ -108,22 +117,21 @@ class ApproximateSearch:
         batch_size: int,
         effort: Effort,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Lists of those users whom the index can serve.
+        """The lists of all users that the index can serve; the others are left to exact search.
 
-        More vectors are fetched for a user than k and their own history ask for, up to the next
-        power of two; users with the same number search together.
+        The number of vectors to fetch for a user, from k, `effort.refine` and the number of seen
+        candidates, is rounded up to a power of two, so that many users are searched together.
 
         Args:
-            users, keys, k, seen, batch_size: as `VectorSearch.search` has them.
-            allowed: candidates, ascending.
+            users, keys, k, seen, batch_size: as in `VectorSearch.search`.
+            allowed: the candidates' item indices, ascending.
             effort: how far to look.
 
         Returns:
-            item indices (users, k) int64 padded with -1; exact scores (users, k) float32; and
-            indices of the users left to exact search: because it costs no more than looking at
-            the candidates one by one, because too few items came back to fill the list without
-            those that tie with the last one, because what came back stands for very many copies,
-            or because their vector is zero, so that all items are equal.
+            item indices (users, k) int64 padded with -1; exact scores (users, k) float32; and the
+            row numbers of the users left to exact search. A user is left to it if it costs no more,
+            if too few items remain to fill the list (ties with the last vector do not count), if
+            the vectors that came back stand for very many items, or if the user's vector is zero.
         """
         n_items = len(self.vectors)
         is_candidate = np.zeros(n_items, dtype=bool)
@@ -152,12 +160,12 @@ class ApproximateSearch:
                 ranked[members], scores[members] = self._best(
                     asking, keys[members], items, listed, k
                 )
-                # More candidates are unseen than k, or all would have been left to exact search.
+                # Here more than k candidates are unseen; otherwise `_lookup` would have been None.
                 left[members] = (listed.sum(axis=1) < k) | ~asking.any(axis=1)
         return ranked, scores, np.flatnonzero(left)
 
     def _lookup(self, size: int, allowed: np.ndarray, effort: Effort) -> Lookup | None:
-        """A search for `size` of the vectors allowed; None where exact search costs no more."""
+        """A search for `size` of the allowed vectors; None if exact search costs no more."""
         n_items, n_allowed = len(self.copies.first), len(allowed)
         if size >= n_allowed:
             return None
@@ -169,7 +177,7 @@ class ApproximateSearch:
                 return scores, np.where(rows < 0, -1, allowed[rows])
 
             return among_codes
-        # As arguments, since FAISS's parameters keep alive only what their constructor is given.
+        # Passed to the constructor, since FAISS keeps a selector alive only then.
         given = {} if n_allowed == n_items else {"sel": _selector(allowed, n_items)}
         index = self.index
         if isinstance(self._inner, faiss.IndexIVF):
@@ -194,15 +202,15 @@ class ApproximateSearch:
     def _above_the_last(
         self, users: np.ndarray, scored: np.ndarray, found: np.ndarray
     ) -> np.ndarray:
-        """(users, fetched) bool: what does not tie with the last vector fetched, as far as FAISS's
-        float32 tells; where FAISS had no more to return, nothing was cut off."""
+        """(users, fetched) bool: which vectors score above the last one fetched by more than the
+        error of float32; all of them if FAISS returned fewer than asked for."""
         lengths = np.linalg.norm(users.astype(np.float64), axis=1)
         error = inner_products.tie_width(lengths, self._longest, users.shape[1])
         cut = np.where(found[:, -1] < 0, -np.inf, scored[:, -1] + error)
         return np.asarray(scored > cut[:, None])
 
     def _codes_of(self, allowed: np.ndarray) -> Any:
-        """The codes of what is allowed alone, since FAISS takes no selection of them; last kept."""
+        """An index of the allowed codes alone, since FAISS cannot filter codes; it is kept."""
         if len(allowed) == len(self.copies.first):
             return self.index
         key = digest(allowed)
@@ -215,7 +223,7 @@ class ApproximateSearch:
     def _best(
         self, users: np.ndarray, keys: np.ndarray, found: np.ndarray, listed: np.ndarray, k: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The k best of what is listed, by inner products in float64, ties by `tie_keys`."""
+        """The k best of the found items where `listed`, by inner product in float64."""
         user, place = np.nonzero(listed)
         exact = np.full((len(found), max(k, found.shape[1])), -np.inf)
         exact[user, place] = inner_products.pair_products(

@@ -1,4 +1,4 @@
-"""Items whose vectors are the same: FAISS holds one of each, and all are found with it."""
+"""Items that share a vector: FAISS holds the vector once, and finding it finds all its items."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 import faiss as faiss_module
 import numpy as np
 
-faiss: Any = faiss_module  # its stubs take C++ vectors for lists
+faiss: Any = faiss_module  # its type stubs mistake C++ vectors for lists
 
 
 class Copies:
-    """Which items share a vector, and in what order FAISS gets the vectors.
+    """Which items share a vector, and in what order FAISS gets the distinct vectors.
 
-    FAISS would fetch of many copies those in the first rows, and the graph of an HNSW index, which
-    links copies to each other, would lead to some and not to the rest. So it holds one of each
-    vector, in the order of their bytes: rows in another order make the same index.
+    If FAISS held every copy, it would fetch those in the first rows only, and the graph of an HNSW
+    index, which links copies to each other, would reach some of them and not others. So FAISS holds
+    each distinct vector once, ordered by its bytes: the index does not depend on the order of rows.
 
     Args:
-        groups: (items,) which of FAISS's vectors is an item's, from 0 on.
+        groups: (items,) the number of each item's distinct vector, from 0 on.
     """
 
     def __init__(self, groups: np.ndarray) -> None:
@@ -27,22 +27,22 @@ class Copies:
         self.counts = np.bincount(groups)
         self.starts = np.cumsum(self.counts) - self.counts
         self.members = np.argsort(groups, kind="stable")
-        """(items,) item indices, copies side by side, in FAISS's order."""
+        """(items,) item indices in FAISS's order; items that share a vector are neighbours."""
 
     @classmethod
     def among(cls, vectors: np.ndarray) -> Copies:
-        """Those among vectors (items, dims), by their bytes."""
+        """The copies among vectors (items, dims): rows with the same bytes."""
         rows = np.ascontiguousarray(vectors)
         whole = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
         return cls(np.unique(whole, return_inverse=True)[1])
 
     @cached_property
     def first(self) -> np.ndarray:
-        """(distinct,) item indices, one of each vector."""
+        """(distinct vectors,) the index of one item for each vector."""
         return np.asarray(self.members[self.starts])
 
     def groups_of(self, items: np.ndarray) -> np.ndarray:
-        """The numbers of the vectors of distinct items, ascending, each once."""
+        """The distinct numbers of the vectors of these items, ascending."""
         if len(items) == len(self.groups):
             return np.arange(len(self.counts))
         among = np.zeros(len(self.counts), dtype=bool)
@@ -50,8 +50,15 @@ class Copies:
         return np.flatnonzero(among)
 
     def items_of(self, found: np.ndarray, most: int) -> np.ndarray:
-        """The items (users, most of a user's) that numbers of vectors (users, fetched) stand for,
-        both padded with -1; none for a user with more than `most`."""
+        """The items that share the found vectors.
+
+        Args:
+            found: (users, fetched) numbers of vectors, padded with -1.
+            most: a user whose vectors stand for more items than this gets none.
+
+        Returns:
+            item indices (users, length of the longest row), padded with -1.
+        """
         counts = np.where(found < 0, 0, self.counts[found])
         totals = counts.sum(axis=1)
         if counts.max(initial=0) <= 1:
@@ -68,17 +75,20 @@ class Copies:
 
 
 def within(index: Any) -> Any:
-    """What an index searches, whose numbers are those of its vectors; it lives no longer."""
+    """The index inside an IndexIDMap: it answers with row numbers of its vectors. It must not be
+    used after `index` is deleted."""
     outer = faiss.downcast_index(index)
     return faiss.downcast_index(outer.index) if isinstance(outer, faiss.IndexIDMap) else outer
 
 
 def copies_in(index: Any, vectors: np.ndarray) -> Copies:
-    """Which of the vectors (items, dims) each vector in an index stands for: one of each, or, in an
-    index of before, which does not answer with items, every one.
+    """The copies that an index of vectors (items, dims) was built with.
+
+    An IndexIDMap holds each distinct vector once. An index saved by an older version is no
+    IndexIDMap and holds the vector of every item; for it, every item is a group of its own.
 
     Raises:
-        ValueError: if the index is of other vectors.
+        ValueError: if an IndexIDMap was built from other vectors.
     """
     if not isinstance(index, faiss.IndexIDMap):
         return Copies(np.arange(len(vectors)))

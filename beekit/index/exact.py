@@ -1,4 +1,4 @@
-"""Exact ranking on top of FAISS: near ties decided in float64, equals by `tie_keys`."""
+"""Exact search by FAISS: close scores are compared in float64, equal ones ordered by `tie_keys`."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ from beekit.index import inner_products
 from beekit.ranking import Recommendations
 from beekit.ranking.ties import tie_keys
 
-# Entries fetched beyond those asked for, so that ties at the cut are seen whole.
+# Items fetched beyond the k asked for, so that all items that tie with the k-th are fetched.
 _MARGIN = 8
-# Vectors centred at once: 12 MB in 384 dimensions.
+# How many vectors are centred at once: 12 MB in 384 dimensions, float64.
 _PREPARED = 4096
 
 
 class ExactSearch:
-    """The items whose vectors have the largest inner products, ranked as exact arithmetic would.
+    """Ranks items by the inner products of their vectors with a user's, computed exactly.
 
-    A float32 product depends on the shape of the batch it is computed in, so neighbours whose
-    scores differ by less than its error may swap from one batch size to another. Here such
-    neighbours are scored again in float64, row by row, and equal scores rank by the hash of user
-    and item: the ranking is the same for any batch size and any order of the vectors.
+    A float32 inner product depends on the shape of the batch it is computed in, so neighbours whose
+    scores differ by less than its rounding error may change places with the batch size. Here such
+    neighbours are scored again in float64, row by row, and equal scores are ordered by the hash of
+    user and item. So the ranking is the same for any batch size and any order of the vectors.
 
-    FAISS holds the vectors less their mean, which changes no ranking, and keeps the error small
-    for encoders whose embeddings all point one way. It sees them, and users, multiplied by powers
-    of two that bring their lengths near 1, so that no product of very short vectors becomes zero.
+    FAISS holds the vectors minus their mean. This changes no ranking, and keeps the error small for
+    encoders whose embeddings all point in similar directions. Vectors and users are multiplied by
+    powers of two so that their lengths are near 1; otherwise products of very short vectors would
+    become zero.
 
     Args:
         vectors: (all items, dims) float32.
-        items: indices of those to search.
+        items: indices of the items to search.
         gpu: search on the first GPU.
     """
 
     def __init__(self, vectors: np.ndarray, items: np.ndarray, *, gpu: bool = False) -> None:
         self.vectors, self.items = vectors, items
         rows = vectors if len(items) == len(vectors) else vectors[items]
-        # The mean of equal vectors is off by its rounding, which would be left as their direction.
+        # The mean of equal vectors has a rounding error, which centring would leave behind as if it
+        # were the direction of the vectors.
         alike = bool((rows == rows[0]).all())
         self.centre = rows[0].astype(np.float64) if alike else rows.mean(axis=0, dtype=np.float64)
         parts = [slice(begin, begin + _PREPARED) for begin in range(0, len(rows), _PREPARED)]
@@ -52,11 +54,12 @@ class ExactSearch:
         self.gpu_index: Any = inner_products.on_gpu(self.index) if gpu else None
 
     def search(self, users: np.ndarray, keys: np.ndarray, k: int) -> Recommendations:
-        """The k best items, of at least k searched, for user vectors (users, dims) float32.
+        """The k best items for user vectors (users, dims) float32; k is at most the items searched.
 
-        Memory grows with users times k, and no further where all items tie: what is fetched to see
-        ties whole goes in blocks of users, and where every item scores the same, because the user's
-        vector is zero or all vectors are equal, the k are drawn without a search.
+        Memory grows with users times k, also when all items tie: the further items that are fetched
+        because of ties are held for one block of users at a time. When every item scores the same,
+        because the user's vector is zero or all item vectors are equal, the k items are chosen by
+        their tie keys without a search.
         """
         items = np.empty((len(users), k), dtype=np.int64)
         scores = np.zeros((len(users), k))
@@ -73,13 +76,13 @@ class ExactSearch:
                 settled = self._settled(users[members], keys[members], k, fetch)
                 items[members], scores[members] = settled[0][:, :k], settled[1][:, :k]
                 runs_on[part] = settled[2]
-            # A run of near ties that reaches the end of what was fetched may go on behind it.
+            # Close scores up to the last fetched item may go on after it: fetch more for them.
             open_users, fetch = open_users[runs_on], 4 * fetch
         scores += self._shift(users)[:, None]
         return items, scores.astype(np.float32)
 
     def _drawn(self, keys: np.ndarray, k: int) -> np.ndarray:
-        """(users, k) the first items of those who score all the same."""
+        """(users, k) the items with the lowest tie keys, for users whose items all tie."""
         histories, which = np.unique(keys, return_inverse=True)
         items = np.empty((len(histories), k), dtype=np.int64)
         step = max(1, inner_products.FETCHED // len(self.items))
@@ -94,7 +97,8 @@ class ExactSearch:
     def _settled(
         self, users: np.ndarray, keys: np.ndarray, k: int, fetch: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`fetch` items in exact order, their centred scores, and whom that is not enough for."""
+        """`fetch` items of each user in exact order, their centred scores, and (users,) bool:
+        whether more have to be fetched."""
         on_gpu = self.gpu_index is not None and fetch <= inner_products.GPU_LIMIT
         index = self.gpu_index if on_gpu else self.index
         lengths = np.linalg.norm(users.astype(np.float64), axis=1)
@@ -121,10 +125,10 @@ class ExactSearch:
         return items, scores, np.asarray(close[:, k:-1].all(axis=1))
 
     def _shift(self, users: np.ndarray) -> np.ndarray:
-        """What centring takes from all scores of a user."""
+        """(users,) the number that centring subtracts from every score of a user."""
         return np.asarray((users * self.centre).sum(axis=1))
 
 
 def _exponents(lengths: np.ndarray) -> np.ndarray:
-    """The powers of two just above each length."""
+    """The exponent of the power of two just above each length."""
     return np.asarray(np.frexp(lengths)[1])

@@ -1,7 +1,7 @@
-"""FAISS indexes from factory strings, or an error that names one that would do.
+"""FAISS indexes from factory strings, or an error that names a string that works.
 
-Three kinds can be told which items to search, and so can serve `candidates`: IVF (cells around
-k-means centroids), HNSW (a graph), and flat codes (PQ, SQ), each also behind a transform such as
+Three kinds of index can search a subset of their items, which `candidates` needs: IVF (cells around
+k-means centroids), HNSW (a graph), and flat codes (PQ, SQ). Each may come after a transform such as
 OPQ or PCA.
 """
 
@@ -19,18 +19,18 @@ import numpy as np
 from beekit.errors import ConfigError
 from beekit.index.duplicate_vectors import Copies
 
-faiss: Any = faiss_module  # its stubs take C++ vectors for lists
+faiss: Any = faiss_module  # its type stubs mistake C++ vectors for lists
 _EXAMPLES = "Flat, IVF256,Flat, HNSW32, PQ48x8, IVF256,PQ48x8 or OPQ48,IVF256,PQ48x8"
-# Training vectors a centroid below which FAISS advises against k-means.
+# FAISS advises against k-means with fewer training vectors for each centroid than this.
 _A_CELL = 39
 
 
 def untrained(factory: str, dims: int) -> Any:
-    """An empty FAISS index for inner products, from a string as `faiss.index_factory` reads it.
+    """An empty FAISS index for inner products, from a string that `faiss.index_factory` reads.
 
     Raises:
         ConfigError: if FAISS cannot read the string, if it does not fit the dimensions, if the
-            index would not search by inner product, or if it cannot be told which items to search.
+            index would not search by inner product, or if it cannot search a subset of its items.
     """
     try:
         index = faiss.index_factory(dims, factory, faiss.METRIC_INNER_PRODUCT)
@@ -38,7 +38,7 @@ def untrained(factory: str, dims: int) -> Any:
         raise ConfigError(
             f"index factory {factory!r} for {dims} dimensions ({_reason(error)})",
             expected=f"a FAISS factory string such as {_EXAMPLES}",
-            remedy="Correct the string; a PQ's first number has to divide the dimensions.",
+            remedy="Correct the string; the first number of PQ has to divide the dimensions.",
         ) from error
     inner = searched(index)
     by_product = index.metric_type == inner.metric_type == faiss.METRIC_INNER_PRODUCT
@@ -54,11 +54,11 @@ def untrained(factory: str, dims: int) -> Any:
 
 
 def trained(factory: str, vectors: np.ndarray, copies: Copies) -> Any:
-    """A FAISS index trained on vectors (items, dims); it holds one of each and answers with items.
+    """A FAISS index trained on vectors (items, dims), which answers with item indices.
 
-    k-means starts from FAISS's fixed seeds. An HNSW graph is built by several threads at once, and
-    FAISS does not promise the same one twice; a saved index keeps the one it has. The vectors come
-    in the order that `copies` has of them, so that rows in another order make the same index.
+    It holds each distinct vector once, in the order of `copies`, so that it does not depend on the
+    order of rows. k-means starts from FAISS's fixed seeds. An HNSW graph is built by several
+    threads, so two builds may differ; a saved index keeps its graph.
 
     Raises:
         ConfigError: if `untrained` refuses the factory, or if there are too few items to train it.
@@ -81,7 +81,8 @@ def trained(factory: str, vectors: np.ndarray, copies: Copies) -> Any:
 
 @contextmanager
 def _prepared(index: Any, items: int) -> Iterator[None]:
-    """Settings for training: no warnings, since quality is measured, and no extras."""
+    """Within it, training prints no warnings about few vectors and skips steps that search does
+    not use; an OPQ rotation is learnt for the code size of the index."""
     inner = searched(index)
     bits = max(1, min(8, int(math.log2(max(1, items)))))
     if isinstance(inner, faiss.IndexIVF):
@@ -90,11 +91,11 @@ def _prepared(index: Any, items: int) -> Iterator[None]:
         inner.pq.cp.min_points_per_centroid = 1
         bits = inner.pq.nbits
     if hasattr(inner, "do_polysemous_training"):
-        # Reorders codes for a search by Hamming distance that is not used here, in minutes.
+        # It takes minutes, and only prepares a search by Hamming distance that is not used here.
         inner.do_polysemous_training = False
     rotations = [t for t in _transforms(index) if isinstance(t, faiss.OPQMatrix)]
-    # A rotation is learnt for codes of the bits used; FAISS by itself takes 8 for any. It does not
-    # own them, so they are kept here for as long as it has them.
+    # FAISS would learn a rotation for 8-bit codes whatever the index uses. FAISS does not own the
+    # quantizers that it is given, so `codes` keeps them alive during training.
     codes = [faiss.ProductQuantizer(rotation.d_out, rotation.M, bits) for rotation in rotations]
     for rotation, code in zip(rotations, codes, strict=True):
         code.cp.min_points_per_centroid = 1
@@ -107,7 +108,8 @@ def _prepared(index: Any, items: int) -> Iterator[None]:
 
 
 def smaller_factory(factory: str, items: int) -> str:
-    """The same kind of index with cells and codes that so few items can train, or Flat."""
+    """A factory string of the same kind, with cells and codes that `items` items can train; "Flat"
+    if there is none."""
     bits = int(math.log2(max(1, items)))
     if bits < 1:
         return "Flat"
@@ -119,7 +121,8 @@ def smaller_factory(factory: str, items: int) -> str:
 
 
 def searched(index: Any) -> Any:
-    """What searches in an index, itself or behind its transforms; it lives as long as the index."""
+    """The index behind the transforms, or `index` itself if it has none. It must not be used after
+    `index` is deleted."""
     inner = faiss.downcast_index(index)
     return searched(inner.index) if isinstance(inner, faiss.IndexPreTransform) else inner
 
@@ -133,12 +136,12 @@ def _transforms(index: Any) -> list[Any]:
 
 
 def keeps_vectors(index: Any) -> bool:
-    """Whether the index holds vectors as they are, rather than codes, so its scores are exact."""
+    """Whether the index holds the vectors themselves and no codes, so that its scores are exact."""
     return isinstance(faiss.downcast_index(index), faiss.IndexIVFFlat | faiss.IndexHNSWFlat)
 
 
 def _reason(error: RuntimeError) -> str:
-    """What FAISS says, without where in its sources."""
+    """FAISS's message, without the place in its source code."""
     message = " ".join(str(error).split())
     said = re.search(r"at \S+:\d+: (?:Error: )?(.*)$", message)
     return (said[1] if said else message)[:160]

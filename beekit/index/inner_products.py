@@ -1,5 +1,4 @@
-"""Inner products of single pairs in float64, how far float32's are off, and how many pairs are held
-at once."""
+"""Inner products in float64, the error of those in float32, and limits on memory."""
 
 from __future__ import annotations
 
@@ -8,23 +7,23 @@ from typing import Any
 import faiss as faiss_module
 import numpy as np
 
-faiss: Any = faiss_module  # a build without GPUs has no StandardGpuResources
+faiss: Any = faiss_module  # a build for CPUs has no StandardGpuResources
 
 FETCHED = 2**21
-"""Pairs of user and item fetched or drawn at once: 16 MB of indices, 200 MB to rank them."""
+"""How many pairs of user and item are held at once: 16 MB of indices, 200 MB to rank them."""
 
 GPU_LIMIT = 2048
-"""FAISS on a GPU finds at most so many neighbours, in at most so many cells."""
+"""FAISS on a GPU finds at most this many neighbours, and searches at most this many cells."""
 
-# Pairs multiplied at once: a few MB, so that they stay in the cache.
+# How many pairs are multiplied at once: a few MB, so that they stay in the processor's cache.
 _MULTIPLIED = 2**11
 
 
 def pair_products(
     left: np.ndarray, right: np.ndarray, left_rows: np.ndarray, right_rows: np.ndarray
 ) -> np.ndarray:
-    """(pairs,) inner products of rows of two matrices in float64, each computed alike whichever
-    other pairs are computed."""
+    """(pairs,) inner products in float64 of row `left_rows[i]` of `left` with row `right_rows[i]`
+    of `right`. The value of a pair does not depend on which other pairs are computed with it."""
     products = np.empty(len(left_rows))
     for begin in range(0, len(left_rows), _MULTIPLIED):
         part = slice(begin, begin + _MULTIPLIED)
@@ -34,27 +33,27 @@ def pair_products(
 
 
 def longest(vectors: np.ndarray) -> float:
-    """The largest length of vectors (rows, dims)."""
+    """The length of the longest of vectors (rows, dims)."""
     return float(np.sqrt(np.einsum("id,id->i", vectors, vectors, dtype=float).max()))
 
 
 def tie_width(lengths: np.ndarray, length: float, dims: int) -> np.ndarray:
-    """(users,) how far apart inner products in float32 may be though the exact ones are equal.
+    """(users,) how far apart two float32 inner products may be although the exact ones are equal.
 
-    The error of a float32 dot product grows like a random walk, eps/2 · √dims · |u| |v| at most;
-    this is seven standard deviations of it on both sides of a gap.
+    The rounding error of a float32 inner product grows like a random walk, with eps/2 · √dims ·
+    |u| |v| at most; the result is seven standard deviations on both sides of a gap.
 
     Args:
-        lengths: (users,) of their vectors.
-        length: of the longest vector they are multiplied by.
+        lengths: (users,) lengths of the user vectors.
+        length: length of the longest item vector.
     """
     return np.asarray(4 * np.sqrt(dims) * np.finfo(np.float32).eps * lengths * length)
 
 
 def on_gpu(index: Any) -> Any:
-    """A copy of a FAISS index on the first GPU; it keeps the GPU's resources.
+    """A copy of a FAISS index on the first GPU.
 
     Raises:
-        RuntimeError: if the index has no form for it.
+        RuntimeError: if FAISS has no GPU version of this kind of index.
     """
     return faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)

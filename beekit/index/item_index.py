@@ -1,4 +1,4 @@
-"""Serving item vectors to users given by their histories; saved and loaded."""
+"""Recommendations by item vectors for users with a history; saving and loading the index."""
 
 from __future__ import annotations
 
@@ -29,17 +29,19 @@ _AGAIN = "Make the index again with `beekit index RUN`."
 class ItemIndex(VectorSearch):
     """Recommends by inner product of user vectors X E with item vectors D.
 
-    For an encoder both sides are A, the L2-normalised item embeddings; for a linear item-item model
-    they are its factors, B = E Dᵀ. How it searches, `VectorSearch` says.
+    For an encoder, E and D are both A, the L2-normalised item embeddings. For a linear item-item
+    model they are its factors, B = E Dᵀ. `VectorSearch` describes the search.
 
     Args:
         item_vectors: D (items, dims) float32.
-        item_ids, gpu, factory, effort: as `VectorSearch` has them.
-        user_side: E (items, dims) float32 that maps a history to a user vector; D without it.
+        item_ids, gpu, factory, effort: as in `VectorSearch`.
+        user_side: E (items, dims) float32, by which a history becomes a user vector; None if E
+            is D.
 
     Raises:
-        DataError, ConfigError: as `VectorSearch` does, or if `user_side` is not finite or has
-            another shape.
+        DataError: if `VectorSearch` raises it, or if `user_side` is not finite or has another shape
+            than `item_vectors`.
+        ConfigError: if `VectorSearch` raises it.
     """
 
     scores_cold_items = True
@@ -66,12 +68,13 @@ class ItemIndex(VectorSearch):
         return self.item_vectors if self.user_side is None else self.user_side
 
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
-        """X E: (users, dims) float32, summed row by row, so alike in any batch.
+        """X E: (users, dims) float32. A user's vector does not depend on the rest of the batch.
 
-        Only what is nonzero in X counts, as in `recommend`.
+        Every nonzero value of X counts as 1, as in `recommend`.
 
         Raises:
-            DataError: if X has another number of items than the index, or one is not finite.
+            DataError: if X has another number of items than the index, or a value of X is not
+                finite.
         """
         return np.asarray(ones(X, "histories", items=len(self)) @ self.encoder_side)
 
@@ -88,10 +91,11 @@ class ItemIndex(VectorSearch):
         """The k best items of each user, best first.
 
         Args:
-            X: (users, items) histories in the index's item order; only what is nonzero counts.
-            k, candidates, batch_size: as `search` has them.
-            exclude_seen: leave out what X holds.
-            user_vectors: (users, dims) float32 of a model that has its own; X E without it.
+            X: (users, items) histories, with items in the order of the index; every nonzero value
+                counts as 1.
+            k, candidates, batch_size: as in `search`.
+            exclude_seen: leave out the items that the user has in X.
+            user_vectors: (users, dims) float32, of a model that computes its own; None for X E.
 
         Returns:
             item indices (users, k) int64, scores (users, k) float32.
@@ -107,7 +111,8 @@ class ItemIndex(VectorSearch):
         return self.search(users, k, candidates, seen, history_keys(X), batch_size)
 
     def similar(self, item_indices: np.ndarray, k: int) -> Recommendations:
-        """The k items nearest to each given item by inner product, itself left out.
+        """The k items with the largest inner products of their vectors (rows of D) with each given
+        item's row of E; the item itself is left out.
 
         Raises:
             DataError: if one of `item_indices` is not the index of an item.
@@ -117,17 +122,16 @@ class ItemIndex(VectorSearch):
         return self.recommend(one_hot, k)
 
     def indices_of(self, item_ids: list[object]) -> np.ndarray:
-        """Item indices of the caller's ids; -1 for an id the index does not have."""
+        """Item indices of the caller's ids; -1 for an id that the index does not hold."""
         return lookup(item_ids, self.item_ids)
 
     def save(self, folder: str | Path) -> None:
-        """Write the index, whole or not at all, in a folder of its own."""
+        """Write the index to a folder of its own; if writing fails, the folder stays as it was."""
         with replacing_folder(folder) as staging:
             self.write(staging)
 
     def write(self, folder: Path) -> None:
-        """Write the files of the index, as `beekit.index_files` names them, into a folder that is
-        there, one by one."""
+        """Write the files of the index (`beekit.index_files`) one by one to an existing folder."""
         faiss.write_index(_flat(self.item_vectors), str(folder / index_files.ITEM_VECTORS))
         described: dict[str, Any] = {
             "item_ids": self.item_ids.tolist(),
@@ -145,11 +149,11 @@ class ItemIndex(VectorSearch):
 
     @classmethod
     def load(cls, folder: str | Path, *, gpu: bool | None = None) -> ItemIndex:
-        """The index saved in a folder; it is not trained again.
+        """The index saved in a folder, without training it again.
 
         Raises:
-            RunError: if there is no index, if its files are broken or do not belong together, or if
-                a vector is not finite.
+            RunError: if there is no index, if its files are broken or were not written together, or
+                if a vector is not finite.
         """
         folder = Path(folder)
         if not (folder / index_files.INDEX).is_file():
@@ -165,14 +169,14 @@ class ItemIndex(VectorSearch):
             *(AttributeError, ConfigError, DataError),  # faiss reads "null" as None
         ) as error:
             raise RunError(
-                f"the files of the index in {folder} are broken or differ",
-                expected="whole files, written together",
+                f"broken index files in {folder}, or files of different indexes",
+                expected="whole files that were written together",
                 remedy=_AGAIN,
             ) from error
 
     @classmethod
     def _read(cls, folder: Path, gpu: bool | None) -> ItemIndex:
-        """The index in a folder; an error of any kind where its files are not as written."""
+        """The index in a folder; raises an error of any kind if its files have changed."""
         described = json.loads((folder / index_files.INDEX).read_text())
         given = described["item_ids"]
         item_ids = np.array(given, dtype=object if isinstance(given[0], str) else np.int64)
@@ -184,7 +188,8 @@ class ItemIndex(VectorSearch):
         index = cls(vectors, item_ids, user_side=user_side, gpu=gpu)
         factory = described.get("factory", "Flat")  # older folders are all flat
         if factory != "Flat":
-            # Before FAISS reads it: a broken file can ask for any amount of memory.
+            # Checked before FAISS reads it, since a broken file can make FAISS allocate any amount
+            # of memory.
             place = folder / index_files.APPROXIMATE
             if file_digest(place) != described["approximate"]:
                 raise ValueError("the trained index is not the one the index was written with")
@@ -200,7 +205,11 @@ def _flat(vectors: np.ndarray) -> faiss.IndexFlatIP:
 
 
 def _vectors(path: Path, item_ids: np.ndarray) -> np.ndarray:
-    """The vectors in a file; RunError if one is not finite."""
+    """The vectors in a file.
+
+    Raises:
+        RunError: if a vector is not finite.
+    """
     index = faiss.read_index(str(path))
     vectors = np.ascontiguousarray(index.reconstruct_n(0, index.ntotal))
     require_finite(vectors, f"vectors in {path}", item_ids, remedy=_AGAIN, error=RunError)

@@ -1,4 +1,4 @@
-"""What an approximate index gives up against exact search, and what it gains in time."""
+"""How much recall an approximate index loses against exact search, and how much time it saves."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from beekit.index.item_index import ItemIndex
 from beekit.matrices import as_csr
 from beekit.ranking.lists import listed, ratio
 
-# Users asked one by one to time a single request: the median of so many is steady.
+# How many users are asked one by one: the median time of this many is stable.
 _SINGLE = 100
-# The first answers build what the later ones use.
+# Requests that are not timed, because the first ones build structures that later ones use.
 _WARM_UP = 3
 
 
 @dataclass(frozen=True)
 class IndexQuality:
-    """An index against flat search over the same vectors.
+    """An index compared with flat (exact) search over the same vectors.
 
     Attributes:
-        factory: of the index.
+        factory: factory string of the index.
         k: length of the lists compared.
-        users: how many were asked.
-        recall: share of flat search's list that the index finds, average over users.
-        per_user: (users,) the same for each; NaN where flat search lists nothing.
-        single_ms: median milliseconds a user takes that is asked alone.
-        batch_us: microseconds a user takes when all are asked together.
+        users: number of users asked.
+        recall: share of flat search's list that the index finds; mean over users.
+        per_user: (users,) that share for each user; NaN where flat search's list is empty.
+        single_ms: median milliseconds for a request of one user.
+        batch_us: microseconds for each user in a request of all users.
     """
 
     factory: str
@@ -55,17 +55,17 @@ def measure_index(
     *,
     exact: np.ndarray | None = None,
 ) -> IndexQuality:
-    """Recall of an index's lists against flat search, and the time they take here.
+    """The recall of an index's lists against flat search, and the time they take on this machine.
 
-    An item counts as found where flat search lists it; one that merely scores the same does not.
-    Times are wall-clock on this machine with FAISS's threads as they are, after a few answers to
-    warm up: user vectors, search, exclusion and exact ranking, all that `recommend` does.
+    A listed item counts as found if flat search lists it too; an item that only has the same score
+    does not count. Times are wall-clock times of `recommend`, after a few requests to warm up, with
+    FAISS's current number of threads.
 
     Args:
-        index: what to measure; a flat one is measured too, and has recall 1.
-        X: (users, items) histories to ask with, such as a sample of the users to be served.
-        k, candidates, exclude_seen: as `ItemIndex.recommend` has them.
-        exact: (users, k) the lists of flat search for the same request, where at hand.
+        index: the index to measure; a flat one has recall 1.
+        X: (users, items) histories, for example of a sample of the users to be served.
+        k, candidates, exclude_seen: as in `ItemIndex.recommend`.
+        exact: (users, k) the lists of flat search for the same request; None to compute them.
 
     Raises:
         ConfigError: if X has no users.
@@ -98,13 +98,14 @@ def measure_index(
 
 
 def list_recall(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """(users,) share of the items in `exact` lists that are in `found` lists, both padded with -1;
-    NaN for a user whose exact list is empty."""
+    """(users,) the share of each user's `exact` list (users, k) that the `found` list holds; both
+    are padded with -1. NaN where the exact list is empty."""
     return ratio(listed(found, exact).sum(axis=1), (exact >= 0).sum(axis=1))
 
 
 def index_bytes(index: ItemIndex) -> int:
-    """Bytes of what FAISS searches; the float32 vectors that rank exactly come on top of them."""
+    """The size in bytes of the FAISS index, without the float32 vectors that an approximate one
+    keeps beside it for exact ranking."""
     if index.factory == "Flat":
         return int(index.item_vectors.nbytes)
     return int(faiss.serialize_index(within(index.proposing_index())).nbytes)

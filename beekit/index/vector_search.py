@@ -1,4 +1,4 @@
-"""Search among item vectors by inner product, exact or approximate, for users given by vectors."""
+"""Search of item vectors by inner product with user vectors, exact or approximate."""
 
 from __future__ import annotations
 
@@ -23,37 +23,35 @@ from beekit.ranking.top_k import candidate_indices, count_candidates, require_le
 
 
 class VectorSearch:
-    """The items whose vectors have the largest inner products with a user's.
+    """Finds the items whose vectors have the largest inner products with a user's vector.
 
-    Unless another factory is given, search is exact (a flat index) and its ranking does not depend
-    on the batch size, nor on the order of the items: ties are broken by a hash of user and item
-    (`beekit.ranking.ties`).
+    With the factory "Flat", search is exact. The ranking depends neither on the batch size nor on
+    the order of the items: ties are broken by a hash of user and item (`beekit.ranking.ties`).
 
-    With another factory FAISS proposes items, from a part of the catalog or from compressed
-    vectors, and the proposed are ranked by their exact inner products. It holds one of each vector,
-    in an order that rows have no say in, and copies are proposed together. What holds then: no seen
-    item, no item but candidates, lists as long as candidates allow (exact search answers where
-    the index comes back short, and where it costs no more, such as for few candidates; its first
-    use takes as much memory again as the vectors), and scores that are exact. Which items are
-    proposed is approximate: `beekit.index.measure_index` says how well. It depends on the user,
-    k, candidates and effort alone, but for FAISS's rounding: it picks cells, and applies
-    transforms, with float32 products whose last bits depend on the size of a batch.
+    With any other factory, FAISS proposes items, by searching a part of the catalog or compressed
+    vectors, and the proposed items are ranked by their exact inner products. Seen items and items
+    that are no candidates are never listed, scores are exact, and lists are as long as the
+    candidates allow: exact search answers if the index finds too few items or costs no less, for
+    example with few candidates. The first exact search takes as much memory again as the vectors.
+    Only the choice of proposed items is approximate; `beekit.index.measure_index` measures it. It
+    depends on the user, k, candidates and effort, and on FAISS's rounding: FAISS selects cells and
+    applies transforms with float32 products whose last bits change with the batch size.
 
-    Cheap to keep: what exact search needs beside the vectors is made at the first search, and kept
-    with the candidates it is for until others are asked for.
+    What exact search needs beside the vectors is built at the first search, and kept until a search
+    has other candidates.
 
     Args:
         item_vectors: (items, dims) float32.
-        item_ids: (items,) the caller's ids; item indices without them.
-        gpu: search on the first GPU; by default where FAISS finds one. Exact search and IVF have
-            a form for it; HNSW, and PQ without IVF, stay on the CPU.
-        factory: "Flat", or a FAISS factory string: "IVF256,Flat", "HNSW32", "IVF256,PQ48x8",
-            "OPQ48,IVF256,PQ48x8". Trained on the item vectors.
-        effort: how far to look; may be set anew at any time. Without meaning for Flat.
+        item_ids: (items,) the caller's ids; None to use item indices.
+        gpu: search on the first GPU; None to use it if FAISS finds one. Exact search and IVF can
+            run on it; HNSW, and PQ without IVF, stay on the CPU.
+        factory: "Flat", or a FAISS factory string such as "IVF256,Flat", "HNSW32",
+            "IVF256,PQ48x8", "OPQ48,IVF256,PQ48x8"; that index is trained on the item vectors.
+        effort: how far an approximate search looks; the attribute may be changed at any time.
 
     Raises:
-        DataError: if vectors are empty or are not finite, or if ids are repeated or are not one
-            for each vector.
+        DataError: if there are no vectors, if one is not finite, if ids are repeated, or if there
+            is not one id for each vector.
         ConfigError: if FAISS cannot make such an index, or if there are too few items to train it.
     """
 
@@ -91,7 +89,7 @@ class VectorSearch:
 
     @property
     def nested_lists(self) -> bool:
-        """Whether longer lists begin as shorter ones do: not where k says how far to look."""
+        """Whether the list of k items is the beginning of the list of k + 1; not if approximate."""
         return self._approximate is None
 
     def search(
@@ -106,22 +104,23 @@ class VectorSearch:
         """The k best items of each user, best first.
 
         Args:
-            user_vectors: (users, dims) float32, of any length.
-            k: length of the lists; -1 pads what cannot be filled.
-            candidates: item indices that may be listed; all without it.
-            seen: (users, items) what must not be listed, where it is nonzero.
-            keys: (users,) `history_keys` that break ties; those of `seen` without, and without
-                that the key of a user of whom nothing is known.
-            batch_size: users searched at once; does not change the result.
+            user_vectors: (users, dims) float32; they need not have length 1.
+            k: length of the lists; shorter ones are padded with -1.
+            candidates: item indices that may be listed; None for all items.
+            seen: (users, items) nonzero where an item must not be listed for a user.
+            keys: (users,) `history_keys`, which break ties; None to compute them from `seen`. If
+                `seen` is None too, ties are broken as for a user without history.
+            batch_size: number of users searched at once. It does not change the result of exact
+                search.
 
         Returns:
             item indices (users, k) int64, scores (users, k) float32.
 
         Raises:
             ConfigError: if k is below 1.
-            DataError: if there is not one user vector of the items' dimensions for each user, if
-                `seen` has another number of users or items, if a number is not finite, or if a
-                candidate is not the index of an item.
+            DataError: if user vectors have other dimensions than item vectors, if `seen` has
+                another number of users or items, if there is not one key for each user, if a number
+                is not finite, or if a candidate is not the index of an item.
         """
         require_length(k)
         allowed = candidate_indices(candidates, len(self))
@@ -164,14 +163,15 @@ class VectorSearch:
         seen: sp.csr_array,
         batch_size: int,
     ) -> Recommendations:
-        """`search` by a flat index; what it needs for the last candidates is kept."""
+        """`search` by exact search; the index of the last candidates is kept."""
         key = "" if len(allowed) == len(self) else digest(allowed)
         if self._exact is None or self._exact[0] != key:
-            self._exact = None  # before another takes as much memory
+            self._exact = None  # frees its memory before the next one is built
             self._exact = (key, ExactSearch(self.item_vectors, allowed, gpu=self.gpu))
         search = self._exact[1]
         ranked, scores = empty_lists(len(users), k)
-        # Seen items are fetched too and dropped, so users with like histories search together.
+        # Seen items are fetched too and then dropped, so users who have seen about as many items
+        # are searched together.
         n_seen = count_candidates(seen, allowed)
         by_seen = np.argsort(n_seen, kind="stable")
         for begin in range(0, len(users), batch_size):
@@ -190,24 +190,32 @@ class VectorSearch:
         return ranked, scores
 
     def propose_from(self, index: Any, factory: str, effort: Effort) -> None:
-        """Let an index trained before on these vectors with that factory propose items: one that
-        `proposing_index` gave, or one of before, over every vector in its row.
+        """Use an index that was trained earlier on these vectors with that factory.
+
+        Args:
+            index: what `proposing_index` returned, or an index saved by an older version, which
+                holds the vector of every item in its row.
+            factory: the factory string it was made with.
+            effort: how far to look.
 
         Raises:
-            ValueError: if the index is of other vectors.
+            ValueError: if the index was built from other vectors.
         """
         copies = copies_in(index, self.item_vectors)
         self.factory, self.effort = factory, effort
         self._approximate = ApproximateSearch(index, self.item_vectors, copies, gpu=self.gpu)
 
     def proposing_index(self) -> Any:
-        """What FAISS proposes items from: it holds one of each vector, and answers with items.
+        """The trained FAISS index: it holds each distinct vector once and answers with item
+        indices.
 
         Raises:
             ConfigError: if the index is flat.
         """
         if self._approximate is None:
             raise ConfigError(
-                "a flat index", expected="an index with a factory", remedy="Give it one."
+                "a flat index",
+                expected="an index with a factory other than Flat",
+                remedy="Make it with factory=, for example factory='IVF256,Flat'.",
             )
         return self._approximate.numbered

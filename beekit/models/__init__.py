@@ -1,6 +1,6 @@
-"""Recommenders that answer one protocol; see `beekit.ranking.protocol`.
+"""Recommenders; all follow the protocol in `beekit.ranking.protocol`.
 
-Names are imported when first used: models differ in what they need.
+A model is imported when it is first used, because models need different packages.
 """
 
 from __future__ import annotations

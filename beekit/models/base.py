@@ -1,8 +1,8 @@
-"""What every model of beekit shares: checks, `fit`, `recommend`, and to be kept in a folder.
+"""The base class of all models of beekit: checks, `fit`, `recommend`, `save` and `load`.
 
-A model is a dataclass: arguments of its constructor are its settings (`beekit.models.settings`),
-fields with `init=False` are what `fit` learns. Models from outside need nothing of this; what is
-asked of them is `beekit.ranking.protocol`.
+A model is a dataclass: the arguments of its constructor are its settings
+(`beekit.models.settings`), and its fields with `init=False` are what `fit` learns. A model from
+outside beekit does not need this class; it only has to follow `beekit.ranking.protocol`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from beekit.ranking.top_k import require_length
 
 
 class Request(NamedTuple):
-    """What `recommend` was asked, checked: histories (users, items) are float32 CSR of ones."""
+    """The checked arguments of `recommend`; histories (users, items) are float32 CSR of ones."""
 
     histories: sp.csr_array
     k: int
@@ -37,9 +37,9 @@ class Request(NamedTuple):
 
 
 class BaseRecommender(ABC):
-    """Base of all models: a subclass gives `_fit` and `_recommend`.
+    """Base class of all models: a subclass defines `_fit` and `_recommend`.
 
-    What `fit` learns first, its first field with `init=False`, has a row for each item.
+    The first field with `init=False` has to have a row for each item after `fit`.
     """
 
     scores_cold_items: ClassVar[bool] = False
@@ -48,17 +48,19 @@ class BaseRecommender(ABC):
         check_settings(self)
 
     def fit(self, X: sp.csr_array, after_epoch: AfterEpoch | None = None) -> Self:
-        """Learn from X (users, items), any sparse format; what is nonzero counts.
+        """Learn from X.
 
         Args:
-            after_epoch: called as `after_epoch(model, epoch, loss)` after each pass of a model that
-                learns by steps, with the model as fitted so far; ends the training by returning
-                True. Models that solve for what they learn do not call it.
+            X: (users, items) in any sparse format; every nonzero value counts as 1.
+            after_epoch: called as `after_epoch(model, epoch, loss)` after each epoch, with the
+                model as fitted so far and the epoch's mean loss; training ends if it returns True.
+                Only models that learn by gradient steps call it.
 
         Raises:
             DataError: if X is not a matrix of finite numbers, if it has no users or no items, if it
-                does not have an item for each content vector, or if there is too little memory.
-            ConfigError: if training diverges, or if rounding makes an equation unsolvable.
+                does not have one item for each content vector, or if there is too little memory.
+            ConfigError: if training diverges, if rounding makes an equation unsolvable, or if the
+                fitted numbers are not finite or too large to be multiplied.
         """
         X = training_matrix(X)
         vectors = getattr(self, "vectors", None)
@@ -72,7 +74,7 @@ class BaseRecommender(ABC):
 
     @abstractmethod
     def _fit(self, X: sp.csr_array) -> Training[Any] | None:
-        """Learn from X, float32 CSR of ones, sorted; or say how to learn by steps."""
+        """Learn from X (sorted float32 CSR of ones), or return how to learn by gradient steps."""
 
     def recommend(
         self,
@@ -81,12 +83,12 @@ class BaseRecommender(ABC):
         candidates: np.ndarray | None = None,
         exclude_seen: bool = True,
     ) -> Recommendations:
-        """The k best items of each user, as `beekit.ranking.protocol.Recommender` says.
+        """The k best items of each user; see `beekit.ranking.protocol.Recommender`.
 
         Raises:
             ConfigError: if the model is not fitted, or if k is below 1.
-            DataError: if X is not a matrix of finite numbers over the items the model was fitted
-                on, or if a candidate is not the index of an item.
+            DataError: if X is not a matrix of finite numbers, if it has other items than the model
+                was fitted on, or if a candidate is not the index of an item.
         """
         self._require_fitted(X)
         require_length(k)
@@ -94,16 +96,16 @@ class BaseRecommender(ABC):
 
     @abstractmethod
     def _recommend(self, asked: Request) -> Recommendations:
-        """`recommend`, once the request is checked."""
+        """`recommend` for a checked request."""
 
     def _require_fitted(self, X: sp.sparray | sp.spmatrix | None = None) -> None:
-        """Refuse to go on before `fit`, or with histories over other items."""
+        """Refuse a model before `fit`, and histories with another number of items."""
         name, learnt = type(self).__name__, self._learnt_of_items()
         if learnt is None:
             raise ConfigError(
                 f"{name} before fit",
                 expected="a fitted model",
-                remedy="Call fit(X) or load a folder.",
+                remedy="Call fit(X), or load a saved model.",
             )
         if X is None:
             return
@@ -111,18 +113,18 @@ class BaseRecommender(ABC):
         if X.shape[1] != learnt.shape[0]:
             raise DataError(
                 f"histories over {X.shape[1]:,} items",
-                expected=f"the {learnt.shape[0]:,} items {name} was fitted on",
+                expected=f"the {learnt.shape[0]:,} items that {name} was fitted on",
                 remedy="Build X with the same catalog.",
             )
 
     def _learnt_of_items(self) -> Any:
-        """Something learnt with a row for each item; None before `fit`."""
+        """A learnt array with a row for each item; None before `fit`."""
         fields: Any = dataclasses.fields(self)  # type: ignore[arg-type]
         names = [field.name for field in fields if not field.init]
         return getattr(self, names[0]) if names else None
 
     def save(self, folder: str | Path) -> None:
-        """Write settings and what was learnt, whole or not at all.
+        """Write the settings and what was learnt; if that fails, the folder stays as it was.
 
         Raises:
             DataError: if the model holds numbers that are not finite.
@@ -134,18 +136,22 @@ class BaseRecommender(ABC):
         """The model saved in a folder.
 
         Raises:
-            RunError: if there is no model, if it is broken, or if it is of another class.
+            RunError: if the folder holds no model, a broken one, or a model of another class.
         """
         return load_fields(cls, folder)
 
 
 def training_matrix(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
-    """X (users, items) of any sparse format as float32 CSR of ones, sorted; not the caller's."""
+    """X (users, items) in any sparse format as sorted float32 CSR of ones; a copy.
+
+    Raises:
+        DataError: if X is not a matrix of finite numbers, or if it has no users or no items.
+    """
     csr = finite_csr(X)
     if 0 in csr.shape:
         raise DataError(
             f"interactions of {csr.shape[0]:,} users with {csr.shape[1]:,} items",
-            expected="at least one of each to learn from",
-            remedy="Check what was filtered or held out.",
+            expected="at least one user and one item",
+            remedy="Check which interactions were filtered or held out.",
         )
     return ones(csr)

@@ -1,4 +1,4 @@
-"""Baselines that every recommender must beat: popularity and chance."""
+"""Baselines that every recommender has to beat: popularity and chance."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ from beekit.ranking.top_k import (
     top_k,
 )
 
-# Scores drawn at once: 32 MB of keys.
+# How many scores are held at once: 32 MB of tie keys.
 _BLOCK_ELEMENTS = 2**22
 
 
 @dataclass(eq=False)
 class Popularity(BaseRecommender):
-    """Recommends what most training users have; cold items tie at zero, so chance orders them.
+    """Recommends the items that most training users have.
+
+    Cold items all score zero, so they come in an order like a random one.
 
     Attributes:
-        support: (items,) float32 users of each item, after `fit`.
+        support: (items,) float32 number of users of each item, after `fit`.
     """
 
     support: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
@@ -41,7 +43,7 @@ class Popularity(BaseRecommender):
         self.support = np.asarray(X.sum(axis=0), dtype=np.float32)
 
     def _recommend(self, asked: Request) -> Recommendations:
-        """The same order for everybody but for ties, less what each has seen."""
+        """All users get the same order, except for ties and for the items they have seen."""
         X, k, candidates, exclude_seen = asked
         support = self.support
         allowed = candidate_indices(candidates, X.shape[1])
@@ -51,8 +53,8 @@ class Popularity(BaseRecommender):
         by_support = allowed[np.argsort(-support[allowed], kind="stable")]
         descending = support[by_support]
         users = history_keys(X)
-        # A user needs at most k items beyond those they have seen, and all that tie with the last
-        # of these. Users who have seen alike many share a block.
+        # The list of a user who has seen n candidates is among the k + n most popular ones and
+        # those that tie with the last of them. Users with a similar n share a block.
         overlap = count_candidates(X, allowed) if exclude_seen else np.zeros(X.shape[0], int)
         by_overlap = np.argsort(overlap, kind="stable")
         step = max(1, _BLOCK_ELEMENTS // len(allowed))
@@ -68,10 +70,10 @@ class Popularity(BaseRecommender):
 
 @dataclass(eq=False)
 class Random(BaseRecommender):
-    """Recommends candidates in an order drawn for each user; the same user, the same order.
+    """Recommends candidates in random order; the same history always gets the same order.
 
     Args:
-        seed: any integer; each draws other orders.
+        seed: any integer; another seed gives other orders.
     """
 
     scores_cold_items: ClassVar[bool] = True
@@ -79,20 +81,21 @@ class Random(BaseRecommender):
     seed: int = 0
 
     def fit(self, X: sp.csr_array, after_epoch: AfterEpoch | None = None) -> Self:
-        """Nothing to learn: X is not looked at."""
+        """Does nothing: there is nothing to learn, and X is not checked."""
         return self
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Never asked for."""
+        """Never called, because `fit` does nothing."""
 
     def _require_fitted(self, X: sp.sparray | sp.spmatrix | None = None) -> None:
-        """It is, and for any items."""
+        """Accepts everything: this model needs no `fit` and takes any number of items."""
 
     def _recommend(self, asked: Request) -> Recommendations:
-        """A draw that depends on seed, interactions and candidates, not on who is in the batch."""
+        """The scores depend on the seed, the user's history and the item alone."""
 
         def scorer(allowed: np.ndarray) -> Scorer:
-            # Scrambled first: with a plain sum, one seed would draw what the next does one item on.
+            # The seed is scrambled first. With a plain sum, the scores of a seed would be those of
+            # the next seed, moved by one item.
             drawn = scramble(np.array([self.seed % 2**64], dtype=np.uint64))
             candidate_keys = scramble(allowed.astype(np.uint64) ^ scramble(drawn))
 

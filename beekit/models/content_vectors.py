@@ -1,4 +1,4 @@
-"""The items' content vectors: checked, and brought to a scale networks learn from."""
+"""Content vectors of items: checking, centring and scaling them."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from beekit.finite import finite_vectors
 
 
 def content_vectors(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (items, dims) as float32, row after row, checked by `finite_vectors`."""
+    """Vectors (items, dims) as contiguous float32, checked by `finite_vectors`."""
     return finite_vectors(
         vectors, remedy="Embed the items again, or put zeros where an item has no content."
     )
 
 
 def require_vectors_of(vectors: np.ndarray, items: int) -> None:
-    """Refuse interactions over other items than the vectors describe."""
+    """Refuse interactions whose number of items is not the number of content vectors."""
     if len(vectors) != items:
         raise DataError(
             f"interactions over {items:,} items",
-            expected=f"the {len(vectors):,} items there are vectors of",
+            expected=f"the {len(vectors):,} items that have content vectors",
             remedy="Build X and the vectors with the same catalog.",
         )
 
 
 def require_width(vectors: np.ndarray, dims: int) -> None:
-    """Refuse vectors of new items that are not of the width of those known."""
+    """Refuse vectors of new items that do not have `dims` dimensions."""
     if vectors.shape[1] != dims:
         raise DataError(
             f"vectors of {vectors.shape[1]:,} dimensions",
-            expected=f"{dims:,}, as those of the items known",
+            expected=f"{dims:,}, as the vectors of the known items have",
             remedy="Embed the new items with the same encoder.",
         )
 
 
 def compared(vectors: np.ndarray, mean: np.ndarray, normalize: bool) -> np.ndarray:
-    """Vectors (items, dims) less a mean (dims,), of length 1 if asked for; float32."""
+    """Vectors (items, dims) minus `mean` (dims,), scaled to length 1 if `normalize`; float32."""
     centred = vectors.astype(np.float64) - mean
     if normalize:
         lengths = np.linalg.norm(centred, axis=1, keepdims=True)
@@ -45,16 +45,17 @@ def compared(vectors: np.ndarray, mean: np.ndarray, normalize: bool) -> np.ndarr
 
 
 def mean_of_known(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(dims,) float64 mean of the rows `known` (items,) to training; of all where none is."""
+    """(dims,) float64 mean of the rows where `known` (items,) is true; of all rows if none is."""
     decide = vectors[known] if known.any() else vectors
     return np.asarray(decide.mean(axis=0, dtype=np.float64))
 
 
 def standardised(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Vectors less the mean of the `known` rows, over the root mean square of what remains.
+    """Vectors minus the mean of the `known` rows, divided by the root mean square of the rest.
 
-    One scale for all dimensions, so that angles around the mean stay; encoders' embeddings share a
-    large mean that would hide them. Only rows that training may see decide, or all where none is.
+    All dimensions are divided by the same number, so that angles around the mean do not change.
+    Without centring, the large mean that an encoder's embeddings share would hide these angles.
+    Mean and scale come from the rows that training may see, or from all rows if there are none.
     """
     reference = vectors[known] if known.any() else vectors
     centre = mean_of_known(vectors, known)

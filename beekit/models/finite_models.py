@@ -1,4 +1,4 @@
-"""What a `fit` must leave behind: numbers, and none too large to be multiplied."""
+"""Checks that a fitted model holds finite numbers that are not too large to be multiplied."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from scipy.sparse.linalg import ArpackError
 
 from beekit.errors import ConfigError
 
-# Rows named in a message.
+# How many rows a message names.
 _NAMED = 5
-# Numbers squared at once: 64 MB in float32.
+# How many numbers are squared at once: 64 MB in float32.
 _BLOCK_ELEMENTS = 2**24
 
 
 @contextmanager
 def guarded(model: Any) -> Iterator[None]:
-    """Within it a model is fitted, and ends with finite numbers or with a `ConfigError`.
+    """Within it a model is fitted; if that fails or is interrupted, the model stays as it was.
 
-    When it does not, or is interrupted, the model is as before.
+    Raises:
+        ConfigError: if the model ends with numbers that are not finite or too large, or if an
+            equation has no solution in floating point.
     """
     before = dict(vars(model))
     try:
@@ -38,10 +40,13 @@ def guarded(model: Any) -> Iterator[None]:
 
 
 def require_sound(model: Any) -> None:
-    """Refuse a model that learnt numbers that are not finite, or whose squares are not.
+    """Refuse a model whose learnt numbers, or their squares, are not finite.
 
-    Scores are sums of products of what was learnt, so that neither can rank anything. The model is
-    a dataclass; what is no argument of its constructor is what it learnt.
+    Scores are sums of products of learnt numbers, so such numbers cannot rank items. The model is a
+    dataclass; its fields with `init=False` are what it learnt.
+
+    Raises:
+        ConfigError: if there are such numbers.
     """
     for field in dataclasses.fields(model):
         if not field.init:
@@ -50,7 +55,11 @@ def require_sound(model: Any) -> None:
 
 
 def require_sound_rows(what: str, values: Any, remedy: str) -> None:
-    """Refuse an array with numbers that are not finite, or whose squares are not, naming rows."""
+    """Refuse an array if its numbers, or their squares, are not finite.
+
+    Raises:
+        ConfigError: if there are such numbers; it names their rows.
+    """
     rows = _unsound_rows(values)
     if len(rows):
         named = ", ".join(map(str, rows[:_NAMED])) + (", ..." if len(rows) > _NAMED else "")
@@ -64,7 +73,7 @@ def require_sound_rows(what: str, values: Any, remedy: str) -> None:
 
 @contextmanager
 def solvable(model: Any) -> Iterator[None]:
-    """Within it, equations that have no solution in floating point end in a `ConfigError`."""
+    """Within it, an equation without a solution in floating point raises a `ConfigError`."""
     unsolvable = (
         np.linalg.LinAlgError,
         torch.linalg.LinAlgError,  # type: ignore[attr-defined]
@@ -82,7 +91,7 @@ def solvable(model: Any) -> Iterator[None]:
 
 
 def _unsound_rows(learnt: Any) -> np.ndarray:
-    """Which rows of an array, dense or sparse, hold numbers that cannot be multiplied."""
+    """The rows of a dense or sparse array with numbers whose squares are not finite."""
     if sp.issparse(learnt):
         learnt = sp.csr_array(learnt)
         wrong = np.flatnonzero(~np.isfinite(_squares(learnt.data)))
@@ -101,12 +110,12 @@ def _squares(values: np.ndarray) -> np.ndarray:
 
 
 def _remedy(model: Any) -> str:
-    """What to change, by the settings a model has."""
+    """What the user can change, depending on the settings of the model."""
     if hasattr(model, "learning_rate"):
         return f"Choose a smaller learning_rate than {model.learning_rate}."
     if hasattr(model, "regularization"):
         or_else = ", or set dtype=float64" if getattr(model, "dtype", "") == "float32" else ""
         return f"Raise regularization above {model.regularization}{or_else}."
     if hasattr(model, "vectors"):
-        return "Give vectors of lengths near 1."
+        return "Scale the content vectors to lengths near 1."
     return "Check the interactions."

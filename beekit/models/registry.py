@@ -1,4 +1,4 @@
-"""Models by name or import path: their classes, and how they are kept."""
+"""Models by name or import path: finding their classes, saving and loading them."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ HOMES = {
     "SLIM": "linear.slim",
     "TwoTower": "factors.two_tower",
 }
-"""Models of beekit, and the modules they are in."""
+"""The models of beekit, and the modules that define them."""
 
-# In the folder of a model that saves itself, the folder that is the model's own.
+# For a model with its own `save`: the subfolder that it writes to.
 _OWN = "own"
 
 
 def model_names() -> list[str]:
-    """Names of all models of beekit."""
+    """The names of all models of beekit, sorted."""
     return sorted(HOMES)
 
 
 def model_class(name: str) -> type[Model]:
-    """The class of a name of `model_names()`."""
+    """The class of a model of beekit; `name` is one of `model_names()`."""
     kind: type[Model] = getattr(import_module(f"beekit.models.{HOMES[name]}"), name)
     return kind
 
@@ -57,13 +57,13 @@ def by_name(name: str, where: str = "") -> type[Model]:
     """The class of a model of beekit, or of one from outside.
 
     Args:
-        name: one of `model_names()`, in which capitals, spaces and hyphens do not matter, or an
-            import path `package.module:Class`; that runs the module's code.
-        where: for messages, what comes before the key `model`.
+        name: one of `model_names()`, where case, spaces, hyphens and underscores do not matter; or
+            an import path `package.module:Class`, in which case the module's code is run.
+        where: for messages, what stands before the key `model`, for example `models.mine.`.
 
     Raises:
-        ConfigError: if there is no model of that name, if the module cannot be imported, or if what
-            the path names is not a class with `fit` and `recommend`.
+        ConfigError: if there is no model of that name, if the module cannot be imported, or if the
+            path does not name a class with `fit` and `recommend`.
     """
     if ":" in name:
         return _imported(name, f"{where}model={name!r}")
@@ -91,13 +91,13 @@ def require_name(name: str, where: str = "") -> str:
 
 
 def parameters(kind: type) -> dict[str, inspect.Parameter]:
-    """What the constructor of a model takes, by name; without a `**` that takes anything."""
+    """The parameters of a model's constructor by name, without one such as `**settings`."""
     found = inspect.signature(kind).parameters
     return {name: one for name, one in found.items() if one.kind is not one.VAR_KEYWORD}
 
 
 def takes_anything(kind: type) -> bool:
-    """Whether the constructor of a model takes settings it does not name."""
+    """Whether a model's constructor takes any setting, by a parameter such as `**settings`."""
     return len(parameters(kind)) < len(inspect.signature(kind).parameters)
 
 
@@ -107,14 +107,15 @@ def can_be_saved(kind: type) -> bool:
 
 
 def save_model(model: Model, folder: str | Path) -> None:
-    """Write a model, of beekit or not, so that `load_model` finds its class again.
+    """Write a model, of beekit or not, so that `load_model` can load it.
 
-    A model that has `save` and `load` is kept as it keeps itself; a dataclass without is kept as
-    those of beekit are.
+    A model with `save` and `load` writes itself. A dataclass without them is written as the models
+    of beekit are.
 
     Raises:
-        ConfigError: if the model has no `save` and is no dataclass.
-        DataError: if the model holds numbers that are not finite, or what no file here can hold.
+        ConfigError: if the model has no `save` and `load` and is no dataclass.
+        DataError: if the model holds numbers that are not finite, or a field that is neither an
+            array, nor a sparse matrix, nor something that JSON can hold.
     """
     from beekit.models.base import BaseRecommender
     from beekit.models.saved import save_fields, save_own
@@ -134,16 +135,16 @@ def save_model(model: Model, folder: str | Path) -> None:
 
 
 def load_model(folder: str | Path, *, trust_foreign_code: bool = False) -> Model:
-    """The model saved in a folder, whatever its class.
+    """The model saved in a folder, of any class.
 
     Args:
-        folder: written by a model's `save`, or by `save_model`.
-        trust_foreign_code: import the class of a model from outside beekit, which runs whatever
-            code the folder names.
+        folder: a folder written by a model's `save` or by `save_model`.
+        trust_foreign_code: allow a model from outside beekit: its class is imported, which runs
+            the code that the folder names.
 
     Raises:
-        RunError: if there is no model, if it is broken, if this version of beekit has no such
-            class, or if the class is from outside and `trust_foreign_code` is off.
+        RunError: if there is no model, if it is broken, if this version of beekit does not have
+            its class, or if its class is from outside and `trust_foreign_code` is False.
         ConfigError: if a class from outside cannot be imported.
     """
     from beekit.models.saved import load_fields, saved_kind
@@ -160,8 +161,8 @@ def load_model(folder: str | Path, *, trust_foreign_code: bool = False) -> Model
     if not trust_foreign_code:
         raise RunError(
             f"a model of code from outside beekit, {kind}, in {folder}",
-            expected="trust_foreign_code=True, since to load it is to run that code",
-            remedy="Set it if you know who wrote the folder and the code.",
+            expected="trust_foreign_code=True, because loading the model runs that code",
+            remedy="Set it only if you trust the folder and the code.",
         )
     found, own = by_name(kind, f"{folder}: "), Path(folder) / _OWN
     if own.is_dir():
@@ -178,7 +179,7 @@ def _imported(path: str, found: str) -> type[Model]:
         raise ConfigError(
             f"{found} {what}",
             expected="a class with fit(X) and recommend(X, k, candidates, exclude_seen)",
-            remedy="See `beekit.ranking.protocol` for what a model answers.",
+            remedy="See `beekit.ranking.protocol` for these methods.",
         )
     return kind
 

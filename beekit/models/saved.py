@@ -1,6 +1,6 @@
-"""A model in a folder: `model.json` (kind, settings, plain state) and `arrays.npz`, no pickle.
+"""Saving models in a folder: `model.json` (class and plain fields) and `arrays.npz`, no pickle.
 
-Models are dataclasses: fields of their constructor are settings, the others what `fit` learnt.
+Models are dataclasses: fields of the constructor are settings, the others are what `fit` learnt.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ Kind = TypeVar("Kind")
 
 
 def save_fields(model: Any, folder: str | Path) -> None:
-    """Write a model's fields, whole or not at all, unless a number is not finite."""
+    """Write a model's fields; if that fails, the folder stays as it was.
+
+    Raises:
+        DataError: if a number is not finite, or if a field cannot be written.
+    """
     plain: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
     for field in dataclasses.fields(model):
@@ -45,9 +49,9 @@ def save_fields(model: Any, folder: str | Path) -> None:
         described = _description(type(model), plain)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"{type(model).__name__} with fields that cannot be kept ({error})",
-            expected="arrays, sparse matrices, and what JSON holds",
-            remedy="Give the model save(folder) and load(folder) of its own.",
+            f"{type(model).__name__} with fields that cannot be saved ({error})",
+            expected="arrays, sparse matrices, and values that JSON can hold",
+            remedy="Give the model methods save(folder) and load(folder).",
         ) from error
     with replacing_folder(folder) as staging:
         (staging / "model.json").write_text(described)
@@ -55,25 +59,30 @@ def save_fields(model: Any, folder: str | Path) -> None:
 
 
 def save_own(model: Any, folder: str | Path, inside: str) -> None:
-    """Write a model that saves itself into a folder inside, and beside it which class it is."""
+    """Let a model save itself in the subfolder `inside`, and write its class to `model.json`."""
     with replacing_folder(folder) as staging:
         model.save(staging / inside)
         (staging / "model.json").write_text(_description(type(model), {}))
 
 
 def kind_of(model: type) -> str:
-    """How a saved folder names a class: by its name, or from outside by its import path."""
+    """How `model.json` names a class: by its name, or by its import path if it is not beekit's."""
     ours = model.__module__.partition(".")[0] == "beekit"
     return model.__name__ if ours else f"{model.__module__}:{model.__qualname__}"
 
 
 def saved_kind(folder: str | Path) -> str:
-    """The class of the model saved in a folder, as `kind_of` names it."""
+    """The class of the model saved in a folder, in the form that `kind_of` returns."""
     return _kind(_described(Path(folder)))
 
 
 def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
-    """The model of a class saved in a folder, if that is there, whole and finite."""
+    """The model of class `kind` saved in a folder.
+
+    Raises:
+        RunError: if there is no model, if it is broken, if it is of another class, or if it holds
+            numbers that are not finite.
+    """
     folder = Path(folder)
     described = _described(folder)
     if _kind(described) != kind_of(kind):
@@ -88,7 +97,7 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
         if isinstance(value, float) and not math.isfinite(value):
             raise _broken(folder, f"{name} is {value}")
     try:
-        # Opened here, since numpy leaves a file open that turns out to be broken.
+        # Opened here, because numpy does not close a file that turns out to be broken.
         with (folder / "arrays.npz").open("rb") as file, np.load(file) as arrays:
             for name in arrays.files:
                 _require_finite(arrays[name], f"{name} in {folder / 'arrays.npz'}", RunError)
@@ -111,7 +120,7 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
 
 
 def _description(model: type, fields: dict[str, Any]) -> str:
-    """What `model.json` holds."""
+    """The content of `model.json`."""
     described = {"schema": _SCHEMA, "model": model.__name__, "fields": fields}
     if ":" in kind_of(model):
         described["kind"] = kind_of(model)

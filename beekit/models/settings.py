@@ -1,7 +1,7 @@
 """Hyperparameters: each is declared with its range, and checked when a model is made.
 
-A field's type carries the rule: `embedding_dim: Count = 64`, or for a range of its own
-`batch_size: Annotated[int, FROM_TWO] = 1024`. None passes where the type allows it.
+The type of a field holds its rule: `embedding_dim: Count = 64`, or, for a range without a name,
+`batch_size: Annotated[int, FROM_TWO] = 1024`. None is accepted if the type allows it.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from beekit.errors import ConfigError
 from beekit.models.content_vectors import content_vectors
 
 NOT_FITTED: Any = None
-"""Of a field that `fit` sets, before it did; `BaseRecommender` refuses to use a model then."""
+"""The value, before `fit`, of a field that `fit` sets."""
 
 Rule = Callable[[str, Any], Any]
-"""From a setting's name and value to the value to keep; an error of ours if it cannot be used."""
+"""A function from a setting's name and value to the value to keep; it raises a `BeekitError` if the
+value cannot be used."""
 
 
 def within(holds: Callable[[Any], bool], expected: str) -> Rule:
-    """The rule that a value `holds`; `expected` says in the message which values do."""
+    """The rule that accepts a value if `holds(value)`; `expected` is part of its error message."""
 
     def apply(name: str, value: Any) -> Any:
         try:
             if holds(value):
                 return value
         except (TypeError, ValueError):
-            pass  # of a type that cannot be compared
+            pass  # a value whose type cannot be compared is refused below
         shown = repr(value) if isinstance(value, str) else value
         raise ConfigError(f"{name}={shown}", expected=expected, remedy="Choose another value.")
 
@@ -38,12 +39,12 @@ def within(holds: Callable[[Any], bool], expected: str) -> Rule:
 
 
 def _item_vectors(name: str, value: Any) -> np.ndarray:
-    """Content vectors (items, dims): finite, and as float32."""
+    """Content vectors (items, dims), checked, as float32."""
     return content_vectors(value)
 
 
 def one_of(*names: str) -> Rule:
-    """One of some names."""
+    """The rule that accepts only these names."""
     return within(lambda value: value in names, f"one of {', '.join(names)}")
 
 
@@ -65,7 +66,7 @@ VectorsOrNone = Annotated[np.ndarray | None, _item_vectors]
 
 
 def check_settings(model: Any) -> None:
-    """Apply the rules of a model's fields, a dataclass, to what it was made with."""
+    """Apply the rules of a model's fields to the values it was made with; it is a dataclass."""
     kind: Any = type(model)
     for name, (rule, optional) in _rules(kind).items():
         value = getattr(model, name)

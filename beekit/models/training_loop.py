@@ -1,4 +1,4 @@
-"""The one loop that learns by steps, what it needs, and what it starts from."""
+"""The training loop of all models that learn by gradient steps, with its parts."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ logger = logging.getLogger(__name__)
 Batch = TypeVar("Batch")
 Each = TypeVar("Each", covariant=True)
 
-# Steps between looks at the loss: to look is to wait for a GPU.
+# Steps between two readings of the loss: each reading waits for the GPU.
 _LOOK_EVERY = 50
-# The losses of batches scatter; an end so many times above the start is more than that.
+# A last loss more than this many times the first one is worse than the noise between batches.
 _WORSE = 1.5
-# And so many times above it the model is of no use.
+# A model whose last loss is more than this many times the first one is of no use.
 _DIVERGED = 100
 
 
 class Batches(Protocol[Each]):
-    """The batches of a pass, drawn anew whenever they are iterated."""
+    """The batches of an epoch; each iteration draws new ones."""
 
     def __len__(self) -> int: ...
 
@@ -37,37 +37,39 @@ class Batches(Protocol[Each]):
 
 
 AfterEpoch = Callable[[Any, int, float], bool | None]
-"""Gets a model after a pass, fitted so far, the number of the pass, from 1, and its mean loss; ends
-the training by returning True."""
+"""A function called after each epoch with the model as fitted so far, the number of the epoch (from
+1) and its mean loss; training ends if it returns True."""
 
 
 @dataclass(frozen=True)
 class Training(Generic[Batch]):
-    """What a model that learns by steps gives the loop.
+    """What the training loop needs from a model.
 
-    A step updates parameters in place and returns the loss before that, a scalar. `keep` puts what
-    has been learnt so far into the model, and leaves training as it is: more passes may follow.
+    `step` updates the parameters in place and returns the loss before the update, a scalar. `keep`
+    copies what has been learnt so far into the model; training can go on afterwards.
     """
 
     epochs: int  # passes over the data
-    batches: Batches[Batch]  # of one pass; iterated once for each
+    batches: Batches[Batch]  # the batches of one epoch; iterated once in each
     step: Callable[[Batch], torch.Tensor]
     keep: Callable[[], None]
 
 
 def learn(model: Any, training: Training[Any], after_epoch: AfterEpoch | None = None) -> None:
-    """Take a step on each batch of each pass; a bar on stderr shows the loss.
+    """Take a step on each batch of each epoch; a progress bar on stderr shows the loss.
 
-    A warning says when the mean loss of the last pass is well above that of the very first step:
-    training has then made the model worse than its start, although all numbers are finite. Another
-    one says when there is no batch at all. A loss that is no longer finite, or ends 100 times above
-    its start, ends in a `ConfigError`.
+    A warning is logged if the mean loss of the last epoch is more than 1.5 times the loss of the
+    first step, because training has then made the model worse; another one if there are no batches.
+
+    Raises:
+        ConfigError: if the loss is not finite, or if the mean loss of the last epoch is more than
+            100 times the loss of the first step.
     """
     name = getattr(model, "progress_name", type(model).__name__)
     if not len(training.batches):
         logger.warning(
-            "%s has nothing to learn from, such as users with two interactions: it stays as it was "
-            "drawn, and knows nothing of any item",
+            "%s has nothing to learn from (for example, no user with two interactions): it keeps "
+            "its random start, and its recommendations mean nothing",
             name,
         )
         training.keep()
@@ -87,13 +89,13 @@ def learn(model: Any, training: Training[Any], after_epoch: AfterEpoch | None = 
     if last > _DIVERGED * abs(first):
         raise ConfigError(
             f"{name} diverged: its loss was {first:.4g} at the start and {last:.4g} at the end",
-            expected="a loss that falls",
+            expected="a falling loss",
             remedy="Choose a smaller learning_rate.",
         )
     if last > _WORSE * abs(first):
         logger.warning(
-            "%s began with a loss of %.4g and ended with %.4g: it made things worse; try a "
-            "smaller learning_rate",
+            "%s began with a loss of %.4g and ended with %.4g: training made the model worse; try "
+            "a smaller learning_rate",
             *(name, first, last),
         )
     if after_epoch is None:
@@ -101,7 +103,7 @@ def learn(model: Any, training: Training[Any], after_epoch: AfterEpoch | None = 
 
 
 def _pass(name: str, epoch: int, training: Training[Any], bar: Any) -> list[float]:
-    """The losses of one pass."""
+    """Train for one epoch, and return the losses of its steps."""
     losses: list[float] = []
     every = iter(training.batches)
     for first in every:
@@ -127,9 +129,10 @@ def by_gradient(
     loss: Callable[[Batch], torch.Tensor],
     falls_to_zero_in: int | None = None,
 ) -> Callable[[Batch], torch.Tensor]:
-    """Steps of an optimizer down the gradient of the loss of a batch.
+    """A step function: the optimizer follows the gradient of the loss of a batch.
 
-    The learning rate falls linearly to zero in so many steps; without, it stays.
+    The learning rate falls linearly to zero in `falls_to_zero_in` steps, or is constant if that is
+    None.
     """
     start = optimizer.param_groups[0]["lr"]
     numbers = count()
@@ -149,7 +152,7 @@ def by_gradient(
 
 @dataclass(frozen=True)
 class Shuffled:
-    """0 to count − 1 in random order, in batches (batch,) int64."""
+    """The numbers from 0 to count − 1 in random order, in batches (batch,) int64."""
 
     count: int
     batch_size: int
@@ -165,22 +168,22 @@ class Shuffled:
 
 
 def learnt_array(parameter: torch.Tensor) -> np.ndarray:
-    """A parameter as it is now, as an array that further steps leave alone."""
+    """A copy of a parameter as an array, which further steps do not change."""
     return parameter.detach().cpu().numpy().copy()
 
 
 def normal_vectors(
     rows: int, dims: int, scale: float, generator: torch.Generator, device: torch.device
 ) -> torch.Tensor:
-    """(rows, dims) float32 to start from, normal with standard deviation `scale`.
+    """Initial vectors (rows, dims) float32, normally distributed with standard deviation `scale`.
 
-    Drawn on the CPU, so that every device starts alike.
+    They are drawn on the CPU, so that every device starts from the same numbers.
     """
     return (scale * torch.randn((rows, dims), generator=generator)).to(device)
 
 
 def training_device(device: str | None) -> torch.device:
-    """The device asked for; without one, the GPU where there is one."""
+    """The given device; if it is None, a GPU if there is one, else the CPU."""
     if device is not None:
         return torch.device(device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

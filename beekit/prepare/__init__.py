@@ -1,1 +1,1 @@
-"""Making dataset folders: what turns raw data and raw text into something to train on."""
+"""Making dataset folders from the files of public datasets."""

@@ -1,4 +1,4 @@
-"""Fields of Amazon's product metadata, whose shape differs between releases and records."""
+"""Reading fields of Amazon's product metadata, whose types differ between releases and records."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 
 def as_text(value: Any, separator: str = " ") -> str:
-    """A text, or the texts of a list, whatever is nested in it, as one; "" where there is none.
+    """A text, or all texts in a nested list joined by `separator`; "" if there is none.
 
-    Entities such as `&amp;` are resolved, and white space is single.
+    Entities such as `&amp;` are replaced by characters, and runs of white space by one space.
     """
     texts = (" ".join(html.unescape(text).split()) for text in _flat(value))
     return separator.join(text for text in texts if text)
 
 
 def main_picture(images: Any) -> str | None:
-    """The link to the largest picture of the front, as the release of 2023 lists them."""
+    """The link to the largest main picture in the list of pictures of the 2023 release, or None."""
     if not isinstance(images, list):
         return None
     listed = [image for image in images if isinstance(image, dict)]
@@ -29,7 +29,7 @@ def main_picture(images: Any) -> str | None:
 
 
 def first_link(*fields: Any) -> str | None:
-    """The first link in any of the fields, each a link or a list of them, or None."""
+    """The first link in the fields, each of which is a link or a list of links; None if none."""
     return next((text for field in fields for text in _flat(field) if text), None)
 
 

@@ -1,4 +1,4 @@
-"""A dataset folder from raw files, all or nothing, with a manifest of how it came to be."""
+"""Building a dataset folder from raw files, completely or not at all, with a manifest."""
 
 from __future__ import annotations
 
@@ -29,29 +29,28 @@ _ITEMS = "items.parquet"
 
 
 class Pictures(Protocol):
-    """Where pictures of items come from."""
+    """A source of pictures of items."""
 
     def placing(self, folder: Path) -> AbstractContextManager[Callable[[pa.Table], pa.Table]]:
-        """A function that adds the column `image` to items, and their pictures to `folder`.
-
-        Entered before anything is read, so that it can refuse.
-        """
+        """A context with a function that adds the column `image` to a table of items and puts their
+        pictures into `folder`. It is entered before any file is read, so that it can fail early."""
 
     def describe(self) -> dict[str, Any]:
-        """For the manifest, once all are placed."""
+        """The entry in the manifest, after all pictures have been placed."""
 
 
 @dataclass(frozen=True)
 class RawDataset:
-    """A dataset as the files of its publisher have it.
+    """A dataset in the files of its publisher.
 
     Attributes:
-        public: what is known of it.
+        public: facts about it.
         items: tables of item_id, title and further columns.
-        interactions: tables of user_id, item_id and, where there are any, value and timestamp.
-        item_names: what the column of item ids may be called in a list of them.
-        pictures: where the items' pictures come from.
-        also_read: further tables behind the items, whose malformed lines are counted too.
+        interactions: tables of user_id, item_id and, if the dataset has them, value and timestamp.
+        item_names: names that the column of item ids may have in a file given by --items.
+        pictures: source of the items' pictures; None for no pictures.
+        also_read: further tables that the items were made from; their malformed lines are counted
+            too.
     """
 
     public: PublicDataset
@@ -72,19 +71,19 @@ def build(
 ) -> dict[str, Any]:
     """Make the dataset folder `out`: interactions.parquet, items.parquet and manifest.json.
 
-    Items are read first, so that interactions with unknown items are left out before users are
-    counted. items.parquet has the items with at least one interaction left, in the order of the raw
-    file, under the publisher's ids.
+    Items are read first, so that interactions with unknown items are left out before the items of a
+    user are counted. items.parquet has the items that still have an interaction, in the order of
+    the raw file and with the publisher's ids.
 
     Args:
-        out: made, or replaced if `require_free` allows it.
-        dataset: what it is made from.
-        filters: what of the rows becomes an interaction.
-        item_list: file that names the items to keep.
-        rows: rows in memory at a time.
+        out: the folder; it is made, or replaced if `require_free` allows that.
+        dataset: the raw files.
+        filters: which rows become interactions.
+        item_list: a file with the ids of the items to keep; None for all.
+        rows: about how many rows are in memory at once.
 
     Returns:
-        what manifest.json says.
+        the content of manifest.json.
     """
     public, pictures = dataset.public, dataset.pictures
     tables = (dataset.items, dataset.interactions, *dataset.also_read)
@@ -132,12 +131,16 @@ def build(
             "beekit": __version__,
         }
         write_json(folder / MANIFEST, manifest)
-        require_free(out)  # still
+        require_free(out)  # again, because building takes long
     return manifest
 
 
 def require_free(out: Path) -> None:
-    """Refuse to replace anything but what `build` made, its items as it made them."""
+    """Check that `out` does not exist, is empty, or is an unchanged dataset made by `build`.
+
+    Raises:
+        ConfigError: if it holds anything else.
+    """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     manifest, items = _manifest(out), out / _ITEMS
@@ -145,23 +148,23 @@ def require_free(out: Path) -> None:
     if manifest and manifest.get("pictures"):
         own.add("images")
     if manifest is None:
-        found = f"{out} holds something that was not made by this script"
+        found = f"{out} holds files that `beekit prepare` did not make"
     elif others := sorted(entry.name for entry in out.iterdir() if entry.name not in own):
         named = ", ".join(others[:5]) + (", ..." if others[5:] else "")
-        found = f"{out} also holds what was not made by this script: {named}"
+        found = f"{out} also holds files that `beekit prepare` did not make: {named}"
     elif not items.is_file() or file_digest(items) != manifest.get("items_sha256"):
-        found = f"{items} is not as this script made it"
+        found = f"{items} was changed after `beekit prepare` made it"
     else:
         return
     raise ConfigError(
         found,
-        expected="a new folder, or a dataset with its manifest.json that nobody has changed since",
-        remedy="Name another folder, or move what is there elsewhere.",
+        expected="a new folder, or an unchanged dataset with its manifest.json",
+        remedy="Give another folder, or move these files elsewhere.",
     )
 
 
 def _manifest(out: Path) -> dict[str, Any] | None:
-    """What `build` wrote of a dataset in `out`; None if it made none there."""
+    """The manifest that `build` wrote in `out`; None if there is no dataset made by `build`."""
     try:
         manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -171,7 +174,7 @@ def _manifest(out: Path) -> dict[str, Any] | None:
 
 
 def summary(manifest: Mapping[str, Any], folder: Path) -> str:
-    """What was made, for people: counts, what was left out, and how published counts compare."""
+    """A text about the dataset: counts, rows left out, and a comparison with published counts."""
     counts, filters = manifest["counts"], manifest["filters"]
     tables = manifest["malformed"].values()
     left_out = {
@@ -196,15 +199,15 @@ def summary(manifest: Mapping[str, Any], folder: Path) -> str:
         described = ", ".join(f"{key} {value}" for key, value in manifest["pictures"].items())
         lines.append(f"pictures: {described}")
     lines += map(_said, manifest["expected"])
-    lines.append(f"in {folder}; manifest.json says from what and how")
+    lines.append(f"written to {folder}; manifest.json lists raw files and filters")
     return "\n".join(lines)
 
 
 def _said(expected: Mapping[str, Any]) -> str:
     stated = ", ".join(f"{count:,} {name}" for name, count in expected["published"].items())
     if expected["equal"]:
-        return f"as published: {stated} ({expected['source']})"
+        return f"equal to published counts: {stated} ({expected['source']})"
     other = " and ".join(expected["other"])
-    how = f"not comparable, other {other}" if other else "unlike published"
+    how = f"published counts with other {other}" if other else "different from published counts"
     note = f"; {expected['note']}" if expected["note"] else ""
     return f"{how}: {stated} ({expected['source']}){note}"

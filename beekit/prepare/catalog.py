@@ -1,4 +1,4 @@
-"""What publishers say of items, streamed into `items.parquet`."""
+"""Writing `items.parquet` from a publisher's tables of items, in bounded memory."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ from beekit.prepare.parquet_writer import parquet_writer
 
 
 class ItemStore:
-    """Items on disk while only their ids are in memory, until it is known which are used.
+    """Keeps items in a file and only their ids in memory, until it is known which ones are used.
 
-    Left out are items without a title, items that `allowed` does not name, and rows whose id has
-    come before.
+    Items without a title, items that are not in `allowed`, and rows with an id that came before are
+    left out.
 
     Args:
-        tables: rows of item_id (all integers or all text), title and further columns.
-        path: of a file to keep the rows in.
-        allowed: ids to keep; None keeps all.
+        tables: tables of item_id (all integers or all text), title and further columns.
+        path: the file to keep the rows in.
+        allowed: ids to keep; None for all.
 
     Attributes:
-        item_ids: (items,) ids kept, in the order of the raw file.
-        listed: rows the publisher's file has.
-        without_title, repeated: rows left out.
+        item_ids: (items,) the ids kept, in the order of the raw file.
+        listed: number of rows in the publisher's file.
+        without_title, repeated: numbers of rows left out.
+
+    Raises:
+        DataError: if no item is left.
     """
 
     def __init__(
@@ -69,8 +72,8 @@ class ItemStore:
         if not len(self.item_ids):
             raise DataError(
                 f"none of {self.listed:,} items is left ({self.without_title:,} without a title)",
-                expected="items with a title, some of them among those of --items",
-                remedy="Check that --items names items of this dataset.",
+                expected="items with a title that are in the file given by --items",
+                remedy="Check that the file given by --items has ids of this dataset.",
             )
 
     def write(
@@ -81,8 +84,10 @@ class ItemStore:
     ) -> None:
         """Write items to `path` as Parquet, in the order of the raw file.
 
-        `used` is (items,) bool over `item_ids`: the others are left out. `finish` is called on
-        tables of items before they are written.
+        Args:
+            path: the file to write.
+            used: (items,) bool: which of `item_ids` are written.
+            finish: a function that is applied to each table of items before it is written.
         """
         keep = self._keep.copy()
         keep[keep] = used
@@ -96,9 +101,12 @@ class ItemStore:
 
 
 def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
-    """Item ids from a file: a table with one of the columns `names`, or text with an id a line.
+    """Item ids from a table with one of the columns `names`, or from a text with one id a line.
 
-    A file named `.parquet`, `.csv` or `.feather` is a table, and any other is text.
+    A file whose name ends in `.parquet`, `.csv` or `.feather` is a table, any other is a text.
+
+    Raises:
+        DataError: if the file cannot be read, or if it has no item ids.
     """
     try:
         if path.suffix in (".parquet", ".csv"):
@@ -113,10 +121,10 @@ def read_item_list(path: Path, names: tuple[str, ...]) -> pa.Array:
         raise DataError(
             f"{path} cannot be read ({str(error).splitlines()[0]})",
             expected="a table or a text file with item ids",
-            remedy="Check the path given as --items, and how the file was written.",
+            remedy="Check the path given by --items and the format of the file.",
         ) from error
     if not len(table):
-        raise DataError(f"{path} names no item", expected="item ids", remedy="Check the file.")
+        raise DataError(f"{path} has no item id", expected="item ids", remedy="Check the file.")
     for name in names:
         if name in table.column_names:
             return id_column(table, name, path.name).unique()

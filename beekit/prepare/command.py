@@ -1,4 +1,4 @@
-"""`beekit prepare`: arguments of every public dataset, and one line for what the user can mend."""
+"""The command `beekit prepare`: its arguments, and running it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from beekit.prepare.published import PublicDataset, public_dataset
 from beekit.prepare.raw import RawFile
 
 _DEFAULTS = ("min_value", "user_min_support", "duplicates")
-_SUM = "checksum a raw file must have; may be repeated"
+_SUM = "SHA-256 that a raw file must have; may be given for several files"
 
 
 class Options(argparse.Namespace):
-    """The arguments of every dataset, as `_parser` has them; those of one are attributes too."""
+    """The arguments of `_parser`. Arguments that only one dataset has are attributes too."""
 
-    public: PublicDataset  # what is known of it
+    public: PublicDataset  # facts about the dataset
     out: Path
     cache: Path
     url: str | None
@@ -41,7 +41,7 @@ class Options(argparse.Namespace):
     duplicates: str
 
     def fetch(self, path: str, *, md5_beside: bool = False) -> RawFile:
-        """The raw file `path` of the publisher, in the cache."""
+        """The publisher's raw file `path`, downloaded into the cache unless it is there."""
         url = f"{(self.url or self.public.url or '').rstrip('/')}/{path}"
         name = path.rsplit("/", 1)[-1]
         sha256 = dict(self.sha256).get(name)
@@ -49,7 +49,7 @@ class Options(argparse.Namespace):
 
 
 def listing() -> str:
-    """The datasets there are, a line each."""
+    """A line for each dataset: its name and title."""
     found = {name: _module(name).__doc__ or "" for name in _names()}
     return "\n".join(
         f"{name:<14}{doc.partition(' as a dataset')[0]}" for name, doc in found.items()
@@ -57,15 +57,18 @@ def listing() -> str:
 
 
 def main(name: str, argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Make the dataset `name`, print what came out, and return what `exit_code` does.
+    """Make the dataset `name`, print a summary, and return the exit code (see `exit_code`).
 
-    Without `argv` the arguments are those of the process. Messages call the command `prog`.
+    If `argv` is None, the arguments are those of the process. `prog` is the name in messages.
+
+    Raises:
+        ConfigError: if there is no dataset of that name.
     """
     if name not in _names():
         raise ConfigError(
             f"no dataset {name!r}",
             expected=f"one of {', '.join(_names())}",
-            remedy="See `beekit prepare --list`.",
+            remedy="List them with `beekit prepare --list`.",
         )
     module, public = _module(name), public_dataset(name)
     parser = _parser(module, public, prog)
@@ -85,7 +88,9 @@ def main(name: str, argv: Sequence[str] | None = None, prog: str | None = None) 
         print(summary(manifest, options.out))
         print(f"{time.monotonic() - started:.1f} s")
 
-    room = "room for twice the raw files and the dataset. Free some: what was fetched is kept."
+    room = (
+        "room for twice the raw files and the dataset. Free some space; downloaded files are kept."
+    )
     return exit_code(Path(parser.prog).stem, work, room=room)
 
 
@@ -104,16 +109,17 @@ def _parser(module: Any, public: PublicDataset, prog: str | None) -> argparse.Ar
     add = parser.add_argument
     add("out", type=Path, help="dataset folder to make")
     if public.url is not None:
-        add("--cache", type=Path, help="folder for the raw files; OUT-raw without it")
-        add("--url", help=f"another base address of these than {public.url}")
+        add("--cache", type=Path, help="folder for the raw files (default: OUT-raw)")
+        add("--url", help=f"base address of the raw files (default: {public.url})")
         add("--sha256", type=_checksum, action="append", default=[], metavar="FILE=HEX", help=_SUM)
-    add("--items", type=Path, help="file of item ids: keep only these")
+    add("--items", type=Path, help="file with item ids; only these items are kept")
     if public.min_value is not None:
-        add("--min-value", type=float, help="lowest value (%(default)s)")
-    add("--user-min-support", type=int, help="items a user needs (%(default)s)")
-    stays = "which row of a repeated (user, item) pair stays (%(default)s)"
+        add("--min-value", type=float, help="lowest value of an interaction (default: %(default)s)")
+    needed = "leave out users with fewer items than this (default: %(default)s)"
+    add("--user-min-support", type=int, help=needed)
+    stays = "which row of a repeated (user, item) pair is kept (default: %(default)s)"
     add("--duplicates", choices=("latest", "first"), help=stays)
-    skipped = "share of malformed lines that is skipped (%(default)s)"
+    skipped = "share of lines that may be malformed; they are skipped (default: %(default)s)"
     add("--max-malformed", type=float, default=0.01, metavar="SHARE", help=skipped)
     if hasattr(module, "add_arguments"):
         module.add_arguments(parser)
@@ -121,14 +127,18 @@ def _parser(module: Any, public: PublicDataset, prog: str | None) -> argparse.Ar
 
 
 def _require_outside(options: Options) -> None:
-    """Refuse a cache, an item list or raw files inside the folder that is replaced."""
+    """Check that cache, item list and raw files are not inside the folder that is replaced.
+
+    Raises:
+        ConfigError: if one of them is.
+    """
     for name in ("cache", "items", "raw"):
         path = getattr(options, name, None)
         if path is not None and path.resolve().is_relative_to(options.out):
             raise ConfigError(
-                f"--{name} {path} lies in {options.out}, which is replaced",
-                expected="a path outside",
-                remedy="Name another, or move it.",
+                f"--{name} {path} is inside {options.out}, which will be replaced",
+                expected="a path outside that folder",
+                remedy="Give another path, or move the file or folder.",
             )
 
 

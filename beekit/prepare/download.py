@@ -1,8 +1,8 @@
-"""Fetching a publisher's file over HTTP: whole, resumable, and checked.
+"""Downloading a publisher's file over HTTP, with resuming and checksums.
 
-pooch and fsspec begin anew after a break. huggingface_hub's `http_get` goes on by `Range` alone, so
-that a file the publisher has changed meanwhile is joined to the old half; here `If-Range` and the
-size prevent that.
+pooch and fsspec start again after an interruption. `http_get` of huggingface_hub resumes with
+`Range` only, so that the halves of two versions are joined if the publisher has changed the file in
+between; here `If-Range` and the size prevent this.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ logger = logging.getLogger(__name__)
 
 _CHUNK = 1 << 18
 _TIMEOUT = 60.0
-# Consecutive tries that bring nothing before giving up; each waits twice as long as the last.
+# The number of tries in a row without any new bytes before giving up; each waits twice as long.
 _TRIES = 4
 _LONGEST_WAIT = 60.0
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
 
 
 class _Version(NamedTuple):
-    """Which version of a file a partial download is of."""
+    """The version of a file that a partial download belongs to."""
 
     url: str
     etag: str | None
@@ -50,12 +50,13 @@ class _Version(NamedTuple):
 
     @property
     def validator(self) -> str | None:
-        """For If-Range, which takes only strong tags (RFC 9110, 13.1.5)."""
+        """The value of If-Range, which allows only strong tags (RFC 9110, 13.1.5)."""
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
 
 class _Unfinished(Exception):
-    """This try ended early; another may go on. `wait` is what the server asked for, in seconds."""
+    """A try ended too early, and another one can go on. `wait` is the time in seconds that the
+    server asks to wait."""
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
         super().__init__(reason)
@@ -63,7 +64,7 @@ class _Unfinished(Exception):
 
 
 class BusyError(DownloadError):
-    """Another process is fetching the same file into the same cache."""
+    """Another process is downloading the same file into the same cache."""
 
 
 def fetch(
@@ -75,18 +76,23 @@ def fetch(
     name: str | None = None,
     first_wait: float = 1.0,
 ) -> RawFile:
-    """A file in `cache`, fetched from `url` unless it is there already.
+    """A file in `cache`, downloaded from `url` unless it is there already.
 
-    What came of an interrupted download stays as `<name>.partial`, and the next try asks for the
-    rest alone. It starts over if the file has changed, or if the server does not send the rest.
+    An interrupted download is kept as `<name>.partial`, and the next try requests only the rest. It
+    starts over if the file has changed, or if the server cannot send a part of it.
 
     Args:
-        url: http or https.
-        cache: folder, made if there is none.
-        md5_beside: the publisher keeps the file's MD5 at `<url>.md5`, which is fetched too.
-        sha256: of the file, where it is known.
-        name: in the cache; the last part of the address without it.
-        first_wait: seconds before the second try; doubles with every further one.
+        url: an http or https address.
+        cache: folder for the file; it is made if it does not exist.
+        md5_beside: whether the publisher has the MD5 of the file at `<url>.md5`; it is then
+            downloaded and compared.
+        sha256: SHA-256 that the file must have, if it is known.
+        name: name of the file in the cache; None for the last part of the address.
+        first_wait: seconds before the second try; doubled before each further one.
+
+    Raises:
+        DownloadError: if the file cannot be downloaded, if it has another checksum, or if another
+            process is downloading it.
     """
     last = _name_of(url)
     cache.mkdir(parents=True, exist_ok=True)
@@ -96,7 +102,7 @@ def fetch(
     md5 = _published_md5(url, cache) if md5_beside else None
     path = target.with_name(f"{target.name}.partial")
     with _alone(path, url) as file:
-        if present := recall(target, url, sha256):  # another process may have just brought it
+        if present := recall(target, url, sha256):  # another process may just have downloaded it
             return present
         partial = _Partial(url, path, file)
         partial.fetch(first_wait)
@@ -108,18 +114,18 @@ def fetch(
 
 @contextmanager
 def _alone(partial: Path, url: str) -> Iterator[BinaryIO]:
-    """The partial file, open for appending, which no other process has at the same time."""
+    """The partial file, open for appending and locked against other processes."""
     while True:
         with partial.open("ab") as file:
             try:
                 take_lock(file.fileno())
             except BlockingIOError as error:
                 raise BusyError(
-                    f"another process is fetching {url} into {partial.parent}",
-                    expected="one at a time",
-                    remedy="Run the same command again when it is done.",
+                    f"another process is downloading {url} into {partial.parent}",
+                    expected="one process at a time",
+                    remedy="Give the same command again when that process has finished.",
                 ) from error
-            if not _same_file(file, partial):  # it was finished, and renamed, meanwhile
+            if not _same_file(file, partial):  # another process has finished and renamed it
                 continue
             try:
                 yield file
@@ -146,14 +152,14 @@ def _name_of(url: str) -> str:
     if parts.scheme not in ("http", "https") or not name:
         raise DownloadError(
             f"the address {url}",
-            expected="one that begins with http:// or https:// and names a file",
+            expected="an address that begins with http:// or https:// and ends with a file name",
             remedy="Check the address.",
         )
     return name
 
 
 def _published_md5(url: str, cache: Path) -> str | None:
-    """None where there is no such file, as at a mirror."""
+    """The MD5 at `<url>.md5`; None if there is no such file, as on a mirror."""
     try:
         note = fetch(f"{url}.md5", cache)
     except DownloadError as error:
@@ -167,20 +173,20 @@ def _published_md5(url: str, cache: Path) -> str | None:
         raise DownloadError(
             f"{url}.md5 says {text[:60]!r}",
             expected="the MD5 of the file beside it",
-            remedy="Check the address given as --url.",
+            remedy="Check the address given by --url.",
         )
     return str(found[0])
 
 
 class _Partial:
-    """What has come of a file; a note beside it says of which version."""
+    """A partial download; a file beside it says which version it belongs to."""
 
     def __init__(self, url: str, path: Path, file: BinaryIO) -> None:
         self.url, self.file = url, file
         self.note = path.with_name(f"{path.name}.json")
 
     def fetch(self, first_wait: float) -> None:
-        """Try until the file is whole."""
+        """Try until the file is complete."""
         fruitless, furthest = 0, _size(self.file)
         while True:
             try:
@@ -191,17 +197,17 @@ class _Partial:
                 furthest = max(furthest, after)
                 if fruitless >= _TRIES:
                     raise DownloadError(
-                        f"{self.url} could not be fetched ({error})",
+                        f"{self.url} could not be downloaded ({error})",
                         expected="an answer from the server",
-                        remedy="Check the network and run the same command again; the "
-                        f"{after:,} bytes that came are kept.",
+                        remedy="Check the network and give the same command again; the "
+                        f"{after:,} bytes that have arrived are kept.",
                     ) from error
                 logger.info("%s: %s; trying again", self.url, error)
                 wait = max(first_wait * 2 ** (fruitless - 1), error.wait)
                 time.sleep(min(wait, _LONGEST_WAIT))
 
     def _fetch_rest(self) -> None:
-        """One try, going on where the file stops if the server lets us."""
+        """One try, which goes on at the end of the partial file if the server supports it."""
         version = self._version()
         begin = _size(self.file) if version else 0
         headers = {"User-Agent": f"beekit/{__version__}", "Accept-Encoding": "identity"}
@@ -215,7 +221,7 @@ class _Partial:
                 self._store(answer, begin, version)
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code == 416:  # nothing is left, or it is another file now
+            if error.code == 416:  # the file is complete, or it has changed
                 if version and version.size == begin:
                     return
                 raise self._start_over("the file has changed at its publisher") from error
@@ -225,7 +231,7 @@ class _Partial:
             raise DownloadError(
                 f"{self.url} answers HTTP {error.code} {error.reason}",
                 expected="the file",
-                remedy="Check the address; --url names another place to fetch from.",
+                remedy="Check the address; --url sets another one.",
             ) from error
         except urllib.error.URLError as error:
             raise _Unfinished(f"no connection: {error.reason}") from error
@@ -262,18 +268,18 @@ class _Partial:
         if size is not None and reached < size:
             raise _Unfinished(f"the connection broke after {reached:,} of {size:,} bytes")
         if size is not None and reached > size:
-            raise self._start_over(f"{reached:,} bytes came of {size:,}")
+            raise self._start_over(f"{reached:,} bytes arrived, more than the {size:,} announced")
 
     def _start_over(self, reason: str) -> _Unfinished:
         self.file.truncate(0)
         return _Unfinished(reason)
 
     def _version(self) -> _Version | None:
-        """What the partial file is of; None if that is unknown, or something else."""
+        """The version of the partial file; None if it is unknown, or of another address."""
         try:
             version = _Version(**json.loads(self.note.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
-        # A rest can only be trusted to fit if something says that the file is the same.
+        # The rest can only be requested if it can be checked that the file is the same.
         known = version.validator is not None or version.size is not None
         return version if version.url == self.url and known else None

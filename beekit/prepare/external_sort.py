@@ -1,4 +1,4 @@
-"""External merge sort: rows grouped by user, however many there are."""
+"""External merge sort: grouping any number of rows by user in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from beekit.data import ids
 
-# Rows sorted at a time, and about as many come back at a time.
+# How many rows are sorted at once; about as many are yielded at once.
 ROWS = 1 << 21
-# Rows of a sorted run that are read together.
+# How many rows of a sorted run are read at once.
 _BATCH = 1 << 14
 
 
@@ -26,13 +26,13 @@ def grouped_by_user(
     *,
     change: Callable[[pa.Table], pa.Table] = lambda table: table,
 ) -> Iterator[pa.Table]:
-    """The rows of all tables in ascending order of `user_id`, whole users at a time.
+    """The rows of all tables in ascending order of `user_id`; no user is split between two tables.
 
-    Rows of one user stay in the order they come in. Sorted runs of `rows` rows are written to
-    `folder`; then the runs are read side by side, range of users by range of users, and removed. So
-    memory holds about `rows` rows, and a batch of every run, whatever the number of rows; a user
-    with more than `rows` rows is held whole. `change` is called on `rows` rows at a time before
-    they are sorted, and may leave out some.
+    The rows of a user keep their order. Sorted runs of `rows` rows are written to `folder`. Then
+    all runs are read together, one range of users after the other, and removed. So memory holds
+    about `rows` rows and a batch of every run, for any number of rows, but always all rows of a
+    user.
+    `change` is applied to about `rows` rows before they are sorted, and may leave out rows.
     """
     changed = filter(len, map(change, _batched(tables, rows)))
     runs = [_Run(table, folder / f"{number:06d}.arrows") for number, table in enumerate(changed)]
@@ -45,7 +45,7 @@ def grouped_by_user(
 
 
 def lengths(users: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """Of ids in ascending order the distinct ones, and how often each occurs."""
+    """The distinct ids among ids in ascending order, and how often each occurs."""
     array = users.combine_chunks()
     array = pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
     encoded = pc.run_end_encode(array)
@@ -53,9 +53,9 @@ def lengths(users: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
 
 
 class _Run:
-    """Rows written to a file in the order of `user_id`, and read again from there.
+    """A run: rows sorted by `user_id`, written to a file and read from it again.
 
-    `firsts` are the first users of its batches.
+    `firsts` are the user ids at the beginning of each batch.
     """
 
     def __init__(self, table: pa.Table, path: Path) -> None:
@@ -70,7 +70,7 @@ class _Run:
         self.rest: pa.Table = self.reader.schema.empty_table()
 
     def below(self, bound: Any) -> pa.Table:
-        """The rows of users before `bound` not read yet; all that are left if it is None."""
+        """The unread rows of users below `bound`; all unread rows if it is None."""
         parts = [self.rest]
         while not len(parts[-1]) or bound is None or parts[-1]["user_id"][-1].as_py() < bound:
             try:
@@ -88,7 +88,7 @@ class _Run:
 
 
 def _batched(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """The same rows as tables of at least `rows` rows, but for the last."""
+    """The same rows in tables of at least `rows` rows; only the last may have fewer."""
     held: list[pa.Table] = []
     count = 0
     for table in tables:
@@ -102,10 +102,10 @@ def _batched(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def _by_user(table: pa.Table) -> pa.Table:
-    """Rows in stable order of user_id."""
+    """The rows sorted by user_id; rows of a user keep their order."""
     table = table.combine_chunks()
     users = table["user_id"].chunk(0)
-    # Text is compared once an id, not once a row.
+    # Text is compared once for each distinct id, not for each row.
     codes = users.to_numpy() if pa.types.is_integer(users.type) else ids.encode(users)[1]
     if not np.any(codes[1:] < codes[:-1]):
         return table
@@ -113,7 +113,7 @@ def _by_user(table: pa.Table) -> pa.Table:
 
 
 def _bounds(runs: list[_Run], rows: int) -> list[Any]:
-    """Users at which to cut, so that about `rows` rows lie between two of them."""
+    """User ids that divide the rows into ranges of about `rows` rows."""
     firsts = pa.concat_arrays([run.firsts for run in runs])
     ordered = firsts.take(pc.array_sort_indices(firsts))
     step = max(1, rows // _BATCH)

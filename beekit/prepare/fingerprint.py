@@ -1,4 +1,4 @@
-"""The fingerprint of a dataset folder, computed without holding it in memory."""
+"""The fingerprint of a dataset folder, computed in bounded memory."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _BETWEEN = b"\x1f"
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """What `Dataset.load(folder).fingerprint` is, in memory for the ids and titles of items alone.
+    """The value of `Dataset.load(folder).fingerprint`, with only ids and titles of items in memory.
 
-    Holds for folders as beekit writes them: `interactions.parquet` in ascending order of user_id
-    with no user in two row groups, no repeated pair, and `items.parquet` with `title` and no column
-    `text`.
+    It is right for folders that `beekit prepare` wrote: `interactions.parquet` is in ascending
+    order of user_id, no user is in two row groups, no pair is repeated, and `items.parquet` has a
+    column `title` and no column `text`.
     """
     items = pq.read_table(folder / "items.parquet", columns=["item_id", "title"])
     item_ids = ids.as_ids(items["item_id"])
@@ -35,7 +35,8 @@ def folder_fingerprint(folder: Path) -> str:
 
 
 def _matrix(folder: Path, item_ids: pa.Array) -> str:
-    """SHA-256 of user ids, item ids, and X with sorted columns, as `Interactions` has it."""
+    """The SHA-256 of user ids, item ids, and X with sorted columns, equal to the one that
+    `Interactions` computes."""
     sha = hashlib.sha256()
     with pq.ParquetFile(folder / "interactions.parquet") as file:
         counts: list[np.ndarray] = []

@@ -1,4 +1,4 @@
-"""From raw rows to the interactions of a dataset, in bounded memory."""
+"""Filtering raw rows to the interactions of a dataset, in bounded memory."""
 
 from __future__ import annotations
 
@@ -21,22 +21,26 @@ from beekit.prepare.parquet_writer import parquet_writer
 
 @dataclass(frozen=True)
 class Filters:
-    """What of the raw rows becomes an interaction, in this order.
+    """Which raw rows become interactions. The filters are applied in this order:
 
-    1. Rows whose value is below `min_value` are left out; without it, one of 0 or below is refused.
-    2. Rows of items outside the catalog are left out.
-    3. Of a (user, item) pair that still repeats, one row stays: the one with the latest or the
-       first timestamp, or, at equal timestamps or without any, the last or first in the file.
+    1. Rows with a value below `min_value` are left out. If that is None, a value of 0 or below is
+       an error.
+    2. Rows with items that are not in the catalog are left out.
+    3. If a pair of user and item is repeated, one row is kept: the one with the latest or the first
+       timestamp; if timestamps are equal or missing, the last or the first row in the file.
     4. Users with fewer than `user_min_support` items are left out.
 
-    beeFormer and Mult-VAE also drop low ratings first, then count the distinct items a user has
-    left. One pass is enough, since no filter on items follows the one on users. For a k-core (items
-    too, repeated until nothing changes) see `Dataset.load(item_min_support=...)`.
+    beeFormer and Mult-VAE also leave out low ratings first and then count the distinct items of a
+    user. One pass is enough, because items are not filtered by their users. For a k-core (users and
+    items, repeated until nothing changes) see `Dataset.load(item_min_support=...)`.
 
     Attributes:
-        min_value: None keeps all, and is all there is where rows have no value.
-        user_min_support: items a user needs.
-        duplicates: "latest" or "first", or a DataError.
+        min_value: the lowest value of an interaction; None for no limit or if rows have no value.
+        user_min_support: how many items a user must have.
+        duplicates: "latest" or "first".
+
+    Raises:
+        DataError: if `duplicates` is something else.
     """
 
     min_value: float | None = None
@@ -49,7 +53,7 @@ class Filters:
 
 @dataclass
 class Counts:
-    """Rows that could be read, those that each filter left out, and what the dataset has."""
+    """Numbers of rows read, of rows that each filter left out, and of what the dataset has."""
 
     rows: int = 0
     below_min_value: int = 0
@@ -70,18 +74,24 @@ def write_interactions(
     *,
     rows: int = ROWS,
 ) -> tuple[Counts, np.ndarray]:
-    """Filter rows and write them to `path` as Parquet; returns counts, and (items,) bool: used.
+    """Filter rows and write them to a Parquet file.
 
-    Rows are written in ascending order of user_id, and of one user in the order of the raw file;
-    no user is cut in two by the end of a row group.
+    Rows are written in ascending order of user_id; the rows of a user are in the order of the raw
+    file and in one row group.
 
     Args:
-        tables: rows of user_id, item_id and, in every table or none, value and timestamp.
-        path: of the file to write.
-        item_ids: (items,) the catalog.
-        filters: what stays.
+        tables: tables of user_id, item_id and, in all tables or in none, value and timestamp.
+        path: the file to write.
+        item_ids: (items,) the ids in the catalog.
+        filters: the filters.
         work: folder for temporary files.
-        rows: about how many are in memory at a time.
+        rows: about how many rows are in memory at once.
+
+    Returns:
+        the counts, and (items,) bool: which items have an interaction.
+
+    Raises:
+        DataError: if no user is left, or if a value is not above 0 and there is no `min_value`.
     """
     counts = Counts()
     support = np.zeros(len(item_ids), dtype=np.int64)
@@ -103,7 +113,8 @@ def write_interactions(
             f"{filters.min_value}, {counts.other_items:,} of other items, {counts.few_items:,} of "
             f"users with fewer than {filters.user_min_support} items)",
             expected="at least one user",
-            remedy="Lower the filters, or check that --items names items of this dataset.",
+            remedy="Relax the filters, or check that the file given by --items has ids of this "
+            "dataset.",
         )
     return counts, support > 0
 
@@ -121,9 +132,9 @@ def _with_enough_value(
 
 
 def _known_rows(table: pa.Table, item_ids: pa.Array, counts: Counts) -> pa.Table:
-    """Rows of items in the catalog, whose position there is now item_id.
+    """The rows of items in the catalog; their item_id becomes the position in the catalog.
 
-    For many rows at once, since Arrow hashes the whole catalog every time.
+    It is called for many rows at once, because Arrow hashes the whole catalog each time.
     """
     codes = pc.index_in(table["item_id"], value_set=item_ids)
     table = table.set_column(table.column_names.index("item_id"), "item_id", codes)
@@ -134,7 +145,7 @@ def _known_rows(table: pa.Table, item_ids: pa.Array, counts: Counts) -> pa.Table
 
 
 def _filtered_users(table: pa.Table, items: int, filters: Filters, counts: Counts) -> pa.Table:
-    """Whole users with each item once, and without those who have too few."""
+    """The rows of users with enough items, with each item once."""
     _, rows = lengths(table["user_id"])
     users = np.repeat(np.arange(len(rows)), rows)
     pairs = users * items + table["item_id"].to_numpy()
@@ -150,7 +161,7 @@ def _filtered_users(table: pa.Table, items: int, filters: Filters, counts: Count
 
 
 def _each_once(pairs: np.ndarray, table: pa.Table, *, latest: bool) -> np.ndarray:
-    """(rows,) bool: one row of each pair."""
+    """(rows,) bool: which rows to keep, so that each pair has one row."""
     once = np.ones(len(pairs), dtype=bool)
     ordered = np.sort(pairs)
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
@@ -158,7 +169,7 @@ def _each_once(pairs: np.ndarray, table: pa.Table, *, latest: bool) -> np.ndarra
         return once
     nearest = np.minimum(np.searchsorted(repeated, pairs), len(repeated) - 1)
     rows = np.flatnonzero(repeated[nearest] == pairs)
-    # The sort is stable: at equal keys the order of the file remains.
+    # The sort is stable, so rows with equal keys keep the order of the file.
     keys = [pairs[rows]]
     if "timestamp" in table.column_names:
         keys.insert(0, table["timestamp"].to_numpy()[rows])

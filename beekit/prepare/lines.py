@@ -1,4 +1,4 @@
-"""Lines of large text files, a block of them at a time, and the malformed among them."""
+"""Reading lines of large text files in blocks, and counting malformed lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from beekit.errors import DataError
 from beekit.prepare.raw import RawFile
 
 BLOCK = 16 << 20
-# A line longer than this is none: the file is not what its name says.
+# A file with a longer line than this is no text file of lines.
 _LONGEST_LINE = 64 << 20
 _QUOTED = 3
 _QUOTED_LENGTH = 100
@@ -21,14 +21,14 @@ _QUOTED_LENGTH = 100
 
 @dataclass
 class Malformed:
-    """The lines of one file that cannot be read, which are skipped up to a share of all.
+    """The malformed lines of a file; they are skipped if they are at most a certain share.
 
     Attributes:
-        name: of the file.
+        name: name of the file.
         limit: share of lines that may be malformed.
-        rows: lines that could be read.
-        count: lines that could not.
-        examples: the first of these, with their numbers, counted from 1.
+        rows: number of lines that could be read.
+        count: number of malformed lines.
+        examples: the first malformed lines with their line numbers, counted from 1.
     """
 
     name: str
@@ -47,36 +47,40 @@ class Malformed:
             self.examples.append(f"line {number:,}: {cut!r}")
 
     def require_few(self) -> None:
-        """At the end of the file: refuse one without rows that could be read, and too many lost."""
+        """Check the counts at the end of the file.
+
+        Raises:
+            DataError: if no row could be read, or if too many lines are malformed.
+        """
         total = self.rows + self.count
         if total == 0:
             raise DataError(
                 f"{self.name} has no rows",
                 expected="the publisher's file",
-                remedy="Check that it is the publisher's file, and whole.",
+                remedy="Check that it is the publisher's file and complete.",
             )
         if self.count > self.limit * total or self.rows == 0:
             raise DataError(
                 f"{self.name} has {self.count:,} malformed lines of {total:,} "
                 f"({'; '.join(self.examples)})",
-                expected=f"at most {self.limit:.0%}",
-                remedy="Check the file, or allow for more with --max-malformed.",
+                expected=f"at most {self.limit:.0%} malformed lines",
+                remedy="Check the file, or allow more with --max-malformed.",
             )
 
     def describe(self) -> dict[str, Any]:
-        """For the manifest."""
+        """The entry in the manifest."""
         return {"rows": self.rows, "malformed": self.count, "first_malformed": self.examples}
 
 
 @dataclass
 class RawTable(ABC):
-    """A raw file whose lines become tables, in the file's order, which can be read once.
+    """A raw file whose lines become tables, in the order of the file; it can be read once.
 
     Attributes:
         raw: the file.
-        member: the path inside, where the file is a zip archive.
-        limit: share of malformed lines that is skipped.
-        malformed: what was skipped, once all has been read.
+        member: for a zip archive, the path of the file inside.
+        limit: share of lines that may be malformed.
+        malformed: the malformed lines, after all lines have been read.
     """
 
     raw: RawFile
@@ -94,11 +98,11 @@ class RawTable(ABC):
 
     @abstractmethod
     def _tables(self, stream: IO[bytes]) -> Iterator[pa.Table]:
-        """Tables of the rows that can be read; all lines are counted in `malformed`."""
+        """Tables of the rows that can be read; rows and malformed lines are counted."""
 
 
 def blocks(stream: IO[bytes], name: str, size: int = BLOCK) -> Iterator[bytes]:
-    """About `size` bytes at a time, each block ending where a line does."""
+    """Blocks of about `size` bytes, each of which ends at the end of a line."""
     rest = b""
     while chunk := stream.read(size):
         end = chunk.rfind(b"\n") + 1
@@ -111,7 +115,7 @@ def blocks(stream: IO[bytes], name: str, size: int = BLOCK) -> Iterator[bytes]:
             raise DataError(
                 f"{name} has a line of more than {_LONGEST_LINE:,} bytes",
                 expected="a text file of lines",
-                remedy="Check that it is the publisher's file, and whole.",
+                remedy="Check that it is the publisher's file and complete.",
             )
     if rest:
         yield rest

@@ -1,4 +1,4 @@
-"""What the MovieLens datasets have in common: an archive with two tables, and its MD5 beside it."""
+"""Reading MovieLens datasets: an archive with two tables, with its MD5 in a file beside it."""
 
 from __future__ import annotations
 

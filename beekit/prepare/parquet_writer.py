@@ -1,4 +1,4 @@
-"""Tables written to a Parquet file one after the other, as they come."""
+"""Writing tables to a Parquet file one after the other."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 @contextmanager
 def parquet_writer(path: Path, compression: str) -> Iterator[Callable[[pa.Table], None]]:
-    """A function that writes a table of one row group or more; the first says the schema.
+    """A function that appends a table to the file as one row group; the first sets the schema.
 
-    Without any table there is no file.
+    If it is never called, there is no file.
     """
     with ExitStack() as opened:
         writer: pq.ParquetWriter | None = None

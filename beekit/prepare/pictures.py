@@ -1,4 +1,4 @@
-"""Pictures of items: those a user has on disk, and those behind links."""
+"""Pictures of items, from a folder or archive on disk, or downloaded from links."""
 
 from __future__ import annotations
 
@@ -21,18 +21,22 @@ from beekit.prepare.raw import unpacking
 from beekit.progress import progress_bar
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp")
-# As many pictures in a row that cannot be had say that none can.
+# After this many failures in a row, no further picture is tried.
 _HOPELESS = 50
 _AGAIN = "Download it again."
 
 
 @dataclass
 class HeldPictures:
-    """Pictures in a folder `images/`, or in a zip archive with one.
+    """Pictures in `images/` of a folder or a zip archive.
 
-    Of a folder a link is placed, so that nothing is copied; an archive is unpacked, the items'
-    pictures alone. An item whose picture is not there gets none. `path_of` gives the path below
-    `images/` of an item's picture, by its id.
+    For a folder, a symbolic link to its `images/` is made, so that nothing is copied. From an
+    archive, only the pictures of the items are unpacked. An item without a picture there gets none.
+
+    Attributes:
+        origin: the folder or archive.
+        path_of: a function from an item id to the path of its picture below `images/`.
+        counts: numbers of pictures found and missing.
     """
 
     origin: Path
@@ -50,7 +54,7 @@ class HeldPictures:
             return
         with unpacking(self.origin, _AGAIN):
             archive = zipfile.ZipFile(self.origin)
-        with archive:  # open for all of them: its list of names takes most of a second to read
+        with archive:  # opened once, because reading its list of names takes most of a second
             if not any(name.startswith("images/") for name in archive.namelist()):
                 raise _no_pictures(self.origin)
             images = (folder / "images").resolve()
@@ -82,29 +86,31 @@ class HeldPictures:
 
 
 def _holds(images: Path, path: str) -> bool:
-    """Whether the folder has such a picture; one that lies elsewhere does not count."""
+    """Whether the folder has this picture; a path that leads out of the folder does not count."""
     pure = PurePosixPath(path)
     return not pure.is_absolute() and ".." not in pure.parts and (images / path).is_file()
 
 
 def _no_pictures(origin: Path) -> DataError:
     return DataError(
-        f"{origin} has no images/ in it",
+        f"{origin} has no folder images/",
         expected="the pictures beside the tables",
-        remedy="Download them too, or leave them out with --no-images.",
+        remedy="Download the pictures too, or leave them out with --no-images.",
     )
 
 
 @dataclass
 class LinkedPictures:
-    """Pictures behind the links in the column `image_url`, fetched into a cache.
+    """Pictures downloaded into a cache from the links in the column `image_url`.
 
-    An item whose picture cannot be had gets none. After 50 such in a row the run ends with the last
-    reason; it also ends when another process is fetching into the cache.
+    An item whose picture cannot be downloaded gets none. After 50 failures in a row, and if another
+    process is downloading into the cache, a `DownloadError` is raised.
 
     Attributes:
-        cache: folder of the pictures; what is there already is not fetched again.
-        workers: pictures fetched side by side.
+        cache: folder of the pictures; pictures in it are not downloaded again.
+        workers: number of pictures downloaded at once.
+        counts: numbers of pictures found, of failed ones, and of items without a link.
+        first_failures: the first three errors.
     """
 
     cache: Path
@@ -138,7 +144,7 @@ class LinkedPictures:
         suffix = suffix if suffix in _SUFFIXES else ".jpg"
         try:
             return fetch(url, self.cache, name=f"{quote(str(item), safe='')}{suffix}").path
-        except BusyError:  # it can be had, though not now
+        except BusyError:  # the picture may be available later
             raise
         except DownloadError as error:
             return error

@@ -1,4 +1,4 @@
-"""What is known of a public dataset before it is prepared, and how our counts compare with it."""
+"""Facts about public datasets, and comparing the counts of a prepared one with published counts."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _FACTS = Path(__file__).parent / "datasets" / "public.yaml"
 
 @dataclass(frozen=True)
 class Published:
-    """Counts that someone has published of a dataset; None for those not stated.
+    """Counts of a dataset that were published; None for a count that was not.
 
     Attributes:
-        source: where, and of what: `"GroupLens README, ml-20m"`.
-        rows: of the raw file.
-        users, items, interactions: of the dataset after the filters.
-        min_value, user_min_support: the filters they hold for.
-        listed: they are of the items a list names, as `--items` does; else of the whole catalog.
-        note: why counts may differ though nothing is wrong.
+        source: where they were published and for which dataset: `"GroupLens README, ml-20m"`.
+        rows: number of rows in the raw file.
+        users, items, interactions: numbers after the filters.
+        min_value, user_min_support: the filters that the counts were made with.
+        listed: whether they count only items of a list, as with `--items`, or the whole catalog.
+        note: a reason why counts may differ although nothing is wrong.
     """
 
     source: str
@@ -38,9 +38,10 @@ class Published:
     def compare(
         self, ours: Mapping[str, int], min_value: float | None, support: int, *, listed: bool
     ) -> dict[str, Any]:
-        """For the manifest: these counts beside ours, which were made with these filters.
+        """The entry in the manifest: the published counts beside `ours`.
 
-        Where the filters or the items differ, `other` says so, and `equal` is None.
+        `min_value`, `support` and `listed` are the filters of ours. If they differ from those of
+        the published counts, `other` names them and `equal` is None.
         """
         counts = {name: getattr(self, name) for name in ours}
         stated = {name: count for name, count in counts.items() if count is not None}
@@ -61,18 +62,18 @@ class Published:
 
 @dataclass(frozen=True)
 class PublicDataset:
-    """A public dataset, and how it is prepared unless arguments say otherwise.
+    """Facts about a public dataset, and the default filters for preparing it.
 
     Attributes:
-        name: as its publisher calls it.
-        homepage: of the publisher.
-        licence: the publisher's terms, in short, or that there are none.
-        citation: what to cite.
-        published: counts to compare with.
-        url: folder of the raw files; None for a dataset that the user has to bring.
-        min_value: None for a dataset without values.
-        user_min_support: items a user needs.
-        duplicates: which row of a repeated pair stays, "latest" or "first".
+        name: the publisher's name for it.
+        homepage: address of the publisher's page.
+        licence: the publisher's terms in short, or a note that there are none.
+        citation: the work to cite.
+        published: published counts to compare with.
+        url: address of the folder of raw files; None if the user has to download them.
+        min_value: lowest value of an interaction; None if the dataset has no values.
+        user_min_support: how many items a user must have.
+        duplicates: which row of a repeated pair is kept, "latest" or "first".
     """
 
     name: str
@@ -87,7 +88,7 @@ class PublicDataset:
 
 
 def public_dataset(name: str) -> PublicDataset:
-    """What `datasets/public.yaml` says of a dataset."""
+    """The facts about a dataset in `datasets/public.yaml`."""
     facts = yaml.safe_load(_FACTS.read_text(encoding="utf-8"))[name]
     published = tuple(Published(**counts) for counts in facts.pop("published", ()))
     return PublicDataset(**facts, published=published)

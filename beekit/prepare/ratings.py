@@ -1,8 +1,8 @@
-"""Files with an interaction a line, read as Arrow tables of bounded size.
+"""Reading files with one interaction a line as Arrow tables of bounded size.
 
-Arrow alone names no line whose value it cannot convert, and pandas holds all rows. DuckDB took 2 to
-2.5 times as long to read, filter and sort 20 million rows (72 s against 35 s), and its CSV reader
-takes "4.5" and "1e3" for integer ids and NaN for a value, which are malformed lines here.
+Arrow alone does not say which line it cannot convert, and pandas holds all rows in memory. DuckDB
+took 2 to 2.5 times as long to read, filter and sort 20 million rows (72 s against 35 s), and its
+CSV reader accepts "4.5" and "1e3" as integer ids and NaN as a value, which are malformed here.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Layout:
-    """How the lines of a file are to be read; a line is a row, and nothing is quoted.
+    """The format of a file in which each line is a row and nothing is quoted.
 
     Attributes:
         user, item: names of the columns with the ids.
-        value: column of ratings; None if there is none.
-        timestamp: column of times; None if there is none.
+        value: name of the column with ratings; None if there is none.
+        timestamp: name of the column with times; None if there is none.
         time: "seconds" or "milliseconds" since 1970, as integers, or "date", such as 2020-09-22.
-        integer_ids: ids are integers; else they are ASCII text, so that "007" stays "007".
-        columns: all columns in order, for a file whose first line is a row already.
-        separator: of columns; one or several characters.
+        integer_ids: whether ids are integers; if not, they are ASCII text, so "007" stays "007".
+        columns: names of all columns in order, for a file without a header.
+        separator: one or several characters between columns.
     """
 
     user: str
@@ -53,7 +53,7 @@ class Layout:
 
     @property
     def roles(self) -> dict[str, str]:
-        """What beekit calls the columns, and what the file calls them."""
+        """From beekit's names of columns to the names in the file."""
         roles = ("user_id", "item_id", "value", "timestamp")
         names = (self.user, self.item, self.value, self.timestamp)
         named = zip(roles, names, strict=True)
@@ -64,9 +64,9 @@ class Layout:
 class RatingLines(RawTable):
     """The interactions in a file, as tables of user_id, item_id, value and timestamp (seconds).
 
-    Arrow parses blocks of `block` bytes. Only a block with a malformed line is read line by line: a
-    line counts as malformed when Arrow cannot read it alone, or when a number in it is missing or
-    infinite, so that the outcome does not depend on where blocks end.
+    Arrow parses blocks of `block` bytes. If a block has a malformed line, its lines are checked one
+    by one: a line is malformed if Arrow cannot read it alone, or if a number in it is missing or
+    infinite. So the result does not depend on where blocks end.
     """
 
     layout: Layout
@@ -104,16 +104,17 @@ class RatingLines(RawTable):
 
 
 class _Parser:
-    """Turns lines into a table, however malformed some are."""
+    """Turns lines into a table, and finds malformed lines."""
 
     def __init__(self, layout: Layout, columns: tuple[str, ...]) -> None:
         self.layout = layout
         self.separator = layout.separator.encode()
-        # Arrow wants one character; no file of numbers and ids has this one.
+        # Arrow accepts only one character; this one does not occur in files of numbers and ids.
         self.delimiter = self.separator if len(self.separator) == 1 else b"\x1f"
         delimiter = re.escape(self.delimiter.decode())
         other = rf"[^{delimiter}\r]"
-        # A type, and a pattern that lets through whatever Arrow reads as that, and little else.
+        # For each column its type, and a pattern that matches all that Arrow can read as this type
+        # and not much else.
         one_id = (pa.int64(), _INTEGER) if layout.integer_ids else (pa.string(), f"{other}+")
         time = (pa.date32(), _DATE) if layout.time == "date" else (pa.int64(), _INTEGER)
         value = (pa.float32(), _NUMBER)
@@ -131,14 +132,15 @@ class _Parser:
         )
 
     def parse(self, lines: bytes, number: int, malformed: Malformed) -> pa.Table:
-        """The rows in `lines`, whose first has the number given; the others go to `malformed`."""
+        """The rows in `lines`, the first of which has the line number `number`; malformed lines are
+        added to `malformed`."""
         if self.delimiter != self.separator:
             lines = lines.replace(self.separator, self.delimiter)
         table = self._read(lines)
         return self._parse_singly(lines, number, malformed) if table is None else table
 
     def _read(self, lines: bytes) -> pa.Table | None:
-        """The table, or None if a row is not as it must be."""
+        """The table, or None if a line is malformed."""
         try:
             raw = pacsv.read_csv(
                 pa.BufferReader(lines),
@@ -189,7 +191,7 @@ class _Parser:
 
 
 def _sound(table: pa.Table) -> bool:
-    """Nothing missing, numbers finite, and ids of text plain and not empty."""
+    """Whether nothing is missing, numbers are finite, and text ids are ASCII and not empty."""
     if any(column.null_count for column in table.columns):
         return False
     if "value" in table.column_names and not pc.all(pc.is_finite(table["value"])).as_py():

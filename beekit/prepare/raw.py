@@ -1,4 +1,4 @@
-"""Raw files of publishers on disk: what they are, where they came from, and reading them."""
+"""Raw files of publishers: where they came from, their checksums, and reading them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from beekit.errors import DataError, DownloadError
 from beekit.files import file_digest, write_json
 
 _CHUNK = 1 << 20
-# What unpacking raises where an archive is cut off or damaged.
+# The errors that unpacking raises for a damaged or incomplete archive.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file as its publisher made it.
+    """A file of a publisher.
 
     Attributes:
-        path: where it is.
-        url: where it came from; None for a file the user brought.
-        sha256: of the file as it is on disk, in hexadecimal.
-        size: bytes.
-        checked: what its content was compared with, such as "md5 of the publisher"; None if with
-            nothing.
+        path: its path on disk.
+        url: the address it was downloaded from; None for a file that the user provides.
+        sha256: SHA-256 of the file on disk, in hexadecimal.
+        size: size in bytes.
+        checked: the checksums that were compared, such as "sha256 and md5"; None if none were.
     """
 
     path: Path
@@ -43,27 +42,35 @@ class RawFile:
 
     @classmethod
     def local(cls, path: Path) -> RawFile:
-        """A file the user brought."""
+        """A file that the user provides.
+
+        Raises:
+            DataError: if it does not exist.
+        """
         if not path.is_file():
             raise DataError(
                 f"no file {path}",
                 expected="the publisher's file",
-                remedy="Download it, and give the folder it is in.",
+                remedy="Download it, and give the folder that holds it.",
             )
         return cls(path, None, file_digest(path), path.stat().st_size)
 
     def describe(self) -> dict[str, Any]:
-        """For the manifest."""
+        """The entry in the manifest."""
         named = {"name": self.path.name, "url": self.url, "bytes": self.size}
         return {**named, "sha256": self.sha256, "checked": self.checked}
 
     @contextmanager
     def open(self, member: str | None = None) -> Iterator[IO[bytes]]:
-        """The content as a stream of bytes, unpacked if the name ends in .gz.
+        """The content as a stream of bytes; unpacked if the name ends in .gz.
 
-        Of a zip archive it is that of the file `member` inside. Damage may show only on reading.
+        For a zip archive, `member` is the path of the file inside.
+
+        Raises:
+            DataError: if the file is damaged, which may be found only while reading, or if the
+                archive does not hold `member`.
         """
-        again = "Delete it and run the same command again."
+        again = "Delete it and give the same command again."
         if self.url is None:
             again = "Get it from its publisher."
         with ExitStack() as stack:
@@ -78,7 +85,7 @@ class RawFile:
                         inner = stack.enter_context(self.path.open("rb"))
             except KeyError as error:
                 raise DataError(
-                    f"{self.path} has no file {member} in it",
+                    f"{self.path} does not hold the file {member}",
                     expected="the publisher's archive",
                     remedy=again,
                 ) from error
@@ -88,25 +95,27 @@ class RawFile:
 
 @contextmanager
 def unpacking(path: Path, remedy: str) -> Iterator[None]:
-    """For a block that only unpacks a file: its errors become a DataError that names the file."""
+    """Within it, errors of unpacking a file become a DataError that names the file."""
     try:
         yield
     except _DAMAGED as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's; what gzip and bzip2 say of damaged bytes has no number
+            raise  # an error of the disk; errors of gzip and bzip2 have no number
         raise DataError(
-            f"{path} is cut off or damaged ({error})", expected="a whole archive", remedy=remedy
+            f"{path} is cut off or damaged ({error})",
+            expected="a complete archive",
+            remedy=remedy,
         ) from error
     except RuntimeError as error:  # NotImplementedError is one
         raise DataError(
             f"{path} cannot be unpacked ({error})",
-            expected="an archive without a password, packed as usual",
+            expected="an archive without a password, in the usual compression",
             remedy="Unpack it with another program and pack it again.",
         ) from error
 
 
 class _Unpacked(io.RawIOBase):
-    """A stream that says which file is damaged, so that the errors of its readers stay theirs."""
+    """A stream whose errors name the damaged file; errors of its readers are not changed."""
 
     def __init__(self, inner: IO[bytes], path: Path, remedy: str) -> None:
         self._inner, self._path, self._remedy = inner, path, remedy
@@ -122,10 +131,13 @@ class _Unpacked(io.RawIOBase):
 
 
 def accept(path: Path, target: Path, url: str, md5: str | None, sha256: str | None) -> RawFile:
-    """Move a file that has come in whole to its place, if its checksums are those expected.
+    """Move a complete download to its place, if it has the expected checksums.
 
-    Beside it a note `<name>.json` keeps the address and the SHA-256, so that a later run need not
-    read the file again. A file with another checksum is kept as `<name>.wrong-checksum`.
+    A file `<name>.json` beside it keeps address and SHA-256, so that the file does not have to be
+    read again later. A file with another checksum is kept as `<name>.wrong-checksum`.
+
+    Raises:
+        DownloadError: if a checksum differs.
     """
     found = file_digest(path)
     checked = _compare(path, target, found, md5, sha256)
@@ -137,9 +149,13 @@ def accept(path: Path, target: Path, url: str, md5: str | None, sha256: str | No
 
 
 def recall(target: Path, url: str, sha256: str | None) -> RawFile | None:
-    """A file that is there already: fetched from `url` earlier, or put there by the user.
+    """The file if it exists already: downloaded from `url` earlier, or put there by the user.
 
-    The user's own file is taken as it is, unless `sha256` says what it must be.
+    A file of the user is accepted as it is, unless `sha256` is given. None if there is no file, or
+    if it was downloaded from another address.
+
+    Raises:
+        DownloadError: if the file does not have the given `sha256`.
     """
     if not target.is_file():
         return None
@@ -149,7 +165,7 @@ def recall(target: Path, url: str, sha256: str | None) -> RawFile | None:
     if not isinstance(note, dict) or "sha256" not in note:
         note = {}
     if note.get("url", url) != url:
-        return None  # the same name at another address is another file
+        return None  # a file of the same name at another address is another file
     status = target.stat()
     same = (note.get("bytes"), note.get("mtime_ns")) == (status.st_size, status.st_mtime_ns)
     found = str(note["sha256"]) if same else file_digest(target)
@@ -165,7 +181,7 @@ def _note(target: Path) -> Path:
 def _compare(
     path: Path, target: Path, found: str, md5: str | None, sha256: str | None
 ) -> str | None:
-    """The kinds of checksums that were compared; `found` is the file's SHA-256."""
+    """The names of the checksums that were compared; `found` is the file's SHA-256."""
     given = {"sha256": sha256, "md5": md5}
     wanted = {kind: digest.lower() for kind, digest in given.items() if digest is not None}
     for kind, expected in wanted.items():
@@ -175,9 +191,9 @@ def _compare(
             path.replace(aside)
             _note(target).unlink(missing_ok=True)
             raise DownloadError(
-                f"{target.name} has the {kind} {digest}, and now lies at {aside}",
+                f"{target.name} has the {kind} {digest}; it was moved to {aside}",
                 expected=expected,
-                remedy="Run the same command again to fetch it anew; if it comes back the same, "
-                "the publisher has changed it.",
+                remedy="Give the same command again to download it again; if it has the same "
+                "checksum then, the publisher has changed it.",
             )
     return " and ".join(wanted) or None

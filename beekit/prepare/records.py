@@ -1,4 +1,4 @@
-"""Files with a record a line or row, read as Arrow tables of bounded size."""
+"""Reading files with one record a line or row as Arrow tables of bounded size."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import pyarrow as pa
 from beekit.errors import DataError
 from beekit.prepare.lines import RawTable
 
-# Records that become one table.
+# How many records become one table.
 _TOGETHER = 8192
-# What reading a record that is none may raise.
+# The errors that reading a malformed record may raise.
 _WRONG = (
     *(ValueError, TypeError, LookupError, AttributeError, OverflowError, SyntaxError),
     *(RecursionError, MemoryError, pa.ArrowException),  # the first two if a line nests too deep
 )
 
-# Reads a stream as numbered records: (line number, the line as it is, what it says or None).
+# A function from a stream to records: (line number, the line itself, the record or None).
 Form = Callable[[IO[bytes]], Iterator[tuple[int, str, Any]]]
 
 
@@ -35,9 +35,9 @@ class Records(RawTable):
 
     Attributes:
         form: `json_lines`, `python_lines`, `csv_rows()` or `separated(...)`.
-        row: makes a row of a record; a ValueError, TypeError, LookupError or AttributeError of it
-            says that the record is malformed, and so does a row without the first column.
-        schema: of the rows.
+        row: a function from a record to a row. A record is malformed if it raises a ValueError,
+            TypeError, LookupError or AttributeError, or if the first column of the row is None.
+        schema: schema of the rows.
     """
 
     form: Form
@@ -62,7 +62,7 @@ class Records(RawTable):
                 self.malformed.add(number, line)
             else:
                 rows.append((number, line, row))
-        with suppress(*_WRONG):  # a value of another type in one of them
+        with suppress(*_WRONG):  # fails if a row has a value of another type
             return pa.Table.from_pylist([row for *_, row in rows], schema=self.schema)
         tables = [self.schema.empty_table()]
         for number, line, row in rows:
@@ -74,7 +74,7 @@ class Records(RawTable):
 
 
 def lines_of(parse: Callable[[str], Any], encoding: str = "utf-8") -> Form:
-    """A record a line, as `parse` reads it; blank lines are skipped."""
+    """One record a line, read by `parse`; blank lines are skipped."""
 
     def read(stream: IO[bytes]) -> Iterator[tuple[int, str, Any]]:
         for number, line in enumerate(stream, start=1):
@@ -90,11 +90,11 @@ def lines_of(parse: Callable[[str], Any], encoding: str = "utf-8") -> Form:
 
 
 json_lines = lines_of(json.loads)
-python_lines = lines_of(ast.literal_eval)  # as Amazon's files of 2014; nothing is executed
+python_lines = lines_of(ast.literal_eval)  # for Amazon's files of 2014; no code is run
 
 
 def separated(*names: str, separator: str = "::", encoding: str = "latin-1") -> Form:
-    """Fields without quotes between separators; the record is a dict by `names`."""
+    """Fields between separators, without quotes; a record is a dict with the keys `names`."""
 
     def parse(line: str) -> dict[str, str]:
         return dict(zip(names, line.rstrip("\r\n").split(separator), strict=True))
@@ -103,7 +103,7 @@ def separated(*names: str, separator: str = "::", encoding: str = "latin-1") -> 
 
 
 def csv_rows(encoding: str = "utf-8-sig") -> Form:
-    """Comma-separated values with a header, quoted where needed; the record is a dict by it."""
+    """Comma-separated values with a header; a record is a dict with the names in the header."""
     return lambda stream: _csv_rows(stream, encoding)
 
 
@@ -115,7 +115,8 @@ def _csv_rows(stream: IO[bytes], encoding: str) -> Iterator[tuple[int, str, Any]
             try:
                 row = next(rows, None)
             except (csv.Error, UnicodeDecodeError) as error:
-                # Text behind a closing quote spoils a record; all else spoils what follows too.
+                # After text behind a closing quote the next record can be read; after any other
+                # error nothing can.
                 if "expected after" in str(error) and before:
                     before = rows.line_num
                     yield rows.line_num, f"({error})", None
@@ -123,11 +124,11 @@ def _csv_rows(stream: IO[bytes], encoding: str) -> Iterator[tuple[int, str, Any]
                 raise DataError(
                     f"a table that cannot be read after line {before:,} ({error})",
                     expected=f"comma-separated {encoding} text with a header",
-                    remedy="Check that it is the publisher's file, and whole.",
+                    remedy="Check that it is the publisher's file and complete.",
                 ) from error
             if row is None:
                 return
-            # A short row misses values, a long one has values without a name.
+            # A row that is too short lacks values; one that is too long has values without a name.
             whole = None not in row and None not in row.values()
             line = ",".join(map(str, row.values()))
             before = rows.line_num

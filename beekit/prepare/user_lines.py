@@ -1,4 +1,4 @@
-"""Files with a user a line: how many items, then the items."""
+"""Reading files with one user a line: the number of items, then the items."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pyarrow as pa
 
 from beekit.prepare.lines import RawTable
 
-# Lines that become one table.
+# How many lines become one table.
 _TOGETHER = 1 << 13
 
 
 class UserLines(RawTable):
-    """The interactions in such a file, as tables of user_id, the line's number from 0, and item_id.
+    """The interactions in such a file, as tables of user_id (the line number, from 0) and item_id.
 
-    A malformed line, one with something that is no number of 64 bits or with another count than it
-    says, is a user without interactions.
+    A line is malformed if it holds something other than 64-bit integers, or another number of items
+    than it states. It counts as a user without interactions.
     """
 
     def _tables(self, stream: IO[bytes]) -> Iterator[pa.Table]:
@@ -29,7 +29,7 @@ class UserLines(RawTable):
             items = [np.empty(0, dtype=np.int64)]
             for user, line in together:
                 try:
-                    if b"_" in line:  # which Python takes for a separator of thousands
+                    if b"_" in line:  # Python would accept it between digits
                         raise ValueError
                     count, *listed = map(int, line.split())
                     if count != len(listed):

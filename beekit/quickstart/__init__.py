@@ -1,4 +1,4 @@
-"""The quickstart: a synthetic shop, tiny encoders and the main job on them."""
+"""The quickstart: a synthetic shop, tiny encoders, and training and evaluation on them."""
 
 from beekit.quickstart.encoder import build_encoder
 from beekit.quickstart.image_encoder import build_image_encoder

@@ -1,4 +1,4 @@
-"""A small transformer sentence encoder, built on the spot: no download, random weights."""
+"""A small transformer sentence encoder with random weights, made without a download."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def build_encoder(
     max_seq_length: int = 64,
     seed: int = 0,
 ) -> SentenceTransformer:
-    """A BERT of `layers` layers and `dims` dimensions whose words are those of the texts.
+    """A BERT encoder with random weights, whose vocabulary is the words of `texts`.
 
-    Its weights are drawn from `seed`. With mean pooling, texts that share words come out alike even
-    so: a plain text-similarity encoder, to start from.
+    Even with random weights, mean pooling gives similar embeddings to texts that share words. So it
+    is a simple encoder of text similarity to start from.
 
     Args:
-        texts: what the vocabulary is taken from.
-        dims: size of embeddings; a multiple of 16.
-        layers: transformer layers.
-        dropout: rate in hidden layers and attention.
-        max_seq_length: in tokens.
-        seed: of the weights; the global random state stays as it was.
+        texts: the texts that the vocabulary is taken from.
+        dims: dimensions of the embeddings; a multiple of 16.
+        layers: number of transformer layers.
+        dropout: dropout rate in hidden layers and attention.
+        max_seq_length: maximum length of a text in tokens.
+        seed: seed of the weights; the global random state is not changed.
     """
     tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
@@ -58,7 +58,7 @@ def build_encoder(
 
 
 def transformer_sizes(dims: int, layers: int, dropout: float) -> dict[str, Any]:
-    """What configurations of transformers call the size of their layers, heads of 16 dimensions."""
+    """The sizes for a configuration of transformers; attention heads have 16 dimensions."""
     return {
         **{"hidden_size": dims, "num_hidden_layers": layers, "intermediate_size": 2 * dims},
         **{"num_attention_heads": max(1, dims // 16), "hidden_dropout_prob": dropout},
@@ -67,7 +67,10 @@ def transformer_sizes(dims: int, layers: int, dropout: float) -> dict[str, Any]:
 
 
 def mean_pooled(kind: Any, config: Any, processor: Any, seed: int) -> SentenceTransformer:
-    """An encoder around a model of random weights, with what reads its inputs."""
+    """An encoder with mean pooling around a model with random weights.
+
+    `processor` is the tokenizer or image processor that reads its inputs.
+    """
     with torch.random.fork_rng(devices=[]), TemporaryDirectory() as folder:
         torch.manual_seed(seed)
         kind(config).save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""A small vision transformer as an encoder, built on the spot: no download, random weights."""
+"""A small vision transformer encoder with random weights, made without a download."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def build_image_encoder(
     patch_size: int = LABEL,
     seed: int = 0,
 ) -> SentenceTransformer:
-    """A ViT of `layers` layers and `dims` dimensions that takes PIL pictures.
+    """A ViT encoder with random weights, for PIL pictures.
 
-    Its weights are drawn from `seed`. With mean pooling, pictures that look alike come out alike
-    even so: a plain picture-similarity encoder, to start from.
+    Even with random weights, mean pooling gives similar embeddings to pictures that look similar.
+    So it is a simple encoder of picture similarity to start from.
 
     Args:
-        dims: size of embeddings; a multiple of 16.
-        layers: transformer layers.
-        dropout: rate in hidden layers and attention.
-        image_size: pixels a side, which pictures are scaled to.
-        patch_size: pixels a side of what becomes a token; divides `image_size`.
-        seed: of the weights; the global random state stays as it was.
+        dims: dimensions of the embeddings; a multiple of 16.
+        layers: number of transformer layers.
+        dropout: dropout rate in hidden layers and attention.
+        image_size: side length in pixels that pictures are scaled to.
+        patch_size: side length in pixels of the patch for a token; divides `image_size`.
+        seed: seed of the weights; the global random state is not changed.
     """
     sizes = transformer_sizes(dims, layers, dropout)
     config = ViTConfig(**sizes, image_size=image_size, patch_size=patch_size)

@@ -1,4 +1,4 @@
-"""The main job on a synthetic shop, from nothing to a report."""
+"""The quickstart: training and evaluation on a synthetic shop, from generated data to a report."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _NOTE = (
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What a modality needs."""
+    """The settings of a modality."""
 
-    build: Callable[[Shop, int], SentenceTransformer]  # the encoder, from the shop and a seed
-    inputs: dict[str, str]  # the configuration's keys that say what the encoder sees
-    training: dict[str, Any]  # its section of that name
-    alike: str  # what brings items together before fine-tuning
-    next: str  # arguments of `beekit train` to go on with
+    build: Callable[[Shop, int], SentenceTransformer]  # makes the encoder from the shop and a seed
+    inputs: dict[str, str]  # the keys of the configuration that say what the encoder reads
+    training: dict[str, Any]  # the section `training` of the configuration
+    alike: str  # what makes items similar before fine-tuning, in words
+    next: str  # arguments of `beekit train` for the next step
     gaps: bool = False  # whether some items have no text, and some no picture
 
 
@@ -81,21 +81,22 @@ _RECIPES = {
 
 
 def run_quickstart(out: str | Path, modality: str = "text", *, seed: int = 0) -> RunFolder:
-    """Generate the shop and a tiny encoder, fine-tune it, and leave a complete run folder.
+    """Generate the shop and a tiny encoder, fine-tune the encoder, and write a complete run folder.
 
-    Shop, encoder and preprocessed pictures go to `<out>/quickstart`, so that the run can be
-    resumed, indexed again or varied with `beekit train <out>/config.yaml out=...`.
+    Shop, encoder and preprocessed pictures are written to `<out>/quickstart`, so that the run can
+    be resumed, indexed again, or repeated with other settings by `beekit train <out>/config.yaml
+    out=...`.
 
     Args:
         out: run folder to make.
-        modality: what the encoder sees of an item, "text", "image" or "text+image"; with the last,
-            one item in five has no text, and another no picture.
-        seed: of the shop and the encoder's weights.
+        modality: what the encoder reads of an item: "text", "image" or "text+image". With the last,
+            one item in five has no text, and another one has no picture.
+        seed: seed of the shop and of the encoder's weights.
 
     Raises:
         ConfigError: if `modality` is not one of these.
-        RunError: if the folder holds a finished run, an unfinished one of another kind of job or of
-            another quickstart, or other files, or if another process has it.
+        RunError: if the folder holds a finished run, an unfinished run of another kind of job or of
+            another quickstart, or other files, or if another process uses it.
     """
     if modality not in _RECIPES:
         known = f"one of {', '.join(_RECIPES)}"
@@ -123,7 +124,7 @@ def _quickstart(folder: RunFolder, modality: str, seed: int) -> RunFolder:
     )
     config = absolute(config)
     if folder.config.is_file():
-        config_to_run(folder, config)  # before its shop and encoder are written again
+        config_to_run(folder, config)  # checked before the shop and the encoder are written again
     print(f"{_NOTE}\n")
     shop = make_shop(seed=seed)
     shop.save(made / "shop", gaps=recipe.gaps)
@@ -148,7 +149,8 @@ def _quickstart(folder: RunFolder, modality: str, seed: int) -> RunFolder:
 
 
 def _embedded(config: Config, encoder_folder: Path) -> np.ndarray:
-    """(items, dims) embeddings of the catalog, by an encoder that sees what the configured does."""
+    """The embeddings (items, dims) of the catalog by the encoder in a folder, with the inputs that
+    the configuration sets."""
     encoder = load_encoder(encoder_folder)
     dataset, inputs = item_inputs(config, load_dataset(config), encoder)
     return embed_items(encoder, inputs, item_ids=dataset.catalog.item_ids)

@@ -1,10 +1,9 @@
-"""Pictures of the shop's products: small drawings above a printed strip.
+"""Pictures of the shop's products: a small drawing above a strip of printed labels.
 
-What a picture looks like is the kind of product (a silhouette and a colour) on the background of
-its finish. The number printed on the item is there as a label of coloured cells, repeated along the
-lower edge as on a roll of stickers. The label alone tells which printer series an item belongs to,
-and since each kind numbers its series in an order of its own, the labels of two kinds of the same
-series have nothing in common.
+The drawing shows the kind of product (a silhouette and a colour) on a background for its finish.
+The number printed on the item is shown as a label of coloured cells, repeated along the lower edge.
+Only the label shows which printer series an item belongs to. Each kind of product numbers its
+series in a different order, so the labels of two kinds in the same series have nothing in common.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ import io
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageEnhance
 
-# Pixels a side, of the picture and of a label. The label is repeated so that it makes up enough of
-# what a small encoder averages over; once in a corner, it went unnoticed.
+# Side lengths in pixels of the picture and of a label. The label is repeated so that it has enough
+# weight in the mean over tokens; a small encoder did not notice a single label in a corner.
 SIZE = 48
 LABEL = 16
 
@@ -23,8 +22,9 @@ _CELLS = 4
 _LABEL_COLOURS = ("#ffffff", "#1c2430", "#e0332c", "#1f6fd1")
 _BACKGROUNDS = {"basic": "#e6edf2", "office": "#f7e3bd", "premium": "#56626f"}
 
-# A drawing is a colour and shapes, painted in order. A shape is its form, the tone of the colour
-# and, on a square of 48 by 48, left, top, right and bottom, or the corners of a polygon.
+# A drawing is a colour and shapes, which are painted in order. A shape is a form, a tone of the
+# colour, and coordinates on a square of 48 by 48: left, top, right and bottom, or the corners of a
+# polygon.
 _DRAWINGS = """
 laser printer: #5d88b8
     polygon paper 14 5 34 5 34 17 14 17
@@ -92,17 +92,18 @@ travel case: #96633d
     disc tint 20 21 28 29
 """
 
-# Drawings fit above the labels.
+# Drawings are scaled and moved to fit above the labels.
 _SCALE, _OFFSET = 0.7, (7.2, -0.5)
-# Drawn this many times larger and scaled down, so that edges are smooth.
+# Drawings are made this many times larger and then scaled down, so that edges are smooth.
 _FINER = 4
 
 
 def draw_product(kind: str, finish: str, code: int, generator: np.random.Generator) -> Image.Image:
-    """The picture of a product, no two quite alike: `generator` moves and shades the drawing.
+    """The picture of a product.
 
-    Kind and finish are as the shop names them, code is the number printed on it. The shift is of up
-    to a pixel or two, the brightness changes by at most 8%.
+    `kind` and `finish` are names in the shop, `code` is the number printed on the product.
+    `generator` moves the drawing by one or two pixels and changes the brightness by at most 8%, so
+    that pictures differ.
     """
     shift = generator.integers((-2, -1), (3, 2))
     colour, *shapes = _DRAWINGS.partition(f"\n{kind}: ")[2].partition("\n\n")[0].splitlines()
@@ -138,7 +139,7 @@ def draw_product(kind: str, finish: str, code: int, generator: np.random.Generat
 
 
 def draw_label(code: int) -> Image.Image:
-    """A printed number as a square of coloured cells; what it looks like depends on it alone."""
+    """A printed number as a square of coloured cells, which depend only on the number."""
     cells = np.random.default_rng(code).integers(len(_LABEL_COLOURS), size=(_CELLS, _CELLS))
     colours = np.array([_rgb(colour) for colour in _LABEL_COLOURS], dtype=np.uint8)
     return Image.fromarray(colours[cells]).resize((LABEL, LABEL), Image.Resampling.NEAREST)

@@ -1,4 +1,4 @@
-"""The quickstart's plot: where its cold items lie before and after fine-tuning."""
+"""The quickstart's plot of the embeddings of cold items before and after fine-tuning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from beekit.files import write_text
 
-# Okabe and Ito (2008), told apart with any colour vision.
+# Okabe and Ito (2008): distinct for any colour vision.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _SHAPES = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -25,16 +25,16 @@ def draw_before_after(
     *,
     alike: str = "what they are called",
 ) -> None:
-    """Draw items of a few series in two dimensions, side by side, as SVG.
+    """Draw items of a few series in two dimensions, before and after side by side, as SVG.
 
-    Each side shows the two leading principal components of its own embeddings: a colour is a
-    printer series (what is used together), a shape a kind of product (what reads and looks alike).
+    Each plot shows the two leading principal components of its embeddings. Colours are printer
+    series (items used together), shapes are kinds of product (items with similar texts and looks).
 
     Args:
         before, after: (items, dims) embeddings.
-        series, kinds: (items,) of the items; the first six series are shown.
-        path: SVG file to write.
-        alike: what brings items together before fine-tuning, for the title.
+        series, kinds: (items,) series and kind of each item; the first six series are shown.
+        path: the SVG file to write.
+        alike: what makes items similar before fine-tuning, for the title.
     """
     shown = np.flatnonzero(np.isin(series, np.unique(series)[: len(_COLOURS)]))
     settings = {"svg.fonttype": "none", "svg.hashsalt": "beekit", "font.size": 9}

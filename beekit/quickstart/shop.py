@@ -1,12 +1,11 @@
-"""A synthetic shop in which what reads alike and what is used together disagree, by construction.
+"""A synthetic shop in which items with similar texts are not those that are used together.
 
-Every printer series needs supplies: a toner, a drum, a paper, and so on. A customer owns a few
-series and buys for those. Texts, though, are dominated by the kind of product: every toner reads
-like every other toner, and the printer it fits carries another code. So the nearest text of a
-toner is a toner for somebody else's printer, while the right recommendation is what fits the same
-machine. Pictures say the same as texts: they show the kind of product, and the code as a label of
-coloured cells. The rule is known, so the right answer is too: recommend what belongs to the
-customer's series.
+Every printer series needs supplies: a toner, a drum, a paper tray, and so on. A customer owns a few
+series and buys supplies for them. But texts are mostly about the kind of product: the text of a
+toner is like that of every other toner, and the printer that it fits has another code. So the most
+similar text is that of a toner for another printer, while the right recommendation is an item for
+the same printer. Pictures show the same as texts: the kind of product, and the code as a label of
+coloured cells. The rule is known, so the right answer is known too: items of the customer's series.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _KINDS = {
 _FINISHES = ("basic", "office", "premium")
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
-# Of so many items in a row one has no text and one no picture, where there are gaps.
+# With gaps, one of this many items in a row has no text, and one has no picture.
 _GAP = 5
 
 
@@ -43,12 +42,12 @@ class Shop:
     """The catalog and sales of the shop.
 
     Attributes:
-        titles, texts: (items,) what a customer and an encoder read.
-        pictures: (items,) PNG files of what they look at.
-        series: (items,) the printer series an item belongs to: the hidden rule.
-        kinds: (items,) the kind of product, a number.
+        titles, texts: (items,) title and text of each item.
+        pictures: (items,) picture of each item as a PNG file.
+        series: (items,) the printer series of each item; encoders do not get it.
+        kinds: (items,) the kind of product, as a number.
         codes: (items,) the number printed on an item, in its title and on its picture's label.
-        users, items: (sales,) who bought what.
+        users, items: (sales,) user and item index of each sale.
     """
 
     titles: list[str]
@@ -61,14 +60,15 @@ class Shop:
     items: np.ndarray
 
     def save(self, folder: str | Path, *, gaps: bool = False) -> None:
-        """Write a dataset folder; pictures are embedded in the column `image` of its items.
+        """Write a dataset folder, with the pictures inside the column `image` of its items.
 
-        That is how the `datasets` library keeps them. Files below `images/` in the folder would do
-        as well, with their paths in the column.
+        This is the format of the `datasets` library. The column could also hold paths of files
+        below `images/` in the folder.
 
         Args:
-            folder: to write.
-            gaps: leave out the text of every fifth item, and the picture of every item after one.
+            folder: the folder to write.
+            gaps: leave out the text of every fifth item, and the picture of the item after each of
+                these.
         """
         with replacing_folder(folder) as staging:
             item_ids = np.arange(1, len(self.titles) + 1)
@@ -94,17 +94,17 @@ class Shop:
 def make_shop(series: int = 48, customers: int = 3000, seed: int = 0) -> Shop:
     """Generate the shop.
 
-    Each kind of product has its own code for each series ("HL-27" prints, "TN-81" is its toner),
-    so what fits together shares no word and no label. Every kind and series comes in several
-    finishes. A customer owns two or three series and buys about half a dozen products of each; one
-    purchase in ten is anything at all.
+    Each kind of product has its own code for each series (for example LP127 for a printer and TC281
+    for its toner), so items of the same series share no word and no label. Every kind and series
+    comes in several finishes. A customer owns two or three series and buys about half a dozen
+    products of each; one purchase in ten is a random item.
 
     Args:
-        series, customers: how many printer series and customers.
-        seed: of everything that is drawn.
+        series, customers: numbers of printer series and of customers.
+        seed: seed of all random draws.
     """
     generator = np.random.default_rng(seed)
-    drawing = np.random.default_rng([seed, 1])  # leaves what else is drawn as it is
+    drawing = np.random.default_rng([seed, 1])  # a generator of its own, so sales do not change
     products = []
     for number, (kind, blurb) in enumerate(_KINDS.items()):
         initials = "".join(word[0] for word in kind.split()).upper()

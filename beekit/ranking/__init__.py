@@ -1,4 +1,4 @@
-"""What it means to recommend: the protocol, and the k best of scores."""
+"""The protocol of recommenders, and ranking by scores: the k best items, with ties broken."""
 
 from typing import TYPE_CHECKING
 

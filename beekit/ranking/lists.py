@@ -1,4 +1,4 @@
-"""Lists of item indices (users, k), padded with -1, and shares of them."""
+"""Recommendation lists: item indices (users, k), padded with -1."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from beekit.ranking.protocol import Recommendations
 
 
 def empty_lists(users: int, k: int) -> Recommendations:
-    """Lists that hold nothing yet: -1, and scores of -inf."""
+    """Empty lists: item indices of -1 and scores of -inf."""
     return np.full((users, k), -1, dtype=np.int64), np.full((users, k), -np.inf, dtype=np.float32)
 
 
 def listed(lists: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """(users, items) bool: which items (users, items) each user's list (users, k) holds."""
+    """Whether each user's list (users, k) holds that user's `items` (users, items): bool."""
     there = lists >= 0
     ends = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
     width = int(max(lists.max(initial=0), items.max(initial=0))) + 1
@@ -25,6 +25,6 @@ def listed(lists: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """(users,) float64; NaN where the denominator is not above zero."""
+    """The quotient (users,) float64; NaN where the denominator is not above zero."""
     out = np.full(len(numerator), np.nan)
     return np.asarray(np.divide(numerator, denominator, out=out, where=denominator > 0))

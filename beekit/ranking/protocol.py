@@ -1,4 +1,4 @@
-"""What every recommender answers."""
+"""The protocol: the methods that every recommender has."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ Recommendations = tuple[np.ndarray, np.ndarray]
 
 
 class Recommender(Protocol):
-    """Ranks candidates for users given by their interactions.
+    """Ranks candidates for users; a user is a row of interactions.
 
-    One rule for all: X says which items a user has, not how often or how strongly. Only what is
-    nonzero counts, in `fit` and in `recommend`: scaled by any numbers, negative ones too, with
-    zeros stored or in any type, X gives the same lists and the same scores.
+    One rule holds for all recommenders: X says which items a user has, not how often or how
+    strongly. Every nonzero value counts as one interaction, in `fit` and in `recommend`. So neither
+    the size, the sign nor the type of the values changes a list or a score, and stored zeros do not
+    count.
 
-    The list of k items is the beginning of the list of k + 1, unless the recommender has an
-    attribute `nested_lists` that is False, as an index that looks further for longer lists has.
+    The list of k items is the beginning of the list of k + 1 items. A recommender for which this
+    does not hold has an attribute `nested_lists` that is False; an approximate index is one,
+    because it searches further for longer lists.
     """
 
     @property
@@ -37,35 +39,35 @@ class Recommender(Protocol):
     ) -> Recommendations:
         """The k best items of each user, best first.
 
-        Items that score the same for a user come in an order that a hash of the user's history and
-        the item draws (`beekit.ranking.ties`): the order of rows in a file and the look of ids have
-        no say, and the same request gets the same answer.
+        Items with equal scores are ordered by a hash of the user's history and the item
+        (`beekit.ranking.ties`). The order does not depend on the order of rows in a file or on what
+        ids look like, and the same request gets the same answer.
 
         Args:
-            X: (users, items) what is known of the users: which items each has.
+            X: (users, items) the users' histories.
             k: length of the lists.
-            candidates: item indices that may be recommended; all without it.
-            exclude_seen: leave out what X holds.
+            candidates: item indices that may be recommended; None for all items.
+            exclude_seen: leave out the items that the user has in X.
         """
         ...
 
 
 class Model(Recommender, Protocol):
-    """A recommender that learns from interactions, and can be kept in a folder."""
+    """A recommender that learns from interactions and can be saved in a folder."""
 
     def fit(self, X: sp.csr_array) -> Self:
-        """Learn from X (users, items), any sparse format; only what is nonzero counts."""
+        """Learn from X (users, items) in any sparse format; only nonzero values count."""
         ...
 
     def save(self, folder: str | Path) -> None:
-        """Write the model, whole or not at all."""
+        """Write the model to a folder; if writing fails, the folder is left as it was."""
         ...
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """The model saved in a folder; it recommends what the saved one did.
+        """The model saved in a folder; it gives the same recommendations as before it was saved.
 
         Raises:
-            RunError: if there is no model, if it is broken, or if it is of another class.
+            RunError: if the folder holds no model, a broken one, or a model of another class.
         """
         ...

@@ -1,4 +1,4 @@
-"""The k best of scores, with exact ties and exclusions."""
+"""The k best items by score, with ties broken exactly and seen items left out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ BLOCK_ELEMENTS = 2**23
 
 
 def candidate_indices(candidates: np.ndarray | None, n_items: int) -> np.ndarray:
-    """Candidates as distinct ascending item indices; all items without any given."""
+    """Candidates as distinct item indices in ascending order; all items if `candidates` is None.
+
+    Raises:
+        DataError: if a candidate is not the index of an item.
+    """
     if candidates is None:
         return np.arange(n_items)
     return np.unique(require_indices(candidates, n_items, "candidates"))
@@ -28,7 +32,7 @@ def require_indices(given: np.ndarray, n_items: int, what: str) -> np.ndarray:
     """Item indices as int64.
 
     Raises:
-        DataError: if one is not the index of an item, or if these are not indices at all, for
+        DataError: if one of them is not the index of an item, or if they are no indices, for
             example a mask.
     """
     indices = np.asarray(given)
@@ -50,7 +54,11 @@ def require_indices(given: np.ndarray, n_items: int, what: str) -> np.ndarray:
 
 
 def require_length(k: int) -> None:
-    """Refuse lists of fewer than one item (ConfigError)."""
+    """Check the length of lists.
+
+    Raises:
+        ConfigError: if k is below 1.
+    """
     if k < 1:
         raise ConfigError(
             f"lists of k={k} items", expected="at least 1", remedy="Choose another k."
@@ -58,7 +66,7 @@ def require_length(k: int) -> None:
 
 
 def count_candidates(X: sp.csr_array, candidates: np.ndarray) -> np.ndarray:
-    """(users,) how many of the distinct candidates each user has."""
+    """(users,) how many of the distinct `candidates` each user has in X."""
     if len(candidates) == X.shape[1]:
         return np.asarray(np.diff(X.indptr), dtype=np.int64)
     is_candidate = np.zeros(X.shape[1], dtype=bool)
@@ -68,7 +76,7 @@ def count_candidates(X: sp.csr_array, candidates: np.ndarray) -> np.ndarray:
 
 
 def seen_mask(X: sp.csr_array, candidates: np.ndarray) -> np.ndarray:
-    """(users, candidates) bool: what each user already has."""
+    """(users, candidates) bool: which candidates each user has in X."""
     if np.array_equal(candidates, np.arange(X.shape[1])):
         return np.asarray(X.toarray() != 0)
     return np.asarray(X[:, candidates].toarray() != 0)
@@ -81,14 +89,14 @@ def top_k(
     users: np.ndarray,
     excluded: np.ndarray | None = None,
 ) -> Recommendations:
-    """The k best candidates of each row, ties by `tie_keys`.
+    """The k best candidates of each row, with ties broken by `tie_keys`.
 
     Args:
         scores: (users, candidates), finite.
         k: length of the lists.
         candidates: (candidates,) item indices.
-        users: (users,) keys of their histories.
-        excluded: (users, candidates) bool, what must not be recommended.
+        users: (users,) `history_keys` of the users.
+        excluded: (users, candidates) bool, which candidates must not be recommended.
     """
     n_users, n_candidates = scores.shape
     ranked, best = empty_lists(n_users, k)
@@ -103,7 +111,7 @@ def top_k(
 
 
 Scorer = Callable[[sp.csr_array], np.ndarray]
-"""From some users' histories (users, items) to scores of the candidates (users, candidates)."""
+"""A function from users' histories (users, items) to scores (users, candidates)."""
 
 
 def recommend_by_scores(
@@ -116,9 +124,10 @@ def recommend_by_scores(
     """`recommend` for a model that scores every candidate, in blocks of users.
 
     Args:
-        scorer: from (candidates,) item indices, ascending, to what scores users among them. Its
-            scores are finite, and a user's do not depend on who else is asked.
-        X, k, candidates, exclude_seen: as `Recommender.recommend` has them.
+        scorer: a function from the candidates' item indices (candidates,), ascending, to the
+            `Scorer` for these candidates. Its scores have to be finite, and a user's scores must
+            not depend on the other users in the block.
+        X, k, candidates, exclude_seen: as in `Recommender.recommend`.
     """
     require_length(k)
     X = as_csr(X)
@@ -141,15 +150,17 @@ def sparse_top_k(
     users: np.ndarray,
     seen: sp.csr_array | None = None,
 ) -> Recommendations:
-    """`top_k` of sparse scores; what is not stored scores zero.
+    """`top_k` of sparse scores; a score that is not stored is zero.
 
-    Work grows with what is stored, not with users times candidates: only rows with fewer than k
-    positive scores, whose lists go on with items at zero or below, are looked at whole.
+    The work grows with the number of stored scores, not with users times candidates. Only rows with
+    fewer than k positive scores are made dense, because their lists go on with items that score
+    zero or less.
 
     Args:
         scores: (users, candidates) CSR, finite.
-        k, candidates, users: as `top_k` has them.
-        seen: (users, candidates) CSR, what must not be recommended; None to exclude nothing.
+        k, candidates, users: as in `top_k`.
+        seen: (users, candidates) CSR, nonzero where a candidate must not be recommended; None to
+            exclude nothing.
     """
     n_users, n_candidates = scores.shape
     rows = np.repeat(np.arange(n_users, dtype=np.int64), np.diff(scores.indptr))
@@ -178,14 +189,14 @@ def sparse_top_k(
 def _best_columns(
     scores: np.ndarray, width: int, items: np.ndarray, users: np.ndarray
 ) -> np.ndarray:
-    """(users, width) the best columns of each row, best first, ties by `tie_keys`."""
+    """(users, width) the best columns of each row, best first, with ties broken by `tie_keys`."""
     if width == scores.shape[1]:
         chosen = np.broadcast_to(np.arange(width), scores.shape)
     else:
         parted = np.argpartition(-scores, width - 1, axis=1)
         chosen, rest = parted[:, :width].copy(), parted[:, width:]
         last = np.take_along_axis(scores, chosen, 1).min(axis=1, initial=np.inf)
-        # Where the last one chosen ties with one left out, it is a choice among all that do.
+        # Where the last chosen column ties with one left out, choose among all that tie.
         tied = np.take_along_axis(scores, rest, 1).max(axis=1) >= last
         tied &= last > -np.inf
         if tied.any():
@@ -198,7 +209,8 @@ def _best_columns(
 def _chosen_among_ties(
     scores: np.ndarray, last: np.ndarray, width: int, items: np.ndarray, users: np.ndarray
 ) -> np.ndarray:
-    """(users, width) columns above the score `last` of each row, and the first of those at it."""
+    """(users, width) the columns that score above `last`, filled up with the columns that score
+    exactly `last` and have the lowest tie keys."""
     places = tie_keys(users[:, None], items[None, :]) >> np.uint64(1)
     places[scores > last[:, None]] = 0
     places[scores < last[:, None]] = np.iinfo(np.uint64).max

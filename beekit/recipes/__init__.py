@@ -1,7 +1,7 @@
 """Recipes that come with beekit: configurations of `beekit train` and `beekit evaluate` by name.
 
-The files are those of train/recipes and eval/recipes. Links lead there, so that a checkout has each
-once and an installed package its own copy.
+The files here are links to those in train/recipes and eval/recipes, so that the repository has each
+file once, and an installed package has a copy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def recipes(command: str) -> dict[str, Path]:
 
 
 def find_config(command: str, name: str) -> Path:
-    """The configuration that a command is given: the file of that path, or the recipe so called.
+    """The file of a configuration: `name` is the path of a file or the name of a recipe.
 
     Raises:
         ConfigError: if there is neither; the message names the nearest recipe.
@@ -41,7 +41,7 @@ def find_config(command: str, name: str) -> Path:
 
 
 def listed(command: str) -> str:
-    """A line for each recipe: its name, and what its first comment says."""
+    """A line for each recipe: its name and its first comment."""
     lines = {name: path.read_text(encoding="utf-8") for name, path in recipes(command).items()}
     width = max(map(len, lines))
     return "\n".join(

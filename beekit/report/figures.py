@@ -1,7 +1,7 @@
 """The plots of a report, as SVG to put into a page.
 
-Rows and bins are as in results.json. The `name` of a figure is unique on its page: it prefixes the
-ids inside.
+Rows and bins are those of results.json. The `name` of a figure has to be unique on its page,
+because it is the prefix of the ids inside the figure.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from matplotlib.ticker import MaxNLocator
 
 from beekit.report.numbers import is_finite, measure
 
-# Okabe and Ito (2008): told apart with any colour vision; the markers do it without colour.
+# Okabe and Ito (2008): distinct for any colour vision. The markers are distinct without colour.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS = "so^DvP"
 _BEFORE, _AFTER = _COLOURS[:2]
-# Inches. So small that letters keep a readable size when the figure shrinks to a phone's width.
+# Inches; so small that letters stay readable when the figure shrinks to the width of a phone.
 _WIDTH, _LOW, _HIGH = 4.2, 2.9, 3.2
-# A line of more points than this has no markers, since they would run into one another.
+# A line with more points than this has no markers, because they would overlap.
 _MARKED = 40
 _STYLE = {
     "svg.fonttype": "none",
@@ -42,13 +42,14 @@ _STYLE = {
 def curve_figure(
     curve: Sequence[Any], quantity: str, about: str, name: str, best_step: int | None = None
 ) -> Markup | None:
-    """A quantity by training step; None where there is no finite value.
+    """A quantity by training step; None if there is no finite value.
 
     Args:
         curve: [step, value] pairs; step 0 is the encoder before training.
-        quantity: on the vertical axis.
-        about: what the curve is, for those who cannot see it.
-        best_step: the step to mark, whose weights were kept for its value.
+        quantity: label of the vertical axis.
+        about: description of the curve for readers who cannot see it.
+        name: name of the figure.
+        best_step: the step whose weights were kept; it is marked.
     """
     points = _finite(curve)
     if not points:
@@ -70,7 +71,7 @@ def curve_figure(
 
 
 def bins_figure(by: Mapping[str, Any], quantity: str, name: str) -> Markup | None:
-    """A metric of each model by ranges of a quantity, with intervals; None without bins."""
+    """A metric of each model by bins of a quantity, with intervals; None if there are no bins."""
     bins = by["bins"]
     models = list(dict.fromkeys(model for part in bins for model in part["models"]))
     if not models:
@@ -78,7 +79,7 @@ def bins_figure(by: Mapping[str, Any], quantity: str, name: str) -> Markup | Non
     with _axes(name, _HIGH) as axes:
         for place, model in enumerate(models):
             colour, marker = _COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)]
-            # Side by side, so that intervals of equal length do not hide each other.
+            # Models are moved sideways, so that their intervals do not hide each other.
             shift = (place - (len(models) - 1) / 2) * min(0.2, 0.7 / len(models))
             measured = [(x + shift, p["models"].get(model, {})) for x, p in enumerate(bins)]
             for x, metric in measured:
@@ -101,9 +102,10 @@ def bins_figure(by: Mapping[str, Any], quantity: str, name: str) -> Markup | Non
 def cost_figure(
     rows: Sequence[Mapping[str, Any]], metric: str, cost: str, label: str, name: str
 ) -> Markup | None:
-    """A metric of each model against what fitting it cost, each point named; None without costs.
+    """A metric of each model against the cost of fitting it, with a name at each point.
 
-    The key `cost` of the rows of a scenario is on the horizontal axis, which is logarithmic.
+    The key `cost` of the rows of a scenario is on the logarithmic horizontal axis. None if fewer
+    than two rows have both.
     """
     measured = [row for row in rows if is_finite(row["metrics"].get(metric, {}).get("value"))]
     points = [
@@ -116,7 +118,7 @@ def cost_figure(
     with _axes(name, _HIGH) as axes:
         axes.plot(*_columns([point[:2] for point in points]), "o", color=_AFTER, ms=4)
         for place, (x, y, model) in enumerate(sorted(points, key=lambda p: p[1])):
-            # Neighbours in height would write over each other on one side.
+            # Names alternate between left and right, so that neighbours do not overlap.
             side, offset = ("right", (-5, 0)) if place % 2 else ("left", (5, 0))
             beside = {"xytext": offset, "textcoords": "offset points", "fontsize": 8}
             axes.annotate(model, (x, y), va="center", ha=side, **beside)
@@ -158,13 +160,13 @@ def _columns(points: Sequence[tuple[float, float]]) -> np.ndarray:
 
 @contextmanager
 def _axes(name: str, height: float = _LOW, grid: str = "y") -> Iterator[Any]:
-    """The axes of a figure in the style of the report; without a salt its ids are random."""
+    """The axes of a figure in the style of the report; the salt makes its ids reproducible."""
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name, "axes.grid.axis": grid}):
         yield Figure(figsize=(_WIDTH, height), layout="constrained").subplots()
 
 
 def _svg(axes: Any, name: str, labels: tuple[str, str], description: str) -> Markup:
-    """The figure of these axes, with its labels and a legend of what has a name."""
+    """The figure of these axes as SVG, with labels and with a legend of the named parts."""
     axes.set(xlabel=labels[0], ylabel=labels[1])
     named = axes.get_legend_handles_labels()
     if named[0]:
@@ -173,8 +175,8 @@ def _svg(axes: Any, name: str, labels: tuple[str, str], description: str) -> Mar
     without = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     axes.figure.savefig(out, format="svg", metadata=without)
     svg = out.getvalue()
-    svg = svg[svg.index("<svg") :]  # an XML declaration has no place inside HTML
-    # Figures of a page share one space of ids.
+    svg = svg[svg.index("<svg") :]  # without the XML declaration, which HTML does not allow
+    # Ids have to be unique among all figures of a page.
     for before in ('id="', 'href="#', "url(#"):
         svg = svg.replace(before, f"{before}{name}-")
     return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))

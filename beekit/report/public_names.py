@@ -1,4 +1,4 @@
-"""What encoders and datasets are called in public, where paths of this machine mean nothing."""
+"""Public names of encoders and datasets, without paths of this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-# user/name, as the Hub has it.
+# A name on the Hub: user/name, or a name alone.
 NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _OPEN_CLIP = "open_clip:"
 
@@ -15,13 +15,14 @@ _OPEN_CLIP = "open_clip:"
 def published(encoders: Iterable[Any]) -> list[str]:
     """The encoders that are names on the Hub, and not paths.
 
-    Ask this where the run is made: whether `a/b` is a folder depends on the current folder.
+    Call this when the run is made, because whether `a/b` is a folder depends on the current folder.
     """
     return [str(name) for name in encoders if on_hub(name)]
 
 
 def on_hub(encoder: Any) -> bool:
-    """Whether an encoder of a configuration is a name on the Hub, and no folder here and now."""
+    """Whether an encoder of a configuration has the form of a name on the Hub, and no folder of
+    this name exists now."""
     if not isinstance(encoder, str) or encoder.startswith((".", "/", "~", _OPEN_CLIP)):
         return False
     named = encoder.count("/") == 1 and NAME.fullmatch(encoder) is not None
@@ -32,7 +33,7 @@ def public_name(encoder: str, known: Sequence[str]) -> str:
     """The public name of an encoder; of a path, only its last part.
 
     Args:
-        encoder: of a configuration.
+        encoder: an encoder in a configuration.
         known: the encoders that were names on the Hub when the run was made.
     """
     if encoder in known:
@@ -44,5 +45,5 @@ def public_name(encoder: str, known: Sequence[str]) -> str:
 
 
 def slug(name: str) -> str:
-    """A dataset's name as the Hub's metadata takes it."""
+    """A dataset's name in the form that the Hub's metadata accepts."""
     return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-") or "dataset"

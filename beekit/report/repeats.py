@@ -1,4 +1,4 @@
-"""What a report says of several repeats: a table with their spread, a plot, the order of models."""
+"""The part of a report on several repeats: a table with spread, a plot, the order of models."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from beekit.results import main_metric, metric_names, part_of, rows_by_scenario
 from beekit.split import said_of
 
 _SEEDS = "the seeds of training"
-# Pairs of models that a sentence names.
+# How many pairs of models a sentence names.
 _PAIRS = 5
 
 
 def repeats_part(result: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """What the template says of repeats; `key` prefixes the ids inside."""
+    """The content of the template for repeats; `key` is the prefix of ids in the page."""
     repeats, metrics = result["repeats"], metric_names(result["rows"])
     main = main_metric(metrics)
     return {
@@ -37,18 +37,18 @@ def repeats_part(result: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def interval_meanings(result: Mapping[str, Any]) -> list[str]:
-    """A sentence on what the interval over repeats says, and one on that over users."""
+    """A sentence on the meaning of the interval over repeats, and one on that over users."""
     drawn = said_of(result["split"], "drawn")
     drawn = "what is held out" if drawn is None else drawn
     changed = f"{drawn} and {_SEEDS}" if drawn else _SEEDS
-    unchanged = "" if drawn else ", nor did a model that draws nothing"
+    unchanged = "" if drawn else ", and neither did models without random numbers"
     return [
-        "The interval over repeats says where the mean over all draws from this dataset lies, as "
-        f"far as {result['repeats']['count']} of them tell: {changed} changed from one to the "
+        "The interval over repeats is for the mean over all possible repeats with this dataset, "
+        f"estimated from {result['repeats']['count']} of them: {changed} changed from one to the "
         f"next, the interactions and the catalog did not{unchanged}.",
-        "The interval over users that each repeat's own report shows says how far its average "
-        "depends on which users were asked, with what was held out and learnt as it is: it cannot "
-        "tell how another draw would come out.",
+        "The interval over users, in the report of each repeat, says how far its average depends "
+        "on the test users, for this split and these trained models, and not how another repeat "
+        "would come out.",
     ]
 
 
@@ -56,7 +56,7 @@ def summarise_repeats(result: Mapping[str, Any]) -> list[str]:
     """The best model, how far it is ahead of the next, and whether the order holds."""
     count = result["repeats"]["count"]
     if not result["order"]:
-        return [f"{count} repeats, without a metric that is an average over users."]
+        return [f"There are {count} repeats, but no metric that is an average over users."]
     return [said for order in result["order"] for said in _of_scenario(result, order, count)]
 
 
@@ -75,7 +75,7 @@ def _of_scenario(result: Mapping[str, Any], order: Mapping[str, Any], count: int
         yield f"{paired['second']} has the same mean."
     elif paired is not None:
         ahead, p_holm = paired["difference"], paired.get("p_holm")
-        test = "" if p_holm is None else f" (p {numbers.p_value(p_holm)} by Holm's correction)"
+        test = "" if p_holm is None else f" (p {numbers.p_value(p_holm)} with Holm's correction)"
         yield (
             f"It is ahead of the next, {paired['second']}, by {numbers.difference(ahead)}"
             f"{_over_repeats(paired, ahead)}, and above it in {paired['held']} of {count} repeats"
@@ -96,8 +96,8 @@ def _order(order: Mapping[str, Any], start: str, count: int) -> str:
     if swaps[_PAIRS:]:
         pairs.append(f"{len(swaps) - _PAIRS} more, named in results.json")
     return (
-        f"{start} not the same in every repeat. Pairs whose order is not that of their means, and "
-        f"in how many of {count} repeats: {'; '.join(pairs)}."
+        f"{start} not the same in every repeat. These pairs are not in the order of their means in "
+        f"some of the {count} repeats: {'; '.join(pairs)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""From the content of `results.json` to one HTML page that needs nothing else."""
+"""Rendering the content of `results.json` as one HTML page that needs no other file."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ _FILTERS: dict[str, Callable[..., Any]] = {
 
 
 def write_report(runs: Sequence[str | Path], path: str | Path) -> None:
-    """Write the report of one run, or of several compared, whole or not at all.
+    """Write the report of one run, or of several runs compared. If that fails, `path` stays as it
+    was.
 
     Args:
-        runs: run folders; each is named by its folder, by its path where folders share a name. A
-            run on several datasets stands for the results on each.
+        runs: run folders. In the report a run has the name of its folder, or its path if two
+            folders have the same name. A run on several datasets counts as one run for each.
         path: the HTML file.
 
     Raises:
-        RunError: if no run is named, or if this version finds no results in a folder to read.
+        RunError: if there are no runs, or if a folder has no results that this version can read.
     """
     folders = [folder for run in runs for folder in RunFolder(Path(run)).dataset_folders()]
     results = []
@@ -52,15 +53,15 @@ def write_report(runs: Sequence[str | Path], path: str | Path) -> None:
 
 
 def render_report(results: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> str:
-    """HTML of one run, or of several: a table of all their rows, then each run's part.
+    """The report as HTML. For several runs it has a table of all rows first, then a part for each.
 
-    The page holds its style and figures, and refers to nothing outside. The same results give the
-    same bytes. What a run's results leave out, its part leaves out.
+    The page contains its style and figures and refers to no other file. Equal results give equal
+    bytes. Parts for which a run has no results are left out.
 
     Args:
-        results: the contents of `results.json` of each run; under `thumbnails`, data URIs of
-            pictures by item id, where there are any.
-        names: of the runs; numbers without.
+        results: the content of `results.json` of each run; it may also have the key `thumbnails`
+            with data URIs of pictures by item id.
+        names: names of the runs; None to number them.
 
     Raises:
         RunError: if there are no results.
@@ -80,14 +81,14 @@ def render_report(results: Sequence[Mapping[str, Any]], names: Sequence[str] | N
 
 
 def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
-    """What the template says of one run; None or empty is left out."""
+    """The content of the template for one run; the template leaves out what is None or empty."""
     key, split, repeated = f"run-{number + 1}", result["split"], is_repeated(result)
     training = dict(result.get("training") or {})
     loss, validation = (
         training.pop(f"{what}_curve", None) or [] for what in ("loss", "validation")
     )
     encoders = {k: training[k] for k in ("encoder", "image_encoder") if training.get(k)}
-    # Earlier versions did not note which encoders are names on the Hub.
+    # Results of earlier versions do not say which encoders are names on the Hub.
     known = training.get("base_models", published(encoders.values()))
     encoders = {k: public_name(name, known) for k, name in encoders.items()}
     training |= encoders
@@ -137,7 +138,7 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
 
 
 def _cost_figures(result: Mapping[str, Any], key: str) -> list[Markup]:
-    """The main metric against seconds and memory of fitting, for the rows of the first scenario."""
+    """Plots of the main metric against time and memory of fitting, for the first scenario."""
     metric = main_metric(metric_names(result["rows"]))
     if metric is None:
         return []

@@ -1,4 +1,5 @@
-"""The caption below every table: how settings were chosen, and which cuts reach all candidates."""
+"""The caption below every table: how the settings of each model were chosen, and which lists hold
+every candidate."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 DEFAULTS, VALIDATION, TEST, ELSEWHERE = "defaults", "validation", "test", "elsewhere"
 NOT_STATED = "not stated"
 CHOSEN_ON = (DEFAULTS, VALIDATION, TEST, ELSEWHERE)
-"""What `chosen_on` may say, beside a sentence."""
+"""The values that `chosen_on` may have; any other text is used as it is."""
 
 _PHRASES = {
     DEFAULTS: "the library's defaults",
@@ -24,8 +25,9 @@ _WHOLE = "lists that hold every candidate, whatever the model"
 
 
 def settings_caption(rows: Iterable[Mapping[str, Any]], split: Mapping[str, Any]) -> str | None:
-    """One sentence on the models of rows of results.json: `Settings: EASE: chosen on ...; others:
-    ...`, and one on the metrics that are marked; None without rows."""
+    """One sentence on the models of some rows of results.json, such as `Settings: EASE: chosen on
+    the validation part; others: the library's defaults.`, and one on metrics that are marked. None
+    if there are no rows."""
     rows = list(rows)
     whole = dict.fromkeys(
         n for row in rows for n, m in row.get("metrics", {}).items() if reaches_all(m)
@@ -38,7 +40,8 @@ def settings_caption(rows: Iterable[Mapping[str, Any]], split: Mapping[str, Any]
             members.append(row["model"])
     if len(said) < 2:
         return f"Settings: {next(iter(said))}.{marked}" if said else None
-    # The largest group last, where its names need not be said; of equals, the defaults.
+    # The largest group comes last, where "others" stands for its names; if two are equally large,
+    # the one with the defaults.
     ordered = sorted(said, key=lambda p: (len(said[p]), p == _PHRASES[DEFAULTS]))
     parts = [f"{', '.join(said[phrase])}: {phrase}" for phrase in ordered[:-1]]
     return f"Settings: {'; '.join(parts)}; others: {ordered[-1]}.{marked}"
@@ -52,4 +55,4 @@ def reaches_all(metric: Mapping[str, Any]) -> bool:
 def _phrase(chosen: str, split: Mapping[str, Any]) -> str:
     phrase = _PHRASES.get(chosen, chosen.rstrip("."))
     alone = chosen == TEST and "test" in split and not split.get("validation")
-    return f"{phrase}, the split has no other" if alone else phrase
+    return f"{phrase}, because the split has no validation part" if alone else phrase

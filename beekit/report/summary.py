@@ -1,4 +1,4 @@
-"""The result in two or three plain sentences, every number taken from the rows."""
+"""A summary of the results in two or three sentences; every number comes from the rows."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from beekit.report import numbers
 from beekit.results import BASELINES, FINE_TUNED, PRETRAINED, main_metric, metric_names, part_of
 from beekit.split import said_of
 
-# A metric by model.
+# The values of a metric by model.
 Measured = Mapping[str, Mapping[str, Any]]
 
 
 def summarise(result: Mapping[str, Any]) -> list[str]:
-    """Sentences on the main metric: who was asked, fine-tuned and pretrained, and the baselines.
+    """Sentences on the main metric: users and candidates, fine-tuned and pretrained, baselines.
 
-    Speaks of one scenario, that of the first fine-tuned row (of the first row without one).
+    They are about one scenario: that of the first fine-tuned row, or of the first row if no row is
+    fine-tuned.
     """
     rows = result["rows"]
     metric = main_metric(metric_names(rows))
@@ -56,7 +57,7 @@ def _headline(setting: str, metric: str, measured: Measured) -> str:
     start = f"{setting}, {metric} is {_stated(measured[FINE_TUNED])} with the fine-tuned encoder"
     if PRETRAINED not in measured:
         return f"{start}; there is no row of the encoder before training to compare it with."
-    both = f"{start} and {_stated(measured[PRETRAINED])} with the encoder as it came"
+    both = f"{start} and {_stated(measured[PRETRAINED])} with the encoder before training"
     before = measured[PRETRAINED]["value"]
     if before <= 0:
         return f"{both}."
@@ -75,7 +76,7 @@ def _paired(comparisons: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
     difference, p_holm, test = numbers.difference(paired["difference"]), paired.get("p_holm"), ""
     if numbers.is_finite(p_holm):
         raw = numbers.p_value(paired.get("p_value"))
-        test = f"; p over users {numbers.p_value(p_holm)} by Holm's correction, raw {raw}"
+        test = f"; p over users {numbers.p_value(p_holm)} with Holm's correction, raw {raw}"
     return [
         f"Paired by user, the difference is {difference} (95% interval{over} {limits}{test}); "
         f"{_verdict(p_holm, ends[0], ends[1], over)}."
@@ -83,19 +84,19 @@ def _paired(comparisons: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
 
 
 def _verdict(p_holm: Any, low: float, high: float, over: str) -> str:
-    """Whether the two differ: by Holm's p-value for these items, by the interval for others."""
+    """Whether the two differ: on these items by Holm's p-value, on others by the interval."""
     if numbers.is_finite(p_holm) and p_holm >= 0.05:
-        return "these users do not tell the two apart"
+        return "so this test does not show a difference between the two"
     if high < 0:
         return "fine-tuning made this metric worse"
     if low > 0:
         return "zero lies outside that interval"
     if over and numbers.is_finite(p_holm):
         return (
-            "these users tell the two apart on these items, but zero lies inside that interval, so "
-            "on other items it may be otherwise"
+            "the test shows a difference on these items, but zero lies inside that interval, so "
+            "there may be none on other items"
         )
-    return "zero lies inside that interval, so these users do not tell the two apart"
+    return "zero lies inside that interval, so this does not show a difference between the two"
 
 
 def _baselines(measured: Measured) -> list[str]:

@@ -1,4 +1,4 @@
-"""Models by metrics as a table: what is compared with what, and which value is best."""
+"""The table of models and metrics: which rows may be compared, and which value is the best."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Row(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Rows that may be compared: the same users, targets and candidates."""
+    """Rows that may be compared, because they have the same users, targets and candidates."""
 
     scenario: str
     dataset: str
     split_hash: str
     users: str
     rows: Sequence[Row]
-    settings: str | None = None  # how those of each model were chosen
+    settings: str | None = None  # a sentence on how the settings of each model were chosen
 
 
 class Table(NamedTuple):
-    """Groups of rows under common columns."""
+    """Groups of rows with the same columns."""
 
     metrics: Sequence[str]
     groups: Sequence[Group]
@@ -52,7 +52,7 @@ class Table(NamedTuple):
 
     @property
     def settings(self) -> dict[str, list[str]]:
-        """How settings were chosen, each sentence with the groups it speaks of."""
+        """The sentences on how settings were chosen, each with the groups that it is about."""
         said: dict[str, list[str]] = {}
         for group in self.groups:
             if group.settings:
@@ -65,8 +65,8 @@ def results_table(
 ) -> Table:
     """All rows of all runs, grouped by dataset, split and scenario in order of appearance.
 
-    The best value is sought within a group, among finite values of at least two models; equals
-    share it. With `spread`, values are of repeats and stand with the deviation between them.
+    The best value of each group is marked if at least two models have finite values; equal values
+    are all marked. With `spread`, values are means over repeats and get their standard deviation.
     """
     metrics = metric_names(row for result in results for row in result["rows"])
     grouped: dict[tuple[str, ...], list[tuple[str, Mapping[str, Any]]]] = {}

@@ -17,10 +17,10 @@ from beekit.report.table import Cell, Group, results_table
 from beekit.results import is_repeated, metric_names, rows_by_scenario
 from beekit.run_folder import TABLE_CSV, TABLE_MARKDOWN
 
-# What a row may say beside its metrics.
+# The keys that a row may have besides its metrics.
 _COSTS = ("fit_seconds", "fit_memory_mb", "seconds")
 _SETTINGS = "settings_chosen"
-# What a comparison says of its p-values.
+# The keys of the p-values of a comparison.
 _TESTS = ("p_value", "p_holm")
 
 Tests = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -33,11 +33,11 @@ def write_tables(results: Mapping[str, Any], folder: str | Path) -> None:
 
 
 def csv_table(results: Mapping[str, Any]) -> str:
-    """One line a row of the results, full precision: value and both ends of each interval.
+    """One line for each row of the results, in full precision: values and both ends of intervals.
 
-    `low` and `high` are over users, `low items` and `high items` over users and items; of repeats
-    there are the mean, its spread and interval, and the value of each. The comparisons of the best
-    model stand in the line of the other.
+    `low` and `high` are the interval over users, `low items` and `high items` that over users and
+    items. For repeats the columns are the mean, its spread and interval, and the value of each
+    repeat. The p-values of a comparison with the best model are in the line of the other model.
     """
     rows, repeated = results["rows"], is_repeated(results)
     metrics, tests = metric_names(rows), _tests_of(results)
@@ -73,7 +73,7 @@ def csv_table(results: Mapping[str, Any]) -> str:
 
 
 def markdown_table(results: Mapping[str, Any]) -> str:
-    """A table a scenario, values with their 95% intervals, the best of a column in bold."""
+    """A table for each scenario: values with 95% intervals, and the best of a column in bold."""
     repeated, tests = is_repeated(results), _tests_of(results)
     table = results_table([results], [""], spread=repeated)
     costs = {} if repeated else {(row["scenario"], row["model"]): row for row in results["rows"]}
@@ -91,7 +91,7 @@ def markdown_table(results: Mapping[str, Any]) -> str:
 
 
 def _lines(group: Group, metrics: Sequence[str], tests: Tests, costs: Tests) -> list[str]:
-    """A table of one scenario, with p-values and costs where there are any."""
+    """The table of one scenario, with p-values and costs if there are any."""
     tested = any((group.scenario, row.model) in tests for row in group.rows)
     fitted = any("fit_seconds" in row for row in costs.values())
     head = ["model", *metrics, *["p"] * tested, *["fit", "memory"] * fitted]
@@ -110,7 +110,7 @@ def _lines(group: Group, metrics: Sequence[str], tests: Tests, costs: Tests) -> 
 
 
 def _of_one(results: Mapping[str, Any], wider: bool, tests: Tests) -> str:
-    """What to say below the tables of one run."""
+    """The text below the tables of one run."""
     note = "Values with 95% intervals over users; the best of a column in bold.\n"
     if wider:
         note = (
@@ -123,7 +123,7 @@ def _of_one(results: Mapping[str, Any], wider: bool, tests: Tests) -> str:
 
 
 def _of_repeats(results: Mapping[str, Any], tests: Tests) -> str:
-    """What to say below the tables of several repeats."""
+    """The text below the tables of several repeats."""
     lines = [
         f"Means over {results['repeats']['count']} repeats ± the standard deviation between them, "
         "with 95% t intervals of the mean over repeats (not cut at 0 or 1); the best of a column "
@@ -144,7 +144,7 @@ def _cell(cell: Cell) -> str:
 
 
 def _tests_of(results: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """The comparison that each (scenario, model) lost to the best of its scenario, if made."""
+    """The comparison of the best model of a scenario with each other one, by (scenario, model)."""
     made = results.get("comparisons") or []
     if len({test["metric"] for test in made}) != 1:
         return {}
@@ -153,7 +153,7 @@ def _tests_of(results: Mapping[str, Any]) -> dict[tuple[str, str], Mapping[str, 
 
 
 def _p_values(test: Mapping[str, Any] | None) -> str:
-    """Holm's p-value and the raw one, as a cell; empty without a test."""
+    """A cell with Holm's p-value and the raw one; empty if there is no test."""
     if not test:
         return ""
     raw = numbers.p_value(test.get("p_value"))

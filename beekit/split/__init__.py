@@ -1,4 +1,4 @@
-"""Splits of X into training and held-out parts, as artefacts with a hash."""
+"""Splits of X into training and held-out parts; each split has a hash and can be saved."""
 
 from typing import TYPE_CHECKING
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ColdStartSplit(SplitConfig):
-    """Hold out items, with all their interactions."""
+    """Hold out items, with all their interactions; see `cold_start_split`."""
 
     kind: Literal["cold_start"] = "cold_start"
     items: int | None = Field(None, ge=1, description="How many items the test part has.")
@@ -27,21 +27,21 @@ class ColdStartSplit(SplitConfig):
     validation: int | float | None = validation_field("items")
     warm_fraction: float | None = share_field(
         None,
-        "Share of each user's other interactions that is held out too, for the parts "
-        "`warm` and `overall`.",
+        "Share of each user's interactions with training items that is held out too, for the "
+        "parts `warm` and `overall`.",
     )
 
     meaning = (
-        "Some items were held out with all their interactions, so nothing in training "
-        "knows who used them; they have to be recommended from their descriptions. A user's other "
-        "interactions are the source, those with held-out items the targets."
+        "Some items were held out with all their interactions, so training does not know who used "
+        "them, and they have to be recommended from their descriptions. A user's interactions with "
+        "held-out items are the targets, the other ones are the source."
     )
     task = "recommendation of items without history"
     drawn = "the items held out"
     candidates = "cold items of the test part"
 
     def make(self, interactions: Interactions) -> Split:
-        """As `cold_start_split` does."""
+        """The split that `cold_start_split` makes."""
         neither = self.items is None and self.fraction is None
         return cold_start_split(
             interactions,
@@ -65,15 +65,22 @@ def cold_start_split(
 ) -> Split:
     """Hold out items, with all their interactions.
 
-    Test items are exactly `items`, or `fraction`, of those anybody used, drawn without replacement;
-    validation items are drawn from the rest, a quarter as many unless said otherwise, none for 0. A
-    test user's source is what they used of the training items, the target what they used of the
-    test items, the candidates are all test items. Items nobody used stay out of training and of the
-    candidates.
+    Of the items with interactions, exactly `items`, or a share of `fraction`, are drawn without
+    replacement as test items. Validation items are drawn from the rest. A test user's source is the
+    user's interactions with training items, and the target those with test items; all test items
+    are candidates. Items without interactions are neither in training nor candidates.
 
-    With `warm_fraction` that share of each user's interactions with training items is held out too,
-    for two more parts: `warm` asks for those among the training items, and `overall` for them and
-    the test items' interactions together, among training and test items together.
+    Args:
+        interactions: X.
+        items: number of test items.
+        fraction: share of test items, instead of `items`.
+        validation_items: number of validation items; 0 for no validation part. If neither this nor
+            `validation_fraction` is given, a quarter of the number of test items.
+        validation_fraction: share of validation items, instead of `validation_items`.
+        warm_fraction: share of each user's interactions with training items that is held out too,
+            for two more parts. In `warm` they are the targets, and training items the candidates.
+            In `overall` the targets and candidates are those of the test part and `warm` together.
+        seed: seed of the draw.
 
     Raises:
         SplitError: if a share leaves nothing to train on or to evaluate, if not exactly one of

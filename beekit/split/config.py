@@ -1,4 +1,4 @@
-"""What every kind of split declares of itself."""
+"""The base class of all kinds of split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from beekit.split.split import Split
 if TYPE_CHECKING:
     from beekit.data import Dataset, Interactions
 
-# config.yaml of earlier versions holds the keys of all kinds, those of others with null.
+# config.yaml of earlier versions holds the keys of all kinds, with null for those of other kinds.
 _NULL_BEFORE = (
     *("items", "users", "fraction", "validation", "warm_fraction", "source_fraction"),
     *("train", "test"),
@@ -23,26 +23,28 @@ _NULL_BEFORE = (
 
 
 class SplitConfig(ConfigModel):
-    """The section `split`: read as the class of its `kind`.
+    """The section `split` of a configuration, which is read as the class of its `kind`.
 
-    A kind of split is a class in a file of its own. It declares its keys as fields and makes the
-    split from interactions; reading a saved one asks nothing of it. A kind from outside is named
-    by its import path, `kind: my_package.my_module:MySplit`.
+    A kind of split is a class in a file of its own. Its fields are the keys of the section, and
+    `make` makes the split from interactions. The class is not needed to load a saved split. A kind
+    from outside beekit is named by its import path, `kind: my_package.my_module:MySplit`.
 
     Attributes:
-        meaning: how it holds out, in the sentences of a report.
-        task: what a recommender does on it, as the Hub names tasks.
-        drawn: what another seed changes; empty where nothing does.
-        candidates: what the items are called that may be recommended.
-        trainable: whether it leaves an encoder something to learn from, with a catalog.
-        holds_out: whether it holds anything out.
-        repeatable: whether results on it can vary from repeat to repeat.
-        own_files: whether `load` reads it from files in the dataset folder, with its interactions.
-        without_effect: keys of other kinds that are read here and change nothing.
+        meaning: sentences for reports that say how the split holds out.
+        task: name of the task for the Hub.
+        drawn: what another seed changes, in words; empty if it changes nothing.
+        candidates: how reports call the items that may be recommended.
+        trainable: whether an encoder can be trained on the training part (it has interactions, and
+            there is a catalog).
+        holds_out: whether the split holds anything out.
+        repeatable: whether results can differ between repeats with other seeds.
+        own_files: whether `load` reads the interactions and the split from files of its own.
+        without_effect: keys of other kinds that are accepted and ignored.
     """
 
     kind: str = Field(
-        "cold_start", description="Which kind, or `package.module:Class` of one from outside."
+        "cold_start",
+        description="The kind of split, or `package.module:Class` for a kind from outside beekit.",
     )
     seed: int = Field(42, ge=0, description="Seed of the random draw.")
 
@@ -57,16 +59,24 @@ class SplitConfig(ConfigModel):
     without_effect: ClassVar[tuple[str, ...]] = ()
 
     def make(self, interactions: Interactions) -> Split:
-        """The split of X that is configured; a SplitError if it cannot be made."""
+        """The split of X with these settings.
+
+        Raises:
+            SplitError: if it cannot be made.
+        """
         raise NotImplementedError(f"{type(self).__name__}.make")
 
     def load(self, folder: Path, duplicates: str) -> tuple[Dataset, Split]:
-        """Dataset and split together, of a kind with `own_files`."""
+        """The dataset in `folder` and its split; only for a kind with `own_files`."""
         raise NotImplementedError(f"{type(self).__name__}.load")
 
     @classmethod
     def chosen(cls, section: Any) -> type[ConfigModel]:
-        """The class of the section's kind; a ConfigError if there is no such kind."""
+        """The class of the section's kind.
+
+        Raises:
+            ConfigError: if there is no such kind.
+        """
         from beekit.split.kinds import split_class
 
         if cls is not SplitConfig or not isinstance(section, Mapping):
@@ -75,7 +85,7 @@ class SplitConfig(ConfigModel):
 
     @classmethod
     def unknown(cls, key: Any, section: Mapping[str, Any], where: str) -> ConfigError:
-        """A key of another kind, or of none."""
+        """The error for a key that this kind of split does not have."""
         from beekit.split.kinds import KINDS
 
         if not any(key in kind.model_fields for kind in KINDS.values()):
@@ -83,7 +93,7 @@ class SplitConfig(ConfigModel):
         kind = section.get("kind", cls.model_fields["kind"].default)
         return ConfigError(
             f"{where}{key}={section[key]!r} with {where}kind={kind}",
-            expected=f"{', '.join(cls.model_fields)} there",
+            expected=f"one of the keys {', '.join(cls.model_fields)}",
             remedy=f"Remove {where}{key}.",
         )
 
@@ -103,21 +113,22 @@ class SplitConfig(ConfigModel):
 
 
 def share_field(default: float | None, meaning: str) -> Any:
-    """A field that holds a share, above 0 and below 1."""
+    """A field for a share, above 0 and below 1; `meaning` is its description."""
     return Field(default, gt=0, lt=1, description=meaning)
 
 
 def validation_field(what: str) -> Any:
-    """A field that holds a number of items or users, or their share."""
+    """A field for the size of the validation part: a number of items or users, or a share."""
     meaning = (
-        f"How many {what} the validation part has, or their share; a quarter of the test part's "
-        "where it is not given."
+        f"How many {what} the validation part has, or their share; by default a quarter of the "
+        f"number of test {what}."
     )
     return Field(None, ge=0, description=meaning)
 
 
 def validation_size(what: str, validation: int | float | None) -> dict[str, Any]:
-    """The arguments for a validation part that is given as a number or as a share."""
+    """The arguments `validation_items` or `validation_users`, or `validation_fraction`, for a size
+    that is a number or a share."""
     if isinstance(validation, int):
         return {f"validation_{what}": validation}
     return {"validation_fraction": validation}

@@ -1,4 +1,4 @@
-"""Drawing without replacement, the same on any machine and for any order of rows in a file."""
+"""Drawing without replacement, with the same result on any machine."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from beekit.errors import SplitError
 
 
 def shuffled(count: int, seed: int, stream: int = 0) -> np.ndarray:
-    """A permutation of `count` positions.
+    """A random permutation of `count` positions.
 
-    Sorts by raw output of PCG64, whose stream numpy guarantees; its distributions may change
-    between releases.
+    It sorts by the raw output of PCG64, which numpy guarantees to stay the same, unlike its
+    distributions.
+
+    Raises:
+        SplitError: if `seed` is negative.
     """
     if seed < 0:
         raise SplitError(
@@ -22,7 +25,12 @@ def shuffled(count: int, seed: int, stream: int = 0) -> np.ndarray:
 
 
 def share(number: int | None, fraction: float | None, total: int, what: str) -> int:
-    """How many of `total` to hold out: exactly `number`, or the nearest to `fraction`."""
+    """How many of `total` to hold out: `number`, or the number nearest to a share of `fraction`.
+
+    Raises:
+        SplitError: if not exactly one of the two is given, or if nothing or everything would be
+            held out.
+    """
     if (number is None) == (fraction is None):
         found = f"{what}={number} and fraction={fraction}"
         remedy = f"Give a number of {what}, or a fraction of them."
@@ -53,7 +61,10 @@ def validation_share(
 ) -> int:
     """How many of `total` to hold out for validation, besides the `held_out` of the test part.
 
-    A quarter of the test's number unless said otherwise; zero means no validation part.
+    If neither `number` nor `fraction` is given, a quarter of `held_out`; 0 for no validation part.
+
+    Raises:
+        SplitError: if nothing would be left to train on, or if `share` refuses the numbers.
     """
     left = total - held_out
     if number is None and fraction is None:

@@ -1,4 +1,4 @@
-"""Parts of X: some of its entries or columns, in its own shape."""
+"""Parts of X: matrices of the same shape with some of its entries or columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ else:
 
 
 def entries(matrix: sp.csr_array, keep: np.ndarray) -> sp.csr_array:
-    """A matrix with only the entries where `keep` (bool, nnz) holds."""
+    """A matrix with only the entries where `keep` (nnz,) is true."""
     kept_before = np.concatenate([[0], np.cumsum(keep)]).astype(matrix.indptr.dtype)
     return sp.csr_array(
         (matrix.data[keep], matrix.indices[keep], kept_before[matrix.indptr]), shape=matrix.shape
@@ -25,30 +25,34 @@ def entries(matrix: sp.csr_array, keep: np.ndarray) -> sp.csr_array:
 
 
 def columns(matrix: sp.csr_array, item_indices: np.ndarray) -> sp.csr_array:
-    """A matrix (users, items) with only the entries of the given items."""
+    """A matrix (users, items) with only the entries of these items."""
     return entries(matrix, np.isin(matrix.indices, item_indices))
 
 
 def used_items(matrix: sp.csr_array) -> np.ndarray:
-    """Item indices with an entry, ascending."""
+    """The indices of items with an entry, ascending."""
     return np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
 
 
 def source_entries(
     matrix: sp.csr_array, item_ids: np.ndarray, fraction: float, seed: int
 ) -> np.ndarray:
-    """Which entries of a matrix (bool, nnz) are source: a share of each row, drawn at random.
+    """(nnz,) bool: which entries of a matrix belong to the source, a random share of each row.
 
-    Of a row with two entries or more at least one is source and at least one is not; a single
-    entry is source. The draw depends on ids, not on the order of columns.
+    In a row with two entries or more, at least one entry belongs to the source and at least one
+    does not; a single entry belongs to the source. The draw depends on ids, not on the order of
+    columns.
+
+    Raises:
+        SplitError: if `fraction` is not above 0 and below 1, or if `seed` is negative.
     """
     if not 0 < fraction < 1:
         found = f"source_fraction={fraction}"
-        remedy = "Choose another, 0.8 is usual."
+        remedy = "Choose another share; 0.8 is usual."
         raise SplitError(found, expected="a share above 0 and below 1", remedy=remedy)
     lengths = np.diff(matrix.indptr)
     rows = np.repeat(np.arange(matrix.shape[0]), lengths)
-    # Rank of each entry in its row after a shuffle in the order of item ids.
+    # The rank of each entry in its row after a shuffle that starts from the order of item ids.
     by_id = np.argsort(np.argsort(item_ids, kind="stable"))
     canonical = np.lexsort((by_id[matrix.indices], rows))
     keys = np.empty(matrix.nnz, dtype=np.int64)

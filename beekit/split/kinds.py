@@ -1,4 +1,4 @@
-"""Which kinds of split there are: a new one is a class in a file of its own, named here."""
+"""The list of all kinds of split; a new kind is a class in a file of its own and is added here."""
 
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ KINDS: dict[str, type[SplitConfig]] = {
     kind.model_fields["kind"].default: kind
     for kind in (ColdStartSplit, UserSplit, TimeSplit, NoSplit, ZeroShotSplit, PublishedSplit)
 }
-"""beekit's own, by `kind` of the configuration."""
+"""The kinds of beekit, by the `kind` in a configuration."""
 
-# What results keep of a kind from outside, so that they can be reported without its code.
+# Attributes of a kind from outside that results keep, so that a report does not need its code.
 _KEPT = ("meaning", "task", "drawn", "candidates")
 
 
 def split_class(kind: Any) -> type[SplitConfig]:
-    """The class of a kind of split: one of beekit's, or the `SplitConfig` at an import path."""
+    """The class of a kind of split: one of beekit's, or the `SplitConfig` at an import path.
+
+    Raises:
+        ConfigError: if there is no such kind, or if the class cannot be used.
+    """
     if isinstance(kind, str) and kind in KINDS:
         return KINDS[kind]
     given, expected = f"split.kind={kind!r}", f"one of {', '.join(KINDS)}, or package.module:Class"
@@ -42,8 +46,8 @@ def split_class(kind: Any) -> type[SplitConfig]:
         expected = "a class derived from beekit.split.SplitConfig"
         raise ConfigError(given, expected=expected, remedy="Derive it from that class.")
     if found.make is SplitConfig.make and not found.own_files:
-        expected = "a class that says how the split is made"
-        raise ConfigError(f"{given} without make", expected=expected, remedy="Write make(X).")
+        expected = "a class with a method make(interactions)"
+        raise ConfigError(f"{given} without make", expected=expected, remedy="Add the method make.")
     return found
 
 
@@ -61,9 +65,14 @@ def make_split(interactions: Interactions, config: SplitConfig) -> Split:
 
 
 def said_of(split: Mapping[str, Any], what: str) -> str | None:
-    """What a kind of split, as results.json describes it, says of itself under `what`.
+    """The "meaning", "task", "drawn" or "candidates" of a kind of split.
 
-    That is its "meaning", "task", "drawn" or "candidates"; None of a kind that nobody knows.
+    Args:
+        split: the split as results.json describes it.
+        what: the name of the attribute.
+
+    Returns:
+        the text; None if the kind is not known and the results do not hold the text.
     """
     known = KINDS.get(split["kind"])
     said: str | None = getattr(known, what) if known else split.get("about", {}).get(what)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class NoSplit(SplitConfig):
-    """Hold out nothing; the seed changes nothing either."""
+    """Hold out nothing; the seed has no effect."""
 
     kind: Literal["none"] = "none"
 
@@ -23,5 +23,5 @@ class NoSplit(SplitConfig):
     without_effect = ("fraction", "validation")
 
     def make(self, interactions: Interactions) -> Split:
-        """All of X to train on."""
+        """The split that trains on all of X."""
         return Split("none", {}, interactions, interactions.matrix)

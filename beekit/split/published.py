@@ -1,4 +1,4 @@
-"""A split somebody else made, for reproducing the numbers published on it."""
+"""A split that was published with a paper, for comparing numbers with the paper's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ else:
 
 
 class PublishedSplit(SplitConfig):
-    """Hold out what others did, as their files say; the seed changes nothing."""
+    """Hold out the test interactions in files that were published with a paper; the seed has no
+    effect."""
 
     kind: Literal["published"] = "published"
     train: str = Field(
@@ -30,8 +31,8 @@ class PublishedSplit(SplitConfig):
     test: str = Field(description="File of the test interactions in the dataset folder.")
 
     meaning = (
-        "Training and test interactions are those of files that others published, so "
-        "that numbers can be compared with theirs; all items are candidates."
+        "Training and test interactions come from files that were published with a paper, so that "
+        "numbers can be compared with the paper's; all items are candidates."
     )
     drawn = ""
     trainable = False
@@ -40,11 +41,11 @@ class PublishedSplit(SplitConfig):
     without_effect = ("fraction", "validation")
 
     def load(self, folder: Path, duplicates: str) -> tuple[Dataset, Split]:
-        """A dataset that comes as two files of interactions, without a catalog, and its split.
+        """The dataset from the two files of interactions, without a catalog, and its split.
 
         Raises:
-            DataError: if a file cannot be read, if a value is 0 or below or a boolean, or if a pair
-                occurs twice, in one file or in both, and `duplicates` is not "merge".
+            DataError: if a file cannot be read, if a value is a boolean or not above 0, or if a
+                pair of user and item occurs twice in the files and `duplicates` is not "merge".
             SplitError: if no user has both a training and a test interaction.
         """
         import pyarrow as pa
@@ -91,7 +92,7 @@ def published_split(interactions: Interactions, test: Interactions) -> Split:
     is_test = np.isin(users * n_items + X.indices, hidden)
     if rows.min(initial=0) < 0 or columns.min(initial=0) < 0 or is_test.sum() != len(hidden):
         found = "test interactions that are not among the interactions"
-        expected = "training and test interactions together, and the test ones of them"
+        expected = "all interactions, training and test, and the test interactions among them"
         raise SplitError(found, expected=expected, remedy="Build the interactions from both files.")
     train = entries(X, ~is_test)
     test_part = HeldOut(train, entries(X, is_test), np.arange(n_items))

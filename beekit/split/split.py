@@ -1,4 +1,4 @@
-"""A split as an artefact: who and what is held out, with a hash, saved and loaded by ids."""
+"""A split: the training and held-out parts of X, with a hash, saved and loaded by ids."""
 
 from __future__ import annotations
 
@@ -32,21 +32,22 @@ else:
     sp = LazyModule("scipy.sparse")
     ids = LazyModule("beekit.data.ids")
 
-# What `sources` was of kinds that were saved before it was saved too.
+# The `sources` of splits that were saved by versions that did not save it.
 _SOURCES_BEFORE = {"user": "own", "zero_shot": "own", "time": "before"}
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Test or validation users: what is known of them, and what is to be found.
+    """The known and the hidden interactions of test or validation users.
 
     Attributes:
         source: (users, items) known interactions.
-        target: (users, items) hidden interactions, also of users that have no source.
-        candidates: item indices that may be recommended; kept ascending, each once.
+        target: (users, items) hidden interactions; a user with a target may have no source.
+        candidates: item indices that may be recommended, made distinct and ascending.
 
     Raises:
-        DataError: if shapes differ, a number is not finite, or a candidate is not an item's index.
+        DataError: if shapes differ, if a number is not finite, or if a candidate is not the index
+            of an item.
     """
 
     source: sp.csr_array
@@ -61,13 +62,13 @@ class HeldOut:
         numbers = given.ndim == 1 and (given.dtype.kind in "iu" or not given.size)
         if not numbers or (given.size and (given.min() < 0 or given.max() >= items)):
             found = f"candidates of shape {given.shape} and type {given.dtype}"
-            remedy = "Name items by their index in X."
+            remedy = "Give each candidate by its column number in X."
             raise DataError(found, expected=f"item indices from 0 to {items - 1:,}", remedy=remedy)
         object.__setattr__(self, "candidates", np.unique(given.astype(np.int64)))
 
     @cached_property
     def users(self) -> np.ndarray:
-        """User indices with a source and a target, ascending: those that are evaluated."""
+        """The indices of users with a source and a target, ascending: those that are evaluated."""
         return np.flatnonzero(_has_any(self.source) & _has_any(self.target))
 
 
@@ -77,18 +78,23 @@ class Split:
 
     Attributes:
         kind: "cold_start", "user", "time", "zero_shot", "published", "none", or an import path.
-        settings: what the split was made with.
+        settings: the settings the split was made with.
         interactions: all of X.
-        train: (users, items) what models may learn from.
-        validation, test: the held-out parts; None where there is none.
-        warm: of a cold-start split, interactions held out of the training items.
-        sources: what is known of the users of a held-out part, from which a saved split is put
-            together again: what is in "train", all interactions "before" the part (train, and the
-            parts before it), or interactions of its "own" that are in no other part.
-        trains: whether there must be something to train on.
-        about: what results keep of a kind from outside, such as its meaning.
-        parts: all of these by name; where there is a warm part, also `overall`, the targets and
-            candidates of test and warm together.
+        train: (users, items) the interactions that models may learn from.
+        validation, test: the held-out parts, or None.
+        warm: in a cold-start split, held-out interactions with training items; else None.
+        sources: where the sources of the held-out parts come from, which loading a saved split
+            needs to know: "train" (the training interactions), "before" (train and all parts before
+            this one), or "own" (interactions that are in no other part).
+        trains: whether a split without training interactions is refused.
+        about: texts on a kind from outside that results keep, such as its meaning.
+        parts: the held-out parts by name. If there is a warm part, also `overall`, with the targets
+            and candidates of test and warm together.
+
+    Raises:
+        DataError: if `train` has another shape than X, or if a number is not finite.
+        SplitError: if a part has no user with a source and a target, or if there are no training
+            interactions and `trains` is true.
     """
 
     kind: str
@@ -122,7 +128,7 @@ class Split:
 
     @property
     def cold_items(self) -> np.ndarray:
-        """Item indices without a training interaction, ascending."""
+        """The indices of items without a training interaction, ascending."""
         every = np.arange(self.interactions.n_items)
         cold: np.ndarray = np.setdiff1d(every, used_items(self.train))
         return cold
@@ -135,7 +141,7 @@ class Split:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over kind, ids and every part: equal splits are equal on any machine."""
+        """The SHA-256 of kind, ids and all parts: the same for equal splits, on any machine."""
         by_id = np.argsort(self.interactions.item_ids, kind="stable")
         rank = np.argsort(by_id)
         known = self.interactions
@@ -151,7 +157,7 @@ class Split:
         return ids.digest(*arrays)
 
     def summary(self) -> dict[str, Any]:
-        """Kind, hash, settings and counts, as results.json and reports state them."""
+        """Kind, hash, settings and counts, for results.json."""
         return {
             "kind": self.kind,
             "hash": self.hash,
@@ -170,8 +176,8 @@ class Split:
 
     def save(self, folder: str | Path) -> None:
         """Write `split.json`, `held_out.parquet` (part, role, user_id, item_id),
-        `candidates.parquet` (part, item_id) and `training_items.parquet` (item_id); the folder
-        appears complete or not at all."""
+        `candidates.parquet` (part, item_id) and `training_items.parquet` (item_id). If that fails,
+        the folder stays as it was."""
         with replacing_folder(folder) as staging:
             said = {**self.summary(), "sources": self.sources}
             (staging / "split.json").write_text(json.dumps(said, indent=2) + "\n")
@@ -183,7 +189,7 @@ class Split:
             for part, held in self.parts.items():
                 candidates.append(self._rows({"part": part}, held.candidates))
                 for role, matrix in (("source", held.source), ("target", held.target)):
-                    # Test and warm hold what "overall" does.
+                    # The part "overall" is left out, because it can be made from test and warm.
                     if part != "overall" and (role == "target" or self.sources == "own"):
                         users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
                         words = {"part": part, "role": role}
@@ -194,7 +200,7 @@ class Split:
     def _rows(
         self, words: Mapping[str, str], items: np.ndarray, users: np.ndarray | None = None
     ) -> pa.Table:
-        """Ids by their indices, and beside each the same words."""
+        """A table of the ids of these items (and users), with the same `words` in every row."""
         columns = {key: pa.array([word] * len(items), pa.string()) for key, word in words.items()}
         if users is not None:
             columns["user_id"] = ids.as_ids(self.interactions.user_ids[users])
@@ -202,7 +208,7 @@ class Split:
 
 
 def load_training_item_ids(folder: str | Path) -> np.ndarray:
-    """The caller's ids of the items a saved split trains on.
+    """The caller's ids of the training items of a saved split.
 
     Raises:
         SplitError: if the folder holds no split.
@@ -213,11 +219,11 @@ def load_training_item_ids(folder: str | Path) -> np.ndarray:
 
 
 def load_split(folder: str | Path, interactions: Interactions) -> Split:
-    """The split saved in `folder`, over the interactions it was made from.
+    """The split saved in `folder`; `interactions` are those that it was made from.
 
     Raises:
-        SplitError: if the folder holds no split, lacks what was held out, as a run from the Hub
-            does, or was made from other interactions.
+        SplitError: if the folder holds no split, if the held-out interactions are missing (as in a
+            run pulled from the Hub), or if the split was made from other interactions.
         RunError: if one of its files is broken.
     """
     folder = Path(folder)
@@ -225,8 +231,8 @@ def load_split(folder: str | Path, interactions: Interactions) -> Split:
     if "test" in saved and not (folder / "held_out.parquet").is_file():
         raise SplitError(
             f"no held_out.parquet in {folder}",
-            expected="who used what was held out, which stays behind when a run is pushed",
-            remedy="Make the split again from the dataset; `beekit verify` does.",
+            expected="the held-out interactions, which a pushed run does not contain",
+            remedy="Make the split again from the dataset, as `beekit verify` does.",
         )
     sources = saved.get("sources", _SOURCES_BEFORE.get(saved["kind"], "train"))
     parts: dict[str, HeldOut] = {}
@@ -286,7 +292,7 @@ def _saved(folder: str | Path, name: str) -> Path:
 
 
 def without(matrix: sp.csr_array, removed: sp.csr_array) -> sp.csr_array:
-    """`matrix` less the entries that `removed` has; both binary."""
+    """`matrix` without the entries of `removed`; both are binary."""
     left = sp.csr_array(matrix - matrix.multiply(removed))
     left.eliminate_zeros()
     left.sort_indices()
@@ -294,14 +300,14 @@ def without(matrix: sp.csr_array, removed: sp.csr_array) -> sp.csr_array:
 
 
 def _has_any(matrix: sp.csr_array) -> np.ndarray:
-    """(rows,) bool: an entry other than zero."""
+    """(rows,) bool: whether a row has an entry other than zero."""
     matrix = sp.csr_array(matrix)
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     return np.bincount(rows[matrix.data != 0], minlength=matrix.shape[0]) > 0
 
 
 def _together(test: HeldOut, warm: HeldOut) -> HeldOut:
-    """Both parts' targets among both parts' candidates."""
+    """The part with the targets and the candidates of both parts."""
     target = sp.csr_array(test.target + warm.target)
     target.sort_indices()
     return HeldOut(test.source, target, np.union1d(test.candidates, warm.candidates))

@@ -1,4 +1,4 @@
-"""Time split: learn from the past, find the future."""
+"""Time split: train on earlier interactions, predict later ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TimeSplit(SplitConfig):
-    """Hold out the latest interactions; the seed changes nothing."""
+    """Hold out the latest interactions; the seed has no effect. See `time_split`."""
 
     kind: Literal["time"] = "time"
     fraction: float = share_field(0.1, "Share of the interactions in the test part.")
@@ -25,19 +25,19 @@ class TimeSplit(SplitConfig):
         None,
         ge=0,
         lt=1,
-        description="Share of those in the validation part before it; a quarter of the test part's "
-        "where it is not given.",
+        description="Share of the interactions in the validation part, which comes just before the "
+        "test part; by default a quarter of `fraction`.",
     )
 
     meaning = (
-        "Interactions were cut in time: what came before is the source, what came after the "
-        "targets."
+        "The interactions were cut at a point in time: those before it are the source, those after "
+        "it the targets."
     )
     task = "recommendation of what users take up next"
     drawn = ""
 
     def make(self, interactions: Interactions) -> Split:
-        """As `time_split` does."""
+        """The split that `time_split` makes."""
         return time_split(interactions, fraction=self.fraction, validation_fraction=self.validation)
 
 
@@ -46,11 +46,16 @@ def time_split(
 ) -> Split:
     """Hold out the latest interactions.
 
-    The test part is what happened at or after the time that leaves `fraction` of the interactions
-    behind it; validation is the stretch before, a quarter as long in interactions unless said
-    otherwise. Interactions of one instant stay together, so shares are met as closely as the
-    timestamps allow. A user's source is everything before the part, the candidates are the items
-    used before it.
+    The last `fraction` of the interactions are the test part, and those just before them the
+    validation part. Interactions with the same timestamp stay together, so the shares are
+    approximate. A user's source is all their interactions before the part; the candidates are the
+    items with an interaction before it.
+
+    Args:
+        interactions: X with timestamps.
+        fraction: share of the interactions in the test part.
+        validation_fraction: share of the interactions in the validation part; 0 for none, None for
+            a quarter of `fraction`.
 
     Raises:
         SplitError: if there are no timestamps, or if the shares leave nothing to train on or to

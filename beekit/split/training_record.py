@@ -1,4 +1,4 @@
-"""What a training learnt from, noted beside its split, to be held against other splits later."""
+"""A record of the interactions that a model was trained on, for finding leakage into splits."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from beekit.split.split import Split
 
 ITEMS = "training_items.parquet"
 PAIRS = "training_pairs.parquet"
-# Pairs noted of a training: all of most datasets, and of larger ones a sample that says enough.
+# How many pairs a record holds: all of a small dataset, and a sample of a larger one.
 _NOTED = 2**17
 _ALL = 2**64 - 1
-# In the metadata of the items: that `content` leaves numbers out, and a digest of the pairs.
+# Keys in the metadata of the items: `content` leaves out numbers; the digest of the pairs.
 _TEXTS, _OF_PAIRS = b"beekit.texts", b"beekit.pairs"
 
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What is known of the interactions that a model was trained on.
+    """The items and interactions that a model was trained on.
 
     Attributes:
-        item_ids: (items,) of the items with a training interaction.
-        contents: (items,) `content_digests` of each; None where none were noted.
-        pairs: hashes of its (user, item) pairs, ascending; None where none were noted.
-        below: pairs with a hash up to this are all noted, others are not.
-        numbers: whether `contents` count numbers as texts, as notes of earlier versions do.
+        item_ids: (items,) ids of the items with a training interaction.
+        contents: (items,) `content_digests` of each item; None if the record has none.
+        pairs: hashes of pairs of user and item, ascending; None if the record has none.
+        below: the record holds all pairs with a hash up to this one, and no others.
+        numbers: whether `contents` include numbers, as in records of earlier versions.
     """
 
     item_ids: pa.Array
@@ -43,8 +43,15 @@ class TrainingRecord:
     numbers: bool = False
 
     def knows(self, hashes: np.ndarray) -> tuple[np.ndarray, float]:
-        """Which of some pairs (pairs,) by `pair_hashes` were trained on, as far as noted, and their
-        share among the pairs that would be noted."""
+        """Which pairs were trained on, as far as the record knows.
+
+        Args:
+            hashes: (pairs,) from `pair_hashes`.
+
+        Returns:
+            (pairs,) bool: which of them are in the record; and their share among the pairs that the
+            record would hold if they had been trained on.
+        """
         asked = hashes <= np.uint64(self.below)
         if self.pairs is None or not asked.any():
             return np.zeros(len(hashes), dtype=bool), 0.0
@@ -54,7 +61,7 @@ class TrainingRecord:
 
 
 def record_training(split: Split, catalog: Catalog) -> TrainingRecord:
-    """What a training with a split of this catalog's items learns from."""
+    """The record of a training on the training part of a split; `catalog` has its items."""
     trained = ids.positions(ids.as_ids(split.training_item_ids), split.interactions.item_ids)
     digests = content_digests(catalog)
     pairs = np.sort(pair_hashes(split.interactions, split.train))
@@ -67,10 +74,10 @@ def record_training(split: Split, catalog: Catalog) -> TrainingRecord:
 
 
 def save_training_record(folder: Path, record: TrainingRecord) -> None:
-    """Add to the folder of a split what tells its training items and pairs from others.
+    """Write a record to the folder of a split.
 
-    Items get a column `content` beside their ids; pairs have a file of their own, which stays
-    behind when a run is pushed, as all that is said of users does. What is None is left out.
+    Items get a column `content` beside their ids. Pairs have a file of their own, which is never
+    pushed, because it is about users. What is None is left out.
     """
     columns, said = {"item_id": record.item_ids}, {}
     if record.contents is not None:
@@ -84,15 +91,15 @@ def save_training_record(folder: Path, record: TrainingRecord) -> None:
 
 
 def load_training_record(folder: str | Path) -> TrainingRecord:
-    """What a split saved in `folder` says of the training.
+    """The record in the folder of a saved split.
 
     Raises:
-        RunError: if `training_items.parquet` is missing, which every version writes, or if one of
-            the two files holds other than what was written.
+        RunError: if `training_items.parquet`, which every version writes, is missing, or if one of
+            the two files is not as it was written.
     """
     path = Path(folder) / ITEMS
     if not path.is_file():
-        raise broken(path, "no such file", "the items that were trained on, as beekit writes them")
+        raise broken(path, "no such file", "the ids of the training items, written by beekit")
     items = read_parquet(path, ("item_id",))
     kind = items["item_id"].type
     known = pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
@@ -121,9 +128,9 @@ def _contents(column: pa.ChunkedArray, path: Path) -> list[list[str]]:
 
 
 def _pairs(path: Path, n_items: int, digest: bytes | None) -> np.ndarray:
-    """The pairs in a file: those of the digest, where one was noted, and one an item at least."""
+    """The pairs in a file. There is at least one for each item, and they have the given digest."""
     column = read_parquet(path, ("pair",))["pair"]
-    expected = "hashes of pairs, ascending, as beekit writes them"
+    expected = "hashes of pairs in ascending order, written by beekit"
     if column.type != pa.uint64() or column.null_count:
         raise broken(path, f"pair: {_described(column)}", expected)
     pairs: np.ndarray = column.to_numpy()
@@ -132,7 +139,7 @@ def _pairs(path: Path, n_items: int, digest: bytes | None) -> np.ndarray:
     if np.any(pairs[1:] < pairs[:-1]):
         raise broken(path, "pairs in another order", expected)
     if digest is not None and ids.digest(pairs).encode() != digest:
-        raise broken(path, "other pairs than were written with the items", expected)
+        raise broken(path, "pairs that were not written together with the items", expected)
     return pairs
 
 
@@ -147,8 +154,10 @@ def pair_hashes(
     user_ids: np.ndarray | None = None,
     item_ids: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(nnz,) uint64 of the user's and item's ids of each entry of a matrix over X's rows and
-    columns, in its order; with other ids than X's own where such are given."""
+    """A hash (nnz,) uint64 of the user id and the item id of each stored entry of `matrix`.
+
+    `matrix` has the users and items of X. `user_ids` and `item_ids` replace those of X.
+    """
     user_ids = interactions.user_ids if user_ids is None else user_ids
     users = np.repeat(id_hashes(user_ids), np.diff(matrix.indptr))
     items = _mixed(id_hashes(interactions.item_ids if item_ids is None else item_ids))
@@ -156,7 +165,8 @@ def pair_hashes(
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
-    """Every bit of the result depends on every bit given (splitmix64, Steele et al. 2014)."""
+    """Mix bits so that every bit of the result depends on every bit of the value (splitmix64,
+    Steele et al. 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed: np.ndarray = values ^ (values >> np.uint64(31))

@@ -1,4 +1,4 @@
-"""User split (strong generalisation): users that training never sees."""
+"""User split (strong generalisation): test users are not in training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class UserSplit(SplitConfig):
-    """Hold out users, with all their interactions."""
+    """Hold out users, with all their interactions; see `user_split`."""
 
     kind: Literal["user"] = "user"
     users: int | None = Field(None, ge=1, description="How many users the test part has.")
@@ -30,14 +30,14 @@ class UserSplit(SplitConfig):
     )
 
     meaning = (
-        "Some users were held out whole; part of what each used is the source, the rest are "
-        "the targets."
+        "Some users were held out with all their interactions. A part of each user's interactions "
+        "is the source, the others are the targets."
     )
     task = "recommendation to users unseen in training"
     drawn = "the users held out"
 
     def make(self, interactions: Interactions) -> Split:
-        """As `user_split` does."""
+        """The split that `user_split` makes."""
         neither = self.users is None and self.fraction is None
         return user_split(
             interactions,
@@ -61,11 +61,21 @@ def user_split(
 ) -> Split:
     """Hold out users, with all their interactions (Liang et al. 2018, strong generalisation).
 
-    Test users are exactly `users`, or `fraction` of all; validation users are drawn from the rest,
-    a quarter as many unless said otherwise, none for 0. Of a held-out user's interactions,
-    `source_fraction` (drawn at random, at least one and never all) are the source and the rest the
-    target. Users with a single interaction are drawn like any other and kept out of training, but
-    cannot be evaluated. The candidates are the items with a training interaction.
+    Exactly `users`, or a share of `fraction`, of all users are test users. Validation users are
+    drawn from the rest. A random share `source_fraction` of a held-out user's interactions (at
+    least one, and never all of them) is the source, and the rest the target. Users with a single
+    interaction are drawn like all others and are not in training, but cannot be evaluated. The
+    candidates are the items with a training interaction.
+
+    Args:
+        interactions: X.
+        users: number of test users.
+        fraction: share of test users, instead of `users`.
+        validation_users: number of validation users; 0 for no validation part. If neither this nor
+            `validation_fraction` is given, a quarter of the number of test users.
+        validation_fraction: share of validation users, instead of `validation_users`.
+        source_fraction: share of a held-out user's interactions that is known.
+        seed: seed of the draw.
 
     Raises:
         SplitError: if a share leaves nothing to train on or to evaluate, if not exactly one of

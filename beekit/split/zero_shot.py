@@ -1,4 +1,4 @@
-"""Zero-shot split: every user asked, nothing to train on."""
+"""Zero-shot split: all users are test users, and there is nothing to train on."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ if TYPE_CHECKING:
 
 
 class ZeroShotSplit(SplitConfig):
-    """Hold out everything, for models that learnt elsewhere."""
+    """Hold out everything, for models trained on another dataset; see `zero_shot_split`."""
 
     kind: Literal["zero_shot"] = "zero_shot"
     source_fraction: float = share_field(0.8, "Share of each user's interactions that is known.")
 
     meaning = (
-        "Nothing of this dataset was trained on. Part of what each user used is the "
-        "source, the rest are the targets, and all items anybody used are candidates."
+        "No model was trained on this dataset. A part of each user's interactions is the source, "
+        "the others are the targets, and all items with an interaction are candidates."
     )
     drawn = "what is known of each user"
     trainable = False
     without_effect = ("fraction", "validation")
 
     def make(self, interactions: Interactions) -> Split:
-        """As `zero_shot_split` does."""
+        """The split that `zero_shot_split` makes."""
         return zero_shot_split(interactions, source_fraction=self.source_fraction, seed=self.seed)
 
 
 def zero_shot_split(
     interactions: Interactions, *, source_fraction: float = 0.8, seed: int = 42
 ) -> Split:
-    """Hold out everything: for models that learnt elsewhere, or nothing at all.
+    """Hold out everything, for models trained on another dataset or not trained at all.
 
-    Of each user's interactions `source_fraction` (drawn at random, at least one and never all) are
-    the source and the rest the target. The candidates are all items anybody used.
+    A random share `source_fraction` of each user's interactions (at least one, and never all of
+    them) is the source, and the rest the target. The candidates are all items with an interaction.
 
     Raises:
         SplitError: if `source_fraction` is not above 0 and below 1, if no user has two

@@ -255,7 +255,7 @@ def test_a_column_that_is_not_ours_is_refused_before_anything_is_asked(folder):
     with pytest.raises(DataError, match="is not in the journal"):
         describe(folder, model := Scripted(), TASK)
     (folder / "descriptions.jsonl").unlink()
-    with pytest.raises(DataError, match=r"no descriptions\.jsonl"):
+    with pytest.raises(DataError, match=r"no journal descriptions\.jsonl"):
         describe(folder, model, TASK)
     assert model.asked == []
     assert described(folder) == ["mine"] * 7
@@ -453,7 +453,7 @@ def test_a_wrong_key_is_one_line_and_exit_code_2_and_no_file_has_the_key(folder)
         assert server.log[0].key == "Bearer sk-secret"
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "HTTP 401; expected a key it knows. Set BEEKIT_API_KEY" in done.stderr
+    assert "HTTP 401; expected a key that it accepts. Set BEEKIT_API_KEY" in done.stderr
     assert "sk-secret" not in done.stderr + done.stdout
     assert not any(b"sk-secret" in path.read_bytes() for path in folder.iterdir())
 

@@ -53,15 +53,24 @@ def put(item=None, score=None):
 BAD = {
     "NaN": (put(score=np.nan), r"scores of outsider.*NaN; user index 2"),
     "+inf": (put(score=np.inf), r"scores of outsider.*infinite; user index 2"),
-    "outside the catalog": (put(item=ITEMS), r"outsider's lists hold item 9 for user index 2"),
-    "below -1": (put(item=-2), r"outsider's lists hold item -2 for user index 2"),
-    "no candidate": (put(item=1), r"outsider recommends item 1, no candidate, to user index 2"),
-    "twice": (put(item=3), r"outsider lists item 3 twice for user index 2"),
-    "too short": (lambda items, scores: (items[:, :2], scores[:, :2]), r"\(5, 2\).*\(5, 4\) each"),
-    "one list": (lambda items, scores: (items[0], scores[0]), r"outsider answers item indices"),
+    "outside the catalog": (
+        put(item=ITEMS),
+        r"outsider's lists hold item index 9 for user index 2",
+    ),
+    "below -1": (put(item=-2), r"outsider's lists hold item index -2 for user index 2"),
+    "no candidate": (
+        put(item=1),
+        r"outsider recommends item index 1, which is no candidate, to user index 2",
+    ),
+    "twice": (put(item=3), r"outsider lists item index 3 twice for user index 2"),
+    "too short": (
+        lambda items, scores: (items[:, :2], scores[:, :2]),
+        r"\(5, 2\).*both of shape \(5, 4\)",
+    ),
+    "one list": (lambda items, scores: (items[0], scores[0]), r"outsider returns item indices"),
     "floats": (lambda items, scores: (items * 1.0, scores), "float64"),
-    "no scores": (lambda items, scores: items, "outsider answers ndarray"),
-    "None": (lambda items, scores: None, "outsider answers NoneType"),
+    "no scores": (lambda items, scores: items, "outsider returns ndarray"),
+    "None": (lambda items, scores: None, "outsider returns NoneType"),
     "scores of text": (lambda items, scores: (items, scores.astype(str)), "<U"),
 }
 
@@ -91,5 +100,5 @@ def test_padding_and_minus_infinity_are_answers(part):
 def test_users_without_a_value_are_left_out_of_a_comparison_and_others_are_not():
     found = compare(np.array([1.0, np.nan, 0.5]), np.array([0.0, 1.0, 0.5]))
     assert found.users == 2
-    with pytest.raises(DataError, match="none with a value in both"):
+    with pytest.raises(DataError, match="none of them with a value for both"):
         compare(np.array([np.nan, 1.0]), np.array([1.0, np.nan]))

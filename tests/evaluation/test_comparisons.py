@@ -78,7 +78,7 @@ def test_evaluations_of_other_tasks_are_not_compared(evaluations):
     one = evaluations[0]
     with pytest.raises(DataError, match="at least one"):
         best_against_others([], "ndcg@10")
-    with pytest.raises(DataError, match="no values of coverage@5 for each user"):
+    with pytest.raises(DataError, match="no values of coverage@5 for the users"):
         compare_models(one, evaluations[1], "coverage@5")
     fewer = dataclasses.replace(one, users=one.users + 1)
     target = one.lists.target.copy()

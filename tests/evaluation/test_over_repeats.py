@@ -77,10 +77,10 @@ def test_equals_do_not_swap():
 
 @pytest.mark.parametrize("values", [[], [0.1], [0.1, float("nan")], [0.1, float("inf")]])
 def test_too_few_values_or_such_as_are_no_numbers_are_refused(values):
-    with pytest.raises(ConfigError, match="at least two, all finite"):
+    with pytest.raises(ConfigError, match="at least two values, all finite"):
         over_repeats(values)
 
 
 def test_other_repeats_cannot_be_paired():
-    with pytest.raises(ConfigError, match="3 and 2 repeats"):
+    with pytest.raises(ConfigError, match="3 repeats of one model and 2 of the other"):
         compare_repeats([0.1, 0.2, 0.3], [0.1, 0.2])

@@ -130,12 +130,12 @@ def test_nothing_to_measure_is_refused(part, index, asked):
 
 
 def test_lists_too_short_for_the_usual_metrics_are_refused():
-    with pytest.raises(ConfigError, match="Name metrics, such as recall@10"):
+    with pytest.raises(ConfigError, match="Set metrics, for example recall@10"):
         usual_metrics([], 10)
 
 
 def test_source_and_target_of_different_shapes_are_refused(part):
-    with pytest.raises(DataError, match="target over 299 users; expected the same 300"):
+    with pytest.raises(DataError, match="target with 299 users; expected 300 users"):
         HeldOut(part.source, part.target[:-1], part.candidates)
 
 

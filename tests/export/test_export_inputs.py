@@ -141,5 +141,5 @@ def test_a_graph_that_answers_with_what_is_not_finite_is_refused():
     encoder = embed.Encoder.__new__(embed.Encoder)
     made = np.array([[1.0, 0.0], [np.nan, 0.0], [0.0, np.inf]], dtype=np.float32)
     encoder._graphs = {"text": lambda feeds, output: made}
-    with pytest.raises(ValueError, match=r"2 of 3 embeddings .*first: place 1"):
+    with pytest.raises(ValueError, match=r"2 of 3 embeddings .*first: position 1"):
         encoder._run("text", {})

@@ -95,7 +95,7 @@ def test_the_part_that_was_trained_is_stated():
         return render_card({**RESULTS, "training": {**RESULTS["training"], **part}})
 
     assert "Adapters of rank 8" in card(lora=8, last_layers=None)
-    assert "the last 2 were trained" in card(lora=None, last_layers=2)
+    assert "The last 2 transformer blocks were trained" in card(lora=None, last_layers=2)
     assert "were trained" not in card(lora=None, last_layers=None)
 
 
@@ -110,8 +110,8 @@ def test_both_intervals_holm_and_the_choice_of_settings_are_stated():
     results["comparisons"] = [{**pair, **ends, **tested}]
     card = render_card(results)
     assert "| fine-tuned | 0.4321 (0.4221–0.4421; 0.0100–0.9000) |" in card
-    assert "if other items like these had been held out too" in card
-    assert "Settings: chosen on the test part, the split has no other." in card
+    assert "how it would vary with other held-out items too" in card
+    assert "Settings: chosen on the test part, because the split has no validation part." in card
     assert "p 0.0300, raw 0.0100" in card
     (evaluated,) = ModelCard(card).data.eval_results
     assert evaluated.metric_args["ci95_items"] == [0.01, 0.9]

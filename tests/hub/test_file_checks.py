@@ -46,7 +46,7 @@ def copied(text_run, tmp_path):
 def test_the_copy_is_pushed_as_it_is_with_a_note_on_its_weights(copied, capsys):
     assert main(["push", str(copied), "--repo", "bee/shop", "--dry-run", "--index"]) == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "no digests" in line]
-    assert "whether its weights are those that were measured cannot be told" in line
+    assert "it cannot be checked that its weights are those that were evaluated" in line
 
 
 def test_a_run_that_noted_its_weights_is_pushed_without_that_note(text_run, capsys):

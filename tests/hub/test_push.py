@@ -58,13 +58,13 @@ PASSING = [
 # What does not pass, and a word of the line that says so.
 LASTING = [
     ("whoami", 401, "token"),
-    ("repos/create", 403, "no right"),
+    ("repos/create", 403, "no permission"),
     ("PUT /lfs", 500, "answers 500"),
-    ("PUT /lfs", "cut", "no whole answer"),
+    ("PUT /lfs", "cut", "no complete answer"),
     ("objects/batch", 503, "answers 503"),
     ("/commit/", 500, "answers 500"),
-    ("/commit/", "cut", "no whole answer"),
-    ("/commit/", 412, "has changed"),
+    ("/commit/", "cut", "no complete answer"),
+    ("/commit/", 412, "was changed by somebody else"),
 ]
 
 
@@ -176,7 +176,7 @@ def test_a_commit_of_somebody_else_meanwhile_is_not_overwritten(
         return real(*given, **named)
 
     monkeypatch.setattr(HfApi, "create_commit", late)
-    with pytest.raises(HubError, match="has changed while"):
+    with pytest.raises(HubError, match="was changed by somebody else during this push"):
         push(text_run, REPO)
     assert hub.files(REPO)["note.md"] == b"mine"
 
@@ -213,7 +213,7 @@ def test_a_pull_request_takes_no_right_to_write(hub, text_run, monkeypatch):
 def test_a_pull_request_whose_answer_is_lost_is_not_opened_twice(hub, text_run):
     hub.create(REPO)
     hub.faults = [Fault("/commit/", "lost")]
-    with pytest.raises(HubError, match="Look at its page"):
+    with pytest.raises(HubError, match="Look at the repository's page"):
         push(text_run, REPO, create_pr=True)
     assert hub.repos[REPO].pull_requests == 1
 
@@ -291,14 +291,14 @@ def test_a_repository_made_on_the_web_with_a_licence_is_a_new_one(hub, text_run)
 def test_a_manifest_of_somebody_else_is_told_in_one_line(hub, text_run, manifest):
     hub.create(REPO)
     hub.commit(REPO, {MANIFEST: manifest})
-    with pytest.raises(HubError, match="is not one of beekit's"):
+    with pytest.raises(HubError, match="is damaged, or not written by beekit"):
         push(text_run, REPO)
 
 
 def test_storage_that_refuses_is_told_in_one_line(hub, text_run, monkeypatch, capsys):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
     assert main(["push", str(text_run), "--repo", REPO]) == 2
-    assert "no right to that with bee/shop" in capsys.readouterr().err.splitlines()[-1]
+    assert "no permission to do this with bee/shop" in capsys.readouterr().err.splitlines()[-1]
     require_whole_or_nothing(hub, text_run)
 
 
@@ -306,8 +306,8 @@ def test_storage_that_refuses_is_told_in_one_line(hub, text_run, monkeypatch, ca
     ("token", "repo", "word"),
     [
         (None, REPO, "no token"),
-        ("hf_wrong", REPO, "token the Hub does not know"),
-        ("hf_other", REPO, "no right to that with bee/shop"),
+        ("hf_wrong", REPO, "token that the Hub does not know"),
+        ("hf_other", REPO, "no permission to do this with bee/shop"),
         ("hf_bee", "bee", "user/name"),
         ("hf_bee", "bee/with space", "user/name"),
     ],
@@ -329,7 +329,7 @@ def test_no_network_is_told_in_one_line(hub, text_run, capsys):
     hub.server.shutdown()
     hub.server.server_close()
     assert main(["push", str(text_run), "--repo", REPO]) == 2
-    assert "no whole answer from http://127.0.0.1" in capsys.readouterr().err.splitlines()[-1]
+    assert "no complete answer from http://127.0.0.1" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_dry_run_says_what_would_go_and_says_it_to_nobody(hub, text_run, capsys):
@@ -350,7 +350,7 @@ def copied(text_run, tmp_path) -> Path:
     [
         ("results.json", r"no results\.json"),
         ("model", "no model in"),
-        ("model/model.safetensors", "no whole model"),
+        ("model/model.safetensors", "no complete model"),
         ("split/split.json", r"no split/split\.json"),
         ("split/candidates.parquet", r"no split/candidates\.parquet"),
         ("index/items.faiss", r"no index/items\.faiss"),

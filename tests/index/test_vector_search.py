@@ -84,8 +84,8 @@ def test_what_does_not_fit_is_refused(vectors, X):
     users = np.ones((40, DIMS), dtype=np.float32)
     for call, said in (
         (lambda: search.search(users[:, :5], 3), "user vectors of shape"),
-        (lambda: search.search(users[:39], 3, seen=X), "histories over 40 users"),
-        (lambda: search.search(users, 3, seen=X[:, :-1]), "histories over 899 items"),
+        (lambda: search.search(users[:39], 3, seen=X), "histories with 40 users"),
+        (lambda: search.search(users, 3, seen=X[:, :-1]), "histories with 899 items"),
         (lambda: search.search(users, 3, keys=history_keys(X)[:5]), "history keys of shape"),
         (lambda: search.search(users, 3, [ITEMS]), "900 among the candidates"),
         (lambda: search.search(users * np.nan, 3), "user vectors that are not finite"),

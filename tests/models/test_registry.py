@@ -75,7 +75,7 @@ def test_what_cannot_be_kept_says_why(X, tmp_path):
         save_model(Unkept(), tmp_path / "model")
     model = MostUsed().fit(X)
     model.power = object()
-    with pytest.raises(DataError, match="MostUsed with fields that cannot be kept"):
+    with pytest.raises(DataError, match="MostUsed with fields that cannot be saved"):
         save_model(model, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 

@@ -140,7 +140,7 @@ def test_a_larger_l1_is_sparser(X):
 def test_too_few_sweeps_are_reported(X, caplog, neighbours):
     with caplog.at_level(logging.WARNING, logger="beekit"):
         SLIM(1.0, 5.0, neighbours=neighbours, max_sweeps=1, tolerance=1e-9).fit(X)
-    assert "not done after 1 sweeps" in caplog.text
+    assert "have not converged after 1 sweeps" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="beekit"), warnings.catch_warnings():
         SLIM(1.0, 5.0, neighbours=neighbours).fit(X)
@@ -149,7 +149,7 @@ def test_too_few_sweeps_are_reported(X, caplog, neighbours):
 
 def test_a_catalog_beyond_memory_is_refused_before_the_work(X, monkeypatch):
     monkeypatch.setattr(slim, "_free_bytes", lambda: 1000)
-    with pytest.raises(DataError, match="neighbours=200"):
+    with pytest.raises(DataError, match="Set neighbours, for example to 200"):
         SLIM(1.0, 5.0, neighbours=None).fit(X)
 
 

@@ -133,11 +133,11 @@ def test_published_counts_are_compared_and_said(tmp_path):
     )
     assert [expected["equal"] for expected in made["expected"]] == [*(True, True, False, None)]
     said = summary(made, tmp_path / "toys")
-    assert "as published: 800 rows (README)" in said
-    assert f"as published: {right['users']} users, " in said
-    assert "unlike published: 7 users, " in said
+    assert "equal to published counts: 800 rows (README)" in said
+    assert f"equal to published counts: {right['users']} users, " in said
+    assert "different from published counts: 7 users, " in said
     assert "(Unlike); of red toys" in said
-    assert "not comparable, other filters: 7 users (Others)" in said
+    assert "published counts with other filters: 7 users (Others)" in said
 
 
 def test_counts_of_a_list_compare_only_with_counts_of_a_list(tmp_path):
@@ -153,14 +153,14 @@ def test_counts_of_a_list_compare_only_with_counts_of_a_list(tmp_path):
     )
     made = make(tmp_path / "toys", *published, item_list=listed)
     assert [expected["equal"] for expected in made["expected"]] == [None, True, None, True]
-    assert f"not comparable, other items: {right['users']} users" in summary(
+    assert f"published counts with other items: {right['users']} users" in summary(
         made, tmp_path / "toys"
     )
     assert "some.txt: 26 of 30 listed ids are in the catalog" in summary(made, tmp_path / "toys")
     made = make(tmp_path / "toys", *published)
     assert made["expected"][2]["other"] == ["filters", "items"]
     assert [expected["equal"] for expected in made["expected"]] == [*(False, None, None, True)]
-    assert "not comparable, other filters and items" in summary(made, tmp_path / "toys")
+    assert "published counts with other filters and items" in summary(made, tmp_path / "toys")
 
 
 def test_which_row_of_a_repeated_pair_stays_changes_no_count(tmp_path):
@@ -182,7 +182,7 @@ def test_a_folder_with_further_files_is_not_replaced(tmp_path, name):
     make(tmp_path / "toys")
     make(tmp_path / "toys")
     (tmp_path / "toys" / name).write_text("mine")
-    with pytest.raises(ConfigError, match=f"not made by this script: {name}"):
+    with pytest.raises(ConfigError, match=f"that `beekit prepare` did not make: {name}"):
         make(tmp_path / "toys")
     assert (tmp_path / "toys" / name).read_text() == "mine"
 
@@ -192,7 +192,7 @@ def test_items_with_a_column_added_since_are_not_replaced(tmp_path):
     path = tmp_path / "toys" / "items.parquet"
     items = pq.read_table(path)
     pq.write_table(items.append_column("description", [["A toy."] * len(items)]), path)
-    with pytest.raises(ConfigError, match="is not as this script made it"):
+    with pytest.raises(ConfigError, match="was changed after `beekit prepare` made it"):
         make(tmp_path / "toys")
     assert "description" in pq.read_table(path).column_names
 
@@ -218,7 +218,7 @@ def test_a_folder_made_before_is_replaced_and_any_other_refused(tmp_path):
     (tmp_path / "home").mkdir()
     make(tmp_path / "home")
     (tmp_path / "home" / "interactions.parquet").unlink()
-    with pytest.raises(ConfigError, match="was not made by this script"):
+    with pytest.raises(ConfigError, match="files that `beekit prepare` did not make"):
         make(tmp_path / "home")
     assert (tmp_path / "home" / "items.parquet").exists()
 

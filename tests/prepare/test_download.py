@@ -62,7 +62,7 @@ def test_what_another_process_is_fetching_is_left_to_it(published, tmp_path):
         file.write(b"its bytes")
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(BusyError, match="another process is fetching") as caught:
+        with pytest.raises(BusyError, match="another process is downloading") as caught:
             fetch(url, tmp_path)
         assert "\n" not in str(caught.value)
         assert published.asked == []

@@ -93,7 +93,7 @@ def test_interactions_are_those_of_loops_over_the_raw_rows(make, run, publisher,
         assert {name: items[item][name] for name in columns} == columns
     assert f"{manifest['counts']['users']:,} users" in said
     if manifest["expected"]:
-        assert "unlike published" in said
+        assert "different from published counts" in said
 
 
 @pytest.mark.parametrize("make", FETCHED, ids=lambda make: make.__name__)
@@ -183,12 +183,12 @@ def test_a_folder_with_something_else_is_left_alone(run, publisher, tmp_path):
     (tmp_path / "home" / "letter.txt").write_text("dear")
     code, _, err = prepare(run, publisher, raw_formats.ml1m(), tmp_path / "home")
     assert code == 2
-    assert "Name another folder" in err
+    assert "Give another folder" in err
     assert publisher.asked == []  # before anything is fetched
     inside = tmp_path / "new" / "cache"
     code, _, err = prepare(run, publisher, raw_formats.ml1m(), tmp_path / "new", "--cache", inside)
     assert code == 2
-    assert "which is replaced" in err
+    assert "which will be replaced" in err
 
 
 def test_descriptions_in_the_folder_are_left_alone(run, publisher, tmp_path):
@@ -214,7 +214,7 @@ def test_nothing_that_is_read_may_lie_in_the_folder(run, publisher, tmp_path):
     code, _, err = run("hm.py", tmp_path / "hm", "--raw", tmp_path / "hm" / "raw")
     assert code == 2
     assert "--raw" in err
-    assert "which is replaced" in err
+    assert "which will be replaced" in err
 
 
 def test_items_without_titles_are_one_line(run, publisher, tmp_path):
@@ -240,14 +240,14 @@ def test_malformed_tags_of_books_are_told(run, publisher, tmp_path):
 def test_counts_of_described_items_are_not_those_of_all(run, publisher, tmp_path):
     code, said, _ = prepare(run, publisher, raw_formats.ml20m(), tmp_path / "d")
     assert code == 0
-    assert "not comparable, other items: 136,589 users" in said
-    assert "unlike published: 136,677 users" in said
+    assert "published counts with other items: 136,589 users" in said
+    assert "different from published counts: 136,677 users" in said
     (tmp_path / "list.txt").write_text("movieId\n1\n2\n3\n999\n")
     options = ("--items", tmp_path / "list.txt", "--user-min-support", "1")
     code, said, _ = prepare(run, publisher, raw_formats.ml20m(), tmp_path / "e", *options)
     assert code == 0
     assert "list.txt: 3 of 5 listed ids are in the catalog" in said
-    assert "not comparable, other filters and items: 136,677 users" in said
+    assert "published counts with other filters and items: 136,677 users" in said
 
 
 def test_a_full_disk_is_one_line(run, publisher, tmp_path, monkeypatch):
@@ -326,7 +326,7 @@ def test_hm_from_the_folder_or_the_archive(run, tmp_path, packed):
     for item, columns in raw.items.items():
         assert {name: items[item][name] for name in columns} == columns
     assert "pictures: found 2, missing 23" in said
-    assert "unlike published: 31,788,324 rows" in said
+    assert "different from published counts: 31,788,324 rows" in said
     assert run("hm.py", out, "--raw", given, "--no-images")[0] == 0
     assert not (out / "images").exists()
     assert run("hm.py", out, "--raw", tmp_path / "absent")[0] == 2
@@ -346,7 +346,7 @@ def test_hm_without_photos_says_what_to_do(run, tmp_path, packed, monkeypatch):
         monkeypatch.setattr(f"beekit.prepare.build.{name}", None)
     code, _, err = run("hm.py", tmp_path / "dataset", "--raw", given)
     assert code == 2
-    assert "has no images/ in it" in err
+    assert "has no folder images/" in err
     assert "--no-images" in err
 
 

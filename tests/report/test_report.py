@@ -275,7 +275,7 @@ def test_training_without_curves_has_no_figure(results: dict[str, Any]) -> None:
 def test_summary_gives_values_ratio_difference_and_baselines(results: dict[str, Any]) -> None:
     text = _text(render_report([results]))
     assert "0.2500 (95% interval 0.2480–0.2520) with the fine-tuned encoder" in text
-    assert "0.1000 (95% interval 0.0980–0.1020) with the encoder as it came" in text
+    assert "0.1000 (95% interval 0.0980–0.1020) with the encoder before training" in text
     assert "2.50 times as much" in text
     assert "the difference is +0.1500 (95% interval 0.1480–0.1520); zero lies outside" in text
     assert "random 0.0311 and popularity 0.0322; the fine-tuned encoder is above both" in text
@@ -294,19 +294,22 @@ def test_summary_judges_by_holm_and_by_the_interval_over_items(results: dict[str
     paired = results["comparisons"][0]
     paired |= {"p_value": 0.03, "p_holm": 0.09, "family": 3}
     text = _text(render_report([results]))
-    assert "p over users 0.0900 by Holm's correction, raw 0.0300" in text.replace("&#39;", "'")
-    assert "these users do not tell the two apart" in text
+    assert "p over users 0.0900 with Holm's correction, raw 0.0300" in text.replace("&#39;", "'")
+    assert "so this test does not show a difference between the two" in text
     paired |= {"p_holm": 0.04, "ci95_items": [-0.01, 0.31]}
     text = _text(render_report([results]))
     assert "95% interval over users and items −0.0100 to 0.3100" in text
-    assert "on other items it may be otherwise" in text
+    assert "so there may be none on other items" in text
     for row in results["rows"]:
         value = row["metrics"][METRIC]["value"]
         row["metrics"][METRIC]["ci95_items"] = [value - 0.02, value + 0.02]
     text = _text(render_report([results]))
     assert "0.2500 (95% interval over users and items 0.2300–0.2700)" in text
     assert "0.2500 0.2480–0.2520 0.2300–0.2700" in text
-    assert "Over users: if other users like these had been asked." in text
+    assert (
+        "The interval over users shows how the value would vary with other users like these."
+        in text
+    )
 
 
 def test_summary_names_baselines_not_beaten_and_a_better_model(results: dict[str, Any]) -> None:

@@ -99,7 +99,7 @@ BAD = {
         {},
         "2 of 4 interactions have a value of 0 or below",
     ),
-    "text that no file holds": (folder_with, {"note": "\ud800"}, "half of a character"),
+    "text that no file holds": (folder_with, {"note": "\ud800"}, "half of a surrogate pair"),
     "a metric for checkpoints that is not one": (
         folder_with,
         {

@@ -219,7 +219,7 @@ def test_pairs_of_another_run_beside_the_items_are_refused(films, tmp_path):
         untouched(dataset).save(tmp_path / name)
         save_training_record(tmp_path / name, record_training(untouched(dataset), dataset.catalog))
     shutil.copy(tmp_path / "other" / PAIRS, tmp_path / "mine" / PAIRS)
-    with pytest.raises(RunError, match="other pairs than were written with the items"):
+    with pytest.raises(RunError, match="pairs that were not written together with the items"):
         load_training_record(tmp_path / "mine")
 
 

@@ -40,7 +40,7 @@ def test_an_index_of_another_kind_is_measured_and_served(run, capsys, factory):
     assert f"{factory}: recall@10 " in said
     recall = float(said.partition("recall@10 ")[2].split()[0])
     assert 0.3 < recall <= 1
-    assert "ms for a user alone" in said
+    assert "ms for a single user" in said
     assert ItemIndex.load(run.index).factory == factory
     assert (run.index / "approximate.faiss").is_file()
     command = ["recommend", str(run.path), "--history", "1,2", "--json"]

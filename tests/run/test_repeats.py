@@ -162,7 +162,7 @@ def test_table_and_page_show_mean_and_spread_and_say_what_the_intervals_mean(tab
     for text in (table.report.read_text(), (table.path / "table.md").read_text()):
         assert shown in text
         plain = " ".join(text.split())
-        assert "The interval over repeats says" in plain
+        assert "The interval over repeats is for the mean" in plain
         assert "The interval over users" in plain
         assert "repeat" in plain
     assert "bootstrap over users" not in table.report.read_text()

@@ -137,7 +137,7 @@ def test_results_of_another_shape_end_in_one_line(tmp_path, capsys, command, rep
     more = ["--repo", "user/name", "--dry-run"] if command == "push" else []
     assert main([command, str(tmp_path), *more]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "results.json cannot be read (nothing of use under " in line
+    assert "results.json cannot be read (wrong or missing values at " in line
     assert place.split(".")[0] in line or "rows" in line
 
 
@@ -286,7 +286,7 @@ def test_a_file_of_an_encoder_with_another_kind_of_value_is_an_encoder_error(
 def test_vectors_that_faiss_reads_as_nothing_are_a_run_error(tmp_path):
     ItemIndex(np.eye(3, dtype=np.float32), np.arange(3)).save(tmp_path / "index")
     (tmp_path / "index" / "items.faiss").write_bytes(b"null")
-    with pytest.raises(RunError, match="are broken or differ"):
+    with pytest.raises(RunError, match="broken index files"):
         ItemIndex.load(tmp_path / "index")
 
 

@@ -38,7 +38,7 @@ def test_a_caption_groups_models_and_says_when_there_was_no_other_part():
     rows = [row("EASE", "test"), row("random", "defaults"), row("SLIM", "test")]
     rows += [row(name, "defaults") for name in ("popularity", "content")]
     assert settings_caption(rows, {"test": {"users": 5}}) == (
-        "Settings: EASE, SLIM: chosen on the test part, the split has no other; "
+        "Settings: EASE, SLIM: chosen on the test part, because the split has no validation part; "
         "others: the library's defaults."
     )
     with_validation = {"test": {"users": 5}, "validation": {"users": 5}}
@@ -99,7 +99,7 @@ def test_table_report_results_and_terminal_say_it_with_corrected_p_values(
     assert f"{low:.4f}–{high:.4f}" in report
     assert all(c["p_value"] <= c["p_holm"] and c["family"] == 3 for c in results["comparisons"])
     assert "Holm's correction over all 3 tests" in report
-    assert "Over users and items: if other items like these" in report
+    assert "how it would vary with other held-out items too" in report
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Files that go into an export as they are; they import nothing of beekit, and no torch."""
+"""Files that are copied into exports; they import neither beekit nor torch."""

@@ -1,7 +1,7 @@
-"""Embeddings of texts, pictures or both from the graphs beside this file, without torch.
+"""Embed texts, pictures or both by the graphs beside this file, without torch.
 
-Needs numpy and what runs the graphs, onnxruntime or openvino; `tokenizers` for texts, `pillow` for
-pictures, and `ftfy` where export.json names a cleaning of texts.
+It needs numpy and the runtime of the graphs, onnxruntime or openvino; for texts also `tokenizers`,
+for pictures `pillow`, and `ftfy` if `clean` in export.json is not null.
 
     from embed import Encoder
 
@@ -29,11 +29,11 @@ class Encoder:
     """The exported encoder.
 
     Args:
-        folder: of the export, with export.json; the one this file lies in without it.
-        threads: that a graph may use; as many as the runtime likes without it.
+        folder: folder of the export, with export.json; None for the folder of this file.
+        threads: number of threads of a graph; None to let the runtime choose.
 
     Attributes:
-        about: export.json.
+        about: the content of export.json.
     """
 
     def __init__(self, folder: str | Path | None = None, threads: int | None = None) -> None:
@@ -51,14 +51,14 @@ class Encoder:
             self._tokenizer = tokenizers.Tokenizer.from_file(str(self.folder / "tokenizer.json"))
 
     def texts(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
-        """(texts, dims) float32, rows of length 1."""
+        """The embeddings (texts, dims) float32 of texts; rows have length 1."""
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         return self._embed(
             "text", order, batch_size, lambda places: self.tokens([texts[p] for p in places])
         )
 
     def tokens(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
-        """What the graph of texts takes: (texts, tokens) int64 by name."""
+        """The inputs of the graph of texts: (texts, tokens) int64 by name."""
         about = self.about["text"]
         cleaning, prompt = about["clean"], about.get("prompt") or ""
         prompted = [prompt + text for text in texts]
@@ -76,7 +76,7 @@ class Encoder:
         }
 
     def pictures(self, pictures: Sequence[Any], batch_size: int = 32) -> np.ndarray:
-        """(pictures, dims) float32, rows of length 1, of pictures of Pillow."""
+        """The embeddings (pictures, dims) float32 of Pillow pictures; rows have length 1."""
 
         def pixels(places: Sequence[int]) -> dict[str, np.ndarray]:
             return {"pixel_values": np.stack([self.preprocess(pictures[p]) for p in places])}
@@ -84,33 +84,35 @@ class Encoder:
         return self._embed("image", range(len(pictures)), batch_size, pixels)
 
     def pixels(self, pixel_values: np.ndarray, batch_size: int = 32) -> np.ndarray:
-        """The same of preprocessed pictures, (pictures, channels, height, width) float32."""
+        """The embeddings (pictures, dims) of preprocessed pictures (pictures, channels, height,
+        width) float32."""
         places = range(len(pixel_values))
         return self._embed("image", places, batch_size, lambda p: {"pixel_values": pixel_values[p]})
 
     def preprocess(self, picture: Any) -> np.ndarray:
-        """(channels, height, width) float32: resized, cut to the middle, scaled, normalised.
+        """A picture as (channels, height, width) float32: resized, cropped, scaled, normalised.
 
         Raises:
-            ValueError: if the encoder preprocesses pictures in another way; give `pixels` its
-                result.
+            ValueError: if the encoder preprocesses pictures in another way; then preprocess them
+                yourself and use `pixels`.
         """
         recipe = self.about["image"]["recipe"]
         if recipe is None:
             raise ValueError(
-                "the encoder's preprocessing is not one of resizing, cutting and normalising; "
-                "preprocess pictures as preprocessor_config.json says, and use `pixels`"
+                "this encoder preprocesses pictures in another way than by resizing, cropping and "
+                "normalising; preprocess them as preprocessor_config.json says, and use `pixels`"
             )
         return preprocessed(picture, recipe)
 
     def items(
         self, texts: Sequence[str], pictures: Sequence[Any], batch_size: int = 32
     ) -> np.ndarray:
-        """(items, dims) float32, rows of length 1, of items with text and picture.
+        """The embeddings (items, dims) float32 of items with text and picture; rows have length 1.
 
         Args:
-            texts: (items,) "" for an item without text.
-            pictures: (items,) of Pillow; None for an item without picture.
+            texts: (items,) texts; "" for an item without text.
+            pictures: (items,) Pillow pictures; None for an item without picture.
+            batch_size: number of items embedded at once.
         """
         shown = [place for place, picture in enumerate(pictures) if picture is not None]
         image = self.pictures([pictures[place] for place in shown], batch_size)
@@ -119,12 +121,13 @@ class Encoder:
     def fused(
         self, texts: Sequence[str], shown: Sequence[int], image: np.ndarray, batch_size: int = 32
     ) -> np.ndarray:
-        """The same with pictures embedded already.
+        """The embeddings of items whose pictures are embedded already.
 
         Args:
-            texts: (items,) "" for an item without text.
-            shown: places of the items with a picture.
-            image: (shown, dims) their embeddings by `pictures` or `pixels`.
+            texts: (items,) texts; "" for an item without text.
+            shown: positions of the items that have a picture.
+            image: (shown, dims) embeddings of these pictures by `pictures` or `pixels`.
+            batch_size: number of texts embedded at once.
         """
         written = [place for place, text in enumerate(texts) if text]
         sides = {name: self._empty(name, len(texts)) for name in ("text", "image")}
@@ -135,7 +138,7 @@ class Encoder:
     def _embed(
         self, graph: str, order: Sequence[int], batch_size: int, feeds: Callable[[list[int]], Any]
     ) -> np.ndarray:
-        """(inputs, dims) embeddings of all places in `order`, fed to the graph batch by batch."""
+        """The embeddings (inputs, dims) of the inputs at all positions in `order`, in batches."""
         embedded = self._empty(graph, len(order))
         for begin in range(0, len(order), batch_size):
             places = list(order[begin : begin + batch_size])
@@ -146,20 +149,24 @@ class Encoder:
         return np.zeros((count, self.about["graphs"][graph]["dims"]), dtype=np.float32)
 
     def _run(self, graph: str, feeds: dict[str, np.ndarray]) -> np.ndarray:
-        """The graph's embeddings; NaN or infinite ones are an error."""
+        """The embeddings by a graph.
+
+        Raises:
+            ValueError: if one is NaN or infinite.
+        """
         embedded = self._graphs[graph](feeds, "sentence_embedding")
         wrong = np.flatnonzero(~np.isfinite(embedded).all(axis=1))
         if len(wrong):
             raise ValueError(
                 f"{len(wrong)} of {len(embedded)} embeddings by the graph {graph!r} are NaN or "
-                f"infinite (first: place {wrong[0]} of its batch); look for what is odd in that "
-                "input, or export the encoder again"
+                f"infinite (first: position {wrong[0]} of its batch); check that input, or export "
+                "the encoder again"
             )
         return embedded
 
 
 def preprocessed(picture: Any, recipe: dict[str, Any]) -> np.ndarray:
-    """(channels, height, width) float32 of a picture of Pillow, as a recipe of export.json says."""
+    """A Pillow picture as (channels, height, width) float32, by a recipe in export.json."""
     picture = picture.convert("RGB")
     picture = picture.resize(_resized(picture.size, recipe["resize"]), recipe["resample"])
     values = np.asarray(picture, dtype=np.float32)
@@ -183,7 +190,7 @@ def _onnxruntime(path: str, threads: int | None) -> Graph:
 
 def _openvino(path: str, threads: int | None) -> Graph:
     runtime = import_module("openvino")
-    # By itself OpenVINO computes in bfloat16 where the processor can.
+    # The default of OpenVINO is to compute in bfloat16 if the processor can.
     options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads
@@ -192,7 +199,7 @@ def _openvino(path: str, threads: int | None) -> Graph:
 
 
 def _resized(size: tuple[int, int], rule: dict[str, int]) -> tuple[int, int]:
-    """(width, height) that a picture of such a size is brought to."""
+    """The new (width, height) of a picture with this size."""
     if "height" in rule:
         return rule["width"], rule["height"]
     short, edge = min(size), rule["shortest_edge"]
@@ -201,7 +208,7 @@ def _resized(size: tuple[int, int], rule: dict[str, int]) -> tuple[int, int]:
 
 
 def _cleaned(text: str, how: str) -> str:
-    """Text as open_clip cleans it: "whitespace", "lower" or "canonicalize"."""
+    """The text cleaned as by open_clip; `how` is "whitespace", "lower" or "canonicalize"."""
     text = html.unescape(html.unescape(import_module("ftfy").fix_text(text)))
     if how == "canonicalize":
         text = text.replace("_", " ").translate(_NO_PUNCTUATION)

@@ -1,4 +1,4 @@
-"""Recommendations from the item vectors beside this file, with FAISS and numpy alone.
+"""Recommend items by the vectors beside this file, with FAISS and numpy only.
 
 from recommend import Items
 
@@ -16,12 +16,12 @@ from typing import Any
 import faiss as faiss_module
 import numpy as np
 
-faiss: Any = faiss_module  # its stubs take C++ vectors for lists
-# Vectors looked at together.
+faiss: Any = faiss_module  # its type stubs mistake C++ vectors for lists
+# How many vectors are processed at once.
 _BLOCK = 65536
-# Items fetched beyond those asked for, so that ties at the cut are seen whole.
+# Items fetched beyond those asked for, so that all items that tie with the last one are fetched.
 _MARGIN = 32
-# Items fetched at once, over all users.
+# How many items are fetched at once, over all users.
 _FETCHED = 2**20
 
 
@@ -29,15 +29,14 @@ class Items:
     """The exported items; row i of the index is entry i of items.json.
 
     Args:
-        folder: of the export; the one this file lies in without it.
-        approximate: let `approximate.faiss`, where there is one, propose items, and rank those by
-            their exact inner products; without it, and for users for whom it proposes too few,
-            every item is looked at.
+        folder: folder of the export; None for the folder of this file.
+        approximate: let `approximate.faiss` propose items, and rank these by their exact inner
+            products. If False, and for users with too few proposed items, all items are searched.
 
     Attributes:
-        item_ids, labels: (items,) the caller's ids, and names for people.
-        cold: (items,) bool, no interaction in training.
-        flat: the FAISS index of all vectors, of length 1; its inner products are exact.
+        item_ids, labels: (items,) ids and names of the items.
+        cold: (items,) bool: whether an item had no interaction in training.
+        flat: the FAISS index of all vectors, which have length 1; its search is exact.
 
     Raises:
         ValueError: if there is not one vector for each item in items.json, or if a vector is NaN or
@@ -74,11 +73,15 @@ class Items:
                 )
 
     def rows(self, history: Sequence[Any]) -> list[int]:
-        """Rows of a history's items, each once; KeyError for an id that is not there."""
+        """The distinct row numbers of a history's items.
+
+        Raises:
+            KeyError: if an id is not in `item_ids`.
+        """
         return sorted({self._row[item_id] for item_id in history})
 
     def user_vectors(self, histories: Sequence[Sequence[Any]]) -> np.ndarray:
-        """(users, dims) float32: the sum of the vectors of a history's items."""
+        """(users, dims) float32: for each history, the sum of the vectors of its items."""
         vectors = np.zeros((len(histories), self.flat.d), dtype=np.float32)
         for user, history in enumerate(histories):
             if history:
@@ -89,15 +92,15 @@ class Items:
     def recommend(
         self, histories: Sequence[Sequence[Any]], k: int = 10, cold: bool = False
     ) -> list[list[tuple[Any, float]]]:
-        """The k best items of each history that are not in it: (item id, score), best first.
+        """For each history the k best items that are not in it: (item id, score), best first.
 
-        Items that score the same come in an order drawn by a hash of history and item, the same at
+        Items with equal scores are ordered by a hash of history and item, which is the same for
         every request.
 
         Args:
-            histories: item ids of each user.
-            k: how many at most.
-            cold: recommend cold items only, of which every one is looked at.
+            histories: the item ids of each user.
+            k: length of the lists at most.
+            cold: recommend only cold items; then the search is always exact.
         """
         seen = [set(self.rows(history)) for history in histories]
         users = self.user_vectors(histories)
@@ -106,7 +109,7 @@ class Items:
         lists: list[list[tuple[Any, float]]] = [[] for _ in seen]
 
         def settle(user: int, rows: np.ndarray) -> int:
-            """Rank what was found for a user; how many of it the user does not have."""
+            """Rank the rows found for a user; returns how many of them are not in the history."""
             unseen = rows[~np.isin(rows, sorted(seen[user]))]
             scores = self._scores(users[user], unseen)
             best = np.lexsort((_tie_keys(keys[user], unseen), -scores))[:k]
@@ -134,7 +137,7 @@ class Items:
     def _searched(
         self, users: np.ndarray, asked: np.ndarray, wanted: int, within: np.ndarray
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Of each user asked for, the best rows: those wanted, with all their ties."""
+        """For each user in `asked`, the `wanted` best rows and all rows that tie with the last."""
         sel = None if len(within) == self.flat.ntotal else faiss.IDSelectorBatch(within)
         params = faiss.SearchParameters(sel=sel) if sel is not None else None
         fetch = wanted + _MARGIN
@@ -152,10 +155,11 @@ class Items:
             asked, fetch = np.array(longer, dtype=np.int64), 4 * fetch
 
     def _proposed(self, users: np.ndarray, fetch: int) -> Iterator[np.ndarray]:
-        """Of each user, the rows that the approximate index finds, and the copies of them.
+        """For each user, the rows that the approximate index finds, and all rows with the same
+        vectors.
 
-        It breaks ties by its own order, so what scores like the last row found is left out where
-        more like it may follow.
+        The index breaks ties by its own order. So rows that tie with the last one found are left
+        out, because others that tie may not have been found.
         """
         step = max(1, _FETCHED // fetch)
         for begin in range(0, len(users), step):
@@ -170,7 +174,7 @@ class Items:
                 yield np.concatenate([np.empty(0, dtype=np.int64), *copies])
 
     def _find_copies(self) -> None:
-        """Which rows hold the same vector: the approximate index holds one of each."""
+        """Find rows with the same vector, because the approximate index holds it only once."""
         vectors = self.flat.reconstruct_n(0, self.flat.ntotal)
         whole = vectors.view(np.dtype((np.void, vectors.itemsize * self.flat.d))).ravel()
         self._groups = np.unique(whole, return_inverse=True)[1]
@@ -178,7 +182,7 @@ class Items:
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(self._groups))])
 
     def _scores(self, user: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Inner products in float64, so that items of one vector score the same."""
+        """Inner products in float64, so that items with the same vector have the same score."""
         scores = [np.empty(0)]
         for begin in range(0, len(rows), _BLOCK):
             vectors = self.flat.reconstruct_batch(rows[begin : begin + _BLOCK]).astype(np.float64)
@@ -186,13 +190,13 @@ class Items:
         return np.concatenate(scores)
 
     def _error(self, users: np.ndarray) -> np.ndarray:
-        """(users,) by how much float32 products of vectors of length 1 may differ where exact ones
-        are equal: seven standard deviations of their rounding."""
+        """(users,) by how much two float32 inner products with vectors of length 1 may differ
+        although the exact ones are equal: seven standard deviations of their rounding error."""
         lengths = np.linalg.norm(users.astype(np.float64), axis=1)
         return np.asarray(4 * np.sqrt(self.flat.d) * np.finfo(np.float32).eps * lengths)
 
     def _history_keys(self, seen: Sequence[set[int]]) -> np.ndarray:
-        """(users,) uint64: what stands for a history in a tie."""
+        """(users,) uint64: a key of each history, for breaking ties."""
         rows = np.arange(self.flat.ntotal, dtype=np.uint64)
         item_keys = _scramble(rows ^ np.uint64(0x9E3779B97F4A7C15))
         sums = [item_keys[sorted(own)].sum(dtype=np.uint64) for own in seen]
@@ -200,12 +204,12 @@ class Items:
 
 
 def _tie_keys(histories: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Of items that tie for a history, the one with the lowest key comes first."""
+    """Keys of items for a history: among items that tie, the lowest key comes first."""
     return _scramble(histories ^ _scramble(rows.astype(np.uint64) ^ np.uint64(0xC2B2AE3D27D4EB4F)))
 
 
 def _scramble(keys: np.ndarray) -> np.ndarray:
-    """SplitMix64: 64-bit keys to 64 well-mixed bits."""
+    """Mix the bits of uint64 keys well, by SplitMix64."""
     with np.errstate(over="ignore"):
         mixed = keys + np.uint64(0x9E3779B97F4A7C15)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -1,1 +1,1 @@
-"""Models that know items by content, and so recommend items nobody has touched yet."""
+"""Models that know items by their content, and so can recommend items without interactions."""

@@ -1,4 +1,4 @@
-"""Content-based recommendation: items like those a user has."""
+"""Content-based recommendation: items similar to those that a user has."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ from beekit.models.vectors import VectorRecommender
 
 @dataclass(eq=False)
 class ContentBased(GrowsByContent, VectorRecommender):
-    """Ranks items by the sum of their similarities with what the user has.
+    """Ranks items by the sum of their similarities with the user's items.
 
-    With A the items' vectors a history x scores x A Aᵀ: the inner product of an item's vector with
-    the sum over the history. Nothing is learnt from interactions (but which items `centre` takes
-    the mean of), which makes it the baseline of whatever learns to transform A; it is the CBF row
-    of the beeFormer paper (Vančura et al., RecSys 2024).
+    With A the items' vectors, the scores of a history x are x A Aᵀ: the inner products of each
+    item's vector with the sum over the history. Interactions only decide which items count in the
+    mean of `centre`; nothing else is learnt. So it is the baseline for models that learn to
+    transform A. It is the row CBF of the beeFormer paper (Vančura et al., RecSys 2024).
 
     Args:
         vectors: A (items, dims), for example a sentence encoder's embeddings.
         normalize: scale rows of A to length 1, so that similarities are cosines.
-        centre: first take away the mean of the rows of items with training interactions.
-            Embeddings of one encoder point much the same way, and what they share ranks items
-            alike for everybody: summed over a history it drowns what the user's items have in
-            particular. Items held out do not move it.
+        centre: first subtract the mean of the rows of items with training interactions. All
+            embeddings of an encoder share a large component; summed over a history, it would hide
+            what is particular to the user's items. Held-out items do not change this mean.
 
     Attributes:
-        mean: (dims,) what is taken away from vectors, after `fit`.
-        item_vectors: (items, dims) float32 as they are compared, after `fit`.
+        mean: (dims,) the vector that is subtracted, after `fit`.
+        item_vectors: (items, dims) float32, centred and scaled as above, after `fit`.
     """
 
     vectors: ItemVectors = field(repr=False)

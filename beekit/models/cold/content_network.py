@@ -1,4 +1,4 @@
-"""What models share that learn a network of content: settings, training, and new items."""
+"""The base classes of models that learn a network of content: settings, training, new items."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from beekit.models.vectors import VectorRecommender
 
 
 class Start(NamedTuple):
-    """What a network starts from: content (items, dims) of size 1 and warm items (items,) bool."""
+    """Standardised content (items, dims), warm items (items,) bool, and the random generator."""
 
     content: Tensor
     warm: Tensor
@@ -41,23 +41,23 @@ class Start(NamedTuple):
 
 @dataclass(eq=False)
 class ContentNetwork(GrowsByContent, VectorRecommender):
-    """A model that brings content into the space of its users by a network.
+    """A model with a network that maps item content into the space of user vectors.
 
     Args:
         vectors: c (items, dims), for example a sentence encoder's embeddings.
-        embedding_dim: dimensions of what is learnt of users and items.
-        dropout: share of content values, and of hidden ones, zeroed in training.
-        learning_rate, weight_decay: of AdamW.
+        embedding_dim: dimensions of user and item vectors.
+        dropout: share of content values, and of hidden values, set to zero in training.
+        learning_rate, weight_decay: those of AdamW.
         epochs: passes over the users.
-        users_per_step, items_per_step: of a training step.
-        seed: of every draw.
-        device: where to train; by default the GPU where there is one.
+        users_per_step, items_per_step: numbers of users and items in a training step.
+        seed: seed of all random draws.
+        device: device to train on; by default a GPU if there is one.
 
     Attributes:
-        user_side: (items, dims) float32 after `fit`; a user is the sum over the history.
+        user_side: (items, dims) float32 after `fit`; a user vector is its sum over the history.
         item_vectors: v (items, dims) float32 after `fit`.
-        warm: (items,) bool after `fit`, the items with interactions.
-        encoder_weights: (weights,) float32 after `fit`, of the network of content.
+        warm: (items,) bool after `fit`: which items have interactions.
+        encoder_weights: (weights,) float32 after `fit`: parameters of the network of content.
     """
 
     vectors: ItemVectors = field(repr=False)
@@ -90,10 +90,10 @@ class ContentNetwork(GrowsByContent, VectorRecommender):
         loss: Callable[[Sample], Tensor],
         learnt: Callable[[], tuple[np.ndarray, np.ndarray]],
     ) -> Training[Sample]:
-        """Training by AdamW (Loshchilov & Hutter 2019), its rate falling linearly to zero.
+        """Training by AdamW (Loshchilov & Hutter 2019); the learning rate falls linearly to zero.
 
-        `encoder` is the part of the network that new items need, as `_cold_network` makes it;
-        `learnt` gives the user side and the item vectors, once trained.
+        `encoder` is the part of the network that new items need, with the parameters of
+        `_cold_network`. `learnt` returns the user side and the item vectors of the trained network.
         """
         network.to(training_device(self.device))
         generator = np.random.default_rng(self.seed)
@@ -113,9 +113,9 @@ class ContentNetwork(GrowsByContent, VectorRecommender):
         return Training(self.epochs, samples, step, keep)
 
     def _vectors_of_new(self, new: np.ndarray) -> np.ndarray:
-        """What the network makes of their content, as if they had been there from the start."""
+        """The vectors that the network gives new items, as if they had been cold items in `fit`."""
         known = len(self.vectors)
-        # Only known items decide the scale, as when the model was fitted.
+        # Mean and scale come from the warm items, as when the model was fitted.
         reference = self.warm if self.warm.any() else np.ones(known, dtype=bool)
         decides = np.concatenate([reference, np.zeros(len(new), dtype=bool)])
         content = standardised(np.concatenate([self.vectors, new]), decides)[known:]
@@ -126,17 +126,15 @@ class ContentNetwork(GrowsByContent, VectorRecommender):
             return np.asarray(network(torch.from_numpy(content)).numpy())
 
     def _join(self, joining: np.ndarray) -> None:
-        """Items that add nothing to users who have them."""
+        """Append cold items; in a history they add nothing to the user vector."""
         self.user_side = np.concatenate([self.user_side, np.zeros_like(joining)])
         self.item_vectors = np.concatenate([self.item_vectors, joining])
         self.warm = np.concatenate([self.warm, np.zeros(len(joining), dtype=bool)])
 
     @abstractmethod
     def _cold_network(self, inputs: int, dims: int) -> nn.Module:
-        """From standardised content (items, inputs) to vectors (items, dims) of cold items.
-
-        Its parameters take `encoder_weights`, in their order.
-        """
+        """The network from standardised content (items, inputs) to vectors (items, dims) of cold
+        items. Its parameters have the order of `encoder_weights`."""
 
 
 @dataclass(eq=False)
@@ -144,10 +142,10 @@ class FactorNetwork(ContentNetwork):
     """A network that maps content to the factors of pretrained collaborative filtering.
 
     Args (those of `ContentNetwork`, and):
-        embedding_dim: dimensions of the factors; not used where they are given.
-        negatives: items a user does not have for each one they have.
+        embedding_dim: dimensions of the factors; unused if the factors are given.
+        negatives: how many items that a user does not have count for each one that the user has.
         cf_user_side, cf_item_factors: E and D (items, any) of a linear model fitted to the same X,
-            to use in place of those of ELSA.
+            to use in place of ELSA's.
     """
 
     negatives: Positive = field(default=5.0, kw_only=True)
@@ -155,24 +153,24 @@ class FactorNetwork(ContentNetwork):
     cf_item_factors: np.ndarray | None = field(default=None, repr=False, kw_only=True)
 
     def _factors(self, X: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
-        """E and D (items, dims) float32 of X E Dᵀ: those given, or else the item vectors A of ELSA.
+        """E and D (items, dims) float32 of X E Dᵀ: the given ones, or the item vectors A of ELSA.
 
-        Rows of A have length 1, so that content is asked what goes with what, and not how popular
-        an item is: by the factors of a truncated SVD, large for popular items and next to nothing
-        for the others, these models rank sparse data worse than content alone does. Rows of D of
-        items without interactions are zero.
+        The rows of A have length 1, so content has to predict which items go together and not how
+        popular an item is. With the factors of a truncated SVD, which are large for popular items
+        and close to zero for the others, these models rank sparse data worse than content alone.
+        Rows of D of items without interactions are zero.
         """
         if (self.cf_user_side is None) != (self.cf_item_factors is None):
             raise ConfigError(
-                "one of cf_user_side and cf_item_factors",
+                "only one of cf_user_side and cf_item_factors",
                 expected="both sides of one linear model, or neither",
-                remedy="Choose another value.",
+                remedy="Give both, or leave out both.",
             )
         if self.cf_user_side is None:
             elsa = ELSA(embedding_dim=self.embedding_dim, seed=self.seed, device=self.device)
             vectors = elsa.fit(X).item_vectors
             return vectors, vectors
-        rows, again = X.shape[1], "Fit the model they come from again."
+        rows, again = X.shape[1], "Fit the model that they come from again."
         E = finite_vectors(self.cf_user_side, "cf_user_side", rows=rows, remedy=again)
         D = finite_vectors(
             self.cf_item_factors, "cf_item_factors", rows=rows, dims=E.shape[1], remedy=again
@@ -182,8 +180,8 @@ class FactorNetwork(ContentNetwork):
 
 
 def unit_scale(factors: Tensor) -> Tensor:
-    """Factors (items, dims) times the number that makes the values of rows that are not zero of
-    size 1 (root mean square), the scale networks work on; it changes no ranking."""
+    """Factors (items, dims) divided by the root mean square of the values in nonzero rows. Networks
+    learn well at this scale, and the division changes no ranking."""
     rows = factors[factors.any(dim=1)]
     size = rows.square().mean().sqrt() if len(rows) else ones(())
     return factors / size

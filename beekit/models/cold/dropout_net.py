@@ -21,26 +21,27 @@ from beekit.models.training_loop import Training
 class DropoutNet(FactorNetwork):
     """DropoutNet (Volkovs, Yu & Poutanen, NeurIPS 2017) for new items.
 
-    With c the content of an item, q its pretrained collaborative factors and p those of a user, a
-    network f of both inputs is to give the scores of collaborative filtering back, also where q is
-    missing, as it is for new items:
+    Let c be the content of an item, q its pretrained collaborative factors and p those of a user.
+    The network f of both inputs learns to reproduce the scores of collaborative filtering, also
+    when q is missing, as it is for new items:
 
-        v = f([q or 0, c]),  zeros with probability `cf_dropout`
+        v = f([q, c]), or f([0, c]) with probability `cf_dropout`
         loss = weighted mean over pairs of (p · v − p · q)²      (eq. 2)
 
-    Once trained, v = f([q, c]) for items with interactions and v = f([0, c]) for all others.
+    After training, v = f([q, c]) for items with interactions and v = f([0, c]) for all others.
 
-    Where we depart from the paper: users are never new but come as histories, so the factors are
-    those of a linear model, X ≈ X E Dᵀ, whose users p = x E follow from the history exactly (by
-    default ELSA; WMF in the paper), and users have no network. All pairs of a step's users and
-    items count, weighted as if drawn, with p scaled to length 1. f has no batch normalisation; what
-    keeps it from learning items by heart is dropout of content.
+    Departures from the paper: a user is always known by a history. So the factors are those of a
+    linear model, X ≈ X E Dᵀ (by default ELSA; WMF in the paper), where p = x E follows from the
+    history x exactly, and users have no network. The loss uses all pairs of a step's users and
+    items, with the weights they would have if drawn, and p has length 1. f has no batch
+    normalisation; dropout of content prevents overfitting.
 
     Args (those of `FactorNetwork`, and):
-        hidden_dims: widths of f's hidden layers of tanh; none for a linear map.
-        cf_dropout: probability to drop an item's factors in a training step.
+        hidden_dims: widths of f's hidden tanh layers; empty for a linear map.
+        cf_dropout: probability that an item's factors are dropped in a training step.
 
-    Attributes (those of `ContentNetwork`): `user_side` is E, `encoder_weights` are those of f.
+    Attributes (those of `ContentNetwork`): `user_side` is E; `encoder_weights` are the weights of
+        f.
     """
 
     hidden_dims: HiddenDims = ()
@@ -66,11 +67,11 @@ class DropoutNet(FactorNetwork):
 
     def _cold_network(self, inputs: int, dims: int) -> nn.Module:
         tower = Perceptron(dims + inputs, self.hidden_dims, dims, 0.0, torch.Generator())
-        return nn.Sequential(nn.ConstantPad1d((dims, 0), 0.0), tower)  # no factors, then content
+        return nn.Sequential(nn.ConstantPad1d((dims, 0), 0.0), tower)  # zeros for q, then content
 
 
 class DropoutNetwork(nn.Module):
-    """f over fixed content c (items, content dims) and factors q (items, dims) of size 1."""
+    """f for content c (items, content dims) and factors q (items, dims), both of unit scale."""
 
     def __init__(
         self,
@@ -88,24 +89,25 @@ class DropoutNetwork(nn.Module):
         )
 
     def forward(self, items: Tensor, cf_dropout: float) -> Tensor:
-        """v (items, dims) of items (items,), each without q with the probability."""
+        """v (items, dims) of items (items,); q is dropped with probability `cf_dropout`."""
         missing = chosen_rows(len(items), cf_dropout, self.generator).to(items.device)
         return self.vectors(items, missing)
 
     def vectors(self, items: Tensor, missing: Tensor) -> Tensor:
-        """v (items, dims) of items (items,), without q where it is `missing` (items, 1) bool."""
+        """v (items, dims) of items (items,), without q where `missing` (items, 1) is true."""
         q = torch.where(missing, 0.0, self.factors[items])
         v: Tensor = self.tower(torch.cat([q, self.content[items]], dim=1))
         return v
 
     def learnt(self, warm: Tensor) -> np.ndarray:
-        """v (items, dims) once trained, without q unless `warm` (items,) bool."""
+        """v (items, dims) of the trained network; only `warm` (items,) items use q."""
         items = torch.arange(len(self.content), device=self.content.device)
         with evaluating(self):
             return self.vectors(items, ~warm[:, None]).cpu().numpy()
 
 
 def score_error(users: Tensor, vectors: Tensor, factors: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sum over pairs of (p · v − p · q)², users p (users, dims) scaled to length 1."""
+    """The weighted sum over pairs of (p · v − p · q)²; users p (users, dims) are scaled to length
+    1 first."""
     directions = nn.functional.normalize(users, dim=1)
     return ((directions @ (vectors - factors).T).square() * weights).sum()

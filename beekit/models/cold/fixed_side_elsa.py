@@ -1,4 +1,4 @@
-"""ELSA with one side fixed to what is known of the items, so that new ones need no training."""
+"""ELSA with one side fixed to content embeddings, so that new items need no training."""
 
 from __future__ import annotations
 
@@ -25,48 +25,48 @@ from beekit.ranking import Recommendations
 
 @dataclass(eq=False)
 class FixedSideELSA(GrowsByContent, VectorRecommender):
-    """A linear item-item model B = E Dᵀ − diag(E Dᵀ), one side given, the other one learnt.
+    """A linear item-item model B = E Dᵀ − diag(E Dᵀ) with one side given and the other one learnt.
 
-    The given side holds item embeddings F (items, dims): an encoder's output, an SVD of attributes,
-    any matrix. The other one minimises ELSA's loss (Vančura et al., RecSys 2022),
+    The given side is item embeddings F (items, dims): an encoder's output, an SVD of attributes, or
+    any other matrix. The other side minimises ELSA's loss (Vančura et al., RecSys 2022),
 
         mean over users of ‖ S_u/‖S_u‖ − X_u/‖X_u‖ ‖²,  S = relu(X E Dᵀ − X diag(E Dᵀ))
 
-    by gradient descent. New items join by their embedding alone (`add_items`), nothing is learnt
-    again:
+    by gradient descent. New items are added by their embeddings (`add_items`) without training:
 
-    - `side="decoder"`, D = F: new items can be recommended. E says what using an item means for
-      content; new items in a history say nothing yet.
-    - `side="encoder"`, E = F: users whose history holds new items get recommendations of the items
-      trained on. New items themselves have a score of 0.
+    - `side="decoder"`, D = F: new items can be recommended. The learnt E maps the items of a
+      history to content; new items in a history have no effect.
+    - `side="encoder"`, E = F: new items in a history have an effect, and the user gets
+      recommendations of the items trained on. New items themselves score 0.
 
-    Descent runs in coordinates in which what F scores with is decorrelated: it learns L for F W and
-    the model takes L W, with W = (C + r I)^(−1/2) and C = Fᵀ F / items for a decoder, the second
-    moment of users' mean embeddings for an encoder. Which scores L can express stays as it is, but
-    directions that many embeddings share no longer drown the others. It starts from what items are
-    used with, the embeddings of a user's other items summed (`spectral.co_used`), which by itself
-    is a ridge regression between co-usage and content.
+    Gradient descent learns a matrix L for F W, where W = (C + r I)^(−1/2), and the learnt side is
+    L W. C is Fᵀ F / items for a fixed decoder, and the second moment of users' mean embeddings for
+    a fixed encoder. L can express the same scores as without W, but W decorrelates F, so that
+    directions that many embeddings share do not hide the others. L starts from the sum of the
+    embeddings of the items that each item is used with (`spectral.co_used`); this start is by
+    itself a ridge regression between co-usage and content.
 
     Args:
         vectors: F before centring and scaling.
-        side: "decoder" or "encoder", the one that is fixed.
-        centre: take the mean of the items trained on away from F. For a decoder that changes no
-            ranking by itself, only what lengths of 1 mean.
+        side: "decoder" or "encoder": the side that is fixed.
+        centre: subtract from F the mean over the items trained on. If the decoder is fixed, this
+            changes a ranking only together with `normalize`.
         normalize: scale rows of F to length 1.
         ridge: r, as a share of the mean eigenvalue of C.
-        learning_rate: about the length by which an item's row of L, around 1 at the start, moves in
-            one of the first steps.
-        epochs: passes over the users. More fits the items trained on better, and new ones worse.
+        learning_rate: about the distance by which an item's row of L moves in one of the first
+            steps; the rows have length 1 on average at the start.
+        epochs: passes over the users. More epochs fit the items trained on better and new items
+            worse.
         users_per_step: users in a batch.
         items_per_step: sparsity pruning, as in `ELSA`; None scores all items.
-        seed: of the order of users and the negatives.
-        device: where to train; by default the GPU where there is one.
+        seed: seed of the order of users and of the negatives.
+        device: device to train on; by default a GPU if there is one.
 
     Attributes:
-        mean: (dims,) what is taken away from embeddings, after `fit`.
+        mean: (dims,) the vector that is subtracted from embeddings, after `fit`.
         encoder_side: E (items, dims) float32 after `fit`.
-        decoder_side: D (items, dims) float32 after `fit`. The side that is learnt has zeros for
-            items without interactions.
+        decoder_side: D (items, dims) float32 after `fit`. The learnt side has zeros for items
+            without interactions.
     """
 
     progress_name: ClassVar[str] = "ELSA, one side fixed"
@@ -88,11 +88,11 @@ class FixedSideELSA(GrowsByContent, VectorRecommender):
 
     @property
     def scores_cold_items(self) -> bool:  # type: ignore[override]
-        """Whether new items can be recommended: with the decoder fixed."""
+        """Whether new items can be recommended: if the decoder is fixed."""
         return self.side == "decoder"
 
     def _fit(self, X: sp.csr_array) -> Training[Any] | None:
-        """Learn the free side of the items that have something to teach."""
+        """Learn the free side, for the items of users with at least two interactions."""
         rows, taught = teaching(X)
         dims = self.vectors.shape[1]
         known = self.vectors[taught] if self.centre and len(taught) else np.zeros((1, dims))
@@ -146,9 +146,9 @@ class FixedSideELSA(GrowsByContent, VectorRecommender):
 
 
 def decorrelation(moment: Tensor, ridge: float) -> Tensor:
-    """(C + r I)^(−1/2) of a symmetric C (dims, dims), r a share `ridge` of its mean eigenvalue.
+    """(C + r I)^(−1/2) for a symmetric C (dims, dims), with r = `ridge` · mean eigenvalue of C.
 
-    Zero for C = 0, which comes from embeddings that are all zero.
+    It is zero for C = 0, that is, if all embeddings are zero.
     """
     values, directions = torch.linalg.eigh(moment.double())
     raised = values.clamp(min=0) + ridge * values.clamp(min=0).mean()

@@ -1,4 +1,4 @@
-"""Heater: content transformed into the space of collaborative filtering, with random exchange."""
+"""Heater: a network that transforms content into collaborative factors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from beekit.models.training_loop import Training
 class Heater(FactorNetwork):
     """Heater (Zhu, Sefati, Saadatpanah & Caverlee, SIGIR 2020) for new items.
 
-    With c the content of an item and q its pretrained collaborative factors:
+    Let c be the content of an item and q its pretrained collaborative factors:
 
         t = Σ_e gate(c)_e expert_e(c)              mixture-of-experts transformation
         z = q with probability `exchange`, else t  randomized training
@@ -30,25 +30,25 @@ class Heater(FactorNetwork):
         loss = rating loss of s + similarity · mean of (t − q)²
 
     The rating loss is the mean logistic loss over users' interactions and `negatives` times as many
-    items they do not have. Once trained, v = q M for items with interactions and v = t M for all
-    others.
+    items that they do not have. After training, v = q M for items with interactions and v = t M for
+    all others.
 
-    Where we depart from the paper: users are never new but come as histories, so the factors are
-    those of a linear model, X ≈ X E Dᵀ, whose users p = x E follow from the history exactly (by
-    default ELSA; BPR in the paper), and the last layers W and M are linear without a hidden one, so
-    that this stays so. In training an item is taken out of a history it is scored against, as if it
-    were new, and p is scaled to length 1; neither that nor the offset b changes a ranking. The
-    rating loss is logistic, not squared; all pairs of a step's users and items count in it,
-    weighted as if drawn. Gates are softmax. What keeps experts from learning items by heart is
-    dropout of content.
+    Departures from the paper: a user is always known by a history. So the factors are those of a
+    linear model, X ≈ X E Dᵀ (by default ELSA; BPR in the paper), where p = x E follows from the
+    history x exactly, and the last layers W and M are linear, so that this also holds for p W. In
+    training, an item is scored for a user as if the history did not hold it, and p has length 1;
+    neither that length nor the offset b changes a ranking. The rating loss is logistic, not
+    squared, and uses all pairs of a step's users and items with the weights they would have if
+    drawn. The gate is a softmax. Dropout of content prevents overfitting.
 
     Args (those of `FactorNetwork`, and):
-        experts: how many.
-        hidden_dim: width of an expert's hidden layer of tanh; 0 for linear experts.
-        exchange: probability in [0, 1] to enter an item by its factors.
+        experts: number of experts.
+        hidden_dim: width of an expert's hidden tanh layer; 0 for linear experts.
+        exchange: probability, 0 to 1, that a training step uses q instead of t for an item.
         similarity: weight of the distance between transformed content and factors.
 
-    Attributes (those of `ContentNetwork`): `user_side` is E W, `encoder_weights` are of t and M.
+    Attributes (those of `ContentNetwork`): `user_side` is E W; `encoder_weights` are the weights of
+        the mixture of experts and M.
     """
 
     experts: Count = 5
@@ -80,7 +80,7 @@ class Heater(FactorNetwork):
 
 
 class HeaterStep(NamedTuple):
-    """What the loss is made of: s (users, items), and t and q (items, dims)."""
+    """The parts of the loss: s (users, items), and t and q (items, dims)."""
 
     scores: Tensor
     transformed: Tensor
@@ -88,9 +88,9 @@ class HeaterStep(NamedTuple):
 
 
 class HeaterNetwork(nn.Module):
-    """Transformation and last layers over fixed content c and the factors E and D (items, dims).
+    """The mixture of experts and the last layers, for content c and factors E and D (items, dims).
 
-    q is D scaled to values of size 1.
+    q is D scaled by `unit_scale`.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class HeaterNetwork(nn.Module):
         self.generator = generator
 
     def forward(self, sample: Sample, exchange: float) -> HeaterStep:
-        """Scores of a step's users and items, each item as if new to every user."""
+        """The scores of a step's users and items, as if no history held the item scored."""
         items = torch.from_numpy(sample.items).to(self.content.device)
         q = self.factors[items]
         t = self.transform(self.content[items])
@@ -129,7 +129,7 @@ class HeaterNetwork(nn.Module):
         return HeaterStep(scores / lengths + self.offset, t, q)
 
     def learnt(self, warm: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """E W and v (items, dims) once trained; items that are `warm` (items,) bool enter by q."""
+        """E W and v (items, dims) of the trained network; only `warm` (items,) items use q."""
         with evaluating(self):
             entered = torch.where(warm[:, None], self.factors, self.transform(self.content))
             side, vectors = self.user_layer(self.encoder), self.item_layer(entered)
@@ -137,18 +137,18 @@ class HeaterNetwork(nn.Module):
 
 
 def scores_as_if_new(users: Tensor, own: Tensor, vectors: Tensor, interactions: Tensor) -> Tensor:
-    """Scores (users, items) of users u by vectors v, an item taken out of histories that hold it.
+    """Scores (users, items) where each item is scored as if the user's history did not hold it.
 
-    User vectors are sums over histories, so that one without item i is u − own_i, and the score of
-    i with it u · v_i − own_i · v_i: `own` (items, dims) is what an item adds to a user who has it.
+    A user vector u is a sum over the history, so without item i it is u − own_i, and the score of i
+    is u · v_i − own_i · v_i. `own` (items, dims) is what an item adds to the user vector.
     """
     return users @ vectors.T - interactions * (own * vectors).sum(dim=1)
 
 
 def rating_loss(scores: Tensor, interactions: Tensor, negatives: float) -> Tensor:
-    """Mean logistic loss over interactions and `negatives` times as many other pairs.
+    """The mean logistic loss over interactions and `negatives` times as many other pairs.
 
-    −ln σ(s) at interactions and −ln σ(−s) elsewhere, (users, items) each, weighted as if drawn.
+    It is −ln σ(s) for interactions and −ln σ(−s) for other pairs, averaged with `pair_weights`.
     """
     losses = functional.binary_cross_entropy_with_logits(scores, interactions, reduction="none")
     return (losses * pair_weights(interactions, negatives)).sum()

@@ -1,4 +1,4 @@
-"""The networks of this folder, started from a generator of their own."""
+"""The networks of the models in this folder; their random numbers come from a given generator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from beekit.models.cold.samples import dropped
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer with weights of variance 1/inputs (LeCun et al. 1998) and no bias yet."""
+    """A linear layer with initial weights of variance 1/inputs (LeCun et al. 1998) and bias 0."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
     with torch.no_grad():
         layer.weight.copy_(torch.randn(outputs, inputs, generator=generator) / inputs**0.5)
@@ -22,7 +22,7 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
 
 
 def identity(dims: int) -> nn.Linear:
-    """A square linear layer without bias that at first changes nothing."""
+    """A square linear layer without bias, initially the identity."""
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, dims, dims, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.eye(dims))
@@ -31,7 +31,7 @@ def identity(dims: int) -> nn.Linear:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Within it a network is as it recommends, without dropout or gradients."""
+    """Within it a network runs without dropout and without gradients."""
     was_training = network.training
     network.eval()
     try:
@@ -42,10 +42,10 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 class Perceptron(nn.Module):
-    """Linear layers with tanh between them; without hidden layers a linear map.
+    """Linear layers with tanh between them; a linear map if there are no hidden layers.
 
-    Dropout zeroes a share of input and hidden values in training, but never the first inputs, as
-    many as are `spared`. The generator is that of first weights and dropout.
+    In training, dropout sets a share of input and hidden values to zero, except the first `spared`
+    inputs. `generator` draws the initial weights and the dropout.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class Perceptron(nn.Module):
 
 
 class MixtureOfExperts(nn.Module):
-    """A sum of experts, weighted for each input by a gate: Σ_e softmax(gate(c))_e expert_e(c).
+    """A sum of experts, weighted by a gate: Σ_e softmax(gate(c))_e expert_e(c).
 
-    `hidden` is the width of each expert's hidden layer, 0 for linear experts; dropout and generator
-    are as in `Perceptron`.
+    `hidden` is the width of each expert's hidden tanh layer; 0 for linear experts. `dropout` and
+    `generator` are as in `Perceptron`.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class MixtureOfExperts(nn.Module):
         super().__init__()
         self.experts = experts
         self.first = linear(inputs, experts * (hidden or outputs), generator)
-        # A gate near uniform, so that every expert learns from the start.
+        # Small weights make the gate nearly uniform, so that every expert learns from the start.
         self.gate = linear(inputs, experts, generator)
         with torch.no_grad():
             self.gate.weight.mul_(0.1)

@@ -1,4 +1,4 @@
-"""Items that join a fitted model by their content, without training."""
+"""Adding new items to a fitted model by their content, without training."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from beekit.models.finite_models import require_sound_rows
 
 
 class GrowsByContent(ABC):
-    """A part of models, with `vectors` of their items, that new items can join."""
+    """A mixin for models with content `vectors` of their items, to which new items can be added."""
 
     scores_cold_items: ClassVar[bool] = True
 
     def add_items(self, vectors: np.ndarray) -> Self:
-        """Append cold items by their content (new items, content dims).
+        """Append cold items by their content vectors (new items, content dims).
 
-        Nothing is trained and the others stay as they are.
+        Nothing is trained, and the other items stay as they are.
 
         Raises:
-            ConfigError: if the model is not fitted, or if the vectors are too large to be ranked
-                by; then nothing is added.
+            ConfigError: if the model is not fitted, or if the vectors that the model computes for
+                the new items are too large to be multiplied; then nothing is added.
             DataError: if the vectors are not finite, or if they have another number of dimensions
                 than the model was fitted with.
         """
@@ -33,15 +33,16 @@ class GrowsByContent(ABC):
         require_width(new, model.vectors.shape[1])
         joining = self._vectors_of_new(new)
         what = f"vectors of new items, in {type(model).__name__},"
-        require_sound_rows(what, joining, "Embed these items again, as those known were.")
+        again = "Embed the new items again, with the encoder of the known items."
+        require_sound_rows(what, joining, again)
         self._join(joining)
         model.vectors = np.concatenate([model.vectors, new])
         return self
 
     def _vectors_of_new(self: Any, new: np.ndarray) -> np.ndarray:
-        """(new items, dims) as the model ranks by them: here, as it compares content."""
+        """The vectors (new items, dims) that the model ranks by: here centred, scaled content."""
         return compared(new, self.mean, self.normalize)
 
     @abstractmethod
     def _join(self, joining: np.ndarray) -> None:
-        """Append to what is learnt."""
+        """Append the new items' vectors (new items, dims) to the learnt arrays."""

@@ -1,4 +1,4 @@
-"""What a training step sees: some users, some items, and all pairs between them."""
+"""The sample of a training step: some users, some items, and all pairs between them."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from beekit.training.training_set import trainable_users
 
 
 class Sample(NamedTuple):
-    """One step's users and items."""
+    """The users and items of a training step."""
 
     users: np.ndarray  # (users,) user indices
     items: np.ndarray  # (items,) distinct item indices, ascending
     histories: sp.csr_array  # (users, all items), rows of X
-    interactions: Tensor  # (users, items) float32 zeros and ones, X between the two
+    interactions: Tensor  # (users, items) float32 zeros and ones: X for these users and items
 
 
 class Samples:
-    """The steps of an epoch, each over all pairs of its users and items; iterate once an epoch.
+    """The samples of an epoch; each iteration is one epoch.
 
-    The papers draw single pairs: an interaction, and a few items the user does not have. Between
-    so many users and items there are far more pairs, and an item's vector, the expensive part,
-    serves all of its pairs; `pair_weights` gives pairs of both kinds the weight they have when
-    drawn.
+    The papers draw single pairs: an interaction, and a few items that the user does not have. Here
+    a step uses all pairs of its users and items. These are far more pairs, and an item's vector,
+    the expensive part, is computed once for all of its pairs. `pair_weights` gives both kinds of
+    pairs the weight that they have when drawn.
 
-    Every user with two interactions or more comes once an epoch: one interaction is all that is
-    known of a user without it. The items of a step are as in beeFormer: those its users have,
-    filled up with others or thinned out to `items_per_step`.
+    Every user with two interactions or more comes once in an epoch; a user with a single one would
+    have no history without it. The items of a step are chosen as in beeFormer: the items of its
+    users, with others added or some left out to reach `items_per_step`.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class Samples:
 
 
 def pair_weights(interactions: Tensor, negatives: float) -> Tensor:
-    """Weights (users, items) of pairs, summing to one where there are pairs of both kinds: as if
-    each interaction had been drawn with `negatives` items the user does not have.
+    """Weights (users, items) of pairs, as if each interaction were drawn with `negatives` items
+    that the user does not have. They sum to one if there are pairs of both kinds.
 
-    Averaging a loss with these weights is what averaging it over drawn pairs comes to on average.
+    A loss averaged with these weights is the expected value of its mean over drawn pairs.
     """
     positive = interactions.sum()
     negative = interactions.numel() - positive
@@ -76,7 +76,7 @@ def pair_weights(interactions: Tensor, negatives: float) -> Tensor:
 
 
 def dropped(values: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Dropout (Srivastava et al. 2014) drawn from a generator of its own."""
+    """Dropout (Srivastava et al. 2014), drawn from the given generator."""
     if not probability:
         return values
     kept = torch.rand(values.shape, generator=generator) >= probability
@@ -84,5 +84,5 @@ def dropped(values: Tensor, probability: float, generator: torch.Generator) -> T
 
 
 def chosen_rows(count: int, probability: float, generator: torch.Generator) -> Tensor:
-    """(count, 1) bool, each true with the probability: which rows a step replaces."""
+    """(count, 1) bool: rows that a step replaces, each chosen with the given probability."""
     return torch.rand(count, 1, generator=generator) < probability

@@ -1,1 +1,1 @@
-"""Models that give every item and every user a short vector."""
+"""Factor models: every item and every user has a short vector."""

@@ -21,18 +21,18 @@ from beekit.models.vectors import VectorRecommender
 class ALS(VectorRecommender):
     """Weighted matrix factorisation (Hu, Koren & Volinsky, ICDM 2008), by the package `implicit`.
 
-    Minimises Σ_{u,i} c_ui (x_ui − p_u·q_i)² + λ(Σ|p_u|² + Σ|q_i|²) over all pairs, c_ui = 1 + α
-    where x_ui = 1 and 1 elsewhere (eq. 3), by turns over users and items; `implicit` takes a few
-    conjugate gradient steps a turn instead of a full solution (Takács et al., RecSys 2011). Users
-    are known by their histories: `recommend` solves for their vectors in full (eq. 4). Items
-    without users get vectors of zeros, the minimiser, and score 0.
+    Minimises Σ_{u,i} c_ui (x_ui − p_u·q_i)² + λ(Σ|p_u|² + Σ|q_i|²) over all pairs, with c_ui =
+    1 + α where x_ui = 1 and c_ui = 1 elsewhere (eq. 3). Each iteration updates first the user and
+    then the item vectors; `implicit` takes a few conjugate gradient steps instead of solving in
+    full (Takács et al., RecSys 2011). `recommend` solves in full for the vector of each history
+    (eq. 4). Items without users get vectors of zeros, which minimise the objective, and score 0.
 
     Args:
-        embedding_dim: length of the vectors.
+        embedding_dim: dimensions of the vectors.
         regularization: λ > 0.
-        alpha: α ≥ 0, how much more what was used weighs than what was not.
-        iterations: turns.
-        seed: of the first vectors.
+        alpha: α ≥ 0, the extra weight of interactions.
+        iterations: number of iterations.
+        seed: seed of the initial vectors.
 
     Attributes:
         item_vectors: Q (items, embedding_dim) float32 after `fit`.
@@ -48,7 +48,7 @@ class ALS(VectorRecommender):
     def _fit(self, X: sp.csr_array) -> None:
         """Factorise X (users, items) on all cores."""
         solver = _solver(self)
-        # The package reads values as confidences, and wants a matrix, not an array.
+        # `implicit` reads values as confidences, and takes a scipy matrix, not a scipy array.
         confidences = sp.csr_matrix(X * np.float32(1 + self.alpha))
         with one_blas_thread():
             solver.fit(confidences, show_progress=sys.stderr.isatty())
@@ -56,7 +56,7 @@ class ALS(VectorRecommender):
         self.item_vectors = np.where(used[:, None], solver.item_factors, 0).astype(np.float32)
 
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
-        """The histories' vectors in closed form."""
+        """The user vectors of the histories, in closed form."""
         items = self._kept("fold-in", FoldIn, self.item_vectors)
         with solvable(self):
             return items.users(histories, 1 + self.alpha, self.regularization)
@@ -68,11 +68,11 @@ def _solver(model: ALS) -> Any:
     except ImportError as error:
         raise ConfigError(
             "ALS without the package implicit",
-            expected="the package that factorises",
+            expected="the package implicit, which computes the factors",
             remedy="pip install 'beekit[implicit]'",
         ) from error
-    with one_blas_thread():  # `implicit` runs a thread on each core itself
-        # alpha=1: the weights are in the matrix.
+    with one_blas_thread():  # because `implicit` runs a thread on each core
+        # alpha=1, because the matrix already holds the weights.
         return AlternatingLeastSquares(
             factors=model.embedding_dim,
             regularization=model.regularization,

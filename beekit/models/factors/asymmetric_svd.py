@@ -1,4 +1,4 @@
-"""AsymmetricSVD: users as the sum of what they have, in vectors of a second set."""
+"""AsymmetricSVD: a user is a sum over the history of a second set of item vectors."""
 
 from __future__ import annotations
 
@@ -29,29 +29,30 @@ from beekit.models.vectors import VectorRecommender, at_length_one
 class AsymmetricSVD(VectorRecommender):
     """Asymmetric-SVD for implicit feedback (Koren, KDD 2008, eq. 13).
 
-    A history N scores item i by b_i + q_i·p with p = |N|^(−1/2) Σ_{j in N} y_j: of the paper's
-    sums, the one over implicit feedback, there being no ratings for the other. Minimises the
-    squared error of ones for interactions and zeros for `negatives` items drawn for each, uniformly
-    from those the user does not have, around their mean, plus λ(|q|² + b² + |y|²) of the vectors
-    taking part; by Adam on mini-batches of users, not by the paper's descent rating by rating.
+    A history N gives item i the score b_i + q_i·p with p = |N|^(−1/2) Σ_{j in N} y_j. Of the two
+    sums in the paper this is the one over implicit feedback; the other one needs ratings. Training
+    minimises the squared error of μ + b_i + q_i·p, plus λ(|q|² + b² + |y|²) of the vectors used.
+    The target is 1 for interactions and 0 for `negatives` items drawn for each of them, uniformly
+    from those that the user does not have; μ is the mean of these targets. The optimiser is Adam on
+    mini-batches of users, not gradient descent rating by rating as in the paper.
 
-    Departure: an interaction is predicted from the rest of the history, i left out of N. With i in
-    it, as in the paper, q_i·y_i alone would explain the ones, and nothing could be learnt from
-    implicit feedback about other items (Kabbur et al., FISM, KDD 2013).
+    Departure: to predict an interaction with i, i is left out of N. If it stayed in N, as in the
+    paper, q_i·y_i alone could predict the ones, and the model would learn nothing about other items
+    from implicit feedback (Kabbur et al., FISM, KDD 2013).
 
     Args:
-        embedding_dim: length of the vectors, without the bias.
-        learning_rate: of Adam.
+        embedding_dim: dimensions of the vectors, without the bias.
+        learning_rate: learning rate of Adam.
         regularization: λ ≥ 0.
-        negatives: zeros drawn for each interaction.
+        negatives: number of zeros drawn for each interaction.
         epochs: passes over the users.
         users_per_step: users in a mini-batch.
-        seed: of first vectors, order and draws.
-        device: where to train; by default the GPU where there is one. There, sums run in no fixed
-            order, so that results of one seed may differ in the last digits.
+        seed: seed of initial vectors, order of users and negatives.
+        device: device to train on; by default a GPU if there is one. On a GPU sums have no fixed
+            order, so two runs with one seed may differ in the last digits.
 
     Attributes:
-        item_vectors: (items, embedding_dim + 1) float32 after `fit`: q and, last, b.
+        item_vectors: (items, embedding_dim + 1) float32 after `fit`: q, then b in the last column.
         history_vectors: y (items, embedding_dim) float32 after `fit`.
     """
 
@@ -75,7 +76,7 @@ class AsymmetricSVD(VectorRecommender):
         parameters = [q.requires_grad_(), y.requires_grad_(), b.requires_grad_()]
         optimizer = torch.optim.Adam(parameters, lr=self.learning_rate)
         unseen = UnseenItems(X)
-        # Whoever has nothing, or everything, gives nothing to predict or to set against it.
+        # A user with no items has nothing to predict; one with all items has no negatives.
         lengths = torch.from_numpy(np.diff(X.indptr))
         users = torch.nonzero((lengths > 0) & (unseen.counts > 0)).flatten()
 
@@ -97,14 +98,14 @@ class AsymmetricSVD(VectorRecommender):
         return Training(self.epochs, batches, by_gradient(optimizer, loss), keep)
 
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
-        """(users, embedding_dim + 1): p, and a one for the bias."""
+        """(users, embedding_dim + 1): p, and 1 in the last column for the bias."""
         sums = histories @ self.history_vectors
         lengths = np.maximum(np.diff(histories.indptr), 1).astype(np.float32)
         pooled = sums / np.sqrt(lengths)[:, None]
         return np.concatenate([pooled, np.ones((len(pooled), 1), dtype=np.float32)], axis=1)
 
     def _directions(self) -> ItemIndex:
-        """Of q alone."""
+        """The index of q scaled to length 1, without the bias."""
         return self._kept("directions", lambda qb: at_length_one(qb[:, :-1]), self.item_vectors)
 
 
@@ -117,17 +118,21 @@ def squared_error(
     against: Tensor,
     regularization: float,
 ) -> Tensor:
-    """The objective of AsymmetricSVD on some users, averaged over interactions and zeros.
+    """The objective of AsymmetricSVD for some users, averaged over interactions and negatives.
 
-    `items` (interactions,) are the users' histories, one after the other, of `lengths` (users,),
-    each at least 1; each interaction is set `against` items (interactions, negatives).
+    Args:
+        q, y, b: (items, dims), (items, dims) and (items,).
+        items: (interactions,) the item indices of the users' histories, one after the other.
+        lengths: (users,) lengths of the histories, each at least 1.
+        against: (interactions, negatives) item indices of the negatives.
+        regularization: λ.
     """
     ends = lengths.cumsum(0)
     owner = torch.repeat_interleave(lengths)
     sums = functional.embedding_bag(items, y, ends - lengths, mode="sum")  # (users, dims)
     whole = sums / lengths.sqrt()[:, None]
     rest = (sums[owner] - y[items]) / (lengths - 1).clamp(min=1).sqrt()[owner, None]
-    # Known beforehand: the mean of what is to be predicted.
+    # μ: the mean of the targets, one 1 and `negatives` zeros for each interaction.
     mean = 1 / (1 + against.shape[1])
     used, unused = q[items], q[against]
     ones_predicted = mean + b[items] + (rest * used).sum(dim=1)

@@ -1,4 +1,4 @@
-"""BPR: matrix factorisation learnt from pairs of an item used and one not."""
+"""BPR: matrix factorisation learnt from pairs of an item that a user has and one that they lack."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ class BPR(RemembersUsers, VectorRecommender):
     """Bayesian personalised ranking with matrix factorisation (Rendle et al., UAI 2009).
 
     Minimises Σ −ln σ(p_u·q_i − p_u·q_j) + λ/2 (|p_u|² + |q_i|² + |q_j|²) over interactions (u, i)
-    and items j the user does not have, drawn uniformly (BPR-Opt, section 4.1). Departures from
-    LearnBPR (section 4.2), which takes a descent step for each triple drawn:
+    and items j that the user does not have, drawn uniformly (BPR-Opt, section 4.1). Departures from
+    LearnBPR (section 4.2), which takes a gradient step for each triple drawn:
 
-    - An interaction is set against the mean of many items, and a group of interactions shares them,
-      which makes products of matrices of what were single dot products. The expected gradient stays
-      that of one item an interaction, with far less noise. What a user has is left out of theirs.
-    - Steps are Adam's (Kingma & Ba, ICLR 2015), on mini-batches of several groups, in random order.
-    - One λ for all vectors.
+    - The loss of an interaction is the mean over many negatives, and a group of interactions shares
+      its negatives, so that scores are matrix products. The expected gradient is that of one
+      negative for each interaction, with far less noise. An item that a user has is no negative for
+      that user.
+    - Steps are those of Adam (Kingma & Ba, ICLR 2015), on shuffled mini-batches of several groups.
+    - All vectors share one λ.
 
-    Users are known by their histories, as `RemembersUsers` says.
+    `RemembersUsers` describes the user vectors of histories.
 
     Args (those of `RemembersUsers`, and):
-        learning_rate: of Adam.
+        learning_rate: learning rate of Adam.
         regularization: λ ≥ 0.
         epochs: passes over the interactions.
         batch_size: interactions in a mini-batch.
         group_size: interactions that share their negatives.
-        negatives: items drawn for a group.
+        negatives: number of negatives drawn for a group.
     """
 
     learning_rate: Positive = 0.003
@@ -60,7 +61,7 @@ class BPR(RemembersUsers, VectorRecommender):
 
         def loss(batch: Tensor) -> Tensor:
             groups = max(1, len(batch) // self.group_size)
-            # Groups of one size; up to groups − 1 interactions wait for the next pass.
+            # All groups have one size; up to groups − 1 interactions are left out of this epoch.
             grouped = batch[: len(batch) // groups * groups].view(groups, -1)
             user = owners[grouped]
             others, theirs = negatives.draw(user, self.negatives, generator)
@@ -82,13 +83,17 @@ def pairwise_loss(
     *,
     regularization: float,
 ) -> Tensor:
-    """The objective of BPR, averaged over interactions and what they are set against.
+    """The objective of BPR, averaged over interactions and their negatives.
 
-    Each `user` (groups, group_size) has the `item` (groups, group_size), which is set against the
-    `others` (groups, negatives) of the group, but for `theirs` (groups, group_size, negatives),
-    which the user has too. The λ is `regularization`.
+    Args:
+        users, items: vectors (users, dims) and (items, dims).
+        user, item: (groups, group_size) the user and item index of each interaction.
+        others: (groups, negatives) item indices of each group's negatives.
+        theirs: (groups, group_size, negatives) bool, true where the user has the negative; it is
+            then left out.
+        regularization: λ.
     """
-    # index_select: its gradient is a single pass, unlike that of indexing.
+    # index_select, because its gradient is faster than that of indexing.
     p, q, r = (
         vectors.index_select(0, rows.flatten()).view(*rows.shape, -1)
         for vectors, rows in ((users, user), (items, item), (items, others))

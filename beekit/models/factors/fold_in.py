@@ -1,4 +1,4 @@
-"""User vectors for histories: learnt ones where the user was trained on, solved for otherwise."""
+"""User vectors of histories: learnt ones for training users' histories, else least squares."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from beekit.models.settings import NOT_FITTED, Count
 from beekit.models.training_loop import learnt_array, normal_vectors
 from beekit.ranking.ties import history_keys
 
-# Numbers held at once while solving: 32 MB in float64.
+# How many numbers are held at once while solving: 32 MB in float64.
 _BLOCK_ELEMENTS = 2**22
-# Of users of models that learn a vector a training user; see `recall_users`. Chosen for PMF and BPR
-# by ndcg@100 on validation users of MovieLens 1M and goodbooks-10k.
+# The settings of `recall_users`, chosen for PMF and BPR by ndcg@100 on validation users of
+# MovieLens 1M and goodbooks-10k.
 _CONFIDENCE = 10.0
 _RIDGE = 0.1
-# Training users the map is learnt from at least, where there are so many.
+# The map of `recall_users` is learnt from at least this many training users, or from all if there
+# are fewer.
 _LEARN_FROM = 10_000
 
 
 class FoldIn:
-    """Item vectors Q (items, dims), ready to solve for the user vectors that explain histories."""
+    """Solves for the user vectors of histories, for given item vectors Q (items, dims)."""
 
     def __init__(self, item_vectors: np.ndarray) -> None:
         self.vectors = item_vectors.astype(np.float64)
@@ -39,11 +40,11 @@ class FoldIn:
     ) -> np.ndarray:
         """The user vectors (users, dims) float32 of histories of ones, solved for in float64.
 
-        With c the confidence and λ the regularization, for a history N the minimiser over p of
-        Σ_{i in N} c (1 − p·q_i)² + Σ_{i not in N} (p·q_i)² + λ|p|²,
+        With c the confidence and λ the regularization, the vector of a history N minimises
+        Σ_{i in N} c (1 − p·q_i)² + Σ_{i not in N} (p·q_i)² + λ|p|² over p, so that
         p = (QᵀQ + (c − 1) Σ_N q_i q_iᵀ + λI)⁻¹ c Σ_N q_i
         (Hu, Koren & Volinsky, ICDM 2008, eq. 4). An empty history gives zeros. A user's vector does
-        not depend on who else is asked: histories of one length are solved together, unpadded.
+        not depend on the other users: only histories of equal length are solved together.
         """
         dims = self.vectors.shape[1]
         shared = self.gram + regularization * np.eye(dims)
@@ -63,28 +64,28 @@ class FoldIn:
         return solved
 
     def of_any_size(self, histories: sp.csr_array) -> np.ndarray:
-        """`users` with λ the mean eigenvalue of QᵀQ, whatever the size of vectors."""
-        regularization = self.mean_eigenvalue or 1.0  # all vectors zero: any will do
+        """`users` with λ the mean eigenvalue of QᵀQ, so that the scale of Q does not matter."""
+        regularization = self.mean_eigenvalue or 1.0  # if all vectors are zero, any λ gives zeros
         return self.users(histories, _CONFIDENCE, regularization)
 
 
 @dataclass(eq=False)
 class RemembersUsers:
-    """A part of models that learn a vector a training user.
+    """A mixin for models that learn a vector for each training user.
 
-    A user is known by the history: one that is exactly a training user's gets the vector learnt for
-    that user, any other is folded in by weighted least squares and turned to where such vectors of
-    training users come nearest to those learnt (`recall_users`).
+    `recommend` knows a user by the history alone. A history that equals a training user's gets the
+    vector learnt for that user. Any other history gets a vector by weighted least squares, to which
+    a linear map is applied that brings such vectors near the learnt ones (`recall_users`).
 
     Args:
-        embedding_dim: length of the vectors.
-        seed: of first vectors, order and draws.
-        device: where to train; by default the GPU where there is one. There, sums run in no fixed
-            order, so that results of one seed may differ in the last digits.
+        embedding_dim: dimensions of the vectors.
+        seed: seed of initial vectors, order of the data and negatives.
+        device: device to train on; by default a GPU if there is one. On a GPU sums have no fixed
+            order, so two runs with one seed may differ in the last digits.
 
     Attributes:
         item_vectors: Q (items, embedding_dim) float32 after `fit`.
-        known_keys, known_vectors, known_turn: after `fit`, as `KnownUsers` has them.
+        known_keys, known_vectors, known_turn: the fields of `KnownUsers`, after `fit`.
     """
 
     embedding_dim: Count = 64
@@ -98,12 +99,12 @@ class RemembersUsers:
     def _first_vectors(
         self, X: sp.csr_array, generator: torch.Generator, device: torch.device
     ) -> list[Tensor]:
-        """Vectors of users and of items to start from."""
+        """The initial vectors of users and of items."""
         dims = self.embedding_dim
         return [normal_vectors(rows, dims, 0.1, generator, device) for rows in X.shape]
 
     def _keeping(self, X: sp.csr_array, users: Tensor, items: Tensor) -> Callable[[], None]:
-        """What puts the vectors (rows, dims) learnt so far of users and items into the model."""
+        """A function that copies the vectors of users and items learnt so far into the model."""
 
         def keep() -> None:
             self.item_vectors = learnt_array(items)
@@ -113,21 +114,21 @@ class RemembersUsers:
         return keep
 
     def _own_user_vectors(self: Any, histories: sp.csr_array) -> np.ndarray:
-        """Learnt, or folded in."""
+        """The learnt vectors of training users' histories; for others, vectors by least squares."""
         known = KnownUsers(self.known_keys, self.known_vectors, self.known_turn)
         return recall_users(histories, known, self._kept("fold-in", FoldIn, self.item_vectors))
 
 
 class KnownUsers(NamedTuple):
-    """What `recall_users` knows of training users."""
+    """What `recall_users` needs to know about training users."""
 
-    keys: np.ndarray  # (histories,) uint64, ascending, one a distinct history that is not empty
-    vectors: np.ndarray  # (histories, dims) float32 of the first user who has it
-    turn: np.ndarray  # (dims, dims) float32, brings folded-in vectors nearest to those learnt
+    keys: np.ndarray  # (histories,) uint64 keys of distinct histories that are not empty, ascending
+    vectors: np.ndarray  # (histories, dims) float32, learnt for the first user with the history
+    turn: np.ndarray  # (dims, dims) float32, the map from least-squares vectors to learnt ones
 
 
 def remember(histories: sp.csr_array, user_vectors: np.ndarray, items: FoldIn) -> KnownUsers:
-    """What `recall_users` needs of training users and the vectors (users, dims) learnt for them."""
+    """The `KnownUsers` of training histories and the vectors (users, dims) learnt for them."""
     keys, first = np.unique(history_keys(histories), return_index=True)
     kept = np.diff(histories.indptr)[first] > 0
     keys, first = keys[kept], first[kept]
@@ -138,12 +139,13 @@ def remember(histories: sp.csr_array, user_vectors: np.ndarray, items: FoldIn) -
 
 
 def recall_users(histories: sp.csr_array, known: KnownUsers, items: FoldIn) -> np.ndarray:
-    """The vectors learnt of training users, known by their exact history; others are folded in.
+    """User vectors (users, dims) float32: learnt ones for histories that equal a training user's,
+    and vectors by least squares for all others.
 
-    For models that learn a vector a training user by another criterion than `FoldIn` minimises.
-    Its vectors are brought to those learnt by the linear map that does so best for the training
-    users: a user whose history has grown or shrunk since then moves a little, not to a user of
-    another kind. An empty history gets zeros.
+    Models that learn a vector for each training user minimise another criterion than `FoldIn`. So
+    the vectors of `FoldIn` are multiplied by the linear map that brings them nearest to the learnt
+    vectors of training users. Then a user's vector changes little when the history grows or shrinks
+    a little. An empty history gets zeros.
     """
     keys = history_keys(histories)
     place = np.searchsorted(known.keys, keys)
@@ -154,7 +156,7 @@ def recall_users(histories: sp.csr_array, known: KnownUsers, items: FoldIn) -> n
     others = np.flatnonzero(~found)
     if len(others):
         folded = items.of_any_size(sp.csr_array(histories[others]))
-        # By einsum, whose sums do not depend on how many users are asked for at once.
+        # einsum, because its sums do not depend on the number of users in the batch.
         vectors[others] = np.einsum("ud,de->ue", folded, known.turn)
     return vectors
 
@@ -162,8 +164,8 @@ def recall_users(histories: sp.csr_array, known: KnownUsers, items: FoldIn) -> n
 def _turn(folded: np.ndarray, learnt: np.ndarray) -> np.ndarray:
     """M (dims, dims) float32 with F M near P, by ridge regression towards a multiple of I.
 
-    In directions that few users have, M only scales: it minimises ‖F M − P‖² + μ‖M − s I‖², s the
-    multiple by which s F is nearest to P and μ a share of the mean eigenvalue of FᵀF.
+    M minimises ‖F M − P‖² + μ‖M − s I‖², where s F is nearest to P among the multiples of F, and μ
+    is a share of the mean eigenvalue of FᵀF. In directions that few users have, M is close to s I.
     """
     F, P = folded.astype(np.float64), learnt.astype(np.float64)
     gram, identity = F.T @ F, np.eye(F.shape[1])

@@ -1,4 +1,4 @@
-"""Items to set against what a user has: drawn uniformly from what they do not have."""
+"""Negatives: items drawn uniformly from those that a user does not have."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from beekit.models.training_loop import Shuffled
 
 
 def interactions(histories: sp.csr_array) -> tuple[Tensor, Tensor]:
-    """User and item index of each entry of CSR histories, (interactions,) int64 each."""
+    """The user and item indices of the entries of CSR histories, (interactions,) int64 each."""
     users = np.repeat(np.arange(histories.shape[0]), np.diff(histories.indptr))
     return torch.from_numpy(users), torch.from_numpy(histories.indices.astype(np.int64))
 
 
 class UnseenItems:
-    """Draws, for any users, items that are not in their histories, each with equal chance.
+    """Draws items that are not in a user's history, each with the same probability.
 
-    Exact and without rejection: the r-th item, from 0, that a user does not have is r plus the
-    number of their items h_t, ascending, with h_t − t ≤ r, which one binary search finds. Column
-    indices of the histories are sorted. `counts` (users,) is how many items each user lacks.
+    The draw is exact and needs no rejection: with a user's items h_0 < h_1 < ..., the r-th item
+    (from 0) that the user does not have is r plus the number of t with h_t − t ≤ r, which a binary
+    search finds.
+
+    Args:
+        histories: (users, items) CSR with sorted column indices.
+
+    Attributes:
+        counts: (users,) how many items each user does not have.
     """
 
     def __init__(self, histories: sp.csr_array) -> None:
@@ -32,14 +38,16 @@ class UnseenItems:
         starts = histories.indptr[:-1].astype(np.int64)
         owners = np.repeat(np.arange(users), lengths)
         places = np.arange(histories.nnz) - starts[owners]
-        # One ascending array for all users: theirs lie between u · (items + 1) and the next.
+        # One ascending array for all users: the entries of user u lie between u · (items + 1) and
+        # (u + 1) · (items + 1).
         gaps = owners * (self.items + 1) + histories.indices - places
         self.counts = torch.from_numpy(self.items - lengths)
         self._gaps = torch.from_numpy(gaps)
         self._starts = torch.from_numpy(starts)
 
     def draw(self, users: Tensor, generator: torch.Generator) -> Tensor:
-        """One item for each entry of `users` (draws,) int64; each must lack at least one."""
+        """One item (draws,) for each entry of `users` (draws,) int64; none of these users may have
+        all items."""
         unit = torch.rand(len(users), generator=generator, dtype=torch.float64)
         rank = (unit * self.counts[users]).long()
         below = torch.searchsorted(self._gaps, users * (self.items + 1) + rank, right=True)
@@ -47,10 +55,10 @@ class UnseenItems:
 
 
 class Triples:
-    """Interactions, each with items the user does not have, in shuffled mini-batches.
+    """Interactions, each with items that the user does not have, in shuffled mini-batches.
 
-    `negatives` items are drawn for each interaction, anew at each pass. Users who have every item
-    are left out: nothing can be set against what they have.
+    In each epoch `negatives` items are drawn anew for each interaction. Users who have every item
+    are left out, because there are no negatives for them.
     """
 
     def __init__(
@@ -67,8 +75,9 @@ class Triples:
         return len(self.order)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """One pass: users (batch,), their items (batch,), items they lack (batch, negatives)."""
-        # Drawn in the order of users, which the binary search is several times quicker on.
+        """The batches of an epoch: users (batch,), items they have (batch,), and items they do not
+        have (batch, negatives)."""
+        # Drawn in the order of users, because the binary search is several times faster then.
         drawn = [self.unseen.draw(self.users, self.generator) for _ in range(self.negatives)]
         against = torch.stack(drawn, dim=1)
         for part in self.order:
@@ -76,7 +85,8 @@ class Triples:
 
 
 class SharedNegatives:
-    """Draws items for groups of users, uniformly from all, and says who has which."""
+    """Draws items for groups of users, uniformly from all items, and finds out which users have
+    them."""
 
     def __init__(self, histories: sp.csr_array) -> None:
         self.shape = histories.shape
@@ -86,15 +96,18 @@ class SharedNegatives:
         self._support = torch.from_numpy(np.diff(by_item.indptr).astype(np.int64))
 
     def draw(self, users: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """`count` items, with replacement, for each group of `users` (groups, group_size).
+        """Draw `count` items, with replacement, for each group of `users` (groups, group_size).
 
-        Returns items (groups, count) and, (groups, group_size, count) bool, whether a user has an
-        item. Time grows with the support of what is drawn, not with users times items.
+        The time grows with the number of users of the drawn items, not with users times items.
+
+        Returns:
+            the items (groups, count), and (groups, group_size, count) bool: whether a user has an
+            item.
         """
         groups, size = users.shape
         drawn = torch.randint(self.shape[1], (groups, count), generator=generator)
         theirs = torch.zeros((groups, size, count), dtype=torch.bool)
-        # Whoever has a drawn item: one entry for each of its users, whether in the group or not.
+        # One entry for each user of a drawn item, whether that user is in the group or not.
         support = self._support[drawn.flatten()]
         draw = torch.repeat_interleave(support)
         first = support.cumsum(0) - support

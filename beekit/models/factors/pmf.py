@@ -20,19 +20,19 @@ from beekit.models.vectors import VectorRecommender
 class PMF(RemembersUsers, VectorRecommender):
     """Probabilistic matrix factorisation (Salakhutdinov & Mnih, NeurIPS 2007).
 
-    The maximum a posteriori vectors: they minimise
-    Σ ½ (x_ui − σ(p_u·q_i))² + λ/2 (|p_u|² + |q_i|²) (eq. 4, with the logistic function of
-    section 2). The paper sums over ratings observed. Interactions alone are all ones and would
-    teach nothing, so each is set against `negatives` items the user does not have, with x = 0,
-    drawn uniformly and anew each epoch. Stochastic gradient descent on mini-batches, gradients of a
-    batch added up; no momentum.
+    The maximum a posteriori vectors minimise Σ ½ (x_ui − σ(p_u·q_i))² + λ/2 (|p_u|² + |q_i|²)
+    (eq. 4, with the logistic function of section 2). The paper sums over observed ratings.
+    Interactions are all ones, from which nothing can be learnt. So for each one, `negatives` items
+    that the user does not have are added with x = 0, drawn uniformly and anew in each epoch.
+    Training is stochastic gradient descent on mini-batches without momentum; the gradients of a
+    batch are added up.
 
-    Users are known by their histories, as `RemembersUsers` says.
+    `RemembersUsers` describes the user vectors of histories.
 
     Args (those of `RemembersUsers`, and):
-        learning_rate: of a single pair.
+        learning_rate: learning rate of a single pair.
         regularization: λ ≥ 0.
-        negatives: zeros drawn for each interaction.
+        negatives: number of zeros drawn for each interaction.
         epochs: passes over the interactions.
         batch_size: interactions in a mini-batch.
     """
@@ -48,7 +48,7 @@ class PMF(RemembersUsers, VectorRecommender):
         generator = torch.Generator().manual_seed(self.seed)
         users, items = self._first_vectors(X, generator, device)
         triples = Triples(X, self.negatives, self.batch_size, generator)
-        # An interaction, and then its zeros.
+        # The targets of an interaction and of its negatives.
         target = torch.zeros(1 + self.negatives, device=device)
         target[0] = 1
 
@@ -71,17 +71,25 @@ def pointwise_step(
     learning_rate: float,
     regularization: float,
 ) -> Tensor:
-    """A step down the gradient of the squared error, in place, on the rows a mini-batch names.
+    """A gradient step of PMF, in place, on the vectors of the users and items of a mini-batch.
 
-    `pairs` (batch, items of each) are set against each `user` (batch,), with x the `target` of each
-    column. Returns the mean of (x − σ(p·q))² before the step.
+    Args:
+        users, items: vectors (users, dims) and (items, dims).
+        user: (batch,) user indices.
+        pairs: (batch, n) item indices to score for each user.
+        target: (n,) the value x of each column of `pairs`.
+        learning_rate: learning rate of a single pair.
+        regularization: λ.
+
+    Returns:
+        the mean of (x − σ(p·q))² before the step.
     """
     p = users.index_select(0, user)
     q = items.index_select(0, pairs.flatten()).view(*pairs.shape, p.shape[1])
     predicted = torch.sigmoid(torch.einsum("bd,bmd->bm", p, q))
     error = predicted - target
     slope = error * predicted * (1 - predicted)
-    # Each pair pulls p by its error and keeps it small by λ.
+    # λ counts once for each pair.
     toward_user = torch.einsum("bm,bmd->bd", slope, q) + pairs.shape[1] * regularization * p
     toward_items = slope[:, :, None] * p[:, None, :] + regularization * q
     users.index_add_(0, user, toward_user, alpha=-learning_rate)

@@ -16,14 +16,15 @@ from beekit.models.vectors import VectorRecommender
 class PureSVD(VectorRecommender):
     """PureSVD (Cremonesi, Koren & Turrin, RecSys 2010).
 
-    With X ≈ U Σ Vᵀ of the largest singular values, missing entries taken for zeros, a history x
-    scores x V Vᵀ: users need no vector of their own. Directions beyond the rank of X are
-    left out, so that `item_vectors` may have columns of zeros. V is unique but for the sign of its
-    columns (here the entry largest in size is positive) and where singular values coincide.
+    With X ≈ U Σ Vᵀ of the largest singular values, where missing entries are zeros, the scores of a
+    history x are x V Vᵀ, so users need no vectors of their own. Directions beyond the rank of X are
+    left out, so `item_vectors` may have columns of zeros. V is unique except for the signs of its
+    columns (here the entry with the largest absolute value is positive) and for equal singular
+    values.
 
     Args:
-        embedding_dim: singular values kept, or as many as X has.
-        seed: of the vector the iteration starts from.
+        embedding_dim: number of singular values to keep; all if X has fewer.
+        seed: seed of the initial vector of the iteration.
 
     Attributes:
         item_vectors: V (items, min(embedding_dim, users, items)) float32 after `fit`.
@@ -36,20 +37,22 @@ class PureSVD(VectorRecommender):
     def _fit(self, X: sp.csr_array) -> None:
         binary = X.astype(np.float64)
         values, vectors = right_singular_vectors(binary, self.embedding_dim, self.seed)
-        # svds finds the squares of singular values to within rounding of the largest.
+        # svds computes squared singular values, with the rounding error of the largest one.
         precision = np.finfo(np.float64).eps * max(binary.shape)
         vectors = vectors * (values**2 > precision * (values**2).max(initial=0))
         self.item_vectors = with_signs(vectors).astype(np.float32)
 
 
 def right_singular_vectors(X: sp.csr_array, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest singular values, min(count, users, items), descending; vectors (items, count)."""
+    """The min(count, users, items) largest singular values, descending, and their right singular
+    vectors as columns."""
     smaller = min(X.shape)
     if not X.nnz:
         width = min(count, smaller)
         return np.zeros(width), np.zeros((X.shape[1], width))
     if count >= smaller:
-        # The iteration finds fewer than all; one side of X is then as short as the vectors are few.
+        # The iteration cannot find all singular values. X then has a side of at most `count`, so
+        # the dense decomposition is cheap.
         _, values, rows = np.linalg.svd(X.toarray(), full_matrices=False)
         return values, rows.T
     start = np.random.default_rng(seed).normal(size=smaller)
@@ -59,6 +62,6 @@ def right_singular_vectors(X: sp.csr_array, count: int, seed: int) -> tuple[np.n
 
 
 def with_signs(vectors: np.ndarray) -> np.ndarray:
-    """Columns turned so that their entry largest in size, the first of equals, is positive."""
+    """Columns with signs such that the first entry with the largest absolute value is positive."""
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], 0)
     return vectors * np.where(largest < 0, -1, 1)

@@ -12,10 +12,15 @@ from beekit.models.training_loop import learnt_array, normal_vectors
 
 
 class Towers:
-    """Parameters of both towers, and the vectors they make.
+    """The parameters of both towers, and the vectors that they compute.
 
-    Items that were not `trained` (items,) keep an embedding of zero. `dims` is the length of inputs
-    and vectors, `hidden` the width of the hidden layers.
+    Args:
+        trained: (items,) bool; the other items keep an embedding of zero.
+        features: F (items, features), or None.
+        dims: dimensions of inputs and vectors.
+        hidden: width of the hidden layers.
+        generator: draws the initial parameters.
+        device: device to train on.
 
     Attributes:
         embeddings: e (items, dims).
@@ -37,7 +42,7 @@ class Towers:
         self.features = None if features is None else features.to(device)
         self.projection: Tensor | None = None
         if self.features is not None:
-            # So that projected features start as large as embeddings, whatever their scale.
+            # Projected features start as large as embeddings, whatever the scale of the features.
             length = float(self.features.square().sum(dim=1).mean().sqrt()) or 1.0
             width = self.features.shape[1]
             started = normal_vectors(width, dims, 0.1 / length, generator, device)
@@ -46,7 +51,7 @@ class Towers:
             [
                 normal_vectors(dims, hidden, (2 / dims) ** 0.5, generator, device).requires_grad_(),
                 torch.zeros(hidden, device=device, requires_grad=True),
-                # At zero the tower starts as the identity.
+                # With zeros here, the tower starts as the identity (scaled to length one).
                 torch.zeros((hidden, dims), device=device, requires_grad=True),
                 torch.zeros(dims, device=device, requires_grad=True),
             ]
@@ -55,12 +60,12 @@ class Towers:
 
     @property
     def parameters(self) -> list[Tensor]:
-        """All that is learnt."""
+        """All parameters to learn."""
         projection = [] if self.projection is None else [self.projection]
         return [self.embeddings, *projection, *self.user_layers, *self.item_layers]
 
     def item_vectors(self, items: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Vectors (batch, dims) of items (batch,); where not `kept`, of their features alone."""
+        """Vectors (batch, dims) of items (batch,); those not `kept` by their features alone."""
         inputs = self.embeddings[items]
         if kept is not None:
             inputs = inputs * kept[:, None]
@@ -69,7 +74,8 @@ class Towers:
         return tower(inputs, *self.item_layers)
 
     def user_vectors(self, items: Tensor, lengths: Tensor, left_out: Tensor) -> Tensor:
-        """Vectors (batch, dims) of histories, as of `batch_histories`, each without one item."""
+        """Vectors (batch, dims) of histories from `batch_histories`, each without the item
+        `left_out` (batch,)."""
         starts = lengths.cumsum(0) - lengths
         pooled = functional.embedding_bag(items, self.embeddings, starts, mode="sum")
         pooled = pooled - self.embeddings[left_out]
@@ -80,7 +86,7 @@ class Towers:
 
     @torch.no_grad()
     def all_items(self) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and vectors (items, dims) float32 of all items."""
+        """The inputs z and the vectors (items, dims) float32 of all items."""
         inputs = self.embeddings
         if self.features is not None and self.projection is not None:
             inputs = inputs + self.features @ self.projection
@@ -88,15 +94,17 @@ class Towers:
 
 
 def tower(z: Tensor, W1: Tensor, c1: Tensor, W2: Tensor, c2: Tensor) -> Tensor:
-    """z + W₂ relu(W₁ z + c₁) + c₂ scaled to length one: (rows, dims) to (rows, dims)."""
+    """z + W₂ relu(W₁ z + c₁) + c₂, scaled to length one: (rows, dims) to (rows, dims)."""
     return functional.normalize(z + torch.relu(z @ W1 + c1) @ W2 + c2, dim=1)
 
 
 def in_batch_softmax(logits: Tensor, items: Tensor) -> Tensor:
-    """Mean cross-entropy of each row's own column among the batch's.
+    """The mean cross-entropy with row u's own column as its class.
 
-    Row u and column j of the logits: user u with the item of user j. Columns of other users with
-    the same item as the row's are left out.
+    Args:
+        logits: (batch, batch); row u and column j hold the score of user u with the item of user j.
+        items: (batch,) the item of each user. Other columns with the same item as the row are left
+            out.
     """
     same = items[:, None] == items[None, :]
     same.fill_diagonal_(False)
@@ -105,7 +113,7 @@ def in_batch_softmax(logits: Tensor, items: Tensor) -> Tensor:
 
 
 def batch_histories(histories: sp.csr_array, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Item indices (interactions,) and lengths (users,) of CSR histories."""
+    """The item indices (interactions,) and the lengths (users,) of CSR histories."""
     items = torch.from_numpy(histories.indices.astype(np.int64))
     lengths = torch.from_numpy(np.diff(histories.indptr).astype(np.int64))
     return items.to(device), lengths.to(device)

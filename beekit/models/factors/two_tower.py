@@ -1,4 +1,4 @@
-"""TwoTower: a network for histories and one for items, learnt by in-batch softmax."""
+"""TwoTower: a network for histories and one for items, trained by in-batch softmax."""
 
 from __future__ import annotations
 
@@ -34,37 +34,38 @@ from beekit.models.vectors import VectorRecommender
 class TwoTower(VectorRecommender):
     """Two-tower retrieval with sampling-bias-corrected softmax (Yi et al., RecSys 2019).
 
-    An item enters as z = e + F w: an embedding of its own and, with `vectors` F, a projection
-    of those. The item tower makes its vector of z; the user tower makes the user's vector of
-    |N|^(−1/2) Σ_{j in N} z_j. A tower is z + W₂ relu(W₁ z + c₁) + c₂, scaled to length one. On
-    batches of interactions (u, i), minimises −ln softmax of (u·v_j / τ − ln Q_j) over the batch's
-    items j at the user's own, with Q_j the share of interactions that are with j: the chance that j
-    is in a batch. The paper estimates Q from a stream; here it is counted.
+    The input of an item is z = e + F w: its embedding e and, if there are `vectors` F, a projection
+    of them. The item tower computes the item's vector from z, the user tower the user's vector from
+    |N|^(−1/2) Σ_{j in N} z_j. A tower is z + W₂ relu(W₁ z + c₁) + c₂, scaled to length one. For a
+    batch of interactions (u, i) the loss is −ln softmax_j(u·v_j / τ − ln Q_j) at j = i, with j over
+    the items of the batch. Q_j, the probability that an interaction of the batch is with j, is the
+    share of interactions with j. The paper estimates Q from a stream; here it is counted.
 
-    Departures: the item is left out of the history it is predicted from; other occurrences of the
-    same item in the batch are not set against it; towers have one hidden layer and a bypass.
+    Departures: item i is left out of the history that predicts it; other interactions of the batch
+    with i are no negatives for it; a tower has one hidden layer and a residual connection.
 
-    An item no training user has keeps e = 0: with features it is known by those, and so that they
-    carry weight, e is dropped for a share `id_dropout` of the items in a batch (Volkovs et al.,
-    DropoutNet, NeurIPS 2017). Without features all such items score alike.
+    An item without training users keeps e = 0 and is known by its features. So that features are
+    used, e is set to zero in training for a share `id_dropout` of the items in a batch (Volkovs et
+    al., DropoutNet, NeurIPS 2017). Without features, all items without training users score alike.
 
     Args:
-        embedding_dim: length of the vectors.
+        embedding_dim: dimensions of the vectors.
         hidden_dim: width of the hidden layers.
         temperature: τ > 0.
-        learning_rate: of Adam.
-        id_dropout: share of items in a batch known by their features alone; for nothing without.
+        learning_rate: learning rate of Adam.
+        id_dropout: share of a batch's items whose e is set to zero; unused without `vectors`.
         epochs: passes over the interactions.
         batch_size: interactions in a mini-batch, and so items in the softmax.
-        vectors: F (items, any), for example a sentence encoder's embeddings; None without.
-        seed: of first parameters, order and dropout.
-        device: where to train; by default the GPU where there is one. There, sums run in no fixed
-            order, so that results of one seed may differ in the last digits.
+        vectors: F (items, any), for example a sentence encoder's embeddings; None for no features.
+        seed: seed of initial parameters, order of the data and dropout.
+        device: device to train on; by default a GPU if there is one. On a GPU sums have no fixed
+            order, so two runs with one seed may differ in the last digits.
 
     Attributes:
         item_vectors: (items, embedding_dim) float32 of length one, after `fit`.
         item_inputs: z (items, embedding_dim) float32 after `fit`.
-        hidden_weight, hidden_bias, output_weight, output_bias: W₁, c₁, W₂, c₂ of the user tower.
+        hidden_weight, hidden_bias, output_weight, output_bias: W₁, c₁, W₂, c₂ of the user tower,
+            after `fit`.
     """
 
     embedding_dim: Count = 64
@@ -86,7 +87,7 @@ class TwoTower(VectorRecommender):
 
     @property
     def scores_cold_items(self) -> bool:  # type: ignore[override]
-        """Whether items without training interactions are known, by features."""
+        """Whether items without training interactions are known by features."""
         return self.vectors is not None
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
@@ -119,7 +120,7 @@ class TwoTower(VectorRecommender):
         return Training(self.epochs, batches, by_gradient(optimizer, loss), keep)
 
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
-        """Of length one, computed in float64."""
+        """User vectors (users, dims) of length one, computed in float64."""
         lengths = np.maximum(np.diff(histories.indptr), 1).astype(np.float64)
         pooled = (histories @ self.item_inputs) / np.sqrt(lengths)[:, None]
         layers = (self.hidden_weight, self.hidden_bias, self.output_weight, self.output_bias)

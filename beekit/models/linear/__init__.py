@@ -1,1 +1,1 @@
-"""Linear item-item models: scores X B, with B dense, sparse or a product of two thin matrices."""
+"""Linear item-item models: scores X B, with B dense, sparse or a product of two narrow matrices."""

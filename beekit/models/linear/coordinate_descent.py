@@ -4,11 +4,12 @@ For a target j with Gram matrix G = XᵀX the problem is
 
     minimise over w ≥ 0, w_j = 0:   ½‖x_j − X w‖² + ½ l2 ‖w‖² + l1 ‖w‖₁
 
-and the step for one weight, the others held, w_i ← max(0, r_i + G_ii w_i − l1) / (G_ii + l2) with
-r = G_·j − G w (Friedman, Hastie & Tibshirani 2010, section 2.1). Every step is taken for a batch of
-targets together; loops run over sweeps and coordinates only. A target is done when its optimality
-(KKT) conditions, |r_i − l1 − l2 w_i| = 0 where w_i > 0 and r_i ≤ l1 where w_i = 0, hold to within
-tolerance · G_jj. The penalties, the tolerance and the most sweeps are those of `net`, a `SLIM`.
+and the step for one weight, with the others fixed, is w_i ← max(0, r_i + G_ii w_i − l1) / (G_ii +
+l2), where r = G_·j − G w (Friedman, Hastie & Tibshirani 2010, section 2.1). A step is computed for
+a batch of targets together; Python loops run only over sweeps and coordinates. A target is done
+when its optimality (KKT) conditions hold to within tolerance · G_jj; these are r_i − l1 − l2 w_i =
+0 where w_i > 0, and r_i ≤ l1 where w_i = 0. The penalties, the tolerance and the maximum number of
+sweeps are the settings of `net`, a `SLIM`.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-# Coordinates whose steps are taken before the residuals of all others follow in one product.
+# After the steps of this many coordinates, one product updates the residuals of all others.
 _COORDINATES_AT_ONCE = 64
 
 
 def _violation(net: Any, weights: np.ndarray, residual: np.ndarray) -> np.ndarray:
-    """How far the optimality conditions are off, entry by entry."""
+    """By how much each entry violates the optimality conditions."""
     excess = residual - net.l1
     off = np.where(weights > 0, np.abs(excess - net.l2 * weights), np.maximum(excess, 0))
     return np.asarray(off)
@@ -31,18 +32,22 @@ def _violation(net: Any, weights: np.ndarray, residual: np.ndarray) -> np.ndarra
 def solve_blocks(
     net: Any, blocks: np.ndarray, linear: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (targets, coordinates) of targets with a small Gram matrix each, and which are done.
+    """Solve for targets that each have a small Gram matrix of their own.
 
     Args:
-        blocks: (coordinates, targets, coordinates) G_ik among each target's coordinates; the
-            coordinate first, so that a step reads one contiguous slice.
+        net: a `SLIM`.
+        blocks: (coordinates, targets, coordinates) G_ik among each target's coordinates. The
+            coordinate i comes first, so that a step reads one contiguous slice.
         linear: (targets, coordinates) G_ij, negative where a coordinate is padding.
         scale: (targets,) G_jj.
+
+    Returns:
+        weights (targets, coordinates), and (targets,) bool: whether a target is done.
     """
     targets, coordinates = linear.shape
     found = np.zeros((targets, coordinates))
     done = np.zeros(targets, dtype=bool)
-    # Those not done, and what is kept of them.
+    # The targets that are not done yet, with their weights, residuals and diagonals.
     open_ = np.arange(targets)
     weights, residual = np.zeros((targets, coordinates)), linear.astype(np.float64)
     diagonal = np.einsum("iti->ti", blocks).astype(np.float64)
@@ -60,7 +65,7 @@ def solve_blocks(
         done[open_] = ~still
         if not still.any():
             break
-        # The blocks are large: they follow when half of them are no longer needed.
+        # The blocks are large, so they are copied only when half of them are no longer needed.
         if still.sum() <= len(open_) / 2:
             open_, weights, residual = open_[still], weights[still], residual[still]
             diagonal, blocks = diagonal[still], blocks[:, still]
@@ -68,11 +73,18 @@ def solve_blocks(
 
 
 def solve_shared(net: Any, gram: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (items, targets) float64 of targets regressed on all others, and which are done.
+    """Solve for targets that are regressed on all other items.
 
-    Steps of a group of coordinates change the residuals within the group at once and those of all
-    others in one matrix product after it: the sequence of steps is the same. `gram` (items, items)
-    is G in float64, its diagonal positive.
+    The steps of a group of coordinates update the residuals within the group immediately, and those
+    of all other coordinates afterwards in one matrix product. The result is that of single steps.
+
+    Args:
+        net: a `SLIM`.
+        gram: (items, items) G in float64, with a positive diagonal.
+        targets: (targets,) row numbers in `gram`.
+
+    Returns:
+        weights (items, targets) float64, and (targets,) bool: whether a target is done.
     """
     found = np.zeros((len(gram), len(targets)))
     done = np.zeros(len(targets), dtype=bool)
@@ -103,7 +115,8 @@ def _group_steps(
 ) -> np.ndarray:
     """One step for each coordinate of a group (coordinates, targets), one after the other.
 
-    `own` (targets,) is where in the group a target itself is; outside it if it is not there.
+    `own` (targets,) is the row of the group that is the target itself; a number outside the group
+    if there is none.
     """
     steps = np.zeros_like(weights)
     for i in range(len(gram)):

@@ -16,7 +16,7 @@ from beekit.models.settings import NOT_FITTED, Positive, ShareBelowOne, one_of
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import Scorer, recommend_by_scores
 
-# Rows of the Gram matrix made dense at once: 256 MB in float32.
+# How many entries of the Gram matrix are made dense at once: 256 MB in float32.
 _BLOCK_ELEMENTS = 2**26
 
 
@@ -24,20 +24,20 @@ _BLOCK_ELEMENTS = 2**26
 class EASE(BaseRecommender):
     """Embarrassingly shallow autoencoder (Steck, WWW 2019).
 
-    Minimises ‖X − X B‖² + λ‖B‖² over B (items, items) with a zero diagonal; with P = (XᵀX + λI)⁻¹,
-    B = I − P / diag(P) column by column (eq. 8). P comes from a Cholesky factorisation: XᵀX + λI
-    is positive definite, and `inv` would neither use that nor keep the memory at two matrices.
+    Minimises ‖X − X B‖² + λ‖B‖² over B (items, items) with a zero diagonal. With P = (XᵀX + λI)⁻¹,
+    B = I − P / diag(P), column by column (eq. 8). P comes from a Cholesky factorisation, because
+    XᵀX + λI is positive definite; `inv` would be slower and need more than two matrices of memory.
 
-    With dropout p each item is predicted from the others when every interaction is missing by a
-    chance of p and the rest count 1/(1 − p). The expected error adds p/(1 − p) n_i to λ, n_i the
-    users of item i (EDLAE; Steck, NeurIPS 2020, full rank): the more an item is used, the less of
-    it may rest on it alone.
+    With dropout p, each item is predicted from the others while every interaction is missing with
+    probability p and the remaining ones count 1/(1 − p). In expectation this adds p/(1 − p) n_i to
+    λ, where n_i is the number of users of item i (EDLAE; Steck, NeurIPS 2020, full rank). So the
+    weights of often used items are shrunk more.
 
     Args:
-        regularization: λ > 0. Grows with the density of X; hundreds are usual.
-        dropout: p from 0, plain EASE, to below 1.
-        dtype: float32, or float64 at twice the memory and time.
-        device: where to factorise; by default the GPU where there is one that has the room.
+        regularization: λ > 0. A good value grows with the density of X; hundreds are usual.
+        dropout: p, from 0 (plain EASE) to below 1.
+        dtype: "float32", or "float64" at twice the memory and time.
+        device: device to factorise on; by default a GPU if there is one with enough memory.
 
     Attributes:
         item_item: B (items, items) after `fit`.
@@ -50,7 +50,7 @@ class EASE(BaseRecommender):
     item_item: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Solve for B; O(items³) time and 2 items² numbers of memory, checked before anything."""
+        """Solve for B in O(items³) time and memory for 2 items² numbers, which is checked first."""
         need = predicted_bytes(X.shape[1], self.dtype)
         device = _device(self.device, need)
         free = psutil.virtual_memory().available
@@ -58,13 +58,13 @@ class EASE(BaseRecommender):
             free = torch.cuda.mem_get_info(device)[0]
         remedy = "Use SANSA, which keeps everything sparse, or leave out rare items."
         require_memory("EASE", X.shape[1], need, free, remedy)
-        # Kept in no name here, so that the Gram matrix goes once it is factorised.
+        # No variable holds the Gram matrix, so that its memory is freed once it is factorised.
         factor = torch.linalg.cholesky(self._gram(X, device))
         precision = torch.cholesky_inverse(factor)
         del factor
         if not precision.is_contiguous():
-            # LAPACK works by columns. P is symmetric, and sparse products want rows together: they
-            # would copy the whole of B for every block of users otherwise.
+            # LAPACK returns columns. P is symmetric, so its transpose is P with contiguous rows;
+            # without them sparse products would copy all of B for every block of users.
             precision = precision.mT
         diagonal = precision.diagonal().clone()
         precision /= -diagonal
@@ -72,7 +72,8 @@ class EASE(BaseRecommender):
         self.item_item = precision.cpu().numpy()
 
     def _gram(self, X: sp.csr_array, device: torch.device) -> torch.Tensor:
-        """XᵀX + Λ, dense, made in blocks of rows so that its sparse form never exists whole."""
+        """XᵀX with dropout and λ on its diagonal, dense. It is computed in blocks of rows, so that
+        the whole sparse product never exists."""
         items = X.shape[1]
         gram = torch.empty((items, items), dtype=getattr(torch, self.dtype), device=device)
         by_item = sp.csr_array(X.T.astype(self.dtype))
@@ -89,7 +90,7 @@ class EASE(BaseRecommender):
         def scorer(allowed: np.ndarray) -> Scorer:
             if 2 * len(allowed) > len(item_item):
                 return lambda histories: np.asarray((histories @ item_item)[:, allowed])
-            # Columns of B come without rows together, which sparse products would copy.
+            # Made contiguous once, because every sparse product would make such a copy.
             side = np.ascontiguousarray(item_item[:, allowed])
             return lambda histories: np.asarray(histories @ side)
 
@@ -97,7 +98,7 @@ class EASE(BaseRecommender):
 
 
 def predicted_bytes(items: int, dtype: str = "float32") -> int:
-    """Memory EASE takes at its peak beside X: a matrix of items² and its factor or inverse."""
+    """The peak memory of EASE in bytes, without X: two matrices of items² numbers."""
     return 2 * items**2 * np.dtype(dtype).itemsize
 
 

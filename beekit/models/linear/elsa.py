@@ -1,4 +1,4 @@
-"""ELSA: the item-item model of low rank, learnt by gradient descent."""
+"""ELSA: an item-item model of low rank, learnt by gradient descent."""
 
 from __future__ import annotations
 
@@ -27,30 +27,29 @@ from beekit.ranking import Recommendations
 class ELSA(VectorRecommender):
     """Scalable linear shallow autoencoder (Vančura et al., RecSys 2022).
 
-    B = A Aᵀ − I with A (items, dims), rows of length 1, so that an item never explains itself.
-    Over mini-batches of users A minimises, with S = relu(X A Aᵀ − X),
+    B = A Aᵀ − I, where the rows of A (items, dims) have length 1, so that no item predicts itself.
+    On mini-batches of users, A minimises, with S = relu(X A Aᵀ − X),
 
         mean over users of ‖ S_u/‖S_u‖ − X_u/‖X_u‖ ‖²
 
-    A batch comes straight from CSR; memory is a few (items, dims) matrices and one
-    (users_per_step, items) matrix. Items that no user with two or more interactions has get A = 0
-    and score 0.
+    A batch is taken from CSR directly. Memory is needed for a few (items, dims) matrices and one
+    (users_per_step, items) matrix. If no user with two or more interactions has an item, its row of
+    A is zero and it scores 0.
 
-    Where we depart from the paper: A starts from the leading eigenvectors of normalised
-    co-occurrence instead of at random, which replaces most of the epochs; A is put back on the
-    sphere after every step instead of being normalised in the loss; the second moment of Nadam is
-    one number an item; the learning rate falls along a cosine; the loss is not divided by the
-    number of items (which no step notices).
+    Departures from the paper: A starts from the leading eigenvectors of normalised co-occurrence,
+    not at random, which saves most of the epochs. The rows of A are scaled to length 1 after every
+    step, not in the loss. The second moment of Nadam is one number for each item. The learning rate
+    falls along a cosine. The loss is not divided by the number of items, which changes no step.
 
     Args:
         embedding_dim: columns of A.
         learning_rate: about the angle in radians by which an item turns in one of the first steps.
         epochs: passes over the users.
         users_per_step: users in a batch.
-        items_per_step: sparsity pruning: score only so many items a step, those that occur in the
-            batch and negatives drawn without replacement; None for all items.
-        seed: of the start, the order of users and the negatives.
-        device: where to train; by default the GPU where there is one.
+        items_per_step: sparsity pruning: a step scores only this many items, those that occur in
+            the batch and negatives drawn without replacement; None for all items.
+        seed: seed of the initial vectors, the order of users and the negatives.
+        device: device to train on; by default a GPU if there is one.
 
     Attributes:
         item_vectors: A (items, dims) float32 after `fit`.
@@ -66,7 +65,7 @@ class ELSA(VectorRecommender):
     item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> Training[Any] | None:
-        """Learn A of the items that have something to teach."""
+        """Learn A for the items of users with at least two interactions."""
         learnt = np.zeros((X.shape[1], self.embedding_dim), dtype=np.float32)
         rows, taught = teaching(X)
         if not len(taught):
@@ -85,11 +84,12 @@ class ELSA(VectorRecommender):
             return loss
 
         def keep() -> None:
-            # A row too long to be measured is put back on the sphere as zeros.
+            # `normalize` turns a row whose length overflows into zeros.
             lost = int((had_length & ~vectors.any(dim=1)).sum())
             if lost:
                 raise ConfigError(
-                    f"ELSA diverged: {lost:,} of {len(vectors):,} item vectors left the sphere",
+                    f"ELSA diverged: {lost:,} of {len(vectors):,} item vectors grew too long to be "
+                    "scaled to length 1",
                     expected="steps of a few radians at most",
                     remedy=f"Choose a smaller learning_rate than {self.learning_rate}.",
                 )
@@ -100,12 +100,12 @@ class ELSA(VectorRecommender):
 
     @property
     def encoder_side(self) -> np.ndarray:
-        """E (items, dims) with B = E Dᵀ off the diagonal; the same as D."""
+        """E (items, dims); B = E Dᵀ outside the diagonal. It is A, as D is."""
         return self.index.item_vectors
 
     @property
     def decoder_side(self) -> np.ndarray:
-        """D (items, dims)."""
+        """D (items, dims), which is A."""
         return self.index.item_vectors
 
     def _directions(self) -> ItemIndex:
@@ -116,10 +116,10 @@ class ELSA(VectorRecommender):
 
 
 def sphere_gradient(batch: Batch, vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss and its gradient in A along the sphere each row lives on.
+    """The loss, and its gradient in A along the unit sphere of each row.
 
-    Both sides of B are A, so G = ∂loss/∂S gives ∂loss/∂A = Xᵀ (G A) + Gᵀ (X A). What points away
-    from the sphere is taken out; with it goes the diagonal's part, a multiple of A itself.
+    Both sides of B are A, so with G = ∂loss/∂S, ∂loss/∂A = Xᵀ (G A) + Gᵀ (X A). The part of each
+    row along A is subtracted. This also removes the gradient of the diagonal, a multiple of A.
     """
     error = normalised_error(batch, vectors, vectors)
     gradient = batch.transposed_times(error.slope @ vectors)

@@ -1,4 +1,4 @@
-"""Training an ELSA: batches of users, the items each scores, the steps and the learning rate."""
+"""Training of ELSA: batches of users, the items of each step, the optimiser, the learning rate."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from beekit.models.linear.normalised_error import Batch
 from beekit.models.training_loop import Training, training_device
 
 Items = Tensor | None
-"""(m,) item indices of a step, ascending; None for all of them."""
+"""The item indices (m,) of a step, ascending; None for all items."""
 
 
 class UserBatches:
     """Batches of users, cut from binary CSR X (users, items).
 
-    The only dense (users, items) matrix is the step's own. `model` is an ELSA: its `items_per_step`
-    are the most items a step scores, None for all (sparsity pruning, see
-    `beekit.training.steps.step_items`), its `seed` that of the order of users and of negatives.
+    `model` is an ELSA. Its `items_per_step` is the maximum number of items that a step scores, None
+    for all (sparsity pruning, see `beekit.training.steps.step_items`); its `seed` determines the
+    order of users and the negatives.
     """
 
     def __init__(self, X: sp.csr_array, model: Any) -> None:
@@ -46,7 +46,7 @@ class UserBatches:
             if self.items_per_step is None:
                 yield Batch.from_csr(rows, self.device), None
                 continue
-            # Its module takes seconds to import, which only pruning needs.
+            # Imported here, because the import takes seconds and only pruning needs it.
             from beekit.training.steps import step_items
 
             items = step_items(rows, pool, self.items_per_step, self.generator)
@@ -55,16 +55,17 @@ class UserBatches:
 
 
 class RowNadam:
-    """Adam with Nesterov momentum (Dozat 2016) on a matrix, with one second moment a row.
+    """Adam with Nesterov momentum (Dozat 2016) on a matrix, with one second moment for each row.
 
-    Adam (Kingma and Ba 2015) divides each coordinate by its own running root mean square; here a
-    row is divided as a whole, by that of its gradient's length. An update then turns with the
-    coordinates (vectors that mean the same up to a rotation learn the same), the learning rate is
-    about the length a row moves in a step whatever the dims, and the second moment takes
-    (rows,) memory instead of (rows, dims). Moments of rows without a gradient stay as they are
-    (as in "lazy" Adam), each row has its own count for bias correction.
+    Adam (Kingma and Ba 2015) divides each coordinate by its own running root mean square. Here a
+    whole row is divided by the running root mean square of its gradient's length. So rotating all
+    vectors rotates all updates, the learning rate is about the distance that a row moves in a step
+    whatever the dimensions, and the second moment takes (rows,) memory instead of (rows, dims).
+    Rows that are not part of a step keep their moments ("lazy" Adam), and each row counts its own
+    steps for bias correction.
 
-    `matrix` (rows, dims) is changed in place; `decay` is of the first and of the second moment.
+    `matrix` (rows, dims) is changed in place; `decay` holds the decay rates of the first and the
+    second moment.
     """
 
     def __init__(self, matrix: Tensor, decay: tuple[float, float] = (0.9, 0.99)) -> None:
@@ -74,13 +75,14 @@ class RowNadam:
         self.count = matrix.new_zeros(len(matrix))
 
     def rows(self, items: Items) -> Tensor:
-        """The rows of a step."""
+        """The rows of the items of a step."""
         return self.matrix if items is None else self.matrix[items]
 
     def step(
         self, rows: Tensor, gradient: Tensor, items: Items, rate: float, on_sphere: bool = False
     ) -> None:
-        """Move `rows`, those of `items`, against their gradient, and back to length 1 if asked."""
+        """Move `rows`, the rows of `items`, against their gradient; scale them to length 1 if
+        `on_sphere`."""
         rows.sub_(self._update(gradient, items), alpha=rate)
         if on_sphere:
             functional.normalize(rows, dim=1, out=rows)
@@ -88,7 +90,7 @@ class RowNadam:
             self.matrix[items] = rows
 
     def _update(self, gradient: Tensor, items: Items) -> Tensor:
-        """What to subtract from the rows, for a learning rate of 1."""
+        """The numbers to subtract from the rows at a learning rate of 1."""
         fast, slow = self.decay
         moments = (self.first, self.second, self.count)
         first, second, count = moments if items is None else (moment[items] for moment in moments)
@@ -98,7 +100,7 @@ class RowNadam:
         if items is not None:
             self.first[items], self.second[items], self.count[items] = first, second, count
         length = (second / (1 - slow**count)).sqrt_()
-        # A row whose gradient has been zero throughout stays where it is.
+        # A row whose gradient has always been zero is not moved.
         scale = torch.where(length > 0, 1 / (length * (1 - fast**count)), 0)
         return torch.lerp(gradient, first, fast).mul_(scale[:, None])
 
@@ -111,8 +113,8 @@ def elsa_training(
 ) -> Training[tuple[Batch, Items]]:
     """Training of an ELSA by `step(batch, items, learning_rate)`, which returns the loss.
 
-    The rate falls to zero along half a cosine (Loshchilov and Hutter 2017), so that the last steps
-    average out what single batches say.
+    The learning rate falls to zero along half a cosine (Loshchilov and Hutter 2017), so that the
+    last steps average out the noise of single batches.
     """
     batches = UserBatches(X, model)
     total = model.epochs * len(batches)
@@ -126,9 +128,10 @@ def elsa_training(
 
 
 def teaching(X: sp.csr_array) -> tuple[sp.csr_array, np.ndarray]:
-    """X of the users with at least two interactions and the items they use; which items those are.
+    """X restricted to users with at least two interactions and to the items of these users, and the
+    indices of these items.
 
-    ELSA explains an item by a user's other items, so a single interaction teaches nothing.
+    ELSA predicts an item from a user's other items, so nothing is learnt from a single interaction.
     """
     rows = X[np.flatnonzero(np.diff(X.indptr) >= 2)]
     items = np.flatnonzero(np.bincount(rows.indices, minlength=X.shape[1]))

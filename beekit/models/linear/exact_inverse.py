@@ -11,23 +11,26 @@ from beekit.errors import DataError
 from beekit.models.linear.incomplete_inverse import largest
 from beekit.progress import progress_bar
 
-# Columns of the inverse held at once: 64 MB in float64.
+# How many numbers of the inverse are held at once: 64 MB in float64.
 _BLOCK_ELEMENTS = 2**23
-# Among the most used items the factor is full: 32 MB in float64, solved by BLAS.
+# The factor is dense among the most used items, so BLAS solves for this many: 32 MB in float64.
 _DENSE_ITEMS = 2048
 
 
 def exact_ldl(A: sp.sparray) -> tuple[sp.csc_array, np.ndarray]:
-    """L and the diagonal of D with A = L D Lᵀ positive definite, in the order it has.
+    """L and the diagonal of D with A = L D Lᵀ, for a positive definite A, without reordering.
 
-    SuperLU factorises A = L U; without pivoting U = D Lᵀ, so that L and the diagonal of U are all
-    there is to know. Its time and memory are those of a factor with all its fill-in. Where A is not
-    positive definite in float64, rows are exchanged or a pivot is not above 0: a `DataError`.
+    SuperLU factorises A = L U. Without pivoting U = D Lᵀ, so L and the diagonal of U are enough.
+    Time and memory are those of a factor with all its fill-in.
+
+    Raises:
+        DataError: if A is not positive definite in float64; then SuperLU exchanges rows, or a pivot
+            is not above 0.
     """
     items = A.shape[0]
     indefinite = DataError(
         "a Gram matrix that is not positive definite in double precision",
-        expected="a regularization well above rounding, 1e-9 of the most used item's users",
+        expected="a regularization above 1e-9 times the users of the most used item",
         remedy="Raise regularization.",
     )
     try:
@@ -37,7 +40,7 @@ def exact_ldl(A: sp.sparray) -> tuple[sp.csc_array, np.ndarray]:
             diag_pivot_thresh=0.0,
             options={"SymmetricMode": True},
         )
-    except RuntimeError as singular:  # how SuperLU speaks of a pivot that is 0
+    except RuntimeError as singular:  # raised by SuperLU for a pivot that is 0
         raise indefinite from singular
     lower = sp.csc_array(factors.L)
     lower.sort_indices()
@@ -54,8 +57,9 @@ def exact_inverse(
 ) -> tuple[sp.csr_array, np.ndarray]:
     """The largest entries of K = L⁻¹ where L D Lᵀ = XᵀX + λI, and the diagonal of D.
 
-    As `incomplete_inverse`, but columns of the inverse are solved for in blocks, exactly, and
-    forgotten but for their largest entries, so that the inverse never exists whole.
+    Arguments and results are those of `incomplete_inverse`. Here columns of the inverse are solved
+    for exactly, in blocks, and only their largest entries are kept, so that the whole inverse never
+    exists.
     """
     items = X.shape[1]
     gram = sp.csc_array(X.T @ X) + regularization * sp.eye_array(items, format="csc")
@@ -85,7 +89,7 @@ def exact_inverse(
 
 
 class _Solver:
-    """Columns of L⁻¹; the last items, among which L is full, as a dense triangle."""
+    """Solves for columns of L⁻¹; the part of L for the last items is dense."""
 
     def __init__(self, lower: sp.csc_array) -> None:
         self.items = lower.shape[0]
@@ -95,7 +99,8 @@ class _Solver:
         self.tail = lower[self.split :, self.split :].toarray()
 
     def columns(self, begin: int, width: int) -> np.ndarray:
-        """Rows from `begin` on of columns begin to begin + width (items − begin, width)."""
+        """The columns from `begin` to begin + width, without their first `begin` rows, which are
+        zero: (items − begin, width)."""
         block = np.zeros((self.items - begin, width))
         block[np.arange(width), np.arange(width)] = 1
         above = max(0, self.split - begin)
@@ -111,7 +116,7 @@ class _Solver:
 
 
 def _strongest(parts: list[tuple[np.ndarray, ...]], most: int) -> tuple[np.ndarray, ...]:
-    """Rows, columns, values and strengths of the strongest entries of some parts."""
+    """Rows, columns, values and strengths of the strongest entries of all parts together."""
     together = tuple(np.concatenate(column) for column in zip(*parts, strict=True))
     stays = largest(together[3], most)
     return tuple(column[stays] for column in together)

@@ -1,4 +1,4 @@
-"""Recommending by X (I + W Z) with two sparse factors, whose product is never made."""
+"""Recommending by X (I + W Z) with two sparse factors, without computing their product."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from beekit.ranking.lists import empty_lists
 from beekit.ranking.ties import history_keys
 from beekit.ranking.top_k import sparse_top_k, top_k
 
-# Past this share of nonzeros, a dense product takes less time than a sparse one.
+# Above this share of nonzeros, a dense product is faster than a sparse one.
 _DENSE_SHARE = 1 / 32
-# Numbers a dense block of users holds at once: 16 MB in float32.
+# How many numbers a dense block of users holds: 16 MB in float32.
 _BLOCK_ELEMENTS = 2**22
-# Scores a sparse block stores at once.
+# How many scores a sparse block stores.
 _BLOCK_STORED = 2**21
 
 
@@ -26,9 +26,9 @@ def recommend_by_factors(
 ) -> Recommendations:
     """The k best items by X + X W Z, W (items, inner) and Z (inner, items) float32 CSR.
 
-    Users whose code X W has few nonzeros stay sparse up to their list; for the others the scores of
-    a block are dense. Which one it is depends on the user alone, so that batches change nothing.
-    Candidates without a score rank at zero.
+    Scores are computed sparse for users whose row of X W has few nonzeros, and dense for the
+    others. This depends on the user alone, so the result does not depend on batches. Candidates
+    without a stored score have score zero.
     """
     histories, k, candidates, exclude_seen = asked
     ranked, best = empty_lists(histories.shape[0], k)

@@ -1,4 +1,4 @@
-"""Users in common of every two items, dense, for as many items as fit at once."""
+"""Dense Gram matrices XᵀX: how many users every two items have in common."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ import scipy.sparse as sp
 
 from beekit.errors import DataError
 
-# Counts held at once: 46,340 items where no item has more than 65,535 users, else 32,768.
+# The size of a Gram matrix: 46,340 items if no item has more than 65,535 users, else 32,768.
 GRAM_BYTES = 2**32
-# Counts made dense at once: 32 MB in float32.
+# How many counts are made dense at once: 32 MB in float32.
 _BLOCK_ELEMENTS = 2**23
 
 
 def require_memory(what: str, items: int, need: int, free: int, remedy: str) -> None:
-    """Refuse to start on a catalog for which so many bytes are too few."""
+    """Check that there is enough memory before a long computation.
+
+    Raises:
+        DataError: if `need` bytes are more than the `free` ones.
+    """
     if need > free:
         raise DataError(
-            f"{what} of {items:,} items takes {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free",
+            f"{what} of {items:,} items needs {need / 1e9:.1f} GB; {free / 1e9:.1f} GB are free",
             expected="memory for two dense matrices of items × items",
             remedy=remedy,
         )
@@ -28,12 +32,19 @@ def require_memory(what: str, items: int, need: int, free: int, remedy: str) -> 
 def gram_parts(
     X: sp.csr_array, sets: sp.csr_array, most_bytes: int = GRAM_BYTES
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """XᵀX among the items of consecutive sets, for as many sets at a time as memory allows.
+    """XᵀX for the items of consecutive sets, with as many sets at a time as fit into `most_bytes`.
 
-    Mostly that is one part; a larger catalog comes in several, whatever its size. X is CSR of ones,
-    `sets` (sets, items) a CSR pattern; a set alone is never refused. Yields the rows of `sets`,
-    their items (n,) ascending, and the counts (n, n), exact in the smallest unsigned type that
-    holds them.
+    Usually that is all sets; a large catalog comes in several parts. A single set is computed even
+    if it does not fit.
+
+    Args:
+        X: (users, items) CSR of ones.
+        sets: (sets, items) CSR pattern.
+        most_bytes: size of the counts of a part.
+
+    Yields:
+        the rows of `sets` as a slice, their items (n,) ascending, and the counts (n, n), exact, in
+        the smallest unsigned type that can hold them.
     """
     kind = np.min_scalar_type(int(np.bincount(X.indices, minlength=1).max()))
     most = int(np.sqrt(most_bytes / kind.itemsize))
@@ -46,7 +57,7 @@ def gram_parts(
 
 
 def _end(sets: sp.csr_array, begin: int, most: int) -> int:
-    """Where the sets from `begin` on have together more than `most` items."""
+    """The end of the range of sets that starts at `begin` and has at most `most` items together."""
     if sets.shape[1] <= most:
         return int(sets.shape[0])
     # An item counts for the first set that has it.

@@ -1,4 +1,4 @@
-"""The inverse of an incomplete LDLᵀ factor of XᵀX + λI, without the factor."""
+"""The inverse of an incomplete LDLᵀ factor of XᵀX + λI, computed without the factor itself."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from beekit.models.linear.wide_products import first_rows, product_gram, times, 
 from beekit.progress import progress_bar
 from beekit.ranking.ties import scramble
 
-# Narrower panels cost more in Python than they save in arithmetic.
+# Narrower panels would cost more time in Python than they save in arithmetic.
 _PANEL_ITEMS = 128
-# The last panel takes what the factor itself may take, a few times over, or 4 KB an item.
+# The width of the last panel: this many items, or this many times the entries of a row of K.
 _LAST_PANEL_ITEMS, _LAST_PANEL_FACTORS = 1024, 8
 
 
@@ -23,26 +23,32 @@ def incomplete_inverse(
 ) -> tuple[sp.csr_array, np.ndarray]:
     """Sparse unit lower triangular K and positive d with K (XᵀX + λI) Kᵀ ≈ diag(d).
 
-    With L D Lᵀ = A = XᵀX + λI, K approximates L⁻¹ and d the pivots; with room for every entry both
-    are exact. Row i of K holds −1 times the ridge regression of item i on the items before it.
+    With L D Lᵀ = A = XᵀX + λI, K approximates L⁻¹ and d the pivots; both are exact if `entries`
+    allows all entries. Row i of K holds −1 times the ridge regression of item i on the items before
+    it.
 
-    The rows are made A-orthogonal to those before them, in panels J of items:
+    The rows are made A-orthogonal to the rows before them, in panels J of items:
 
         C = K₍<₎ A₍<,J₎ = D L_Jᵀ,   Q = [−K₍<₎ᵀ D⁻¹ C; I],   S = Qᵀ A Q = F D_J Fᵀ,   K_J = F⁻¹ Qᵀ,
 
-    and of K_J the largest entries are kept. This is the stabilised approximate inverse of Benzi,
+    and the largest entries of K_J are kept. This is the stabilised approximate inverse of Benzi,
     Cullum and Tůma (SIAM J. Sci. Comput. 22, 2000), whose by-product L is the robust incomplete
-    factor of Benzi and Tůma (2003), in panels: within a panel, and so among the most used items,
-    which make one wide last panel, everything is dense, exact and done by BLAS. S is a Gram matrix
-    of vectors that exist, so that no pivot falls below λ whatever was dropped; an incomplete
-    Cholesky factorisation of a Gram matrix as full as those of interactions loses definiteness.
+    factor of Benzi and Tůma (2003), computed in panels. Within a panel everything is dense, exact
+    and done by BLAS; the most used items are one wide last panel. S is a Gram matrix, so no pivot
+    falls below λ whatever was dropped. An incomplete Cholesky factorisation would become indefinite
+    on Gram matrices as dense as those of interactions.
 
-    An entry counts as large by |K_ij| √(A_jj / d_i), which has no unit: what is left out moves the
-    residual of item i by that much of its own size. Panels get entries in proportion to the uses
-    of their items.
+    The size of an entry is |K_ij| √(A_jj / d_i), which has no unit: dropping the entry changes the
+    residual of item i by that share of the residual. Each panel gets entries in proportion to the
+    interactions with its items.
 
-    The items of X (users, items), CSR of ones, go from the least used to the most used. K, float32
-    CSR with sorted column indices, may hold so many `entries` below its diagonal of ones.
+    Args:
+        X: (users, items) CSR of ones, with items from the least used to the most used.
+        regularization: λ.
+        entries: how many entries K may hold below its diagonal.
+
+    Returns:
+        K, float32 CSR with sorted column indices, and d (items,).
     """
     n_items = X.shape[1]
     support = np.bincount(X.indices, minlength=n_items)
@@ -57,7 +63,7 @@ def incomplete_inverse(
     for begin, end in progress_bar(panels, "orthogonalising"):
         width = end - begin
         members = np.arange(width)
-        # Columns are the rows of K to be: a row of this array is read and written whole.
+        # The columns of this array are the new rows of K.
         panel = np.zeros((end, width), dtype=np.float32)
         panel[begin + members, members] = 1
         if begin:
@@ -85,7 +91,7 @@ def incomplete_inverse(
 
 
 def largest(strength: np.ndarray, count: int) -> np.ndarray:
-    """(n,) bool: the `count` largest positive values; of ties at the cut, some drawn by a hash."""
+    """(n,) bool: the `count` largest positive values; a hash chooses among ties at the cut."""
     count = min(count, int(np.count_nonzero(strength)))
     if count == 0:
         return np.zeros(len(strength), dtype=bool)
@@ -107,7 +113,8 @@ class _Rows:
         self.indptr = np.zeros(n_items + 1, dtype=index)
 
     def append(self, panel: np.ndarray, kept: np.ndarray) -> None:
-        """What is kept of a panel, its columns as rows, with ones on the diagonal."""
+        """Append the entries of a panel that are `kept`; its columns become rows of K, and get ones
+        on the diagonal."""
         items, width = panel.shape
         members = np.arange(width)
         begin = items - width
@@ -115,7 +122,7 @@ class _Rows:
         kept.reshape(panel.shape)[begin + members, members] = True
         places = np.flatnonzero(kept)
         columns, members = np.divmod(places, width)
-        # Places ascend by column: a stable sort by row leaves every row's columns in order.
+        # Places ascend by column, so a stable sort by row keeps the columns of a row in order.
         order = np.argsort(members.astype(np.min_scalar_type(width)), kind="stable")
         stored = self.indptr[begin]
         self.indptr[begin + 1 : items + 1] = stored + np.cumsum(np.bincount(members))
@@ -125,7 +132,7 @@ class _Rows:
 
 
 def _panels(n_items: int, entries: int) -> Iterator[tuple[int, int]]:
-    """Ranges of items: panels of about as many as a row of K has entries, and a wide last one."""
+    """Ranges of items: panels about as wide as a row of K has entries, and a wide last one."""
     a_row = (entries + n_items) // max(1, n_items)
     width = max(_PANEL_ITEMS, a_row)
     last = max(0, n_items - max(_LAST_PANEL_ITEMS, _LAST_PANEL_FACTORS * a_row))
@@ -136,12 +143,13 @@ def _panels(n_items: int, entries: int) -> Iterator[tuple[int, int]]:
 
 
 def _shares(support: np.ndarray, entries: int) -> np.ndarray:
-    """(items,) entries of each row: as an item's uses, at most as many as items before it."""
+    """(items,) how many entries each row of K gets: in proportion to the item's interactions, but
+    at most the number of items before it."""
     before = np.arange(len(support), dtype=np.float64)
     if entries >= before.sum():
         return before
-    # Rows fill up in the order of room per use. The first k full, the others get `rates[k]` a use;
-    # the right k is the first whose next row that rate does not fill.
+    # Rows fill up in the order of room per interaction. If the first k rows are full, the others
+    # get `rates[k]` entries per interaction; k is right if that rate does not fill the next row.
     uses = support + 1.0
     order = np.argsort(before / uses, kind="stable")
     taken = np.concatenate([[0.0], np.cumsum(before[order])[:-1]])
@@ -152,9 +160,9 @@ def _shares(support: np.ndarray, entries: int) -> np.ndarray:
 
 
 def _cholesky(schur: np.ndarray, least: float) -> np.ndarray:
-    """Lower Cholesky factor of a symmetric matrix whose eigenvalues are at least `least`.
+    """The lower Cholesky factor of a symmetric matrix whose eigenvalues are at least `least`.
 
-    Where rounding hides that, they are lifted to it.
+    Eigenvalues that rounding has made smaller are set to `least`.
     """
     try:
         factor: np.ndarray = scipy.linalg.cholesky(schur, lower=True)

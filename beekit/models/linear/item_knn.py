@@ -18,11 +18,11 @@ WEIGHTINGS = ("none", "unit", "tf-idf", "bm25")
 
 @dataclass(eq=False)
 class ItemKNN(SparseItemModel):
-    """Scores an item by its similarity to what the user has (Deshpande & Karypis, TOIS 2004).
+    """Scores an item by its similarity to the user's items (Deshpande & Karypis, TOIS 2004).
 
-    With w the weighted interactions, c_ij = Σ_u w_ui w_uj and n_i = c_ii (for plain interactions,
-    the users of both and of one), the similarity of a recommended item j to an item i of the
-    history is, h being the shrinkage,
+    With w the weighted interactions, c_ij = Σ_u w_ui w_uj and n_i = c_ii. (Without weights, c_ij
+    users have both items and n_i users have item i.) With h the shrinkage, the similarity of a
+    recommended item j to an item i of the history is
 
         cosine       c / (√(n_i n_j) + h)
         asymmetric   c / (n_i^(1−α) n_j^α + h)                  Aiolli, RecSys 2013
@@ -30,23 +30,24 @@ class ItemKNN(SparseItemModel):
         jaccard      c / (n_i + n_j − c + h)
         tversky      c / (c + α (n_i − c) + β (n_j − c) + h)    Tversky 1977; α = β = ½ is Dice
 
-    Each recommended item keeps its most similar items. Weightings and shrinkage follow the
-    comparison of Dacrema et al. (RecSys 2019), where well-tuned neighbours beat most neural models.
-    Deshpande & Karypis keep neighbours of the items of the history instead.
+    The most similar items are kept for each recommended item. (Deshpande & Karypis keep them for
+    each item of the history.) Weightings and shrinkage follow the comparison of Dacrema et al.
+    (RecSys 2019), where well-tuned neighbour models are better than most neural models.
 
     Args:
-        neighbours: most similar items kept for each recommended item.
+        neighbours: number of most similar items kept for each recommended item.
         similarity: one of the above.
-        shrinkage: h ≥ 0; similarities that rest on few users count less.
-        alpha: α of the asymmetric and the conditional similarity (how much popularity counts
-            against a recommended item) and of Tversky's.
-        beta: β of Tversky's.
-        weighting: what an interaction weighs. `unit`: each user's have length one, so that busy
-            users say less; `tf-idf`: log of items over the user's interactions; `bm25`: the same
-            idea with Okapi's formulas (k₁ = 1.2, b = 0.75), items being the documents.
-        power: similarities are raised to it; above 1, near neighbours count more (Aiolli 2013).
-        normalize: scale the outgoing similarities of each item of the history to a sum of one
-            (Deshpande & Karypis, section 4.3).
+        shrinkage: h ≥ 0; it makes similarities that rest on few users smaller.
+        alpha: α of the asymmetric and the conditional similarity (a larger α makes popular items
+            score lower) and of Tversky's.
+        beta: β of Tversky's similarity.
+        weighting: the weight of an interaction. "none": 1; "unit": each user's weights have length
+            one, so that users with many interactions count less for each; "tf-idf": log of items
+            over the user's interactions; "bm25": the same idea with Okapi's formulas (k₁ = 1.2,
+            b = 0.75), where items are the documents.
+        power: exponent of similarities; above 1, near neighbours count more (Aiolli 2013).
+        normalize: scale the similarities of each item of the history, over all recommended items,
+            to a sum of one (Deshpande & Karypis, section 4.3).
 
     Attributes:
         item_item: B (items, items) float32 CSR, from history to recommended item, after `fit`.
@@ -73,7 +74,8 @@ class ItemKNN(SparseItemModel):
     def _similarities(
         self, common: np.ndarray, known: np.ndarray, target: np.ndarray
     ) -> np.ndarray:
-        """From c_ij, n_i of the items of the history and n_j of the recommended ones."""
+        """Similarities from c_ij (`common`), n_i of items of the history (`known`) and n_j of
+        recommended items (`target`)."""
         if self.similarity == "cosine":
             scale = np.sqrt(known * target)
         elif self.similarity == "asymmetric":
@@ -88,13 +90,14 @@ class ItemKNN(SparseItemModel):
 
 
 def _weighted(X: sp.csr_array, weighting: str) -> sp.csr_array:
-    """Interactions (users, items) float64 with their weights."""
+    """The weighted interactions (users, items) float64."""
     X = X.astype(np.float64)
     if weighting == "none":
         return X
     users = X.shape[0]
     support = np.bincount(X.indices, minlength=X.shape[1])
-    # Items nobody has in training are no documents: how many are held out must not matter.
+    # Items without training interactions are no documents, so that the number of held-out items
+    # changes no weight.
     items = np.count_nonzero(support)
     owners = np.repeat(np.arange(users), np.diff(X.indptr))
     activity = np.diff(X.indptr)[owners]

@@ -1,4 +1,4 @@
-"""Minimal residual steps on a sparse inverse factor, and the pivots that belong to it."""
+"""Minimal residual steps on a sparse inverse factor K, and the pivots of K."""
 
 from __future__ import annotations
 
@@ -7,24 +7,29 @@ import scipy.sparse as sp
 
 from beekit.models.linear.wide_products import block_product, first_rows, times, user_blocks
 
-# Rows of K made dense at once.
+# How many rows of K are made dense at once.
 _PANEL_ITEMS = 256
 
 
 def minimal_residual(
     K: sp.csr_array, X: sp.csr_array, regularization: float, steps: int
 ) -> tuple[sp.csr_array, np.ndarray]:
-    """K after some minimal residual steps within its pattern, and d = diag(K A Kᵀ).
+    """K after `steps` minimal residual steps that keep its pattern, and d = diag(K A Kᵀ).
 
-    A = XᵀX + λI. Row k of K stands for the residual of an item after regression on the items in
-    the row, of size k A kᵀ = d_i, which is least where K = L⁻¹ (Kolotilina and Yeremin 1993: it
-    measures ‖e_i √d − k C‖ for the Cholesky factor C of A, without C). One step moves every row by
+    With A = XᵀX + λI, a row k of K describes the residual of item i after regression on the items
+    in the row. Its size is d_i = k A kᵀ, which is smallest for K = L⁻¹ (Kolotilina and Yeremin
+    1993: it measures ‖e_i √d − k C‖ for the Cholesky factor C of A without computing C). A step
+    changes every row by
 
         k ← k + α z,  z = −(k A) / diag(A) on the row's pattern,  α = −(k A) zᵀ / (z A zᵀ),
 
-    where α minimises the row's residual, so that d never grows. The row's 1 stays where it is.
+    where α minimises the row's residual, so that d never grows. The 1 on the diagonal is kept.
 
-    K is (items, items) CSR, X (users, items) CSR of ones; 0 steps compute d alone.
+    Args:
+        K: (items, items) CSR.
+        X: (users, items) CSR of ones.
+        regularization: λ.
+        steps: number of steps; with 0, only d is computed.
     """
     support = np.bincount(X.indices, minlength=X.shape[1])
     diagonal = (support + regularization).astype(np.float32)
@@ -49,7 +54,7 @@ def _step(
     diagonal: np.ndarray,
     regularization: float,
 ) -> None:
-    """One step of some rows of K, in place."""
+    """One minimal residual step on a range of rows of K, in place."""
     panel = K[rows]
     owners = np.repeat(np.arange(panel.shape[0]), np.diff(panel.indptr))
     dense = _dense(panel, panel.data, rows.stop)
@@ -67,7 +72,7 @@ def _step(
 
 
 def _dense(panel: sp.csr_array, values: np.ndarray, items: int) -> np.ndarray:
-    """(items, rows) float32: the rows of a panel as columns, with other values in its pattern."""
+    """(items, rows) float32: the rows of a panel as columns, with `values` at its stored places."""
     parts = (values.astype(np.float32), panel.indices, panel.indptr)
     return np.asarray(sp.csr_array(parts, shape=(panel.shape[0], items)).T.toarray(order="C"))
 

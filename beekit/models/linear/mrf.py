@@ -1,4 +1,4 @@
-"""Markov random field: EASE on a sparse pattern."""
+"""Markov random field: EASE with a sparse B."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from beekit.models.settings import FROM_ONE_OR_ALL, NotNegative, Positive, Share
 from beekit.progress import progress_bar
 from beekit.ranking.ties import scramble
 
-# Covariances made dense at once: 32 MB in float64.
+# How many covariances are made dense at once: 32 MB in float64.
 _BLOCK_ELEMENTS = 2**22
 
 
@@ -24,31 +24,33 @@ _BLOCK_ELEMENTS = 2**22
 class MRF(SparseItemModel):
     """Sparse Gaussian Markov random field (Steck, NeurIPS 2019).
 
-    The covariance of the items, S_ij = c_ij − n_i n_j / users (times the users), is rescaled to
-    s_ij = S_ij / (S_ii S_jj)^(α/2), so that popular items weigh less; α = 1 gives correlations. On
-    all pairs, with P = (s + λI)⁻¹, the solution would be b_ij = −P_ij / P_jj: EASE on centred and
-    rescaled data. Two approximations make it sparse:
+    With c_ij the number of users of both items and n_i the users of one, the covariance of the
+    items, times the number of users, is S_ij = c_ij − n_i n_j / users. It is rescaled to
+    s_ij = S_ij / (S_ii S_jj)^(α/2), so that popular items weigh less; α = 1 gives correlations.
+    With P = (s + λI)⁻¹ of all items, the solution would be b_ij = −P_ij / P_jj, which is EASE on
+    centred and rescaled data. Two approximations make it sparse:
 
-    - *Pattern* (section 3.1): b_ij may differ from zero where |s_ij| is at least a threshold, for
-      at most so many i a column j, those with the largest |s_ij|.
-    - *Values* (section 3.2): items are taken by their number of neighbours, most first. For item i
-      with neighbours N, the submatrix of s + λI of {i} ∪ N is inverted, and gives the columns of i
-      and of the share r of N nearest to it, which then need no inversion of their own. What several
-      inversions give is averaged; what is outside the pattern is dropped.
+    - *Pattern* (section 3.1): b_ij may differ from zero only if |s_ij| is at least `threshold`; in
+      each column j, only the `neighbours` items i with the largest |s_ij| are kept.
+    - *Values* (section 3.2): items are processed in the order of their number of neighbours, most
+      first. For an item i with neighbours N, the submatrix of s + λI for {i} ∪ N is inverted. This
+      gives the columns of i and of the nearest share r of N, which need no inversion of their own.
+      Values from several inversions are averaged; values outside the pattern are dropped.
 
-    B_ij = (S_ii^(−α/2)) b_ij (S_jj^(α/2)) applies to plain interactions; the paper's means are left
-    out of the scores as it does (its appendix), assuming that they reproduce themselves.
+    B_ij = (S_ii^(−α/2)) b_ij (S_jj^(α/2)) applies to interactions that are not rescaled. As in the
+    paper's appendix, the means are left out of the scores.
 
     Args:
-        regularization: λ > 0. The diagonal it is added to is S_ii^(1−α): a few units for α near 1.
+        regularization: λ > 0. It is added to a diagonal of S_ii^(1−α); a few units are usual for α
+            near 1.
         threshold: ≥ 0, compared with |s_ij|.
-        neighbours: most neighbours of an item; None for all above the threshold.
-        overlap: r from 0 (each item has an inversion: best and slowest) to 1.
-        alpha: α from 0 (plain covariance) to 1 (correlation).
+        neighbours: maximum number of neighbours of an item; None for all above the threshold.
+        overlap: r, from 0 (one inversion for each item: best and slowest) to 1.
+        alpha: α, from 0 (covariance) to 1 (correlation).
 
     Attributes:
-        item_item: B (items, items) float32 CSR, after `fit`. Items that nobody or everybody has do
-            not vary, and have neither row nor column in it.
+        item_item: B (items, items) float32 CSR, after `fit`. Rows and columns of items that no user
+            or every user has are empty, because these items do not vary.
     """
 
     regularization: Positive = 1.0
@@ -79,13 +81,13 @@ class MRF(SparseItemModel):
 
 @dataclass(frozen=True)
 class _Covariance:
-    """s_ij from c_ij."""
+    """Computes s_ij from c_ij."""
 
     mean: np.ndarray  # (items,) n_i / √users
     scale: np.ndarray  # (items,) S_ii^(−α/2), zero for items that do not vary
 
     def __call__(self, counts: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """(rows, columns) s_ij of some items with some."""
+        """s_ij (rows, columns) of the items `rows` and `columns`, from their c_ij."""
         centred = counts - self.mean[rows, None] * self.mean[None, columns]
         return np.asarray(centred * self.scale[rows, None] * self.scale[None, columns])
 
@@ -101,7 +103,7 @@ def _pattern(
     for begin in range(0, items, step):
         own = everything[begin : begin + step]
         strength = np.abs(covariance((by_item[own] @ X).toarray(), own, everything))
-        # At a threshold of zero all pairs count, those with no covariance too.
+        # With a threshold of zero all pairs count, also those with a covariance of zero.
         kept = np.where(strength >= threshold, np.maximum(strength, np.finfo(np.float32).tiny), 0)
         kept[np.arange(len(own)), own] = 0
         parts.append(strongest(sp.csr_array(kept), neighbours, begin))
@@ -111,11 +113,11 @@ def _pattern(
 def _blocks(
     pattern: sp.csr_array, support: np.ndarray, overlap: float
 ) -> tuple[sp.csr_array, np.ndarray]:
-    """Submatrices to invert, as a pattern (blocks, items), and for how many of its items each is.
+    """The submatrices to invert, as a pattern (blocks, items), and for how many of its items each
+    gives the solution; these come first in a block.
 
-    Items come by number of neighbours, popular ones first among equals, until all are solved; what
-    ties still, in an order that the items' places have no say in. Those a block solves for are its
-    first.
+    Items are processed by number of neighbours, then by popularity, then by a hash, until all are
+    solved for.
     """
     items = pattern.shape[0]
     sizes = np.diff(pattern.indptr)
@@ -144,7 +146,7 @@ def _solve(
     solved: np.ndarray,
     regularization: float,
 ) -> np.ndarray:
-    """(entries of the pattern,) b_ij, averaged over the blocks that give it; zero if none does."""
+    """b_ij (entries of the pattern,), each averaged over the blocks that give it; zero if none."""
     total, times = np.zeros(pattern.nnz), np.zeros(pattern.nnz)
     place = np.full(X.shape[1], -1)
     bar = progress_bar(total=len(solved), desc="MRF", unit=" blocks")
@@ -156,7 +158,7 @@ def _solve(
             gram[np.diag_indices(len(gram))] += regularization
             own = members[: solved[block]]
             columns = _columns(gram, len(own))
-            # Where the block's rows are among the neighbours of the columns it solves for.
+            # The entries of the pattern in the columns solved for whose rows are in the block.
             sizes = pattern.indptr[own + 1] - pattern.indptr[own]
             column = np.repeat(np.arange(len(own)), sizes)
             starts = pattern.indptr[own] - (np.cumsum(sizes) - sizes)
@@ -168,14 +170,13 @@ def _solve(
             total[entries] += columns[inside, column]
             times[entries] += 1
             bar.update()
-        # Gone before the next part's are made.
-        del counts
+        del counts  # frees its memory before the next part is computed
     bar.close()
     return total / np.maximum(times, 1)
 
 
 def _columns(gram: np.ndarray, n: int) -> np.ndarray:
-    """(items, n) −P_ij / P_jj for the first n columns j of P, the inverse of a Gram matrix."""
+    """−P_ij / P_jj (items, n) for the first n columns j of P, the inverse of a Gram matrix."""
     factor = torch.linalg.cholesky(torch.from_numpy(gram))
     unit = torch.eye(len(gram), n, dtype=factor.dtype)
     inverse = torch.cholesky_solve(unit, factor).numpy()

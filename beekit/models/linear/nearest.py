@@ -11,15 +11,20 @@ from beekit.models.linear.blocks import row_blocks
 from beekit.models.linear.top_entries import strongest
 
 Similarity = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""From c_ij = Σ_u x_ui x_uj, n_i = c_ii and n_j = c_jj, all (pairs,) float64, to similarities."""
+"""A function from c_ij = Σ_u x_ui x_uj, n_i = c_ii and n_j = c_jj to similarities, all (pairs,)
+float64."""
 
 
 def nearest(X: sp.csr_array, n: int, similarity: Similarity) -> sp.csr_array:
-    """The n items i most similar to each item j; only items with users in common count.
+    """The n items i most similar to each item j, among items that have users in common with j.
 
-    X (users, items) are nonnegative weights; of ties at the cut some are drawn. Similarities get
-    n_i of the neighbour before n_j of the item itself. Returns CSR float32 (items j, items i) of
-    those above zero, without the diagonal.
+    Args:
+        X: (users, items) nonnegative weights.
+        n: number of items to keep; a hash chooses among ties at the cut.
+        similarity: called with c_ij, n_i of the neighbour and n_j of the item itself.
+
+    Returns:
+        CSR float32 (items j, items i) of the similarities above zero, without the diagonal.
     """
     by_item = sp.csr_array(X.T, dtype=np.float64)
     X = X.astype(np.float64)

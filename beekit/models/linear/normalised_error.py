@@ -1,7 +1,7 @@
-"""The ELSA loss of a batch and its gradient, written out.
+"""The ELSA loss of a batch, and its gradient computed by hand.
 
-Autograd would take five dense products and keep several (users, items) matrices; written out there
-are three products and one such matrix, overwritten in place.
+Autograd would take five dense products and hold several (users, items) matrices. This code takes
+three products and one such matrix, which it overwrites in place.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from beekit.rounding import left_by_rounding
 
 @dataclass(frozen=True)
 class Batch:
-    """Binary interactions of some users with some items, as index tensors on a device."""
+    """The interactions of a batch of users with some items, as index tensors on a device."""
 
     users: int
     items: int
-    columns: Tensor  # (interactions,) item of each interaction, row by row
-    offsets: Tensor  # (users,) where a user's interactions begin
-    lengths: Tensor  # (users,) how many they are
-    cells: Tensor  # (interactions,) position of each in a dense (users, items) matrix
-    owners: Tensor  # (interactions,) user of each interaction
-    order: Tensor  # (interactions,) the interactions item by item
-    item_offsets: Tensor  # (items,) where an item's users begin
+    columns: Tensor  # (interactions,) the item of each interaction, user by user
+    offsets: Tensor  # (users,) where the interactions of a user begin
+    lengths: Tensor  # (users,) how many interactions a user has
+    cells: Tensor  # (interactions,) the position of each in a flattened (users, items) matrix
+    owners: Tensor  # (interactions,) the user of each interaction
+    order: Tensor  # (interactions,) the interactions, ordered by item
+    item_offsets: Tensor  # (items,) where the interactions of an item begin in `order`
 
     @classmethod
     def from_csr(cls, X: sp.csr_array, device: torch.device | str = "cpu") -> Batch:
-        """The batch whose interactions are what X (users, items) stores."""
+        """The batch whose interactions are the stored entries of X (users, items)."""
         users, items = X.shape
         indptr = X.indptr.astype(np.int64)
         lengths = np.diff(indptr)
@@ -46,11 +46,11 @@ class Batch:
         return cls(users, items, *(torch.from_numpy(part).to(device) for part in parts))
 
     def times(self, vectors: Tensor) -> Tensor:
-        """X V: (users, dims) sums of the rows of V (items, dims) that a user has."""
+        """X V (users, dims): for each user, the sum of the items' rows of V (items, dims)."""
         return functional.embedding_bag(self.columns, vectors, self.offsets, mode="sum")
 
     def transposed_times(self, vectors: Tensor) -> Tensor:
-        """Xᵀ V: (items, dims) sums of the rows of V (users, dims) that have an item."""
+        """Xᵀ V (items, dims): for each item, the sum of its users' rows of V (users, dims)."""
         return functional.embedding_bag(
             self.owners[self.order], vectors, self.item_offsets, mode="sum"
         )
@@ -58,7 +58,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Gradient:
-    """The mean loss of a batch, and what its gradient is made of.
+    """The mean loss of a batch, and the parts of its gradient.
 
     With S = X E Dᵀ − X diag(b), b_i = e_i · d_i, and G = ∂loss/∂S:
 
@@ -90,16 +90,16 @@ class Gradient:
 def normalised_error(batch: Batch, encoder: Tensor, decoder: Tensor) -> Gradient:
     """The loss of scores S = X E Dᵀ − X diag(E Dᵀ) against X, each user's row normalised.
 
-    An item does not explain itself: diag(E Dᵀ) is taken out of each user's own interactions. For
-    E = D = A with rows of length 1 that is the paper's X A Aᵀ − X, and the loss is the mean of
+    An item does not predict itself: diag(E Dᵀ) is subtracted from the scores of a user's own items.
+    For E = D = A with rows of length 1 this is the paper's X A Aᵀ − X, and the loss is the mean of
     `beekit.training.loss.elsa_loss`. G has a closed form: with P = relu(S), n = ‖P_u‖,
     x = ‖X_u‖ and c = P_u · X_u, over m users,
 
         loss = 1/m Σ_u 2 − 2 c/(n x),   G_ui = 2/(m n x) · (c/n² P_ui − X_ui) [S_ui > 0]
 
-    A user without scores counts 1 and one without interactions 0, both without a gradient. Scores
-    no larger than what rounding leaves of an item's own, taken out of them, are none. Scores whose
-    squares are too large for their type make the loss infinite.
+    A user without positive scores has loss 1 and a user without interactions loss 0, both without a
+    gradient. Scores that are no larger than the rounding error of subtracting diag(E Dᵀ) count as
+    no scores. If squares of scores overflow, the loss is infinite.
     """
     user_vectors = batch.times(encoder)
     scores = user_vectors @ decoder.T
@@ -111,8 +111,8 @@ def normalised_error(batch: Batch, encoder: Tensor, decoder: Tensor) -> Gradient
     cells[batch.cells] = at_seen
     norms = torch.linalg.vector_norm(scores, dim=1)
     roots = batch.lengths.to(scores.dtype).sqrt_()
-    # What is left of an item's own score after taking it out may be rounding alone, which must
-    # not be blown up to length 1.
+    # After subtracting diag(E Dᵀ), a user's scores may be rounding errors alone, which must not be
+    # scaled to length 1.
     rounding = left_by_rounding(_sums(own.square(), batch.offsets).sqrt_())
     usable = (norms > rounding) & (roots > 0)
     inverse = torch.where(usable, 1 / (norms * roots), 0)
@@ -129,6 +129,6 @@ def normalised_error(batch: Batch, encoder: Tensor, decoder: Tensor) -> Gradient
 
 
 def _sums(values: Tensor, offsets: Tensor) -> Tensor:
-    """Sums of the runs of `values` (n,) that begin at `offsets`."""
+    """The sums of consecutive runs of `values` (n,), where run i begins at `offsets[i]`."""
     each = torch.arange(len(values), device=values.device)
     return functional.embedding_bag(each, values[:, None], offsets, mode="sum")[:, 0]

@@ -1,4 +1,4 @@
-"""SANSA: EASE with a sparse inverse, whose memory is chosen beforehand."""
+"""SANSA: EASE with a sparse inverse, whose size is set in advance."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ class SANSA(BaseRecommender):
 
         B = I + W Z,  W = Pᵀ Kᵀ,  Z = −D⁻¹ K P / diag(W D⁻¹ Kᵀ Wᵀ)  column by column,
 
-    two sparse matrices of the same prescribed density; the diagonal of B is zero. The product W Z
-    is never made.
+    two sparse matrices of the same given density. The diagonal of B is zero. The product W Z is
+    never computed.
 
-    Where this departs from the paper, and why:
+    Departures from the paper, and why:
 
     - *Order*: items go from the least to the most used (the paper orders the columns of X to
-      reduce fill-in). What is full then comes last, where it is dense and done by BLAS.
-    - *Incomplete*: K is computed against A itself, by incomplete A-orthogonalisation (see
-      `incomplete_inverse`), instead of by inverting an incomplete Cholesky factor. That factor
-      breaks down on the Gram matrix of dense interactions such as MovieLens; this cannot.
-    - *Exact*: the columns of L⁻¹ are solved for exactly, and their largest entries kept.
-    - *Residual minimisation* refines K within its pattern, row by row, measured in the norm of A,
-      so that it needs no L and helps either factorisation (see `minimal_residual`).
-    - *Dropping* is by the size of an entry relative to its row's residual, not by absolute size.
+      reduce fill-in). The dense part then comes last, where BLAS computes it.
+    - *Incomplete*: K is computed from A itself, by incomplete A-orthogonalisation (see
+      `incomplete_inverse`), not by inverting an incomplete Cholesky factor. That factor breaks down
+      on the Gram matrix of dense interactions such as MovieLens; A-orthogonalisation cannot.
+    - *Exact*: the columns of L⁻¹ are solved for exactly, and their largest entries are kept.
+    - *Residual minimisation* improves K within its pattern, row by row, in the norm of A. So it
+      needs no L and helps both factorisations (see `minimal_residual`).
+    - *Dropping* compares an entry with its row's residual, not its absolute size.
 
-    We compute it ourselves because the package `sansa` (1.1.0) needs SuiteSparse, a system library,
-    to be installed and compiled against, does not run with scikit-sparse 0.5 and later, and returns
-    items a user has seen once the unseen ones with a positive score run out.
+    The package `sansa` (1.1.0) is not used, because it has to be compiled against the system
+    library SuiteSparse, does not run with scikit-sparse 0.5 and later, and returns items that a
+    user has seen when there are too few unseen items with a positive score.
 
     Args:
         regularization: λ > 0, as in EASE; hundreds are usual.
-        density: share of the items² numbers that each of W and Z may store, in (0, 1]. They are
-            triangular, so that just above one half nothing is left out, and they always store their
-            diagonal. Memory and time grow with it: 1% of 100,000 items is 2 × 1.2 GB.
-        factorisation: "incomplete", in memory proportional to density, or "exact", which factorises
-            A with all its fill-in (SuperLU) and suits catalogs of a few thousand items.
-        residual_steps: minimal residual steps on K; each about as costly as the incomplete
-            factorisation.
+        density: share of the items² numbers that each of W and Z may store, in (0, 1]. The diagonal
+            is always stored. W and Z are triangular, so just above one half nothing is left out.
+            Memory and time grow with it: 1% of 100,000² numbers takes 2 × 1.2 GB.
+        factorisation: "incomplete", with memory in proportion to density; or "exact", which
+            factorises A with all its fill-in (SuperLU) and suits catalogs of a few thousand items.
+        residual_steps: number of minimal residual steps on K. Each takes about as long as the
+            incomplete factorisation.
 
     Attributes:
         encoder: W (items, items) CSR after `fit`; its columns are in the order of P.
@@ -72,7 +72,7 @@ class SANSA(BaseRecommender):
 
     def _fit(self, X: sp.csr_array) -> None:
         items = X.shape[1]
-        keys = scramble(np.arange(items, dtype=np.uint64))  # equals in no order of the catalog's
+        keys = scramble(np.arange(items, dtype=np.uint64))  # a hash orders equally used items
         order = np.lexsort((keys, np.bincount(X.indices, minlength=items)))
         ordered = X[:, order].sorted_indices()
         entries = max(0, int(self.density * items**2) - items)
@@ -81,7 +81,7 @@ class SANSA(BaseRecommender):
         K, pivots = minimal_residual(K, ordered, self.regularization, self.residual_steps)
         rows = np.repeat(np.arange(items), np.diff(K.indptr))
         scaled = K.data / pivots[rows]
-        # diag(A⁻¹) of the approximate inverse, so that the diagonal of W Z is −1.
+        # The diagonal of the approximate A⁻¹; dividing by it makes the diagonal of W Z −1.
         precision = np.bincount(K.indices, K.data * scaled, minlength=items)
         columns = order[K.indices]
         decoded = (-scaled / precision[K.indices]).astype(np.float32)

@@ -20,9 +20,9 @@ from beekit.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
-# Entries of small Gram matrices held at once: 64 MB in float32.
+# How many entries of small Gram matrices are held at once: 64 MB in float32.
 _BLOCK_ELEMENTS = 2**24
-# Targets regressed on all items at once.
+# How many targets are regressed on all items at once.
 _TARGETS_AT_ONCE = 512
 
 
@@ -30,23 +30,24 @@ _TARGETS_AT_ONCE = 512
 class SLIM(SparseItemModel):
     """Sparse linear methods (Ning & Karypis, ICDM 2011).
 
-    Minimises ½‖X − X B‖² + ½ l2 ‖B‖² + l1 ‖B‖₁ over B ≥ 0 with a zero diagonal (eq. 3), one column
-    at a time, by coordinate descent. In scikit-learn's `ElasticNet(positive=True,
-    fit_intercept=False)` with n users, alpha = (l1 + l2) / n and l1_ratio = l1 / (l1 + l2).
+    Minimises ½‖X − X B‖² + ½ l2 ‖B‖² + l1 ‖B‖₁ over B ≥ 0 with a zero diagonal (eq. 3), by
+    coordinate descent for each column. A column is what scikit-learn's `ElasticNet(positive=True,
+    fit_intercept=False)` computes for n users with alpha = (l1 + l2) / n and l1_ratio =
+    l1 / (l1 + l2).
 
-    With `neighbours`, each item is regressed on its most similar items only, by cosine: the paper's
-    feature selection (fsSLIM). It is what large catalogs take; without, the Gram matrix of all
-    items is held, items² numbers in float64. Since nothing is negative here, an item that shares
-    at most l1 users with another never enters its regression, so leaving it out changes nothing.
+    With `neighbours`, each item is regressed only on the items with the largest cosine: the paper's
+    feature selection (fsSLIM). Large catalogs need it; with None, the Gram matrix of all items
+    takes items² numbers in float64. An item that shares at most l1 users with the target always has
+    weight zero, because no weight is negative, so it is left out as well.
 
     Args:
-        l1: ≥ 0, in users: makes B sparse.
-        l2: ≥ 0, in users: shrinks B, and shares weight among items alike; tens to hundreds, like
-            EASE's λ.
-        neighbours: items each regression may use; None for all.
-        tolerance: an item is done when the optimality conditions hold to within this share of its
-            users.
-        max_sweeps: when to stop all the same; a warning is logged if items are not done.
+        l1: ≥ 0, in users; larger values make B sparser.
+        l2: ≥ 0, in users; larger values shrink B and share weight among similar items. Tens to
+            hundreds are usual, as for EASE's λ.
+        neighbours: number of items that each regression may use; None for all.
+        tolerance: an item is done when its optimality conditions hold to within this share of its
+            number of users.
+        max_sweeps: maximum number of sweeps; a warning is logged if items are not done then.
 
     Attributes:
         item_item: B (items, items) float32 CSR, after `fit`.
@@ -59,7 +60,7 @@ class SLIM(SparseItemModel):
     max_sweeps: Count = 200
 
     def _fit(self, X: sp.csr_array) -> None:
-        """Solve for B, many columns at a time."""
+        """Solve for B, for many columns at a time."""
         parts = _on_all(self, X) if self.neighbours is None else _on_few(self, X, self.neighbours)
         rows, columns = ([np.empty(0, dtype=np.int64)] for _ in range(2))
         values = [np.empty(0, dtype=np.float32)]
@@ -74,8 +75,8 @@ class SLIM(SparseItemModel):
                 bar.update(len(done))
         if undone:
             logger.warning(
-                "SLIM: %d of %d items not done after %d sweeps; more max_sweeps or a larger "
-                "tolerance ends that",
+                "SLIM: %d of %d items have not converged after %d sweeps; raise max_sweeps or "
+                "tolerance",
                 undone,
                 X.shape[1],
                 self.max_sweeps,
@@ -86,15 +87,15 @@ class SLIM(SparseItemModel):
 
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""Items and targets, both as wide as the weights, the weights, and which targets are done."""
+"""Item and target index of each weight, the weights, and which targets are done."""
 
 
 def _on_all(net: SLIM, X: sp.csr_array) -> Iterator[Part]:
-    """Every item regressed on all others."""
-    # An item with at most l1 users has none of it in common with another.
+    """Regress every item on all others."""
+    # An item with at most l1 users shares at most l1 users with any other, so its weights are zero.
     items = np.flatnonzero(np.bincount(X.indices, minlength=X.shape[1]) > net.l1)
     need = 2 * len(items) ** 2 * 8
-    require_memory("SLIM", len(items), need, _free_bytes(), "Give neighbours=200 or so.")
+    require_memory("SLIM", len(items), need, _free_bytes(), "Set neighbours, for example to 200.")
     X = sp.csr_array(X[:, items], dtype=np.float64)
     gram = (sp.csr_array(X.T) @ X).toarray()
     for begin in range(0, len(items), _TARGETS_AT_ONCE):
@@ -109,21 +110,21 @@ def _free_bytes() -> int:
 
 
 def _on_few(net: SLIM, X: sp.csr_array, neighbours: int) -> Iterator[Part]:
-    """Every item regressed on its nearest items."""
+    """Regress every item on its nearest items."""
     sets = nearest(X, neighbours, cosine)
     with_own = sp.csr_array(sets + sp.eye_array(X.shape[1], format="csr"))
     for part, items, counts in gram_parts(X, with_own):
         targets = np.arange(part.start, part.stop)
         owners = np.repeat(targets, np.diff(sets.indptr[part.start : part.stop + 1]))
         chosen = sets.indices[sets.indptr[part.start] : sets.indptr[part.stop]]
-        # Where among the part's items a neighbour is.
+        # The row of each neighbour in the counts of this part.
         local = np.searchsorted(items, chosen)
         shared = counts[local, np.searchsorted(items, owners)]
         enters = shared > net.l1
         owners, chosen, local, shared = (a[enters] for a in (owners, chosen, local, shared))
         sizes = np.bincount(owners - part.start, minlength=len(targets))
         starts = np.cumsum(sizes) - sizes
-        # Alike in size, they pad little.
+        # Targets with similar numbers of neighbours share a batch, so that there is little padding.
         by_size = np.argsort(sizes, kind="stable")[::-1]
         begin = 0
         while begin < len(by_size) and (width := sizes[by_size[begin]]):
@@ -138,5 +139,4 @@ def _on_few(net: SLIM, X: sp.csr_array, neighbours: int) -> Iterator[Part]:
             weights, done = solve_blocks(net, blocks, linear, scale)
             yield chosen[places], targets[batch, None], weights, done
             begin += len(batch)
-        # Gone before the next part's are made.
-        del counts
+        del counts  # frees its memory before the next part is computed

@@ -1,4 +1,4 @@
-"""Recommending by X B with a sparse B: memory bounded by blocks of users."""
+"""Recommending by X B with a sparse B, in blocks of users, so that memory is bounded."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from beekit.ranking.lists import empty_lists
 from beekit.ranking.ties import history_keys, tie_keys
 from beekit.ranking.top_k import candidate_indices, sparse_top_k, top_k
 
-# Scores stored at once; where they are dense, ranking them takes ten times their 16 MB.
+# How many scores are stored at once: 16 MB, and ten times that to rank them if they are dense.
 _BLOCK_STORED = 2**21
-# Past this share of stored scores, selecting among all is faster than sorting what is stored.
+# Above this share of stored scores, a selection among all is faster than sorting the stored ones.
 _DENSE_SHARE = 1 / 4
 
 
@@ -40,9 +40,9 @@ class SparseItemModel(BaseRecommender):
 def recommend_sparse(item_item: sp.csr_array, asked: Request) -> Recommendations:
     """The k best items by X B, B (items, items) float32 CSR.
 
-    Candidates without a stored score rank at zero, after positive scores and before negative ones.
-    A user's scores are summed item by item of their history, so neither batch size nor the choice
-    of candidates changes them.
+    Candidates without a stored score have score zero, so they come after positive and before
+    negative scores. A user's scores are summed over the history item by item, so they depend
+    neither on the batch size nor on the candidates.
     """
     histories, k, candidates, exclude_seen = asked
     ranked, best = empty_lists(histories.shape[0], k)
@@ -65,7 +65,7 @@ def recommend_sparse(item_item: sp.csr_array, asked: Request) -> Recommendations
 def of_candidates(
     decoder: sp.csr_array, histories: sp.csr_array, candidates: np.ndarray | None
 ) -> tuple[np.ndarray, sp.csr_array, sp.csr_array]:
-    """Candidates, ascending, and their columns of a decoder (any, items) and of histories."""
+    """The candidates, ascending, and their columns of `decoder` (any, items) and `histories`."""
     allowed = candidate_indices(candidates, histories.shape[1])
     if len(allowed) == histories.shape[1]:
         return allowed, as_csr(decoder), histories
@@ -75,7 +75,8 @@ def of_candidates(
 def _best_stored(
     scores: sp.csr_array, k: int, allowed: np.ndarray, keys: np.ndarray, seen: sp.csr_array | None
 ) -> Recommendations:
-    """`sparse_top_k`, which it leaves only users whose lists run into ties or out of scores."""
+    """The result of `sparse_top_k`, faster: that function is called only for users with ties at the
+    end of the list or with too few positive scores."""
     unseen = scores if seen is None else scores - seen * np.finfo(np.float32).max
     positive = strongest(unseen, k + 1)
     rows, values = empty_lists(scores.shape[0], k)

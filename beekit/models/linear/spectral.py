@@ -1,4 +1,4 @@
-"""Item vectors to start from: the leading directions of normalised co-occurrence."""
+"""Initial item vectors: the leading eigenvectors of normalised co-occurrence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from beekit.models.linear.normalised_error import Batch
 
-# Numbers in a block of user vectors: 64 MB in float32.
+# How many numbers a block of user vectors holds: 64 MB in float32.
 _BLOCK_ELEMENTS = 2**24
 _ITERATIONS = 2
 
@@ -20,16 +20,19 @@ _ITERATIONS = 2
 def spectral_vectors(
     X: sp.csr_array, dims: int, generator: torch.Generator, device: torch.device
 ) -> Tensor:
-    """A (items, dims) of unit rows, with A Aᵀ near how often items are used together.
+    """A (items, dims) with rows of length 1, for which A Aᵀ is close to normalised co-occurrence.
 
-    With N = P^(−1/2) Xᵀ L⁻¹ X P^(−1/2), L the users' and P the items' numbers of interactions (the
-    matrix of spectral co-clustering, Dhillon 2001), and V, Λ its leading eigenvectors and values,
-    A is V Λ^(1/4), rows normalised. The quarter power lies between A Aᵀ ~ N and A Aᵀ = V Vᵀ, which
-    would be the identity for dims ≥ items. Eigenvectors come from two rounds of
-    randomised subspace iteration (Halko et al. 2011), at the cost of three passes over X.
+    Let N = P^(−1/2) Xᵀ L⁻¹ X P^(−1/2), with L and P the numbers of interactions of users and items
+    (the matrix of spectral co-clustering, Dhillon 2001), and V, Λ its leading eigenvectors and
+    eigenvalues. A is V Λ^(1/4) with normalised rows. The exponent is between that of A Aᵀ ~ N and
+    that of A Aᵀ = V Vᵀ, which would be the identity for dims ≥ items. The eigenvectors come from
+    two rounds of randomised subspace iteration (Halko et al. 2011), with three passes over X.
 
-    Somebody uses every item of X. Columns of A beyond the number of items are zero. The generator,
-    of the random subspace, is on the CPU.
+    Args:
+        X: (users, items) CSR of ones in which every item has a user.
+        dims: columns of A; those beyond the number of items are zero.
+        generator: a generator on the CPU that draws the random subspace.
+        device: device to compute on.
     """
     items = X.shape[1]
     width = min(dims, items)
@@ -44,10 +47,10 @@ def spectral_vectors(
 
 
 def co_used(X: sp.csr_array, vectors: Tensor) -> Tensor:
-    """(items, dims): for each item, the vectors of what its users also used, summed.
+    """(items, dims): for each item, the sum of the vectors of the other items of its users.
 
-    A user of length l counts 1/(l − 1) of each other item: with weights L' = diag(1/(l − 1)),
-    Xᵀ L' X V less each item's own share.
+    For a user with l items, each other item counts 1/(l − 1). With L' = diag(1/(l − 1)) this is
+    Xᵀ L' X V minus each item's own part.
     """
     total = torch.zeros_like(vectors)
     own = vectors.new_zeros(len(vectors))
@@ -59,7 +62,7 @@ def co_used(X: sp.csr_array, vectors: Tensor) -> Tensor:
 
 
 def second_moment(X: sp.csr_array, vectors: Tensor) -> Tensor:
-    """(dims, dims): the mean over users of u uᵀ, with u the mean of the vectors they used."""
+    """(dims, dims): the mean over users of u uᵀ, with u the mean of the vectors of their items."""
     total = vectors.new_zeros(vectors.shape[1], vectors.shape[1])
     for batch in _blocks(X, vectors.shape[1], vectors.device):
         means = batch.times(vectors).div_(batch.lengths.clamp(min=1)[:, None])
@@ -68,7 +71,7 @@ def second_moment(X: sp.csr_array, vectors: Tensor) -> Tensor:
 
 
 def _co_occurrence(X: sp.csr_array, scale: Tensor, vectors: Tensor) -> Tensor:
-    """N V, in blocks of users."""
+    """N V, computed in blocks of users; N is defined in `spectral_vectors`."""
     scaled, total = vectors * scale[:, None], torch.zeros_like(vectors)
     for batch in _blocks(X, vectors.shape[1], vectors.device):
         means = batch.times(scaled).div_(batch.lengths.clamp(min=1)[:, None])

@@ -7,17 +7,17 @@ import scipy.sparse as sp
 
 from beekit.ranking.ties import scramble, tie_keys
 
-# A float32 above zero has 31 bits, which order as it does.
+# The bits of a float32 above zero, read as an integer of 31 bits, have the order of the number.
 _VALUE_BITS = 31
 _KEY_BITS = 64
 
 
 def strongest(scores: sp.csr_array, n: int, first_row: int = 0) -> sp.csr_array:
-    """The n largest positive entries of each row, float32; of ties at the cut, some are drawn.
+    """The n largest positive entries of each row, float32; a hash chooses among ties at the cut.
 
-    Row, value and column make one 64-bit key, so a single sort without indices settles all three:
-    several times faster than `lexsort`. `first_row` is the number of the first row, where these
-    are a block of more. Column indices come sorted.
+    Row, value and column are packed into one 64-bit key, so that a single sort orders all three,
+    several times faster than `lexsort`. If `scores` is a block of a larger matrix, `first_row` is
+    the number of its first row there.
     """
     rows, columns = scores.shape
     column_bits = max(1, int(columns - 1).bit_length())
@@ -33,7 +33,7 @@ def _strongest(scores: sp.csr_array, n: int, column_bits: int, first_row: int) -
     values = scores.data.astype(np.float32)
     positive = values > 0
     owners = np.repeat(np.arange(scores.shape[0], dtype=np.uint64), np.diff(scores.indptr))
-    # Larger values first: their bits, counted down.
+    # The bits are subtracted, so that larger values come first.
     strength = np.uint64(2**_VALUE_BITS - 1) - values[positive].view(np.uint32).astype(np.uint64)
     keys = owners[positive] << np.uint64(_VALUE_BITS + column_bits)
     keys |= strength << np.uint64(column_bits)
@@ -43,8 +43,8 @@ def _strongest(scores: sp.csr_array, n: int, column_bits: int, first_row: int) -
     counts = np.bincount(rows, minlength=scores.shape[0])
     starts = np.cumsum(counts) - counts
     kept = np.arange(len(rows)) - np.repeat(starts, counts) < n
-    # Where a cut goes through equal values, as many of them are kept, but drawn by a hash.
-    group = keys >> np.uint64(column_bits)  # alike in row and value
+    # Where equal values are partly kept and partly left out, a hash chooses which ones are kept.
+    group = keys >> np.uint64(column_bits)  # the same for entries with equal row and value
     cuts = starts[counts > n] + n  # the first entry left out of each row that leaves any out
     cuts = cuts[group[cuts] == group[cuts - 1]]
     begins = np.searchsorted(group, group[cuts], side="left")

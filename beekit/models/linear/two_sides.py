@@ -1,4 +1,4 @@
-"""Recommending by B = E Dᵀ without its diagonal."""
+"""Recommending by B = E Dᵀ − diag(E Dᵀ)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from beekit.ranking.top_k import candidate_indices
 
 
 def recommend_by_sides(index: ItemIndex, asked: Request) -> Recommendations:
-    """The k best items by X (E Dᵀ − diag(E Dᵀ)), what an item says about itself left out.
+    """The k best items by X (E Dᵀ − diag(E Dᵀ)), so that no item contributes to its own score.
 
-    D are the vectors of the index, E is its user side. For unseen items the diagonal plays no part,
-    and the index answers alone. A seen item's score (`exclude_seen=False`) is what the user's other
-    items say about it, as in training.
+    D are the vectors of the index, and E is its user side. The diagonal does not change the scores
+    of unseen items, so the index alone ranks them. With `exclude_seen=False`, the score of a seen
+    item comes from the user's other items, as in training.
     """
     histories, k, candidates, exclude_seen = asked
     ranked, best = index.recommend(histories, k, candidates, exclude_seen=True)
@@ -37,7 +37,7 @@ def recommend_by_sides(index: ItemIndex, asked: Request) -> Recommendations:
 def _with_seen(
     index: ItemIndex, histories: sp.csr_array, unseen: np.ndarray, allowed: np.ndarray
 ) -> Recommendations:
-    """The best of `unseen` (users, k) and of the users' own items, all scored in float64."""
+    """The k best among `unseen` (users, k) and the users' own items, all scored in float64."""
     users, k = unseen.shape
     lengths = np.diff(histories.indptr)
     owners = np.repeat(np.arange(users), lengths)

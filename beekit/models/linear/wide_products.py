@@ -9,18 +9,21 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-# 128 bytes a row: two cache lines for every stored entry.
+# Columns of a strip: 128 bytes of a row in float32, which is two cache lines.
 _STRIP_COLUMNS = 32
-# What a panel may hold for a block of users: 64 MB in float32.
+# How many numbers the product of a block of users with a panel holds: 64 MB in float32.
 _BLOCK_ELEMENTS = 2**24
 
 
 def times(left: sp.csr_array | sp.csc_array, right: np.ndarray) -> np.ndarray:
-    """left @ right, dense; with the threads torch is allowed, and the same whatever their number.
+    """left @ right, dense, computed by as many threads as torch may use.
 
-    A row of `right`, C-contiguous and of the same type of float, is fetched for every entry of
-    `left`, in no order that a cache could foresee; strips make the rows few enough to be there
-    already. SciPy's products let other threads run.
+    The result does not depend on the number of threads. A sparse product reads rows of `right` in
+    random order; in strips of a few columns, `right` is small enough for the processor's cache.
+
+    Args:
+        left: (rows, inner) sparse.
+        right: (inner, columns) C-contiguous, of the same float type as `left`.
     """
     columns = right.shape[1]
     if columns <= _STRIP_COLUMNS:
@@ -37,25 +40,26 @@ def times(left: sp.csr_array | sp.csc_array, right: np.ndarray) -> np.ndarray:
 
 
 def user_blocks(X: sp.csr_array, width: int) -> list[sp.csr_array]:
-    """X in blocks of users, transposed to (items, users), which bounds X panel of that width."""
+    """X in blocks of users, each transposed to (items, users). The blocks are so small that the
+    product of one with a panel of `width` columns holds at most `_BLOCK_ELEMENTS` numbers."""
     step = max(1, _BLOCK_ELEMENTS // max(1, width))
     return [sp.csr_array(X[begin : begin + step].T) for begin in range(0, X.shape[0], step)]
 
 
 def first_rows(csr: Any, rows: int, columns: int) -> sp.csr_array:
-    """The first rows of what has the arrays of a CSR matrix."""
+    """The first `rows` rows of `csr`, which has the arrays of a CSR matrix."""
     stored = csr.indptr[rows]
     parts = (csr.data[:stored], csr.indices[:stored], csr.indptr[: rows + 1])
     return sp.csr_array(parts, shape=(rows, columns))
 
 
 def block_product(block: sp.csr_array, panel: np.ndarray) -> np.ndarray:
-    """X panel of the users of a block, for a panel (items, width) over the first items."""
+    """X times the panel (first items, width), for the users of a block."""
     return times(first_rows(block, len(panel), block.shape[1]).T, panel)
 
 
 def product_gram(blocks: list[sp.csr_array], panel: np.ndarray) -> np.ndarray:
-    """(X panel)ᵀ (X panel), for a panel (items, width) over the first items."""
+    """(X panel)ᵀ (X panel), for a panel (first items, width)."""
     gram = np.zeros((panel.shape[1], panel.shape[1]), dtype=np.float32)
     for block in blocks:
         product = block_product(block, panel)

@@ -1,5 +1,5 @@
-"""One module a public dataset: how its raw files become tables. Facts are in `public.yaml`.
+"""One module for each public dataset, which reads its raw files. Facts are in `public.yaml`.
 
-Each has a function `prepare`, and may have `add_arguments` for arguments that it alone takes; its
-docstring is the help of `beekit prepare NAME`.
+Each module has a function `prepare`, and may have a function `add_arguments` for further arguments
+of its own. Its docstring is the help of `beekit prepare NAME`.
 """

@@ -2,12 +2,12 @@
 
     beekit prepare amazon2023 OUT --category Video_Games [--images]
 
-Ratings come from the benchmark files with ratings alone (0core: nothing filtered), items from the
-metadata; a category is named as in their addresses: All_Beauty, Books, Video_Games, ... An
-interaction is a rating of 4 or more of a product with a title, and users have at least 5. Items
-have title, features, description, categories, store and `image_url`, a link to the main picture;
-with --images the pictures are fetched, and `image` names them. Timestamps are in seconds, with
-three decimals.
+Ratings come from the benchmark files with ratings only (0core: not filtered), items from the
+metadata. A category has the name in the addresses of these files: All_Beauty, Books, Video_Games,
+... An interaction is a rating of 4 or more of a product with a title; users with fewer than 5 items
+are left out. Items have title, features, description, categories, store and `image_url`, a link to
+the main picture. With --images the pictures are downloaded, and the column `image` names them.
+Timestamps are in seconds, with three decimals.
 """
 
 from __future__ import annotations
@@ -59,5 +59,5 @@ def prepare(options: Options) -> RawDataset:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--category", required=True, help="as in the addresses: Video_Games")
-    parser.add_argument("--images", action="store_true", help="fetch the main pictures")
+    parser.add_argument("--category", required=True, help="for example Video_Games")
+    parser.add_argument("--images", action="store_true", help="download the main pictures")

@@ -2,11 +2,12 @@
 
     beekit prepare amazon_books OUT [--year 2018] [--items FILE] [--images]
 
-The beeFormer paper takes the release of 2018: ratings of 4 or more, users with at least 5 of the
-items that have a description by a language model. --items takes the list of these, for which the
-file of descriptions published with the paper will do; without it items are those with a title.
-Items have title, description, categories, brand (of 2018 also the author) and `image_url`; with
---images the pictures are fetched, and `image` names them.
+The beeFormer paper uses the release of 2018 with ratings of 4 or more, items that have a
+description by a language model, and users with at least 5 of these items. Give the list of these
+items by --items; the file of descriptions that was published with the paper can be used. Without
+--items, all items with a title are kept. Items have title, description, categories, brand (in 2018
+also the author) and `image_url`. With --images the pictures are downloaded, and the column `image`
+names them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from beekit.prepare.published import public_dataset
 from beekit.prepare.ratings import Layout, RatingLines
 from beekit.prepare.records import Records, json_lines, python_lines
 
-# Of a year: the facts, the two files, the form of the metadata, and the columns of the ratings.
+# By year: the name of the facts, the two files, the format of the metadata, the rating columns.
 RELEASES = {
     2018: (
         "amazon_books",
@@ -74,5 +75,6 @@ def prepare(options: Options) -> RawDataset:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--year", type=int, choices=RELEASES, default=2018)
-    parser.add_argument("--images", action="store_true", help="fetch the pictures")
+    year = "release (default: %(default)s)"
+    parser.add_argument("--year", type=int, choices=RELEASES, default=2018, help=year)
+    parser.add_argument("--images", action="store_true", help="download the pictures")

@@ -2,10 +2,10 @@
 
     beekit prepare citeulike_a OUT
 
-An interaction is an article in a user's library; there are neither values nor timestamps. Item ids
-are those of users.dat, which counts articles from 0, while raw-data.csv counts them from 1. Users
-are numbered by their lines, from 0. Items have title and abstract. The README of the dataset counts
-204,987 pairs, the papers 204,986.
+An interaction is an article in a user's library; there are no values and no timestamps. Item ids
+are those of users.dat, which numbers articles from 0; raw-data.csv numbers them from 1. User ids
+are line numbers, from 0. Items have title and abstract. The README of the dataset counts 204,987
+pairs of user and item, papers count 204,986.
 """
 
 from __future__ import annotations

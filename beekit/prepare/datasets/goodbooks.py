@@ -2,10 +2,11 @@
 
     beekit prepare goodbooks OUT [--items FILE]
 
-As in the beeFormer paper, an interaction is a rating of 4 or more, and users have at least 5. The
-paper leaves out 25 of the 10,000 books for want of a description: --items takes the list, for which
-the file of descriptions published with it will do. Ratings have no timestamps. Items have title,
-authors, year, language, the ten shelves they stand on most, as `tags`, and a link to their cover.
+As in the beeFormer paper, an interaction is a rating of 4 or more, and users with fewer than 5
+items are left out. The paper also leaves out 25 of the 10,000 books, which have no description.
+Give the list of the others by --items; the file of descriptions that was published with the paper
+can be used. Ratings have no timestamps. Items have title, authors, year, language, their ten most
+frequent shelves as `tags`, and a link to their cover.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TEXTS = ("title", "authors", "year", "language", "tags", "image_url")
 BOOKS = pa.schema([("item_id", pa.int64()), *((name, pa.string()) for name in TEXTS)])
 TAGS = pa.schema({"tag_id": pa.string(), "tag_name": pa.string()})
 SHELVES = pa.schema({"goodreads_book_id": pa.string(), "tag_id": pa.string(), "count": pa.int64()})
-# Shelves that say what a reader does with a book, not what it is about.
+# Shelves that describe what a reader does with a book, and not the book.
 USES = {
     *("to-read", "currently-reading", "owned", "favorites", "favourites", "books-i-own", "library"),
     *("owned-books", "my-books", "my-library", "wish-list", "to-buy", "default", "kindle"),
@@ -35,7 +36,7 @@ USES = {
 
 
 def read_shelves(tags: Iterable[pa.Table], book_tags: Iterable[pa.Table]) -> dict[str, str]:
-    """The ten shelves a book stands on most, by its goodreads id."""
+    """The ten most frequent shelves of each book, by its goodreads id."""
     names = {tag["tag_id"]: tag["tag_name"] for table in tags for tag in table.to_pylist()}
     shelves: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for table in book_tags:

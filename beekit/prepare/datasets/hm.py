@@ -2,11 +2,11 @@
 
     beekit prepare hm OUT --raw FOLDER_OR_ZIP [--no-images]
 
-The data are behind a login: get them from the competition's page on Kaggle, and give the archive
-or the folder it was unpacked to. An interaction is a purchase; users have bought at least 5
-articles. A customer's repeated purchases of an article count once, at the first. Items have title,
-the publisher's attributes and description; `image` names the photo. Of a folder, OUT/images is a
-link to its images/; of an archive, the photos of the items are unpacked.
+The data need a login: download them from the competition's page on Kaggle, and give the archive or
+the folder with its content. An interaction is a purchase; users with fewer than 5 articles are left
+out. If a customer buys an article several times, the first purchase counts. Items have title, the
+publisher's attributes and description; the column `image` names the photo. If a folder is given,
+OUT/images is a link to its images/; from an archive, the photos of the items are unpacked.
 """
 
 from __future__ import annotations
@@ -71,4 +71,5 @@ def prepare(options: Options) -> RawDataset:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--raw", type=Path, required=True, help="the archive or folder")
-    parser.add_argument("--no-images", dest="images", action="store_false", help="leave photos out")
+    without = "leave out the photos"
+    parser.add_argument("--no-images", dest="images", action="store_false", help=without)

@@ -2,7 +2,7 @@
 
     beekit prepare ml1m OUT [--min-value 4] [--user-min-support 5]
 
-The rows are compared with the README of the dataset, which counts 1,000,209 ratings.
+The number of rows is compared with the README of the dataset, which counts 1,000,209 ratings.
 """
 
 from __future__ import annotations

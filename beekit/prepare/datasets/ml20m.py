@@ -2,10 +2,11 @@
 
     beekit prepare ml20m OUT [--items FILE]
 
-As in the beeFormer paper, an interaction is a rating of 4 or more, and users have at least 5. Those
-are the counts of Mult-VAE (Liang et al., 2018); 20,108 items there are those of its training users,
-20,720 all. beeFormer then leaves out items that a language model did not describe: --items takes
-the list, for which the file of descriptions published with the paper will do.
+As in the beeFormer paper, an interaction is a rating of 4 or more, and users with fewer than 5
+items are left out. The counts are compared with those of Mult-VAE (Liang et al., 2018), which
+states 20,108 items because it counts only those of training users; there are 20,720 in all.
+beeFormer also leaves out items that a language model did not describe. Give the list of the others
+by --items; the file of descriptions that was published with the paper can be used.
 """
 
 from __future__ import annotations
