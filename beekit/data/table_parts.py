@@ -58,8 +58,7 @@ def find_files(folder: Path, stem: str, named: TableFile | None) -> list[Path]:
         raise DataError(
             f"{folder} holds {listed}",
             expected=f"{stem}.parquet or {stem}.csv in it",
-            remedy=f"Name the file, such as {stem}: {_SUCH_AS.get(stem, 'FILE')}, or point `data` at "
-            "another folder.",
+            remedy=f"Name it, such as {stem}: {_SUCH_AS.get(stem, 'FILE')}, or correct `data`.",
         )
     path = folder / named.file
     if path.exists():
