@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Router
 
 from beekit.encoders.inputs import ItemInputs
 from beekit.encoders.prompts import item_prompt
@@ -194,11 +195,17 @@ def _tokenised(encoder: SentenceTransformer, texts: list[str], prompt: str) -> d
                 remedy="Set tokenizer.pad_token = tokenizer.eos_token, save the encoder, and use "
                 "that.",
             ) from error
+        if isinstance(encoder[0], Router) and encoder[0].default_route is None:
+            raise EncoderError(
+                f"a Router with the routes {', '.join(encoder[0].sub_modules)} and no default",
+                expected="a route called document, or a default one",
+                remedy="Set default_route in its router_config.json.",
+            ) from error
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise EncoderError(
             f"the encoder does not read texts ({reason})",
             expected="one whose `encode` takes texts alone",
-            remedy="Choose an encoder of texts, or give a Router a default route.",
+            remedy="Choose an encoder of texts.",
         ) from error
 
 

@@ -33,7 +33,7 @@ REFUSED = {
     "CNN that sees padding": "depend on padding",
     "WordEmbeddings, frozen": "without a parameter to train",
     "BoW": "without a parameter to train",
-    "Router of other tasks": "give a Router a default route",
+    "Router of other tasks": "routes left, right and no default",
     "SparseStaticEmbedding": "cannot load the encoder",
 }
 # Modules of which encoders of single vectors are not made: those of the zoo's folders that other
