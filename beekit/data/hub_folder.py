@@ -6,12 +6,11 @@ import logging
 import re
 from pathlib import Path
 
+from beekit.data_folder import HUB
 from beekit.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-# As Hugging Face's file systems name a dataset of the Hub, here as a whole.
-PREFIX = "hf://datasets/"
 _NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?/?")
 
 
@@ -22,12 +21,12 @@ def dataset_folder(named: str | Path) -> tuple[Path, str]:
         DataError: if a dataset of the Hub is named in another way than `hf://datasets/user/name`,
             perhaps with `@revision` behind it, or if it cannot be fetched and is not in the cache.
     """
-    if not str(named).startswith(PREFIX):
+    if not str(named).startswith(HUB):
         return Path(named), Path(named).resolve().name
-    found = _NAME.fullmatch(str(named).removeprefix(PREFIX))
+    found = _NAME.fullmatch(str(named).removeprefix(HUB))
     if found is None:
         remedy = "Name files in it with `interactions` and `items`."
-        raise DataError(f"data={named}", expected=f"{PREFIX}user/name", remedy=remedy)
+        raise DataError(f"data={named}", expected=f"{HUB}user/name", remedy=remedy)
     from huggingface_hub import snapshot_download
 
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from beekit.data.columns import is_bytes
 from beekit.data.csv_table import PACKED, read_csv, reason
 from beekit.data.json_table import read_json_lines
 from beekit.data.table_file import TableFile
+from beekit.data_folder import is_hidden, named_files, present
 from beekit.errors import DataError
 
 PARQUET, JSON, CSV, SAVED = "Parquet", "JSON", "CSV", "a saved datasets folder"
@@ -60,21 +60,7 @@ def find_files(folder: Path, stem: str, named: TableFile | None) -> list[Path]:
             expected=f"{stem}.parquet or {stem}.csv in it",
             remedy=f"Name it, such as {stem}: {_SUCH_AS.get(stem, 'FILE')}, or correct `data`.",
         )
-    path = folder / named.file
-    if path.exists():
-        return _parts(path)
-    if found := sorted(p for p in folder.glob(named.file) if not _hidden(p)):
-        return [part for one in found for part in _parts(one)]
-    near = difflib.get_close_matches(named.file, [p.name for p in folder.iterdir()], n=1)
-    raise DataError(
-        f"no {named.file} in {folder}, which holds {present(folder)}",
-        expected=f"the file that `{stem}` names",
-        remedy=f"Did you mean {near[0]}?" if near else "Correct the name.",
-    )
-
-
-def present(folder: Path) -> str:
-    return ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
+    return [part for one in named_files(folder, stem, named.file) for part in _parts(one)]
 
 
 def _is_table(path: Path, stem: str) -> bool:
@@ -89,17 +75,13 @@ def _parts(path: Path) -> list[Path]:
         expected = "one of them"
         remedy = f"Name it, such as {path.name}/{splits.split(', ')[0]}."
         raise DataError(f"{path} holds the splits {splits}", expected=expected, remedy=remedy)
-    parts = [p for p in sorted(path.rglob("*")) if not _hidden(p.relative_to(path))]
+    parts = [p for p in sorted(path.rglob("*")) if not is_hidden(p.relative_to(path))]
     # What is empty holds no row: Spark writes such parts.
     parts = [part for part in parts if part.is_file() and part.stat().st_size]
     if not parts:
         found, expected = f"{path} holds no file with rows", "the parts of a table"
         raise DataError(found, expected=expected, remedy="Check how it was written.")
     return parts
-
-
-def _hidden(path: Path) -> bool:
-    return any(name.startswith((".", "_")) for name in path.parts)
 
 
 def _suffix(path: Path) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beekit.data_folder import require_data_folder
+from beekit.data_folder import HUB, named_files, require_data_folder
 from beekit.errors import EncoderError, RunError
 from beekit.models.registry import HOMES, require_name
 from beekit.run_folder import RunFolder
@@ -70,10 +70,17 @@ def check_comparison(content: Mapping[str, Any]) -> None:
 
 
 def require_data(config: DataConfig) -> None:
-    """Refuse a configuration of which a dataset folder is missing."""
+    """Refuse a configuration whose dataset folder, or a file named in it, is missing."""
     entries = config.data if isinstance(config.data, list) else [config.data]
     for entry in entries:
-        require_data_folder(entry["data"] if isinstance(entry, dict) else entry)
+        own = entry if isinstance(entry, dict) else {"data": entry}
+        folder = own["data"]
+        require_data_folder(folder)
+        for key in ("interactions", "items") if not folder.startswith(HUB) else ():
+            named = own.get(key, getattr(config, key))
+            name = named.get("file") if isinstance(named, dict) else getattr(named, "file", named)
+            if isinstance(name, str):
+                named_files(Path(folder), key, name)
 
 
 def require_encoder(name: str) -> None:

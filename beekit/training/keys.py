@@ -176,7 +176,7 @@ REFUSED: dict[str, Refused] = {
         }.items()
     },
     # what belongs to training on sentences
-    "prompts": _loss(_NO_TABLE, 'Write it into the text of items, as in text: "passage: {title}".'),
+    "prompts": _loss(_NO_TABLE, 'Set prompt beside text, as in prompt: "passage: ".'),
     "batch_sampler": _loss(_USERS, "Leave it out.", "batch_sampler"),
     "multi_dataset_batch_sampler": _loss(_USERS, "Set dataset_batches.", "proportional"),
     "train_sampling_strategy": _loss(_USERS, "Leave it out.", "random"),

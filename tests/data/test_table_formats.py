@@ -17,7 +17,7 @@ import pytest
 
 from beekit.data import Dataset
 from beekit.data.columns import id_column, number_column, value_column
-from beekit.data.hub_folder import PREFIX
+from beekit.data_folder import HUB
 from beekit.errors import BeekitError, ConfigError, DataError
 
 USERS = ["u1", "u1", "u2", "u3"]
@@ -348,10 +348,10 @@ def test_a_dataset_of_the_hub_without_a_network_is_one_line(monkeypatch, tmp_pat
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(DataError, match="cannot be fetched from the Hub") as caught:
-        Dataset.load(f"{PREFIX}somebody/something")
+        Dataset.load(f"{HUB}somebody/something")
     assert "\n" not in str(caught.value)
-    with pytest.raises(DataError, match=f"expected {PREFIX}user/name"):
-        Dataset.load(f"{PREFIX}something")
+    with pytest.raises(DataError, match=f"expected {HUB}user/name"):
+        Dataset.load(f"{HUB}something")
 
 
 def test_a_dataset_of_the_hub_is_the_folder_that_was_fetched(monkeypatch, tmp_path):
@@ -364,7 +364,7 @@ def test_a_dataset_of_the_hub_is_the_folder_that_was_fetched(monkeypatch, tmp_pa
         return str(tmp_path)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetched)
-    found = Dataset.load(f"{PREFIX}user/films@v1.0")
+    found = Dataset.load(f"{HUB}user/films@v1.0")
     require_same(found)
     assert found.name == "films"
     assert asked == {"repo": "user/films", "repo_type": "dataset", "revision": "v1.0"}
