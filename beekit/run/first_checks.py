@@ -59,10 +59,10 @@ def check_comparison(content: Mapping[str, Any]) -> None:
         name = require_name(str(own.get("model", label)), f"models.{label}.")
         if isinstance(run := own.get("run"), str):
             RunFolder(Path(run)).require_config()
-        elif isinstance(encoder := own.get("encoder"), str):
+        encoder = own.get("encoder", config.encoder)
+        by_content = HOMES.get(name, "").startswith("cold.")  # whose models all need one
+        if by_content and run is None and isinstance(encoder, str):
             require_encoder(encoder)
-        elif config.encoder is not None and HOMES.get(name, "").startswith("cold."):
-            require_encoder(config.encoder)
     if config.repeats == 1:
         require_free(config.out, "comparison")
     require_data(config)
