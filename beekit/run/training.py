@@ -85,7 +85,7 @@ def training_arguments(
         expected = "arguments the Hugging Face Trainer accepts"
         raise ConfigError(found, expected=expected, remedy="Correct the keys named.") from error
     named_metric(_validation_metric(arguments))
-    if arguments.eval_strategy != "no":
+    if splits is not None and arguments.eval_strategy != "no":
         validations = [split.validation for split in splits if split.validation is not None]
         metric = telling_metric(
             _validation_metric(arguments), validations, chosen="metric_for_best_model" in given
