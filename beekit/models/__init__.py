@@ -17,6 +17,9 @@ from beekit.models.registry import (
 )
 
 if TYPE_CHECKING:
+    from beekit.models.autoencoders.mult_dae import MultDAE as MultDAE
+    from beekit.models.autoencoders.mult_vae import MultVAE as MultVAE
+    from beekit.models.autoencoders.rec_vae import RecVAE as RecVAE
     from beekit.models.baselines import Popularity as Popularity
     from beekit.models.baselines import Random as Random
     from beekit.models.cold.clcrec import CLCRec as CLCRec
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from beekit.models.factors.pmf import PMF as PMF
     from beekit.models.factors.pure_svd import PureSVD as PureSVD
     from beekit.models.factors.two_tower import TwoTower as TwoTower
+    from beekit.models.graph.gf_cf import GFCF as GFCF
     from beekit.models.linear.ease import EASE as EASE
     from beekit.models.linear.elsa import ELSA as ELSA
     from beekit.models.linear.item_knn import ItemKNN as ItemKNN

@@ -86,13 +86,14 @@ def learn(model: Any, training: Training[Any], after_epoch: AfterEpoch | None = 
                 training.keep()
                 if after_epoch(model, epoch, last):
                     break
-    if last > _DIVERGED * abs(first):
+    # A start at zero, such as of one item alone, says nothing of what is far above it.
+    if first and last > _DIVERGED * abs(first):
         raise ConfigError(
             f"{name} diverged: its loss was {first:.4g} at the start and {last:.4g} at the end",
             expected="a falling loss",
             remedy="Choose a smaller learning_rate.",
         )
-    if last > _WORSE * abs(first):
+    if first and last > _WORSE * abs(first):
         logger.warning(
             "%s began with a loss of %.4g and ended with %.4g: training made the model worse; try "
             "a smaller learning_rate",

@@ -14,6 +14,7 @@ from beekit.models import (
     BPR,
     EASE,
     ELSA,
+    GFCF,
     MRF,
     PMF,
     SANSA,
@@ -25,9 +26,12 @@ from beekit.models import (
     FixedSideELSA,
     Heater,
     ItemKNN,
+    MultDAE,
+    MultVAE,
     Popularity,
     PureSVD,
     Random,
+    RecVAE,
     TwoTower,
 )
 
@@ -39,6 +43,8 @@ BRIEFLY: dict[str, Any] = {
     "users_per_step": 20,
 }
 
+NEURAL: dict[str, Any] = {"learning_rate": 0.02, "epochs": 40, "users_per_step": 20}
+
 MODELS = {
     "popularity": lambda vectors: Popularity(),
     "random": lambda vectors: Random(3),
@@ -49,6 +55,12 @@ MODELS = {
         embedding_dim=8, users_per_step=20, epochs=20, items_per_step=20
     ),
     "PureSVD": lambda vectors: PureSVD(embedding_dim=3),
+    "GFCF": lambda vectors: GFCF(embedding_dim=3),
+    "MultDAE": lambda vectors: MultDAE(embedding_dim=8, **NEURAL),
+    "MultVAE": lambda vectors: MultVAE(embedding_dim=8, hidden_dim=16, anneal_epochs=40, **NEURAL),
+    "RecVAE": lambda vectors: RecVAE(
+        embedding_dim=8, hidden_dim=16, **{**NEURAL, "epochs": 20, "learning_rate": 0.01}
+    ),
     "ALS": lambda vectors: ALS(embedding_dim=6, iterations=8),
     "ItemKNN": lambda vectors: ItemKNN(neighbours=10),
     "ItemKNN tversky": lambda vectors: ItemKNN(

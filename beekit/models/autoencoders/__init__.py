@@ -1,0 +1,1 @@
+"""Autoencoders: networks that reconstruct a user's history."""

@@ -1,0 +1,1 @@
+"""Models that see interactions as a graph of users and items."""
