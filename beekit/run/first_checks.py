@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beekit.data_folder import HUB, named_files, require_data_folder
 from beekit.errors import EncoderError, RunError
+from beekit.folder_lock import LOCK_FILE, alone_in
 from beekit.models.registry import HOMES, require_name
 from beekit.run_folder import RunFolder
 
@@ -119,7 +121,9 @@ def require_free(out: str | Path, kind: str) -> None:
             found = f"out={out}, where {above} is a file"
             raise RunError(found, expected="a folder to make", remedy="Choose another `out`.")
     begun = kind == "training" and folder.kind == "quickstart"
-    folder.require_unfinished("quickstart" if begun else kind)
+    held = (folder.path / LOCK_FILE).is_file()
+    with alone_in(folder.path, make=False) if held else nullcontext():
+        folder.require_unfinished("quickstart" if begun else kind)
 
 
 def require_served(run: str | Path, model: str | None = None) -> RunFolder:
