@@ -46,7 +46,8 @@ def negative_log_likelihood(logits: Tensor, histories: Histories) -> Tensor:
     """(users,) −Σ_{i in x} ln softmax(logits)_i, the multinomial loss, by logits (users, items)."""
     users = torch.repeat_interleave(histories.lengths)
     scored = torch.zeros_like(logits[:, 0]).index_add_(0, users, logits[users, histories.items])
-    return histories.lengths * logits.logsumexp(dim=1) - scored
+    loss: Tensor = histories.lengths * logits.logsumexp(dim=1) - scored
+    return loss
 
 
 class FirstLayer(nn.Module):
