@@ -13,8 +13,15 @@ def launched_processes() -> int:
     return int(given) if given.isdecimal() else 1
 
 
-def require_one_process(remedy: str) -> None:
-    """Refuse to work in one of several processes that would write the same files."""
+def require_alone() -> None:
+    """Refuse to train a run in one of several processes.
+
+    Raises:
+        RunError: if a launcher started several, which would all write the same files.
+    """
     if launched_processes() > 1:
-        found = f"a launcher with {launched_processes()} processes"
-        raise RunError(found, expected="one, since each would write the run folder", remedy=remedy)
+        raise RunError(
+            f"a launcher with {launched_processes()} processes",
+            expected="one, since each would write the run folder",
+            remedy="Run `beekit train` alone, or BeeFormerTrainer in a script of your own.",
+        )

@@ -9,7 +9,6 @@ from beekit.errors import ConfigError, ExportError
 from beekit.export.libraries import NEEDED, need
 from beekit.files import replacing_folder
 from beekit.folder_lock import alone_in, require_new
-from beekit.run.encoder import run_encoder
 from beekit.run.resume import saved_config
 from beekit.run_folder import RunFolder, require_own_place
 
@@ -70,6 +69,7 @@ def export(
         # Imported here: these take seconds, and a mistake above shows before.
         from beekit.export.encoder import export_encoder
         from beekit.export.items import export_items
+        from beekit.run.encoder import run_encoder
 
         if format == "faiss":
             with replacing_folder(target) as staging:

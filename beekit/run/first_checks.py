@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from beekit.data_folder import HUB, named_files, require_data_folder
 from beekit.errors import EncoderError, RunError
 from beekit.folder_lock import LOCK_FILE, alone_in
+from beekit.launcher import require_alone
 from beekit.models.registry import HOMES, require_name
 from beekit.run_folder import RunFolder
 
@@ -36,9 +37,10 @@ def check_training(config: Config) -> None:
         DataError: if a dataset folder is missing.
         EncoderError: if an encoder is a path that leads to none, or a name that is not here while
             the Hub is switched off.
-        RunError: if the run folder is taken.
+        RunError: if the run folder is taken, or if a launcher started several processes.
         ConfigError: if a metric is unknown.
     """
+    require_alone()
     if config.repeats == 1:
         require_free(config.out, "training")
     for one in config.datasets():
@@ -120,6 +122,9 @@ def require_free(out: str | Path, kind: str) -> None:
                 break
             found = f"out={out}, where {above} is a file"
             raise RunError(found, expected="a folder to make", remedy="Choose another `out`.")
+    last = folder.card if kind == "training" else folder.report
+    if folder.results.is_file() and not last.is_file() and not folder.repeats.exists():
+        return  # a job that was killed at its very end may go on, as shows later
     begun = kind == "training" and folder.kind == "quickstart"
     held = (folder.path / LOCK_FILE).is_file()
     with alone_in(folder.path, make=False) if held else nullcontext():

@@ -20,7 +20,7 @@ from beekit.files import replacing_folder
 from beekit.folder_lock import alone_in
 from beekit.hub import write_card
 from beekit.index import ItemIndex
-from beekit.launcher import require_one_process
+from beekit.launcher import require_alone
 from beekit.model_files import model_digests
 from beekit.models import Popularity, Random
 from beekit.ranking import Recommender
@@ -83,7 +83,7 @@ def train(config: Config) -> RunFolder:
         BeekitError: if there is a fault that the user can mend.
     """
     config.require_single()
-    require_one_process("Run `beekit train` alone, or BeeFormerTrainer in a script of your own.")
+    require_alone()
     config = absolute(config)
     folder = RunFolder(Path(config.out))
     with alone_in(config.out):

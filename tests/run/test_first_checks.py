@@ -49,7 +49,7 @@ MISTAKES = {
     "no run to report": (["report", "nowhere"], "no results.json in nowhere"),
     "no run to push": (["push", "nowhere", "--repo", "a/b", "--dry-run"], "nowhere"),
     "no repository": (["push", "nowhere", "--repo", "a", "--dry-run"], "user/name"),
-    "a folder to pull into that is there": (["pull", "a/b", "--out", "data"], "there already"),
+    "a folder to pull into that is there": (["pull", "a/b", "--out", "data"], "exists already"),
     "no run to verify": (["verify", "nowhere"], "no model in nowhere"),
     "no run to export": (["export", "nowhere", "--format", "onnx"], "no config.yaml in nowhere"),
     "no such format": (["export", "nowhere", "--format", "onn"], "one of onnx"),

@@ -242,7 +242,9 @@ def test_a_repeat_killed_after_its_results_gets_table_and_report(tmp_path, shop_
     assert [path.read_bytes() for path in lost] == before
 
 
-def test_a_folder_of_repeats_takes_no_other_job(tmp_path, shop_folder, capsys, table):
+def test_a_folder_of_repeats_takes_no_other_job(
+    tmp_path, shop_folder, encoder_folder, capsys, table
+):
     copy = tmp_path / "table"
     shutil.copytree(table.path, copy)
     config = comparison(tmp_path, shop_folder)
@@ -255,7 +257,8 @@ def test_a_folder_of_repeats_takes_no_other_job(tmp_path, shop_folder, capsys, t
     assert "several repeats" in error_of(capsys)
     assert main(["evaluate", config, "split.items=30"]) == 2
     assert "another split" in error_of(capsys)
-    train_config = {"data": str(shop_folder), "out": str(copy), "encoder": "x", "repeats": 3}
+    train_config = {"data": str(shop_folder), "out": str(copy), "repeats": 3}
+    train_config["encoder"] = str(encoder_folder)
     (tmp_path / "t.yaml").write_text(yaml.safe_dump({**train_config, "text": "{text}"}))
     assert main(["train", str(tmp_path / "t.yaml")]) == 2
     assert "another command" in error_of(capsys)
