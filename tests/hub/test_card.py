@@ -96,7 +96,7 @@ def test_the_part_that_was_trained_is_stated():
 
     assert "Adapters of rank 8" in card(lora=8, last_layers=None)
     assert "The last 2 transformer blocks were trained" in card(lora=None, last_layers=2)
-    assert "were trained" not in card(lora=None, last_layers=None)
+    assert "blocks were trained" not in card(lora=None, last_layers=None)
 
 
 def test_both_intervals_holm_and_the_choice_of_settings_are_stated():
