@@ -242,12 +242,13 @@ def recommend(options: argparse.Namespace) -> None:
         remedy = "Write ids with commas between them, such as --history 1,48,260."
         raise ConfigError(found, expected="at least one item id", remedy=remedy)
     require_served(options.path, options.model)
-    from beekit.run.serve import Server, least_value, read_histories
+    from beekit.run.serve import Server, columns_of_run, least_value, read_histories
 
     server = Server.open(options.path, options.model)
     users: Sequence[int | str | None] = [None]
     if options.users:
-        user_ids, X = server.histories_of(*read_histories(options.users, least_value(options.path)))
+        least, columns = least_value(options.path), columns_of_run(options.path)
+        user_ids, X = server.histories_of(*read_histories(options.users, least, columns))
         users = user_ids.tolist()
     else:
         X = server.histories([history])

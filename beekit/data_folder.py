@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 
 from beekit.errors import DataError
 
 HUB = "hf://datasets/"
 """What the name of a dataset on the Hugging Face Hub begins with."""
+
+_ON_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?/?")
+
+
+def on_hub(named: str | Path) -> re.Match[str] | None:
+    """The parts `repo` and `revision` of `hf://datasets/user/name@revision`; None for a folder.
+
+    Raises:
+        DataError: if the name begins like one of the Hub, and is none.
+    """
+    if not str(named).startswith(HUB):
+        return None
+    found = _ON_HUB.fullmatch(str(named).removeprefix(HUB))
+    if found is None:
+        remedy = "Name files in it with `interactions` and `items`."
+        raise DataError(f"data={named}", expected=f"{HUB}user/name", remedy=remedy)
+    return found
+
+
+def dataset_name(named: str | Path) -> str:
+    """What a dataset is called: by its folder, or by its repository on the Hub."""
+    found = on_hub(named)
+    return Path(named).resolve().name if found is None else found["repo"].partition("/")[2]
 
 
 def require_data_folder(folder: str | Path) -> None:
@@ -17,7 +41,7 @@ def require_data_folder(folder: str | Path) -> None:
     Raises:
         DataError: if there is no such folder.
     """
-    if str(folder).startswith(HUB):
+    if on_hub(folder):
         return
     folder = Path(folder)
     if not folder.is_dir():
@@ -36,16 +60,35 @@ def named_files(folder: Path, key: str, name: str) -> list[Path]:
         DataError: if there is none.
     """
     path = folder / name
-    if path.exists():
-        return [path]
-    if found := sorted(p for p in folder.glob(name) if not is_hidden(p.relative_to(folder))):
-        return found
+    try:
+        if path.exists():
+            return [path]
+        if found := sorted(p for p in folder.glob(name) if not is_hidden(p.relative_to(folder))):
+            return found
+    except (ValueError, OSError) as error:  # a pattern or a name that no file can have
+        remedy = "Correct the name."
+        raise DataError(f"{key}={name!r} ({error})", expected="a file", remedy=remedy) from error
     near = difflib.get_close_matches(name, [p.name for p in folder.iterdir()], n=1)
     raise DataError(
         f"no {name} in {folder}, which holds {present(folder)}",
         expected=f"the file that `{key}` names",
         remedy=f"Did you mean {near[0]}?" if near else "Correct the name.",
     )
+
+
+def require_table(folder: Path, key: str) -> None:
+    """Check that a folder holds a file or folder of the usual name of a table.
+
+    Raises:
+        DataError: if it holds none.
+    """
+    if not any(p.name == key or p.name.startswith(f"{key}.") for p in folder.iterdir()):
+        such_as = {"interactions": "ratings.csv", "items": "movies.csv"}.get(key, "FILE")
+        raise DataError(
+            f"{folder} holds {present(folder)}",
+            expected=f"{key}.parquet or {key}.csv in it",
+            remedy=f"Name it, such as {key}: {such_as}, or correct `data`.",
+        )
 
 
 def present(folder: Path) -> str:

@@ -168,7 +168,7 @@ def _numbers(column: pa.ChunkedArray, name: str, source: str) -> pa.ChunkedArray
     raise DataError(
         f"{source} has {name} of type {kind}{first}",
         expected="numbers" if name == "value" else "numbers, or dates and times as in ISO 8601",
-        remedy=f"Convert {name}, or drop the column.",
+        remedy=f"Convert {name}, say how the file writes it (`decimal`), or drop the column.",
     )
 
 

@@ -69,7 +69,9 @@ def read_csv(
     text = inspect_csv(path, data, signs)
     types = {name: pa.large_string() for name in text.names if name not in numbers}
     # An empty field is an empty text, but a missing number.
-    options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=False)
+    options = pacsv.ConvertOptions(
+        column_types=types, strings_can_be_null=False, decimal_point=keys.decimal
+    )
     parse = pacsv.ParseOptions(
         delimiter=signs.separator,
         quote_char=quote or False,
@@ -95,6 +97,8 @@ def read_csv(
     how = {"format": "CSV", "separator": separator, "encoding": encoding, "quote": quote}
     if keys.escape is not None:
         how["escape"] = keys.escape
+    if keys.decimal != ".":
+        how["decimal"] = keys.decimal
     return table, {**how, "header": "in the file" if keys.header is None else "given"}
 
 

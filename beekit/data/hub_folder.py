@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import re
 from pathlib import Path
 
-from beekit.data_folder import HUB
+from beekit.data_folder import dataset_name, on_hub
 from beekit.errors import DataError
 
 logger = logging.getLogger(__name__)
-
-_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?/?")
 
 
 def dataset_folder(named: str | Path) -> tuple[Path, str]:
@@ -21,12 +18,9 @@ def dataset_folder(named: str | Path) -> tuple[Path, str]:
         DataError: if a dataset of the Hub is named in another way than `hf://datasets/user/name`,
             perhaps with `@revision` behind it, or if it cannot be fetched and is not in the cache.
     """
-    if not str(named).startswith(HUB):
-        return Path(named), Path(named).resolve().name
-    found = _NAME.fullmatch(str(named).removeprefix(HUB))
+    found = on_hub(named)
     if found is None:
-        remedy = "Name files in it with `interactions` and `items`."
-        raise DataError(f"data={named}", expected=f"{HUB}user/name", remedy=remedy)
+        return Path(named), dataset_name(named)
     from huggingface_hub import snapshot_download
 
     try:
@@ -40,4 +34,4 @@ def dataset_folder(named: str | Path) -> tuple[Path, str]:
             remedy="Check the name and HF_HUB_OFFLINE, or download it and name the folder.",
         ) from error
     logger.info("%s is in %s", named, folder)
-    return Path(folder), found["repo"].partition("/")[2]
+    return Path(folder), dataset_name(named)

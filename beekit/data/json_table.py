@@ -82,15 +82,16 @@ def _kept(row: dict[str, Any], wanted: Collection[str] | None) -> dict[str, Any]
 
 def _objects(path: Path, file: Iterable[str], how: dict[str, Any]) -> Iterator[dict[str, Any]]:
     parse: Callable[[str], Any] = json.loads
-    number = 0
+    first = True
     for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
-        if number == 1 and line.lstrip().startswith("["):
+        begins, first = first, False
+        if begins and line.lstrip().startswith("["):
             how["format"] = "JSON list"
             yield from _list(path, line + "".join(file))
             return
-        if number == 1 and line.startswith("{'"):
+        if begins and line.startswith("{'"):
             how["format"], parse = "lines of Python dictionaries", ast.literal_eval
         try:
             row = parse(line)
@@ -119,9 +120,10 @@ def _no_object(path: Path, found: str) -> DataError:
 def _column(values: list[Any]) -> tuple[pa.Array, bool]:
     """Values as one array, and whether it is text because their types differ."""
     try:
-        return pa.array(values), False
-    except (pa.ArrowException, OverflowError):
-        return pa.array(map(as_text, values), pa.large_string()), True
+        try:
+            return pa.array(values), False
+        except (pa.ArrowException, OverflowError):
+            return pa.array(map(as_text, values), pa.large_string()), True
     except UnicodeEncodeError as error:
         found = "half of a character (a lone surrogate) in a JSON text"
         raise DataError(found, expected="text", remedy="Remove it.") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -52,6 +52,9 @@ class TableFile(ConfigModel):
     escape: str | None = Field(
         None,
         description="Of CSV: what stands before a quote that is part of a field, such as `\\`.",
+    )
+    decimal: Literal[".", ","] = Field(
+        ".", description="Of CSV: what stands before the decimals of `value` and `timestamp`."
     )
     header: list[str] | None = Field(
         None,
@@ -109,7 +112,7 @@ class TableFile(ConfigModel):
     def of_csv(self) -> list[str]:
         """The keys that are given and say how CSV is written."""
         fields = type(self).model_fields
-        keys = ("separator", "quote", "escape", "header")
+        keys = ("separator", "quote", "escape", "decimal", "header")
         return [key for key in keys if getattr(self, key) != fields[key].default]
 
 

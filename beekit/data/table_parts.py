@@ -11,8 +11,8 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from beekit.data.columns import is_bytes
-from beekit.data.csv_table import PACKED, read_csv, reason
+from beekit.data.columns import decoded, is_bytes
+from beekit.data.csv_table import PACKED, opened, read_csv, reason
 from beekit.data.json_table import read_json_lines
 from beekit.data.table_file import TableFile
 from beekit.data_folder import is_hidden, named_files, present
@@ -128,6 +128,7 @@ def read_parts(
         DataError: if a part cannot be read, if keys are given that have no effect on its format, or
             if the parts differ in format or columns.
     """
+    files = [file for file in files if not files[1:] or _holds_something(file)] or files
     kinds = {kind_of(file): file for file in reversed(files)}
     if len(kinds) > 1:
         unlike = " and ".join(f"{file.name} ({kind})" for kind, file in kinds.items())
@@ -152,6 +153,9 @@ def read_parts(
         else:
             table, found = _read_saved(file), {"format": SAVED}
         tables.append(_with_partitions(table, file.relative_to(folder)))
+        if files[1:]:  # a column may be a dictionary in some parts, and plain in others
+            plain = {name: decoded(tables[-1].column(name)) for name in tables[-1].column_names}
+            tables[-1] = pa.table(plain)
         how = found if file is files[0] else how
         if found != how:
             raise _unlike(files[0], file, how, found)
@@ -168,6 +172,17 @@ def read_parts(
             remedy="Write the table again.",
         ) from error
     return FoundTable(table, tuple(files), {**how, **_number(files)}, table.column_names)
+
+
+def _holds_something(file: Path) -> bool:
+    """Whether a part has a first byte, decompressed; Spark writes some that have none."""
+    if file.is_dir() or kind_of(file) == PARQUET:
+        return True
+    try:
+        with opened(file) as content:
+            return bool(content.read(1))
+    except (pa.ArrowException, OSError):
+        return True  # damaged, as is said when it is read
 
 
 def _number(files: list[Path]) -> dict[str, int]:

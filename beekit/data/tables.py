@@ -14,7 +14,7 @@ from beekit.data.columns import without_views
 from beekit.data.ids import plain_integers
 from beekit.data.table_file import ColumnNames, TableFile, as_columns
 from beekit.data.table_parts import CSV, FoundTable, find_files, kind_of, read_parts
-from beekit.errors import DataError
+from beekit.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +67,12 @@ def load_table(
     return _read(folder, files, stem, named, columns, id_columns, wanted, pictures)
 
 
-def read_file(path: str | Path, *, id_columns: tuple[str, ...]) -> pa.Table:
+def read_file(
+    path: str | Path, *, id_columns: tuple[str, ...], columns: ColumnNames | None = None
+) -> pa.Table:
     """Read a file by its name, as Parquet, JSON lines or CSV, that has the id columns given.
+
+    With `columns` the file may call columns as these say.
 
     Pictures embedded in Parquet stay there: of structs of `bytes` and `path` only the path is read.
 
@@ -81,7 +85,7 @@ def read_file(path: str | Path, *, id_columns: tuple[str, ...]) -> pa.Table:
     if not path.is_file():
         expected = "a Parquet or CSV file"
         raise DataError(f"no file {path}", expected=expected, remedy="Check the path.")
-    return _read(path.parent, [path], "", None, None, id_columns).table
+    return _read(path.parent, [path], "", None, columns, id_columns).table
 
 
 def _read(
@@ -99,6 +103,13 @@ def _read(
     own = as_columns(named and named.columns)
     means = (*id_columns, *(_NUMBERS if "user_id" in id_columns else ()))
     called = {ours: getattr(own, ours) or getattr(columns or own, ours) or ours for ours in means}
+    idle = [key for key, name in own.content().items() if name and key not in means]
+    if idle:
+        expected = f"one of {', '.join(means)}"
+        raise ConfigError(f"{stem}.columns.{idle[0]}", expected=expected, remedy="Leave it out.")
+    if len(set(called.values())) < len(called):
+        given = f"columns with one name for several of {', '.join(called)}"
+        raise ConfigError(given, expected="a column for each", remedy="Correct the names.")
     numbers = [called.get(name, name) for name in _NUMBERS]
     found = read_parts(
         folder,

@@ -8,7 +8,7 @@ from string import Formatter
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beekit.data.columns import decoded
+from beekit.data.columns import decoded, is_bytes
 from beekit.data.json_table import as_text
 from beekit.errors import DataError
 
@@ -57,7 +57,7 @@ def _as_text(column: pa.ChunkedArray, name: str) -> pa.Array:
     while _is_list(inside):
         inside = inside.value_type
     try:
-        if _is_list(column.type) and not pa.types.is_nested(inside):
+        if _is_list(column.type) and not (pa.types.is_nested(inside) or is_bytes(inside)):
             text = pa.chunked_array([pa.array(map(as_text, column.to_pylist()), pa.large_string())])
         else:
             if pa.types.is_floating(column.type):  # NaN is a missing number
@@ -96,8 +96,9 @@ def _parts(template: str, known: Collection[str] | None) -> list[tuple[str, str 
     parts: list[tuple[str, str | None]] = []
     for literal, name, spec, conversion in parsed:
         written = f"{name}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}"
-        usual = name is None or name.replace(" ", "_").isidentifier() or (name and known is None)
-        if not (name and written in (known or ())) and (not usual or spec or conversion):
+        usual = name is None or name.replace(" ", "_").isidentifier()
+        here = name and (known is None or written in known)
+        if not here and (not usual or spec or conversion):
             raise DataError(
                 f"the text template {template!r} contains {{{written}}}",
                 expected="plain column names in braces"

@@ -47,7 +47,7 @@ class Task:
                 expected="{item}, which stands for the item's fields",
                 remedy="Add it to the prompt.",
             )
-        named = (*template_columns(self.fields), "item_id")
+        named = (*template_columns(self.fields, ()), "item_id")
         if not self.column.isidentifier() or self.column in named:
             raise ConfigError(
                 f"column {self.column!r} for descriptions made from {self.fields!r}",

@@ -127,7 +127,7 @@ def _settle(
             config.pop("trust_remote_code", None)
             code = sorted({name for name in _code(config) if ":" in name})
             if data is not None:
-                config["data"] = _placed(config["data"], Path(data), several=part != Path())
+                config["data"] = _placed(config["data"], str(data), several=part != Path())
         except (yaml.YAMLError, TypeError, ValueError, KeyError) as error:
             raise HubError(
                 f"{path.relative_to(staging)} of {repo} is no configuration of a run",
@@ -159,10 +159,11 @@ def _code(config: Mapping[str, Any]) -> Iterator[str]:
     yield from map(str, (config.get("evaluation") or {}).get("metrics") or [])
 
 
-def _placed(named: Any, data: Path, several: bool) -> Any:
+def _placed(named: Any, data: str, several: bool) -> Any:
     """The key `data` of a configuration with the folders of this machine instead of names."""
     if isinstance(named, list):
         return [_placed(part, data, several=True) for part in named]
     if isinstance(named, dict):
-        return {**named, "data": str(data / named["data"])}
-    return str(data / named) if several else str(data)
+        return {**named, "data": _placed(named["data"], data, several=True)}
+    # Joined as text, for `data` may be a name on the Hub, of which a path would lose a slash.
+    return f"{data.rstrip('/')}/{named}" if several else data

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from beekit.config_file import mapping, read_config_file
 from beekit.config_model import read, text_keys
+from beekit.data_folder import dataset_name
 from beekit.errors import ConfigError
 from beekit.run.data_config import DataConfig, DatasetEntry
 from beekit.training.key_checks import checked_section
@@ -64,8 +65,8 @@ class Config(DataConfig):
 
     @property
     def name(self) -> str:
-        """Of the one dataset: that of its folder."""
-        return Path(str(self.data)).resolve().name
+        """Of the one dataset."""
+        return dataset_name(str(self.data))
 
     def _of_dataset(self, number: int, entry: Any) -> Config:
         where = f"data.{number}."

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from beekit.data import Dataset
+from beekit.data.hub_folder import dataset_folder
 from beekit.disk_full import is_disk_full
 from beekit.errors import RunError
 from beekit.evaluation import Evaluation, best_against_others, by_history, by_support, evaluate
@@ -155,7 +156,7 @@ def _data(
     config: Comparison, entries: Sequence[Entry], embedded: dict[tuple[str, str], np.ndarray]
 ) -> tuple[Dataset, Split, Embeddings]:
     if config.split.own_files:
-        dataset, split = config.split.load(Path(config.data), config.duplicates)
+        dataset, split = config.split.load(dataset_folder(config.data)[0], config.duplicates)
         return dataset, split, Embeddings(config, dataset, {})
     dataset, inputs = settle_items(config, load_dataset(config), entries)
     split = make_split(dataset.interactions, config.split)

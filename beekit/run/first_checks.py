@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beekit.data_folder import HUB, named_files, require_data_folder
+from beekit.data_folder import HUB, named_files, require_data_folder, require_table
 from beekit.errors import EncoderError, RunError
 from beekit.folder_lock import LOCK_FILE, alone_in
 from beekit.launcher import require_alone
@@ -85,6 +85,8 @@ def require_data(config: DataConfig) -> None:
             name = named.get("file") if isinstance(named, dict) else getattr(named, "file", named)
             if isinstance(name, str):
                 named_files(Path(folder), key, name)
+            elif not config.split.own_files:
+                require_table(Path(folder), key)
 
 
 def require_encoder(name: str) -> None:

@@ -16,6 +16,7 @@ from beekit.config_model import require_type
 from beekit.data import Catalog, ids
 from beekit.data.columns import id_column, value_column
 from beekit.data.rules import keeps, strong_enough
+from beekit.data.table_file import ColumnNames, as_columns
 from beekit.data.tables import read_file
 from beekit.errors import ConfigError, DataError, RunError
 from beekit.files import replacing_folder
@@ -221,17 +222,36 @@ def least_value(run: str | Path) -> float | None:
     return value
 
 
-def read_histories(path: str | Path, min_value: float | None = None) -> tuple[pa.Array, pa.Array]:
-    """(pairs,) user ids and item ids of a Parquet or CSV table: user_id, item_id and perhaps value.
+def columns_of_run(run: str | Path) -> ColumnNames:
+    """What the configuration of a run says that its files call columns."""
+    return as_columns(read_yaml(RunFolder(Path(run)).config).get("columns"))
 
-    Rows below `min_value` are left out, and users with no other.
+
+def read_histories(
+    path: str | Path, min_value: float | None = None, columns: ColumnNames | None = None
+) -> tuple[pa.Array, pa.Array]:
+    """(pairs,) user ids and item ids of a Parquet or CSV table: user_id, item_id and perhaps value,
+    or as `columns` call them.
+
+    Rows below `min_value` are left out, and users with no other. Without values all rows count, as
+    a warning says if there is a `min_value`.
 
     Raises:
         DataError: if there is no such table, if a value is 0 or below or a boolean and `min_value`
             is None, or if no row is left.
     """
-    table = read_file(path, id_columns=("user_id", "item_id"))
+    id_columns = ("user_id", "item_id")
+    try:
+        table = read_file(path, id_columns=id_columns, columns=columns)
+    except DataError:
+        if columns is None:
+            raise
+        table = read_file(path, id_columns=id_columns)
+        if columns.value in table.column_names:
+            raise  # values that would not be looked at
     name = Path(path).name
+    if "value" not in table.column_names and min_value is not None:
+        logger.warning("%s has no column value: all its rows count", name)
     if "value" in table.column_names:
         remedy = f"Remove those rows of {name}, or its column value."
         strong = strong_enough(value_column(table, name), min_value, remedy)

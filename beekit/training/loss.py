@@ -94,7 +94,7 @@ class ELSALoss(CachedLossMixin, nn.Module):  # type: ignore[misc]
         self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
     ) -> Tensor:
         """The loss from the mini-batches' embeddings; `with_backward` leaves gradients on them."""
-        stacked = torch.cat(reps[0])[:, : self.dims]
+        stacked = torch.cat(reps[0])[..., : self.dims]
         if labels is None:
             expected = f"interactions (users, {len(stacked)})"
             raise DataError("no labels", expected=expected, remedy="Pass the step's rows of X.")

@@ -17,7 +17,7 @@ import pytest
 
 from beekit.data import Dataset
 from beekit.data.columns import id_column, number_column, value_column
-from beekit.data_folder import HUB
+from beekit.data_folder import HUB, dataset_name, named_files, require_data_folder
 from beekit.errors import BeekitError, ConfigError, DataError
 
 USERS = ["u1", "u1", "u2", "u3"]
@@ -536,3 +536,52 @@ def test_rows_of_items_that_are_the_same_count_once_where_it_is_said(write_folde
     other = write_folder(events, {**goods, "title": ["x", "y", "z"]})
     with pytest.raises(BeekitError, match="repeats 1 item ids"):
         Dataset.load(other, duplicates="merge")
+
+
+def test_parts_may_be_empty_and_differ_in_how_text_is_kept(tmp_path):
+    parts = tmp_path / "items"
+    parts.mkdir()
+    plain = pa.table({"item_id": [1], "title": ["a"]})
+    pq.write_table(plain, parts / "0.parquet")
+    category = pa.array(["b"]).dictionary_encode()
+    pq.write_table(pa.table({"item_id": [2], "title": category}), parts / "1.parquet")
+    (tmp_path / "u-0.csv.gz").write_bytes(gzip.compress(b"user_id,item_id\n1,1\n1,2\n"))
+    (tmp_path / "u-1.csv.gz").write_bytes(gzip.compress(b""))
+    found = Dataset.load(tmp_path, interactions="u-*.csv.gz", items="items")
+    assert found.catalog.texts == ["a", "b"]
+    assert found.interactions.n_interactions == 2
+
+
+@pytest.mark.parametrize("name", ["rat**.csv", "x" * 300])
+def test_a_name_that_no_file_can_have_is_one_line(tmp_path, name):
+    with pytest.raises(DataError, match="interactions"):
+        named_files(tmp_path, "interactions", name)
+
+
+def test_columns_of_one_name_or_without_effect_are_refused(tmp_path):
+    (tmp_path / "items.csv").write_text("item_id,title,zip\n1,a,8\n2,b,9\n")
+    (tmp_path / "interactions.csv").write_text("u,item_id\n1,1\n1,2\n")
+    with pytest.raises(ConfigError, match="one name for several"):
+        Dataset.load(tmp_path, columns={"user_id": "item_id"})
+    items = {"file": "items.csv", "columns": {"value": "zip"}}
+    with pytest.raises(ConfigError, match=r"items\.columns\.value"):
+        Dataset.load(tmp_path, items=items, columns={"user_id": "u"})
+
+
+def test_decimal_commas_and_column_names_with_signs(tmp_path):
+    (tmp_path / "i.csv").write_text("user_id;item_id;value\n1;1;4,5\n1;2;1,5\n2;1;5\n2;2;5\n")
+    (tmp_path / "items.csv").write_text("item_id,movie:token!\n1,a\n2,b\n")
+    decimal = {"file": "i.csv", "decimal": ","}
+    found = Dataset.load(tmp_path, interactions=decimal, text="{movie:token!}", min_value=4)
+    assert found.catalog.texts == ["a", "b"]
+    assert found.interactions.matrix.toarray().tolist() == [[1, 0], [1, 1]]
+    assert found.tables["interactions"]["decimal"] == ","
+    with pytest.raises(DataError, match="`decimal`"):
+        Dataset.load(tmp_path, interactions="i.csv", text="{movie:token!}", min_value=4)
+
+
+def test_a_dataset_of_the_hub_has_one_name(tmp_path):
+    assert dataset_name(f"{HUB}user/films@refs/convert/parquet") == "films"
+    assert dataset_name(tmp_path / "x") == "x"
+    with pytest.raises(DataError, match=f"expected {HUB}user/name"):
+        require_data_folder(f"{HUB}films")

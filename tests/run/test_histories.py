@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from beekit.data.table_file import as_columns
 from beekit.errors import DataError
 from beekit.models import Random
 from beekit.run.known_items import KnownItems
@@ -23,6 +24,20 @@ def test_values_that_may_mean_no_are_no_history_unless_the_run_says_what_counts(
     assert (users.to_pylist(), items.to_pylist()) == ([1], [10])
     with pytest.raises(DataError, match="no value of at least 9"):
         read_histories(path, 9)
+
+
+def test_a_file_of_histories_may_have_the_names_of_the_runs_files(tmp_path, caplog):
+    path = tmp_path / "users.csv"
+    path.write_text("who,item_id,rating\n1,10,1\n1,20,5\n")
+    called = as_columns({"user_id": "who", "value": "rating"})
+    users, items = read_histories(path, 4, called)
+    assert (users.to_pylist(), items.to_pylist()) == ([1], [20])
+    path.write_text("user_id,item_id,rating\n1,10,1\n1,20,5\n")
+    with pytest.raises(DataError, match="expected a column who"):
+        read_histories(path, 4, called)
+    path.write_text("user_id,item_id\n1,10\n1,20\n")
+    assert len(read_histories(path, 4, called)[0]) == 2
+    assert "all its rows count" in caplog.text
 
 
 def test_a_file_of_histories_is_read_as_strictly_as_a_dataset(tmp_path):

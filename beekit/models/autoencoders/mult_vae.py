@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import scipy.sparse as sp
 import torch
@@ -19,7 +19,6 @@ from beekit.models.autoencoders.histories import (
 )
 from beekit.models.settings import Count, NotNegative, ShareBelowOne
 from beekit.models.training_loop import (
-    AfterEpoch,
     Shuffled,
     Training,
     by_gradient,
@@ -60,12 +59,6 @@ class MultVAE(Autoencoder):
     anneal_epochs: NotNegative = 170.0
     reached_beta: float = field(default=0.0, init=False, repr=False)
 
-    def fit(self, X: sp.csr_array, after_epoch: AfterEpoch | None = None) -> Self:
-        """Learn from X (users, items), as `BaseRecommender.fit` says."""
-        super().fit(X, after_epoch)
-        logger.info("MultVAE: β reached %.3g of %.3g", self.reached_beta, self.beta)
-        return self
-
     def _encoder(self, items: int, generator: torch.Generator) -> VariationalEncoder:
         return VariationalEncoder(items, self.hidden_dim, self.embedding_dim, generator)
 
@@ -86,6 +79,8 @@ class MultVAE(Autoencoder):
             code = drawn(mean, log_variance, generator)
             beta = self.beta * min(1.0, taken / rising) if rising else self.beta
             self.reached_beta, taken = beta, taken + 1
+            if taken == self.epochs * len(batches):
+                logger.info("MultVAE: β reached %.3g of %.3g", beta, self.beta)
             likely = negative_log_likelihood(output(encoder.decode(code)), histories)
             return (likely + beta * divergence(mean, log_variance)).mean()
 
