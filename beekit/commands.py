@@ -203,6 +203,9 @@ def describe(options: argparse.Namespace) -> int:
 )
 def index(options: argparse.Namespace) -> None:
     if options.model:
+        from beekit.run.first_checks import require_served
+
+        require_served(options.path, options.model)
         from beekit.run.add_items import add_new_items
 
         added = add_new_items(options.path, options.model)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beekit.data_folder import HUB, named_files, require_data_folder, require_table
-from beekit.errors import EncoderError, RunError
+from beekit.errors import DataError, EncoderError, RunError
 from beekit.folder_lock import LOCK_FILE, alone_in
 from beekit.launcher import require_alone
 from beekit.models.registry import HOMES, require_name
@@ -80,7 +80,14 @@ def require_data(config: DataConfig) -> None:
         own = entry if isinstance(entry, dict) else {"data": entry}
         folder = own["data"]
         require_data_folder(folder)
-        for key in ("interactions", "items") if not folder.startswith(HUB) else ():
+        if folder.startswith(HUB):
+            continue
+        for file in config.split.files:
+            if not (Path(folder) / file).is_file():
+                found = f"no file {Path(folder) / file}"
+                expected, remedy = "a Parquet or CSV file", "Check the path."
+                raise DataError(found, expected=expected, remedy=remedy)
+        for key in ("interactions", "items"):
             named = own.get(key, getattr(config, key))
             name = named.get("file") if isinstance(named, dict) else getattr(named, "file", named)
             if isinstance(name, str):

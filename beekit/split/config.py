@@ -66,6 +66,11 @@ class SplitConfig(ConfigModel):
         """
         raise NotImplementedError(f"{type(self).__name__}.make")
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that the split has in the dataset folder; usually none."""
+        return ()
+
     def load(self, folder: Path, duplicates: str) -> tuple[Dataset, Split]:
         """The dataset in `folder` and its split; only for a kind with `own_files`."""
         raise NotImplementedError(f"{type(self).__name__}.load")

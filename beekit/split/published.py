@@ -40,6 +40,11 @@ class PublishedSplit(SplitConfig):
     repeatable = False
     without_effect = ("fraction", "validation")
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those of the two parts, in the dataset folder."""
+        return self.train, self.test
+
     def load(self, folder: Path, duplicates: str) -> tuple[Dataset, Split]:
         """The dataset from the two files of interactions, without a catalog, and its split.
 

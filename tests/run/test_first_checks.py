@@ -34,6 +34,12 @@ MISTAKES = {
     "a metric": (["train", "train.yaml", "evaluation.metrics=[nothing@5]"], "metric 'nothing@5'"),
     "a split": (["train", "train.yaml", "split.kind=cold"], "expected one of"),
     "no data to evaluate on": (["evaluate", "evaluate.yaml", "data=nowhere"], "no folder nowhere"),
+    "a folder without tables": (["train", "train.yaml", "data=empty"], "interactions.parquet or"),
+    "no such file of a split": (
+        ["evaluate", "evaluate.yaml", "split={kind: published, test: no.parquet}"],
+        "no file data/train.parquet",
+    ),
+    "no run whose model grows": (["index", "nowhere", "--model", "EASE"], "no config.yaml"),
     "no such model": (["evaluate", "evaluate.yaml", "models={ELSAR: null}"], "Did you mean ELSA?"),
     "no encoder to evaluate": (
         ["evaluate", "evaluate.yaml", "models={ContentBased: {encoder: ./nowhere}}"],
@@ -74,7 +80,9 @@ print(json.dumps([code, said.getvalue(), sorted(sys.modules)]))
 def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("place")
     (place / "data").mkdir()
-    (place / "data" / "notes.txt").write_text("mine")
+    for name in ("notes.txt", "interactions.csv", "items.csv"):
+        (place / "data" / name).write_text("mine")
+    (place / "empty").mkdir()
     (place / "encoder").mkdir()
     (place / "encoder" / "modules.json").write_text("[]")
     both = {"data": "data", "out": "run"}
