@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from beekit.data.columns import decoded, is_bytes
+from beekit.data.header import require_picture_column
 from beekit.data.ids import is_text
 from beekit.data.images import EMPTY, MISSING, UNREADABLE, UnusableImageError
 from beekit.data.table_parts import PARQUET, kind_of
@@ -54,10 +55,8 @@ class ImageColumn:
             DataError: if the table has no such column, or if the column holds neither paths nor
                 bytes nor structs of them.
         """
+        require_picture_column(name, fields.column_names)
         remedy = "Name the column that holds the pictures."
-        if name not in fields.column_names:
-            found, known = f"no column {name!r} in the items table", ", ".join(fields.column_names)
-            raise DataError(found, expected=f"one of {known}", remedy=remedy)
         column = decoded(fields.column(name))
         tables = tables or (folder / "items.parquet",)
         if not all(kind_of(table) == PARQUET for table in tables):

@@ -23,6 +23,23 @@ def template_columns(template: str, known: Collection[str] | None = None) -> tup
     return tuple(name for _, name in _parts(template, known) if name is not None)
 
 
+def require_columns(template: str, known: Collection[str]) -> tuple[str, ...]:
+    """The columns that a template names, at least one, all of them `known`.
+
+    Raises:
+        DataError: if it names none, or one that is not known, or if `template_columns` refuses it.
+    """
+    names = template_columns(template, known)
+    absent = [name for name in names if name not in known]
+    if absent or not names:
+        raise DataError(
+            f"the text template {template!r} names {', '.join(absent) or 'no column'}",
+            expected=f"columns among {', '.join(known) or 'none'}",
+            remedy="Correct the names in braces.",
+        )
+    return names
+
+
 def render(template: str, fields: pa.Table) -> pa.Array:
     """(items,) large_string array of texts; a missing value is an empty text.
 
@@ -30,14 +47,7 @@ def render(template: str, fields: pa.Table) -> pa.Array:
     names is empty. A template is refused if it names no column, or one that the table does not have
     or that cannot be written as text.
     """
-    names = template_columns(template, fields.column_names)
-    absent = [name for name in names if name not in fields.column_names]
-    if absent or not names:
-        raise DataError(
-            f"the text template {template!r} names {', '.join(absent) or 'no column'}",
-            expected=f"columns among {', '.join(fields.column_names) or 'none'}",
-            remedy="Correct the names in braces.",
-        )
+    names = require_columns(template, fields.column_names)
     columns = {name: _as_text(fields.column(name), name) for name in names}
     pieces: list[pa.Array | pa.Scalar] = []
     for literal, name in _parts(template, fields.column_names):

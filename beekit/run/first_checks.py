@@ -94,6 +94,13 @@ def require_data(config: DataConfig) -> None:
                 named_files(Path(folder), key, name)
             elif not config.split.own_files:
                 require_table(Path(folder), key)
+        text, image = (own.get(key, getattr(config, key)) for key in ("text", "image"))
+        if named is None and (text or image) and not config.split.own_files:
+            from beekit.data.header import require_item_columns  # imports Arrow
+
+            parquet = Path(folder) / "items.parquet"
+            table = parquet if parquet.exists() else parquet.with_suffix(".csv")
+            require_item_columns(table, text, image)
 
 
 def require_encoder(name: str) -> None:

@@ -34,6 +34,14 @@ MISTAKES = {
     "a metric": (["train", "train.yaml", "evaluation.metrics=[nothing@5]"], "metric 'nothing@5'"),
     "a split": (["train", "train.yaml", "split.kind=cold"], "expected one of"),
     "no data to evaluate on": (["evaluate", "evaluate.yaml", "data=nowhere"], "no folder nowhere"),
+    "no such column in a text": (
+        ["train", "train.yaml", "data=tables", "text={title}. {plto}"],
+        "names plto; expected columns among title, cover",
+    ),
+    "no such column of pictures": (
+        ["train", "train.yaml", "data=tables", "image=covr"],
+        "no column 'covr' in the items table",
+    ),
     "a folder without tables": (["train", "train.yaml", "data=empty"], "interactions.parquet or"),
     "no such file of a split": (
         ["evaluate", "evaluate.yaml", "split={kind: published, test: no.parquet}"],
@@ -83,6 +91,9 @@ def place(tmp_path_factory):
     for name in ("notes.txt", "interactions.csv", "items.csv"):
         (place / "data" / name).write_text("mine")
     (place / "empty").mkdir()
+    (place / "tables").mkdir()
+    (place / "tables" / "items.csv").write_text("item_id,title,cover\n1,a,b\n")
+    (place / "tables" / "interactions.csv").write_text("user_id,item_id\n1,1\n")
     (place / "encoder").mkdir()
     (place / "encoder" / "modules.json").write_text("[]")
     both = {"data": "data", "out": "run"}
