@@ -1,4 +1,4 @@
-"""The columns of an items table, read in a moment: a wrong name in a configuration shows at once."""
+"""The columns of an items table, read in a moment, so that a wrong name shows at once."""
 
 from __future__ import annotations
 
