@@ -81,6 +81,13 @@ def go_on(folder: Path, monkeypatch, *changes) -> int:
     return main(["train", "config.yaml", *changes])
 
 
+def change_weights(encoder: Path) -> None:
+    path = next(encoder.rglob("model.safetensors"))
+    weights = load_file(path)
+    weights[min(weights)] += 1
+    save_file(weights, path, {"format": "pt"})
+
+
 def test_a_signal_leaves_a_checkpoint_of_the_step_at_hand(unfinished):
     names = {path.name for path in unfinished.checkpoints.iterdir()}
     assert {"checkpoint-2", "checkpoint-3", "made_of.json"} == names
@@ -107,6 +114,13 @@ def test_a_run_that_was_moved_goes_on_and_its_index_can_be_made_again(
     assert "no report.html" in capsys.readouterr().err
     assert main(["train", "config.yaml"]) == 0
     assert (copy / "run" / "README.md").is_file()
+    (copy / "run" / "README.md").unlink()
+    before = (copy / "run" / "results.json").read_text()
+    change_weights(copy / "encoder")
+    assert main(["train", "config.yaml"]) == 2
+    assert "with another encoder (" in capsys.readouterr().err
+    assert (copy / "run" / "results.json").read_text() == before
+    assert not list((copy / "run").glob("*.partial"))
     (copy / "run").rename(tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
     assert main(["index", "elsewhere"]) == 0
@@ -124,10 +138,7 @@ def test_what_lay_in_a_run_is_found_in_it_after_a_move(copy, tmp_path):
 
 
 def test_another_encoder_under_the_same_path_is_noticed(copy, monkeypatch, capsys):
-    path = next((copy / "encoder").rglob("model.safetensors"))
-    weights = load_file(path)
-    weights[min(weights)] += 1
-    save_file(weights, path, {"format": "pt"})
+    change_weights(copy / "encoder")
     assert go_on(copy, monkeypatch) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert "with another encoder (" in line
