@@ -116,6 +116,31 @@ class Deferred:
             os.kill(os.getpid(), number)
 
 
+def ignore_first_in_worker(worker: int, before: Callable[[int], object] | None = None) -> None:
+    """Have a worker of a DataLoader ignore the first SIGINT or SIGTERM and end with the second.
+
+    A signal to a whole process group reaches workers too, and one that ended with it would disturb
+    the step that its parent is finishing. For `worker_init_fn`: by then PyTorch has set its own
+    handler.
+
+    Args:
+        worker: number of the worker.
+        before: what else there is to do in the worker first, such as seeding it.
+    """
+    if before is not None:
+        before(worker)
+    seen: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if seen:
+            os._exit(128 + number)
+        seen.append(number)
+
+    for number in _ENDING:
+        ignored = signal.getsignal(number) is signal.SIG_IGN
+        signal.signal(number, signal.SIG_IGN if ignored else note)
+
+
 def _raise(number: int, frame: FrameType | None) -> None:
     raise Terminated
 

@@ -25,9 +25,13 @@ def settle_prompt(encoder: SentenceTransformer, prompt: str | None = None) -> No
     """
     if isinstance(encoder[0], Router) and _DOCUMENT in encoder[0].sub_modules:
         encoder[0].default_route = _DOCUMENT
-    if prompt is None:
+    replaced = {_DOCUMENT}
+    if prompt is not None:  # under every name, or a saved encoder would go back to another one
+        replaced.update(name for name in _OF_DOCUMENTS if name in encoder.prompts)
+    else:
         named = (encoder.prompts.get(name) for name in _OF_DOCUMENTS)
         prompt = next((one for one in named if one), item_prompt(encoder))
-    if prompt or encoder.default_prompt_name is not None or encoder.prompts.get(_DOCUMENT):
-        encoder.prompts[_DOCUMENT] = prompt
+    had = any(encoder.prompts.get(name) for name in replaced)
+    if prompt or encoder.default_prompt_name is not None or had:
+        encoder.prompts.update(dict.fromkeys(replaced, prompt))
         encoder.default_prompt_name = _DOCUMENT if prompt else None

@@ -31,7 +31,7 @@ from beekit.run.kept_evaluations import KEPT, Done, KeptEvaluations
 from beekit.run.known_items import KnownItems
 from beekit.run.leakage import require_unseen
 from beekit.run.locations import absolute
-from beekit.run.resume import lacks_report, write_config
+from beekit.run.resume import lacks_report, made_again, write_config
 from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
 from beekit.run.training_history import sources
 from beekit.run_folder import RunFolder
@@ -66,10 +66,12 @@ def run_comparison(
     config.require_single()
     config = absolute(config)
     folder = RunFolder(Path(config.out))
+    embedded = {} if embedded is None else embedded
     with alone_in(config.out):
         if (folder.path / KEPT).is_dir() and lacks_report(folder, config, folder.report):
-            folder.results.unlink()  # made again from what is kept, which is checked
-        return _compare_all(config, folder, {} if embedded is None else embedded)
+            with made_again(folder):  # from what is kept, which is checked
+                return _compare_all(config, folder, embedded)
+        return _compare_all(config, folder, embedded)
 
 
 def _compare_all(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,22 @@ def lacks_report(folder: RunFolder, asked: Config | Comparison, last: Path) -> b
         compared = moved(load_comparison(str(folder.config)), folder.path)
         return not differences(absolute(compared), asked)
     return not differences(absolute(saved_config(folder)), asked)
+
+
+@contextmanager
+def made_again(folder: RunFolder) -> Iterator[None]:
+    """Within it, the results of a run are out of the way. They are put back if an error, such as a
+    refusal to go on, ends it before there are new ones."""
+    aside = folder.results.with_name(f"{folder.results.name}.partial")
+    folder.results.rename(aside)
+    try:
+        yield
+    except BaseException:
+        if not folder.results.is_file():
+            aside.rename(folder.results)
+        raise
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def claim(folder: RunFolder, made_of: Mapping[str, Any], versions: Mapping[str, str]) -> list[str]:

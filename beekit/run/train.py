@@ -50,6 +50,7 @@ from beekit.run.resume import (
     config_to_run,
     lacks_report,
     last_checkpoint,
+    made_again,
     write_config,
 )
 from beekit.run.run_dataset import RunDataset, load_datasets, settle_datasets
@@ -88,7 +89,8 @@ def train(config: Config) -> RunFolder:
     folder = RunFolder(Path(config.out))
     with alone_in(config.out):
         if last_checkpoint(folder) and lacks_report(folder, config, folder.card):
-            folder.results.unlink()  # made again from the last checkpoint, which is checked
+            with made_again(folder):  # from the last checkpoint, which is checked
+                return _train(_settle(config, folder))
         return _train(_settle(config, folder))
 
 

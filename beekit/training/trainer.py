@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from datasets import Dataset as TrainDataset
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 from sentence_transformers.base.evaluation import BaseEvaluator
 from torch import nn
+from torch.utils.data import DataLoader
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import TrainOutput, get_last_checkpoint, rotate_checkpoints
@@ -27,7 +29,7 @@ from beekit.encoders.inputs import features
 from beekit.encoders.precision import to_float32
 from beekit.errors import ConfigError
 from beekit.launcher import launched_processes
-from beekit.signals import Deferred
+from beekit.signals import Deferred, ignore_first_in_worker
 from beekit.training.arguments import BeeFormerTrainingArguments
 from beekit.training.batches import UserBatchSampler
 from beekit.training.divergence import StaysFinite, diverged
@@ -260,6 +262,12 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         self._adapters.save(output_dir or self.args.output_dir)
 
     # The Trainer has no public hooks for the following; a test says where a release moves them.
+
+    def _build_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader[Any]:
+        """As the Trainer's own, with workers that outlive a signal as long as the step at hand."""
+        loader: DataLoader[Any] = super()._build_dataloader(*args, **kwargs)
+        loader.worker_init_fn = partial(ignore_first_in_worker, before=loader.worker_init_fn)
+        return loader
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:
         with reading(checkpoint_path, "the model"):

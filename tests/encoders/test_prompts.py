@@ -49,6 +49,19 @@ def test_a_prompt_asked_for_replaces_the_encoders_own(encoder):
     assert item_prompt(encoder) == ""
 
 
+@pytest.mark.parametrize("asked", ["", "basic "])
+@pytest.mark.parametrize("name", ["document", "passage", "corpus"])
+def test_a_saved_encoder_keeps_the_prompt_asked_for(encoder, tmp_path, name, asked):
+    encoder.prompts[name] = "laser "
+    settle_prompt(encoder, asked)
+    assert item_prompt(encoder) == asked
+    encoder.save(str(tmp_path), create_model_card=False)
+    assert item_prompt(load_encoder(tmp_path, device="cpu")) == asked
+    plain = SentenceTransformer(str(tmp_path), device="cpu")
+    expected = plain.encode(TEXTS, prompt=asked)
+    np.testing.assert_allclose(plain.encode_document(TEXTS), expected, atol=2e-6)
+
+
 def test_both_sides_of_a_prompt_are_tokens(encoder):
     plain = ItemTokens(encoder, ["laser toner"])
     settle_prompt(encoder, "laser ")

@@ -6,6 +6,9 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,8 @@ from beekit.cli import main
 from beekit.run import train as train_job
 from beekit.run.resume import claim, saved_config
 from beekit.run_folder import RunFolder
+
+WITH_WORKER = ("max_steps=100000", "users_per_step=3", "dataloader_num_workers=1")
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +86,45 @@ def go_on(folder: Path, monkeypatch, *changes) -> int:
     return main(["train", "config.yaml", *changes])
 
 
+def change_weights(encoder: Path) -> None:
+    path = next(encoder.rglob("model.safetensors"))
+    weights = load_file(path)
+    weights[min(weights)] += 1
+    save_file(weights, path, {"format": "pt"})
+
+
 def test_a_signal_leaves_a_checkpoint_of_the_step_at_hand(unfinished):
     names = {path.name for path in unfinished.checkpoints.iterdir()}
     assert {"checkpoint-2", "checkpoint-3", "made_of.json"} == names
     made_of = json.loads(unfinished.made_of.read_text())
     assert "model.safetensors" in " ".join(made_of["encoder"])
     assert {"torch", "transformers", "sentence-transformers"} <= set(made_of["versions"][0])
+
+
+def test_a_signal_to_all_processes_of_a_training_leaves_a_checkpoint(base, tmp_path):
+    """As schedulers send it: to the worker that reads batches, too."""
+    changes = [f"out={tmp_path}", *(f"training.{one}" for one in WITH_WORKER)]
+    command = [sys.executable, "-m", "beekit", "train", "config.yaml", *changes]
+    with (
+        (tmp_path.parent / "log").open("w+") as log,
+        subprocess.Popen(command, cwd=base, stderr=log, start_new_session=True) as started,
+    ):
+        try:
+            while not any((tmp_path / "checkpoints").glob("checkpoint-*")):
+                assert started.poll() is None
+                time.sleep(0.05)
+            os.killpg(started.pid, signal.SIGTERM)
+            code = started.wait(30)
+        finally:
+            if started.poll() is None:
+                os.killpg(started.pid, signal.SIGKILL)
+        log.seek(0)
+        said = log.read()
+    assert code == 143, said
+    assert "Traceback" not in said
+    assert "with a checkpoint" in said
+    with pytest.raises(ProcessLookupError):
+        os.killpg(started.pid, 0)
 
 
 def test_paths_of_a_run_lead_to_the_same_places_from_anywhere(base, unfinished):
@@ -107,6 +145,13 @@ def test_a_run_that_was_moved_goes_on_and_its_index_can_be_made_again(
     assert "no report.html" in capsys.readouterr().err
     assert main(["train", "config.yaml"]) == 0
     assert (copy / "run" / "README.md").is_file()
+    (copy / "run" / "README.md").unlink()
+    before = (copy / "run" / "results.json").read_text()
+    change_weights(copy / "encoder")
+    assert main(["train", "config.yaml"]) == 2
+    assert "with another encoder (" in capsys.readouterr().err
+    assert (copy / "run" / "results.json").read_text() == before
+    assert not list((copy / "run").glob("*.partial"))
     (copy / "run").rename(tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
     assert main(["index", "elsewhere"]) == 0
@@ -124,10 +169,7 @@ def test_what_lay_in_a_run_is_found_in_it_after_a_move(copy, tmp_path):
 
 
 def test_another_encoder_under_the_same_path_is_noticed(copy, monkeypatch, capsys):
-    path = next((copy / "encoder").rglob("model.safetensors"))
-    weights = load_file(path)
-    weights[min(weights)] += 1
-    save_file(weights, path, {"format": "pt"})
+    change_weights(copy / "encoder")
     assert go_on(copy, monkeypatch) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert "with another encoder (" in line

@@ -37,6 +37,7 @@ USED = {
     "preprocess_dataset": (ST, ["dataset", "dataset_name"]),
     "add_model_card_callback": (ST, ["default_args_dict"]),
     "get_batch_sampler": (ST, SAMPLER),
+    "_build_dataloader": (ST, ["dataset", "batch_size", "dataset_kind"]),
     "compute_loss": (ST, ["model", "inputs", "return_outputs", "num_items_in_batch"]),
     "__init__": (DefaultBatchSampler, SAMPLER),
     "forward_cached": (CachedLossMixin, ["sentence_features", "labels"]),
