@@ -165,5 +165,7 @@ def _placed(named: Any, data: str, several: bool) -> Any:
         return [_placed(part, data, several=True) for part in named]
     if isinstance(named, dict):
         return {**named, "data": _placed(named["data"], data, several=True)}
+    if not isinstance(named, str):
+        raise TypeError(f"data={named!r}")
     # Joined as text, for `data` may be a name on the Hub, of which a path would lose a slash.
     return f"{data.rstrip('/')}/{named}" if several else data

@@ -155,13 +155,26 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
         ConfigError: if a key, model or setting is unknown, if a value is refused or does not fit
             the others, or if no model is named.
     """
-    comparison = read(Comparison, content)
-    comparison.check_image_policy()
+    comparison = read_comparison(content)
     entries, split = comparison.entries(), comparison.split
     if not entries:
         raise ConfigError(
             "no models", expected="at least one model", remedy="Name some under models."
         )
+    seeded = any(entry.seed is not None or entry.run is not None for entry in entries)
+    comparison.check_repeats(vary=split.repeatable and (seeded or split.drawn != ""))
+    return comparison
+
+
+def read_comparison(content: Mapping[str, Any]) -> Comparison:
+    """`make_comparison` without a look at the models, whose classes take seconds to import.
+
+    Raises:
+        ConfigError: if a key is unknown, or if a value is refused or does not fit the others.
+    """
+    comparison = read(Comparison, content)
+    comparison.check_image_policy()
+    split = comparison.split
     if not split.holds_out:
         found = f"split.kind={split.kind}"
         remedy = "Choose another kind."
@@ -173,6 +186,6 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
         found = f"{', '.join(given)} with split.kind={split.kind}"
         expected = "interactions as they were published, without a catalog"
         raise ConfigError(found, expected=expected, remedy=f"Remove {' and '.join(given)}.")
-    seeded = any(entry.seed is not None or entry.run is not None for entry in entries)
-    comparison.check_repeats(vary=split.repeatable and (seeded or split.drawn != ""))
+    if not split.repeatable:
+        comparison.check_repeats(vary=False)
     return comparison

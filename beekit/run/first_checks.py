@@ -54,10 +54,9 @@ def check_training(config: Config) -> None:
 def check_comparison(content: Mapping[str, Any]) -> None:
     """As `check_training`, of keys and values of a comparison: the models' classes, some of which
     need PyTorch, are not looked at, their names and encoders are."""
-    from beekit.config_model import read
-    from beekit.run.comparison import Comparison
+    from beekit.run.comparison import read_comparison
 
-    config = read(Comparison, content)
+    config = read_comparison(content)
     for label, given in config.models.items():
         own = given if isinstance(given, dict) else {}
         name = require_name(str(own.get("model", label)), f"models.{label}.")
