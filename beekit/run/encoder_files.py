@@ -10,7 +10,7 @@ from beekit.files import file_digest
 from beekit.model_files import model_digests
 from beekit.run.config import Config
 
-_OPEN_CLIP = "open_clip:"
+OPEN_CLIP = "open_clip:"
 # Files that a repository of an encoder has, one or the other.
 _ALWAYS = ("modules.json", "config.json", "open_clip_config.json")
 
@@ -26,8 +26,8 @@ def digests_of(encoder: str) -> dict[str, str]:
 
     Empty of an encoder whose files cannot be told, such as one of open_clip's own names.
     """
-    if encoder.startswith(_OPEN_CLIP):
-        weights = encoder.removeprefix(_OPEN_CLIP).partition("/")[2]
+    if encoder.startswith(OPEN_CLIP):
+        weights = encoder.removeprefix(OPEN_CLIP).partition("/")[2]
         return {Path(weights).name: file_digest(weights)} if Path(weights).is_file() else {}
     if Path(encoder).is_dir():
         digests = model_digests(Path(encoder))
