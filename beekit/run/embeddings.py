@@ -29,7 +29,7 @@ def settle_items(
     """
     if dataset.catalog.images is not None:
         for entry in entries:
-            encoder = None if entry.encoder is None else _load(config, dataset, entry)
+            encoder = None if entry.encoder is None else encoder_to_compare(config, entry, dataset)
             if encoder is not None and encoder.supports("image"):
                 usable, inputs = item_inputs(config, dataset, encoder)
                 return usable, {encoder_key(config, entry): inputs}
@@ -43,7 +43,9 @@ def run_behind(entry: Entry) -> Path | None:
 
 def encoder_key(config: Comparison, entry: Entry) -> str:
     """An encoder and how it reads texts, which one embedding may share with another."""
-    limit, prompt = _limit(config, entry), _prompt(config, entry)
+    if entry.run is not None:  # it knows how long its texts are, and what stands before them
+        return f"{entry.encoder}, as its run"
+    limit, prompt = config.max_seq_length, config.prompt
     cut = "" if limit is None else f", {limit} tokens"
     return f"{entry.encoder}{cut}" + ("" if prompt is None else f", prompt {prompt!r}")
 
@@ -69,7 +71,7 @@ class Embeddings:
         """The encoder, where `of` needs it."""
         if entry.encoder is None or self._key(entry) in self.known:
             return None
-        return _load(self.config, self.dataset, entry)
+        return encoder_to_compare(self.config, entry, self.dataset)
 
     def _key(self, entry: Entry) -> tuple[str, str]:
         return self.dataset.fingerprint, encoder_key(self.config, entry)
@@ -93,20 +95,6 @@ class Embeddings:
         if run is None:
             return
         if name not in self._differing:
-            used = encoder or _load(self.config, self.dataset, entry)
+            used = encoder or encoder_to_compare(self.config, entry, self.dataset)
             self._differing[name] = input_differences(run, self.config, self.dataset, used)
         self.notes += log_notes(entry.label, self._differing[name])
-
-
-def _limit(config: Comparison, entry: Entry) -> int | None:
-    # A run's encoder knows how long its texts are, and what stands before them.
-    return None if entry.run else config.max_seq_length
-
-
-def _prompt(config: Comparison, entry: Entry) -> str | None:
-    return None if entry.run else config.prompt
-
-
-def _load(config: Comparison, dataset: Dataset, entry: Entry) -> SentenceTransformer:
-    own = config.replace(max_seq_length=_limit(config, entry), prompt=_prompt(config, entry))
-    return encoder_to_compare(own, str(entry.encoder), dataset)

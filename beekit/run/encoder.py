@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from sentence_transformers import SentenceTransformer
@@ -11,7 +12,7 @@ from beekit.encoders import fuse, load_encoder
 from beekit.encoders.prompts import settle_prompt
 from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
-from beekit.run.comparison import Comparison
+from beekit.run.comparison import Comparison, Entry
 from beekit.run.config import Config
 from beekit.run_folder import RunFolder
 from beekit.training import BeeFormerTrainingArguments
@@ -53,7 +54,7 @@ def encoder_to_train(config: Config) -> SentenceTransformer:
 
 
 def run_encoder(
-    folder: RunFolder, config: Config, device: str | None = None
+    folder: RunFolder, config: Config | Comparison, device: str | None = None
 ) -> SentenceTransformer:
     """The encoder of a finished run, reading items as it did in its training.
 
@@ -71,11 +72,15 @@ def run_encoder(
     return encoder
 
 
-def encoder_to_compare(config: Comparison, name: str, dataset: Dataset) -> SentenceTransformer:
+def encoder_to_compare(config: Comparison, entry: Entry, dataset: Dataset) -> SentenceTransformer:
     """An encoder of a comparison; one that reads text and picture apart adds up the two."""
-    trust, limit = config.trust_remote_code, config.max_seq_length
-    encoder = load_encoder(name, max_seq_length=limit, trust_remote_code=trust)
-    if config.prompt is not None and encoder.supports("text"):
+    name = str(entry.encoder)
+    if entry.run is not None:
+        encoder = run_encoder(RunFolder(Path(entry.run)), config)
+    else:
+        trust, limit = config.trust_remote_code, config.max_seq_length
+        encoder = load_encoder(name, max_seq_length=limit, trust_remote_code=trust)
+    if entry.run is None and config.prompt is not None and encoder.supports("text"):
         settle_prompt(encoder, config.prompt)
     texts, pictures = dataset.catalog.text is not None, dataset.catalog.images is not None
     _require_reads(encoder, name, texts, pictures)

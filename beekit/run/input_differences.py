@@ -48,7 +48,8 @@ def input_differences(
         **{key: getattr(config, key) for key in _POLICIES},
     }
     before = {"pooling": training.get("pooling"), **{k: v for k, v in trained.items() if v}}
-    before["prompt"] = (training["prompt"] or "") if "prompt" in training else None
+    # Versions that noted no prompt read none.
+    before["prompt"] = training.get("prompt") or ""
     for key, mine in settings.items():
         theirs = before.get(key)
         if theirs is not None and mine is not None and theirs != mine:

@@ -124,7 +124,7 @@ class KeptEvaluations:
 
     def _made_of(self, entry: Entry) -> str:
         if entry.encoder is not None and entry.encoder not in self._encoders:
-            self._encoders[entry.encoder] = digests_of(entry.encoder)
+            self._encoders[entry.encoder] = digests_of(entry.encoder, self._folder.path)
         encoder = self._encoders.get(str(entry.encoder))
         own = [entry.label, entry.kind.__qualname__, dict(entry.settings), encoder, entry.run]
         given = json.dumps([*self._common, *own, entry.encoder], sort_keys=True, default=str)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from beekit.run.comparison import Comparison
 from beekit.run.config import Config
+from beekit.run.encoder_files import OPEN_CLIP
 
 _Job = TypeVar("_Job", Config, Comparison)
 # Keys that may hold paths, of a configuration or an entry of `data`, and of an entry of `models`.
 _PATHS = ("data", "out", "encoder", "image_encoder", "cache")
+_ENCODERS = ("encoder", "image_encoder")
 _OF_MODELS = ("encoder", "run")
 
 
@@ -22,10 +25,20 @@ def absolute(config: _Job) -> _Job:
     """
 
     def lead(key: str, value: str) -> str:
-        there = key in ("out", "cache") or Path(value).exists()
-        return str(Path(value).absolute()) if there else value
+        if key in _ENCODERS and value.startswith(OPEN_CLIP):
+            name, slash, weights = value.partition("/")
+            return name + slash + _place(weights) if Path(weights).is_file() else value
+        return _place(value) if key in ("out", "cache") or Path(value).exists() else value
 
     return _replaced(config, lead)
+
+
+def _place(path: str) -> str:
+    """The absolute path, the same one however it was written: without `..`, unless that follows a
+    link, where leaving it out would lead elsewhere."""
+    plain = os.path.normpath(Path(path).absolute())
+    same = os.path.realpath(plain) == os.path.realpath(path)
+    return plain if same else str(Path(path).absolute())
 
 
 def moved(config: _Job, folder: Path) -> _Job:
@@ -34,7 +47,7 @@ def moved(config: _Job, folder: Path) -> _Job:
     What lay in the run's own folder, as a quickstart's shop does, is looked for in `folder`.
     """
     earlier = Path(config.out)
-    if earlier.absolute() == folder.absolute():
+    if _place(config.out) == _place(str(folder)):
         return config
 
     def lead(key: str, value: str) -> str:

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
 
 from beekit import Dataset, ItemIndex
 from beekit.cli import main
 from beekit.models import load_model, model_names
+from beekit.run.comparison import make_comparison
+from beekit.run.embeddings import Embeddings, settle_items
 from beekit.run.resume import saved_config
 from beekit.run_folder import RunFolder
 
@@ -79,6 +82,35 @@ def test_an_encoder_that_an_earlier_run_trained_is_guarded_and_compared(earlier,
     assert main(["evaluate", "c.yaml"]) == 0
     assert main(["evaluate", "c.yaml", "out=leak", "split.seed=4"]) == 2
     assert "holds out" in capsys.readouterr().err
+
+
+def test_an_earlier_run_is_compared_as_it_read_texts_in_its_training(earlier):
+    path = earlier / "run" / "model" / "config_sentence_transformers.json"
+    saved = json.loads(path.read_text())
+    saved |= {"prompts": {"document": "printer "}, "truncate_dim": 4}
+    path.write_text(json.dumps(saved))
+    results = json.loads((earlier / "run" / "results.json").read_text())
+    results["training"].pop("model_files", None)  # changed on purpose
+    (earlier / "run" / "results.json").write_text(json.dumps(results))
+    config = make_comparison(
+        {
+            **{"data": "shop", "out": "again", "text": "{text}"},
+            "models": {
+                "run": {"model": "ContentBased", "run": "run"},
+                "path": {"model": "ContentBased", "encoder": "run/model"},
+            },
+        }
+    )
+    entries = config.entries()
+    dataset, inputs = settle_items(config, Dataset.load("shop", text="{text}"), entries)
+    embeddings = Embeddings(config, dataset, inputs)
+    plain = SentenceTransformer("run/model", device="cpu")
+    plain.truncate_dim = None
+    expected = plain.encode(dataset.catalog.texts, prompt="", normalize_embeddings=True)
+    np.testing.assert_allclose(embeddings.of(entries[0]), expected, atol=2e-6)
+    assert not embeddings.notes
+    assert embeddings.of(entries[1]).shape[1] == 4
+    assert "trained with prompt=, read here with prompt=printer " in " ".join(embeddings.notes)
 
 
 def test_an_earlier_push_is_pulled_and_verified(earlier, hub):
