@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from beekit.index import ItemIndex
+from beekit.models.factors.lookup import looked_up
 from beekit.models.factors.negatives import UnseenItems
 from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive
 from beekit.models.training_loop import (
@@ -131,13 +132,15 @@ def squared_error(
     owner = torch.repeat_interleave(lengths)
     sums = functional.embedding_bag(items, y, ends - lengths, mode="sum")  # (users, dims)
     whole = sums / lengths.sqrt()[:, None]
-    rest = (sums[owner] - y[items]) / (lengths - 1).clamp(min=1).sqrt()[owner, None]
+    own, beside = looked_up(y, items), (lengths - 1).clamp(min=1).sqrt()
+    rest = (looked_up(sums, owner) - own) / beside[owner, None]
     # μ: the mean of the targets, one 1 and `negatives` zeros for each interaction.
     mean = 1 / (1 + against.shape[1])
-    used, unused = q[items], q[against]
-    ones_predicted = mean + b[items] + (rest * used).sum(dim=1)
-    zeros_predicted = mean + b[against] + torch.einsum("nd,nmd->nm", whole[owner], unused)
-    error = (1 - ones_predicted).square().sum() + zeros_predicted.square().sum()
-    size = used.square().sum() + unused.square().sum() + y[items].square().sum()
-    size = size + b[items].square().sum() + b[against].square().sum()
+    used, unused = looked_up(q, items), looked_up(q, against)
+    of_used, of_unused = looked_up(b, items), looked_up(b, against)
+    ones_predicted = mean + of_used + (rest * used).sum(dim=1)
+    products = torch.einsum("nd,nmd->nm", looked_up(whole, owner), unused)
+    error = (1 - ones_predicted).square().sum() + (mean + of_unused + products).square().sum()
+    size = used.square().sum() + unused.square().sum() + own.square().sum()
+    size = size + of_used.square().sum() + of_unused.square().sum()
     return (error + regularization * size) * mean / len(items)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from beekit.models.factors.fold_in import RemembersUsers
+from beekit.models.factors.lookup import looked_up
 from beekit.models.factors.negatives import SharedNegatives, interactions
 from beekit.models.settings import Count, NotNegative, Positive
 from beekit.models.training_loop import Shuffled, Training, by_gradient, training_device
@@ -93,11 +94,7 @@ def pairwise_loss(
             then left out.
         regularization: λ.
     """
-    # index_select, because its gradient is faster than that of indexing.
-    p, q, r = (
-        vectors.index_select(0, rows.flatten()).view(*rows.shape, -1)
-        for vectors, rows in ((users, user), (items, item), (items, others))
-    )
+    p, q, r = looked_up(users, user), looked_up(items, item), looked_up(items, others)
     margin = (p * q).sum(dim=-1, keepdim=True) - p @ r.transpose(1, 2)
     lost = functional.softplus(-margin).masked_fill(theirs, 0).sum(dim=-1)
     against = (others.shape[1] - theirs.sum(dim=-1)).clamp(min=1)

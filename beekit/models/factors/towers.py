@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from beekit.models.factors.lookup import looked_up
 from beekit.models.training_loop import learnt_array, normal_vectors
 
 
@@ -66,7 +67,7 @@ class Towers:
 
     def item_vectors(self, items: Tensor, kept: Tensor | None = None) -> Tensor:
         """Vectors (batch, dims) of items (batch,); those not `kept` by their features alone."""
-        inputs = self.embeddings[items]
+        inputs = looked_up(self.embeddings, items)
         if kept is not None:
             inputs = inputs * kept[:, None]
         if self.features is not None and self.projection is not None:
@@ -78,7 +79,7 @@ class Towers:
         `left_out` (batch,)."""
         starts = lengths.cumsum(0) - lengths
         pooled = functional.embedding_bag(items, self.embeddings, starts, mode="sum")
-        pooled = pooled - self.embeddings[left_out]
+        pooled = pooled - looked_up(self.embeddings, left_out)
         if self.features is not None and self.projection is not None:
             features = functional.embedding_bag(items, self.features, starts, mode="sum")
             pooled = pooled + (features - self.features[left_out]) @ self.projection
