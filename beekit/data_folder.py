@@ -11,6 +11,7 @@ from beekit.errors import DataError
 HUB = "hf://datasets/"
 """What the name of a dataset on the Hugging Face Hub begins with."""
 
+_SUCH_AS = {"interactions": "ratings.csv", "items": "movies.csv"}
 _ON_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?/?")
 
 
@@ -83,12 +84,16 @@ def require_table(folder: Path, key: str) -> None:
         DataError: if it holds none.
     """
     if not any(p.name == key or p.name.startswith(f"{key}.") for p in folder.iterdir()):
-        such_as = {"interactions": "ratings.csv", "items": "movies.csv"}.get(key, "FILE")
-        raise DataError(
-            f"{folder} holds {present(folder)}",
-            expected=f"{key}.parquet or {key}.csv in it",
-            remedy=f"Name it, such as {key}: {such_as}, or correct `data`.",
-        )
+        raise not_one_table(folder, key, present(folder))
+
+
+def not_one_table(folder: Path, key: str, holds: str) -> DataError:
+    """The error for a folder that does not hold one table of the usual name."""
+    return DataError(
+        f"{folder} holds {holds}",
+        expected=f"{key}.parquet or {key}.csv in it",
+        remedy=f"Name it, such as {key}: {_SUCH_AS.get(key, 'FILE')}, or correct `data`.",
+    )
 
 
 def present(folder: Path) -> str:

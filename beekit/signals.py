@@ -141,10 +141,6 @@ def ignore_first_in_worker(worker: int, before: Callable[[int], object] | None =
         signal.signal(number, signal.SIG_IGN if ignored else note)
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise Terminated
-
-
 @contextmanager
 def _handled(
     handlers: dict[signal.Signals, _Handler], replaces: Callable[[Any], bool]

@@ -15,7 +15,7 @@ from beekit.data.columns import decoded, is_bytes
 from beekit.data.csv_table import PACKED, opened, read_csv, reason
 from beekit.data.json_table import read_json_lines
 from beekit.data.table_file import TableFile
-from beekit.data_folder import is_hidden, named_files, present
+from beekit.data_folder import is_hidden, named_files, not_one_table, present
 from beekit.errors import DataError
 
 PARQUET, JSON, CSV, SAVED = "Parquet", "JSON", "CSV", "a saved datasets folder"
@@ -26,7 +26,6 @@ _KINDS = {
 }
 # What only other programs read; any other name than these is one of a text with separators.
 _FOREIGN = (".zip", ".tar", ".tgz", ".rar", ".7z", ".xz", ".xlsx", ".xls", ".pkl", ".sqlite", ".db")
-_SUCH_AS = {"interactions": "ratings.csv", "items": "movies.csv"}
 # What the `datasets` library writes beside a table of its own, and beside several.
 _SAVED, _SEVERAL = "state.json", "dataset_dict.json"
 
@@ -55,11 +54,7 @@ def find_files(folder: Path, stem: str, named: TableFile | None) -> list[Path]:
         if len(other) == 1:
             return _parts(other[0])
         listed = ", ".join(p.name for p in other) or present(folder)
-        raise DataError(
-            f"{folder} holds {listed}",
-            expected=f"{stem}.parquet or {stem}.csv in it",
-            remedy=f"Name it, such as {stem}: {_SUCH_AS.get(stem, 'FILE')}, or correct `data`.",
-        )
+        raise not_one_table(folder, stem, listed)
     return [part for one in named_files(folder, stem, named.file) for part in _parts(one)]
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,6 +26,8 @@ from beekit.models.settings import check_settings
 from beekit.models.training_loop import AfterEpoch, Training, learn
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import require_length
+
+Made = TypeVar("Made")
 
 
 class Request(NamedTuple):
@@ -122,6 +125,18 @@ class BaseRecommender(ABC):
         fields: Any = dataclasses.fields(self)  # type: ignore[arg-type]
         names = [field.name for field in fields if not field.init]
         return getattr(self, names[0]) if names else None
+
+    def _kept(self, name: str, make: Callable[..., Made], *of: Any) -> Made:
+        """The result of `make(*of)`, computed at the first use and again if the arrays change."""
+        kept = self.__dict__.setdefault("_made", {})
+        if name not in kept or any(a is not b for a, b in zip(kept[name][0], of, strict=True)):
+            kept[name] = (of, make(*of))
+        made: Made = kept[name][1]
+        return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The state for copies and pickles, without what `_kept` can compute again."""
+        return {name: value for name, value in vars(self).items() if name != "_made"}
 
     def save(self, folder: str | Path) -> None:
         """Write the settings and what was learnt; if that fails, the folder stays as it was.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,8 +12,6 @@ from beekit.matrices import ones
 from beekit.models.base import BaseRecommender, Request
 from beekit.models.content_vectors import compared
 from beekit.ranking import Recommendations
-
-Made = TypeVar("Made")
 
 
 class VectorRecommender(BaseRecommender):
@@ -80,18 +77,6 @@ class VectorRecommender(BaseRecommender):
 
     def _learnt_of_items(self) -> Any:
         return self._sides()[0]
-
-    def _kept(self, name: str, make: Callable[..., Made], *of: Any) -> Made:
-        """The result of `make(*of)`, computed at the first use and again if the arrays change."""
-        kept = self.__dict__.setdefault("_made", {})
-        if name not in kept or any(a is not b for a, b in zip(kept[name][0], of, strict=True)):
-            kept[name] = (of, make(*of))
-        made: Made = kept[name][1]
-        return made
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The state for copies and pickles, without what `_kept` can compute again."""
-        return {name: value for name, value in vars(self).items() if name != "_made"}
 
 
 def at_length_one(vectors: np.ndarray) -> ItemIndex:

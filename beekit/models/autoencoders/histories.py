@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -74,6 +73,5 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
 
 
 def glorot(inputs: int, outputs: int, generator: torch.Generator) -> Tensor:
-    """(inputs, outputs) uniform in ±√(6/(inputs + outputs)) (Glorot & Bengio, AISTATS 2010)."""
-    bound = math.sqrt(6 / (inputs + outputs))
-    return (2 * torch.rand(inputs, outputs, generator=generator) - 1) * bound
+    """Weights (inputs, outputs) to start from (Glorot & Bengio, AISTATS 2010)."""
+    return nn.init.xavier_uniform_(torch.empty(inputs, outputs), generator=generator)

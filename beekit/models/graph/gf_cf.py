@@ -58,13 +58,11 @@ class GFCF(BaseRecommender):
         self.normalised = normalised.astype(np.float32)
 
     def _recommend(self, asked: Request) -> Recommendations:
-        # In float64, so that a score does not depend on how many users are asked for at once.
-        sizes = np.sqrt(self.item_degrees.astype(np.float64))[:, None]
-        N, V = self.normalised.astype(np.float64), self.item_vectors.astype(np.float64)
-        into = np.divide(V, sizes, out=np.zeros_like(V), where=sizes > 0)
+        learnt = self.normalised, self.item_vectors, self.item_degrees
+        N, into, out_of_ideal = self._kept("filters", _filters, *learnt)
 
         def scorer(allowed: np.ndarray) -> Scorer:
-            near, out_of = sp.csr_array(N[:, allowed]), self.ideal_weight * (V * sizes)[allowed].T
+            near, out_of = sp.csr_array(N[:, allowed]), self.ideal_weight * out_of_ideal[allowed].T
 
             def scores(histories: sp.csr_array) -> np.ndarray:
                 linear = (histories @ N.T) @ near
@@ -74,3 +72,16 @@ class GFCF(BaseRecommender):
             return scores
 
         return recommend_by_scores(scorer, *asked)
+
+
+def _filters(
+    normalised: sp.csr_array, item_vectors: np.ndarray, item_degrees: np.ndarray
+) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
+    """N (users, items), D_i^(−1/2) V and D_i^(1/2) V (items, dims).
+
+    All are float64, so that a score does not depend on how many users are asked for at once.
+    """
+    sizes = np.sqrt(item_degrees.astype(np.float64))[:, None]
+    V = item_vectors.astype(np.float64)
+    into = np.divide(V, sizes, out=np.zeros_like(V), where=sizes > 0)
+    return sp.csr_array(normalised, dtype=np.float64), into, V * sizes
