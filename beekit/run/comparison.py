@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from beekit.config_file import mapping, read_config_file
 from beekit.config_model import read, require_known, require_type, text_keys
+from beekit.data.table_file import SIGNS
 from beekit.errors import BeekitError, ConfigError
 from beekit.models.registry import by_name, can_be_saved, parameters, takes_anything
 from beekit.run.data_config import DataConfig
@@ -160,7 +161,7 @@ def load_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
 
 def comparison_content(path: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Keys and values of a comparison, of which nothing is checked yet."""
-    keys, examples = text_keys(Comparison), "`beekit evaluate --list`"
+    keys, examples = {*text_keys(Comparison), *SIGNS}, "`beekit evaluate --list`"
     return read_config_file(path, overrides, text_keys=keys, examples=examples)
 
 
