@@ -103,8 +103,9 @@ class Autoencoder(StopsEarly, VectorRecommender):
 
     def _go_back(self, encoder: nn.Module, output: nn.Linear) -> None:
         """Load into both parts of a network in training what the model has learnt."""
+        # Copies, because training goes on in place.
         item_vectors, weights = (
-            torch.from_numpy(learnt).to(output.weight.device)
+            torch.tensor(learnt, device=output.weight.device)
             for learnt in (self.item_vectors, self.encoder_weights)
         )
         with torch.no_grad():
