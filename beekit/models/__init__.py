@@ -17,8 +17,10 @@ from beekit.models.registry import (
 )
 
 if TYPE_CHECKING:
+    from beekit.models.autoencoders.cdae import CDAE as CDAE
     from beekit.models.autoencoders.mult_dae import MultDAE as MultDAE
     from beekit.models.autoencoders.mult_vae import MultVAE as MultVAE
+    from beekit.models.autoencoders.ract import RaCT as RaCT
     from beekit.models.autoencoders.rec_vae import RecVAE as RecVAE
     from beekit.models.baselines import Popularity as Popularity
     from beekit.models.baselines import Random as Random

@@ -128,10 +128,14 @@ class Watch:
         ended: bool = epoch - self.best_epoch >= self.patience
         return ended
 
-    def finish(self, model: Any, of: int) -> None:
-        """Make the model that of the best epoch, and write down how it went."""
+    def go_back(self, model: Any) -> None:
+        """Make the model that of the best epoch."""
         for name, value in self.best.items():
             setattr(model, name, value)
+
+    def finish(self, model: Any, of: int) -> None:
+        """Make the model that of the best epoch, and write down how it went."""
+        self.go_back(model)
         value, epochs = self.curve[self.best_epoch - 1], len(self.curve)
         model.learning = Learning(
             *(self.best_epoch, epochs, of, self.metric, value, self.validated_on),

@@ -15,6 +15,7 @@ import torch
 from beekit.errors import ConfigError
 from beekit.models.early_stopping import Watch
 from beekit.models.fit_state import NOTHING_YET, FitState, Reached
+from beekit.models.phases import Phases
 from beekit.progress import progress_bar
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Training(Generic[Batch]):
     copies what has been learnt so far into the model; training can go on afterwards. `state` names
     all that steps and batches change (`beekit.models.fit_state` lists the types), so that an
     interrupted fit can go on; without it a fit starts anew. `said` gives a line for the log at the
-    end of training.
+    end of training. With `phases`, which belong to the state, training goes through them.
     """
 
     epochs: int  # passes over the data
@@ -60,6 +61,7 @@ class Training(Generic[Batch]):
     keep: Callable[[], None]
     state: Mapping[str, Any] = field(default_factory=dict)
     said: Callable[[], str] | None = None
+    phases: Phases | None = None
 
 
 def learn(
@@ -105,8 +107,10 @@ def learn(
                 training.keep()
             if watch is not None:
                 ended = watch.look(model, epoch)
-            if after_epoch is not None:
-                ended = bool(after_epoch(model, epoch, last)) or ended
+            asked_to_end = after_epoch is not None and bool(after_epoch(model, epoch, last))
+            if training.phases is not None:
+                ended = _ends_all_phases(model, training, epoch, watch)
+            ended = ended or asked_to_end
             if kept is not None:
                 kept.save(Reached(epoch, first, last, ended), training.state, watch)
     # A start at zero, such as of one item alone, says nothing of what is far above it.
@@ -128,6 +132,19 @@ def learn(
         training.keep()
     if training.said is not None:
         logger.info("%s: %s", name, training.said())
+
+
+def _ends_all_phases(model: Any, training: Training[Any], epoch: int, watch: Watch | None) -> bool:
+    """Whether the last phase ends with an epoch; if another one ends, the next begins."""
+    phases = training.phases
+    best, patience = (watch.best_epoch, watch.patience) if watch is not None else (0, 0)
+    if phases is None or not phases.is_over(epoch, best, patience):
+        return False
+    if watch is None:
+        training.keep()
+    else:
+        watch.go_back(model)
+    return not phases.go_on(epoch)
 
 
 def _pass(

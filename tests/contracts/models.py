@@ -12,6 +12,7 @@ import numpy as np
 from beekit.models import (
     ALS,
     BPR,
+    CDAE,
     EASE,
     ELSA,
     GFCF,
@@ -30,6 +31,7 @@ from beekit.models import (
     MultVAE,
     Popularity,
     PureSVD,
+    RaCT,
     Random,
     RecVAE,
     TwoTower,
@@ -60,6 +62,15 @@ MODELS = {
     "MultVAE": lambda vectors: MultVAE(embedding_dim=8, hidden_dim=16, anneal_epochs=40, **NEURAL),
     "RecVAE": lambda vectors: RecVAE(
         embedding_dim=8, hidden_dim=16, **{**NEURAL, "epochs": 20, "learning_rate": 0.01}
+    ),
+    "CDAE": lambda vectors: CDAE(embedding_dim=8, **{**NEURAL, "learning_rate": 0.2, "epochs": 80}),
+    "RaCT": lambda vectors: RaCT(
+        embedding_dim=8,
+        hidden_dim=16,
+        anneal_epochs=40,
+        critic_epochs=5,
+        actor_critic_epochs=5,
+        **NEURAL,
     ),
     "ALS": lambda vectors: ALS(embedding_dim=6, iterations=8),
     "ItemKNN": lambda vectors: ItemKNN(neighbours=10),

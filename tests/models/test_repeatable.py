@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from beekit.models import BPR, PMF, AsymmetricSVD, MultDAE, MultVAE, RecVAE, TwoTower
+from beekit.models import (
+    BPR,
+    CDAE,
+    PMF,
+    AsymmetricSVD,
+    MultDAE,
+    MultVAE,
+    RaCT,
+    RecVAE,
+    TwoTower,
+)
 from beekit.models.factors.lookup import looked_up
 
 BRIEFLY = {
@@ -17,6 +27,8 @@ BRIEFLY = {
     "MultDAE": lambda: MultDAE(epochs=1),
     "MultVAE": lambda: MultVAE(epochs=1),
     "RecVAE": lambda: RecVAE(epochs=1),
+    "CDAE": lambda: CDAE(epochs=1),
+    "RaCT": lambda: RaCT(epochs=1, critic_epochs=1, actor_critic_epochs=1),
 }
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from beekit.index import ItemIndex
 from beekit.models.autoencoders.histories import Histories
 from beekit.models.early_stopping import StopsEarly
+from beekit.models.phases import Phases
 from beekit.models.settings import NOT_FITTED, Count, CountOrNone, Positive
 from beekit.models.training_loop import Batches, Training, learnt_array
 from beekit.models.vectors import VectorRecommender, at_length_one
@@ -65,6 +66,7 @@ class Autoencoder(StopsEarly, VectorRecommender):
         step: Callable[[Any], Tensor],
         state: Mapping[str, Any],
         said: Callable[[], str] | None = None,
+        phases: Phases | None = None,
     ) -> Training[Any]:
         """`state` names what steps change besides both parts of the network."""
 
@@ -75,7 +77,8 @@ class Autoencoder(StopsEarly, VectorRecommender):
             self.item_vectors, self.encoder_weights = map(learnt_array, (item_vectors, weights))
 
         state = {**state, "encoder": encoder, "output": output}
-        return Training(self.epochs, batches, step, keep, state, said)
+        epochs = self.epochs if phases is None else phases.epochs
+        return Training(epochs, batches, step, keep, state, said, phases)
 
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
         """Encoded in float64, so that a user's vector does not depend on who else is asked."""
@@ -84,7 +87,12 @@ class Autoencoder(StopsEarly, VectorRecommender):
         with torch.no_grad():
             for begin in range(0, histories.shape[0], _USERS):
                 users = slice(begin, begin + _USERS)
-                encoded[users, :-1] = encoder(Histories.of(histories[users])).numpy()
+                encoded[users, :-1] = self._encoded(encoder, histories[users]).numpy()
+        return encoded
+
+    def _encoded(self, encoder: nn.Module, histories: sp.csr_array) -> Tensor:
+        """(users, dims) by an encoder in float64."""
+        encoded: Tensor = encoder(Histories.of(histories))
         return encoded
 
     def _encoder_of(self, weights: np.ndarray) -> nn.Module:
@@ -92,6 +100,18 @@ class Autoencoder(StopsEarly, VectorRecommender):
         learnt = torch.from_numpy(weights.astype(np.float64))
         nn.utils.vector_to_parameters(learnt, encoder.parameters())
         return encoder
+
+    def _go_back(self, encoder: nn.Module, output: nn.Linear) -> None:
+        """Load into both parts of a network in training what the model has learnt."""
+        # Copies, because training goes on in place.
+        item_vectors, weights = (
+            torch.tensor(learnt, device=output.weight.device)
+            for learnt in (self.item_vectors, self.encoder_weights)
+        )
+        with torch.no_grad():
+            nn.utils.vector_to_parameters(weights, encoder.parameters())
+            output.weight.copy_(item_vectors[:, :-1])
+            output.bias.copy_(item_vectors[:, -1])
 
     def _directions(self) -> ItemIndex:
         """Of v alone."""

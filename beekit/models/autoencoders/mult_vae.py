@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import scipy.sparse as sp
 import torch
@@ -60,33 +60,69 @@ class MultVAE(Autoencoder):
         return VariationalEncoder(items, self.hidden_dim, self.embedding_dim, generator)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
+        network = self._network(X)
+        steps = self._likelihood_steps(network)
+        state = {"steps": steps, "generator": network.generator}
+        return self._training(*network[:2], network.batches, steps, state, self._said)
+
+    def _network(self, X: sp.csr_array) -> Network:
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
         encoder = self._encoder(X.shape[1], generator).to(device)
         output = linear(self.hidden_dim, X.shape[1], generator).to(device)
-        users = users_with_items(X)
-        batches = Shuffled(len(users), self.users_per_step, generator)
-        rising = self.anneal_epochs * len(batches)
+        X = sp.csr_array(X[users_with_items(X)])
+        batches = Shuffled(X.shape[0], self.users_per_step, generator)
+        return Network(encoder, output, X, batches, self.dropout, generator, device)
+
+    def _likelihood_steps(self, network: Network) -> GradientSteps[Tensor]:
+        rising = self.anneal_epochs * len(network.batches)
 
         def loss(batch: Tensor) -> Tensor:
-            histories = Histories.of(X[users[batch.numpy()]], device)
-            mean, log_variance = encoder.posterior(histories.dropped(self.dropout, generator))
-            code = drawn(mean, log_variance, generator)
+            found = network.reconstructed(batch)
             beta = self.beta * min(1.0, steps.count.taken / rising) if rising else self.beta
             self.reached_beta = beta
-            likely = negative_log_likelihood(output(encoder.decode(code)), histories)
-            return (likely + beta * divergence(mean, log_variance)).mean()
+            return (found.lost + beta * divergence(*found.posterior)).mean()
 
-        optimizer = torch.optim.Adam(
-            [*encoder.parameters(), *output.parameters()], lr=self.learning_rate
-        )
+        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
         steps = GradientSteps(optimizer, loss)
+        return steps
 
-        def said() -> str:
-            return f"β reached {self.reached_beta:.3g} of {self.beta:.3g}"
+    def _said(self) -> str:
+        return f"β reached {self.reached_beta:.3g} of {self.beta:.3g}"
 
-        drawing = {"steps": steps, "generator": generator}
-        return self._training(encoder, output, batches, steps, drawing, said)
+
+class Reconstruction(NamedTuple):
+    """What a network makes of the histories of some users in training."""
+
+    histories: Histories  # as they are
+    given: Histories  # as they were given to the network, some interactions left out
+    posterior: tuple[Tensor, Tensor]  # μ and ln σ² (users, dims)
+    logits: Tensor  # (users, items)
+    lost: Tensor  # (users,) −Σ_{i in x} ln softmax(logits)_i
+
+
+class Network(NamedTuple):
+    """Both parts of a network in training, with what it learns from: X, users with items alone."""
+
+    encoder: VariationalEncoder
+    output: nn.Linear
+    X: sp.csr_array
+    batches: Shuffled
+    dropout: float
+    generator: torch.Generator
+    device: torch.device
+
+    def parameters(self) -> list[nn.Parameter]:
+        return [*self.encoder.parameters(), *self.output.parameters()]
+
+    def reconstructed(self, users: Tensor) -> Reconstruction:
+        """With dropout, and codes drawn from the posterior."""
+        histories = Histories.of(self.X[users.numpy()], self.device)
+        given = histories.dropped(self.dropout, self.generator)
+        posterior = self.encoder.posterior(given)
+        logits = self.output(self.encoder.decode(drawn(*posterior, self.generator)))
+        lost = negative_log_likelihood(logits, histories)
+        return Reconstruction(histories, given, posterior, logits, lost)
 
 
 class VariationalEncoder(nn.Module):

@@ -132,9 +132,7 @@ class KnownUsers(NamedTuple):
 
 def remember(histories: sp.csr_array, user_vectors: np.ndarray, items: FoldIn) -> KnownUsers:
     """The `KnownUsers` of training histories and the vectors (users, dims) learnt for them."""
-    keys, first = np.unique(history_keys(histories), return_index=True)
-    kept = np.diff(histories.indptr)[first] > 0
-    keys, first = keys[kept], first[kept]
+    keys, first = distinct_histories(histories)
     # Enough users to estimate dims² numbers; which ones does not matter.
     some = first[:: max(1, len(first) // _LEARN_FROM)]
     folded = items.of_any_size(sp.csr_array(histories[some]))
@@ -150,11 +148,8 @@ def recall_users(histories: sp.csr_array, known: KnownUsers, items: FoldIn) -> n
     vectors of training users. Then a user's vector changes little when the history grows or shrinks
     a little. An empty history gets zeros.
     """
-    keys = history_keys(histories)
-    place = np.searchsorted(known.keys, keys)
-    place[place == len(known.keys)] = 0
-    found = known.keys[place] == keys if len(known.keys) else np.zeros(len(keys), dtype=bool)
-    vectors = np.empty((len(keys), len(items.gram)), dtype=np.float32)
+    found, place = known_histories(histories, known.keys)
+    vectors = np.empty((len(found), len(items.gram)), dtype=np.float32)
     vectors[found] = known.vectors[place[found]]
     others = np.flatnonzero(~found)
     if len(others):
@@ -162,6 +157,23 @@ def recall_users(histories: sp.csr_array, known: KnownUsers, items: FoldIn) -> n
         # einsum, because its sums do not depend on the number of users in the batch.
         vectors[others] = np.einsum("ud,de->ue", folded, known.turn)
     return vectors
+
+
+def distinct_histories(histories: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """The keys (uint64, ascending) of distinct histories that are not empty, and the index of the
+    first user with each."""
+    keys, first = np.unique(history_keys(histories), return_index=True)
+    kept = np.diff(histories.indptr)[first] > 0
+    return keys[kept], first[kept]
+
+
+def known_histories(histories: sp.csr_array, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(users,) bool: which histories have a key among these, ascending; and (users,) its place."""
+    theirs = history_keys(histories)
+    place = np.searchsorted(keys, theirs)
+    place[place == len(keys)] = 0
+    found = keys[place] == theirs if len(keys) else np.zeros(len(theirs), dtype=bool)
+    return found, place
 
 
 def _turn(folded: np.ndarray, learnt: np.ndarray) -> np.ndarray:
