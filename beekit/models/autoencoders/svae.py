@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
+from beekit.matrices import Reads
 from beekit.models.autoencoders.autoencoder import Autoencoder
 from beekit.models.autoencoders.histories import linear, negative_log_likelihood
 from beekit.models.autoencoders.mult_vae import divergence, drawn
@@ -18,13 +18,11 @@ from beekit.models.autoencoders.sequences import AlikeInLength, Steps, in_order,
 from beekit.models.factors.lookup import looked_up
 from beekit.models.settings import Count, NotNegative
 from beekit.models.training_loop import (
+    GradientSteps,
     Training,
-    by_gradient,
     normal_vectors,
     training_device,
 )
-
-logger = logging.getLogger(__name__)
 
 # Users encoded at once when recommending: each step of theirs is a vector in float64.
 _USERS = 256
@@ -32,7 +30,7 @@ _USERS = 256
 
 @dataclass(eq=False)
 class SVAE(Autoencoder):
-    reads: ClassVar[Literal["items", "order", "values"]] = "order"
+    reads: ClassVar[Reads] = "order"
 
     embedding_dim: Count = 64
     item_dim: Count = 256
@@ -66,19 +64,15 @@ class SVAE(Autoencoder):
         users = np.flatnonzero(np.diff(ordered.indptr) > 1)
         lengths = np.diff(ordered.indptr)[users]
         batches = AlikeInLength(lengths, self.users_per_step, generator)
-        steps_of_all = self.epochs * len(batches)
-        taken = 0
+        total = self.epochs * len(batches)
 
         def loss(batch: Tensor) -> Tensor:
-            nonlocal taken
-            steps, targets = Steps.predicting(
-                ordered[users[batch.numpy()]], self.next_items, device
-            )
-            states = encoder.states(steps).flatten(0, 1).index_select(0, steps.places)
+            some = ordered[users[batch.numpy()]]
+            inputs, targets = Steps.predicting(some, self.next_items, device)
+            states = encoder.states(inputs).flatten(0, 1).index_select(0, inputs.places)
             mean, log_variance = encoder.posterior(states)
             code = drawn(mean, log_variance, generator)
-            taken += 1
-            self.reached_beta = beta = self.beta * taken / steps_of_all
+            self.reached_beta = beta = self.beta * (steps.count.taken + 1) / total
             likely = negative_log_likelihood(output(encoder.decode(code)), targets)
             return (likely + beta * divergence(mean, log_variance)).mean()
 
@@ -87,7 +81,13 @@ class SVAE(Autoencoder):
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
         )
-        return self._training(encoder, output, batches, by_gradient(optimizer, loss))
+        steps = GradientSteps(optimizer, loss)
+
+        def said() -> str:
+            return f"β reached {self.reached_beta:.3g} of {self.beta:.3g}"
+
+        drawing = {"steps": steps, "generator": generator}
+        return self._training(encoder, output, batches, steps, drawing, said)
 
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
         """Encoded in float64, so that a user's vector does not depend on who else is asked."""
