@@ -40,6 +40,7 @@ HOMES = {
     "RecVAE": "autoencoders.rec_vae",
     "SANSA": "linear.sansa",
     "SLIM": "linear.slim",
+    "SVAE": "autoencoders.svae",
     "TwoTower": "factors.two_tower",
 }
 """The models of beekit, and the modules that define them."""
