@@ -82,7 +82,7 @@ class CDAE(Autoencoder):
         """Gives Σ W_i + b, to which the node is still to be added."""
         layer = FirstLayer(items, self.embedding_dim, generator)
         with torch.no_grad():
-            layer.weight *= 4  # Glorot's bound for a layer of σ
+            layer.weight.mul_(4)  # Glorot's bound for a layer of σ
         return layer
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
@@ -91,7 +91,7 @@ class CDAE(Autoencoder):
         first = self._encoder(X.shape[1], generator).to(device)
         output = linear(self.embedding_dim, X.shape[1], generator)
         with torch.no_grad():
-            output.weight *= 4
+            output.weight.mul_(4)
         output = output.to(device)
         histories = sp.csr_array(X[users_with_items(X)])
         bound = float(first.weight.detach().abs().max())

@@ -28,6 +28,9 @@ class Critic(nn.Module):
     The input is normalised by a fixed mean and deviation, set by `normalise_by`.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(_FEATURES))
@@ -41,8 +44,8 @@ class Critic(nn.Module):
         """Take the mean and deviation of features (users, 3), which come in batches."""
         features = torch.cat(list(batches)).double()
         deviation = features.std(dim=0, correction=0)
-        self.mean.copy_(features.mean(dim=0))  # type: ignore[operator]
-        self.deviation.copy_(torch.where(deviation > 0, deviation, 1))  # type: ignore[operator]
+        self.mean.copy_(features.mean(dim=0))
+        self.deviation.copy_(torch.where(deviation > 0, deviation, 1))
 
     def forward(self, features: Tensor) -> Tensor:
         """(users,) predictions of features (users, 3)."""

@@ -56,8 +56,8 @@ class MultDAE(Autoencoder):
             size = sum(weight.square().sum() for weight in weights)
             return negative_log_likelihood(logits, histories).mean() + self.regularization * size
 
-        optimizer = torch.optim.Adam([*encoder.parameters(), *output.parameters()])
-        optimizer.param_groups[0]["lr"] = self.learning_rate
+        parameters = [*encoder.parameters(), *output.parameters()]
+        optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, fused=True)
         batches = Shuffled(len(users), self.users_per_step, generator)
         steps = GradientSteps(optimizer, loss)
         drawing = {"steps": steps, "generator": generator}

@@ -83,7 +83,7 @@ class MultVAE(Autoencoder):
             self.reached_beta = beta
             return (found.lost + beta * divergence(*found.posterior)).mean()
 
-        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        optimizer = torch.optim.Adam(network.parameters(), lr=self.learning_rate, fused=True)
         steps = GradientSteps(optimizer, loss)
         return steps
 

@@ -68,9 +68,9 @@ class RaCT(MultVAE):
         actor = self._network(X)
         critic = Critic(actor.generator).to(actor.device)
         alone = self._likelihood_steps(actor)
-        optimizer = torch.optim.Adam(critic.parameters(), lr=self.critic_learning_rate)
+        optimizer = torch.optim.Adam(critic.parameters(), lr=self.critic_learning_rate, fused=True)
         judging = GradientSteps(optimizer, judgement_error(critic))
-        optimizer = torch.optim.Adam(actor.parameters(), lr=self.actor_learning_rate)
+        optimizer = torch.optim.Adam(actor.parameters(), lr=self.actor_learning_rate, fused=True)
         pleasing = GradientSteps(optimizer, displeasure(critic))
 
         def step(batch: Tensor) -> Tensor:

@@ -92,7 +92,9 @@ class RecVAE(Autoencoder):
             return negative_log_likelihood(output(code), histories).mean()
 
         steps = [
-            GradientSteps(torch.optim.Adam(part.parameters(), lr=self.learning_rate), loss)
+            GradientSteps(
+                torch.optim.Adam(part.parameters(), lr=self.learning_rate, fused=True), loss
+            )
             for part, loss in ((encoder, encoder_loss), (output, decoder_loss))
         ]
 
