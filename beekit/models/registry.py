@@ -28,6 +28,7 @@ HOMES = {
     "GFCF": "graph.gf_cf",
     "Heater": "cold.heater",
     "ItemKNN": "linear.item_knn",
+    "LightGCN": "graph.light_gcn",
     "MRF": "linear.mrf",
     "MultDAE": "autoencoders.mult_dae",
     "MultVAE": "autoencoders.mult_vae",
@@ -39,6 +40,7 @@ HOMES = {
     "SANSA": "linear.sansa",
     "SLIM": "linear.slim",
     "TwoTower": "factors.two_tower",
+    "UltraGCN": "graph.ultra_gcn",
 }
 """The models of beekit, and the modules that define them."""
 
