@@ -163,6 +163,7 @@ _METRIC = {
 _ROW = {
     **{"model": _text, "scenario": _text, "users": _count, "settings_chosen?": _text},
     **{"seconds?": _number_or_none, "fit_seconds?": _number_or_none},
+    **{"parameters?": _number_or_none},
     "fit_memory_mb?": _number_or_none,
 }
 _PAIRED = {

@@ -16,7 +16,7 @@ from beekit.evaluation.repeats import compare_repeats, order_over_repeats, over_
 from beekit.results import compose_results, joint_hash, main_metric, part_of, rows_by_scenario
 
 # What a row says of its cost.
-_COSTS = ("seconds", "fit_seconds", "fit_memory_mb")
+_COSTS = ("seconds", "fit_seconds", "fit_memory_mb", "parameters")
 # Of a single training.
 _CURVES = ("loss_curve", "validation_curve")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,13 +18,11 @@ from beekit.models.autoencoders.histories import (
 )
 from beekit.models.settings import Count, NotNegative, ShareBelowOne
 from beekit.models.training_loop import (
+    GradientSteps,
     Shuffled,
     Training,
-    by_gradient,
     training_device,
 )
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -49,7 +46,7 @@ class MultVAE(Autoencoder):
         anneal_epochs: epochs in which β reaches it; with 0 it is there from the start.
 
     Attributes:
-        reached_beta: β at the last step of training.
+        reached_beta: β at the last step of the epoch that the model is of.
     """
 
     embedding_dim: Count = 200
@@ -70,24 +67,26 @@ class MultVAE(Autoencoder):
         users = users_with_items(X)
         batches = Shuffled(len(users), self.users_per_step, generator)
         rising = self.anneal_epochs * len(batches)
-        taken = 0
 
         def loss(batch: Tensor) -> Tensor:
-            nonlocal taken
             histories = Histories.of(X[users[batch.numpy()]], device)
             mean, log_variance = encoder.posterior(histories.dropped(self.dropout, generator))
             code = drawn(mean, log_variance, generator)
-            beta = self.beta * min(1.0, taken / rising) if rising else self.beta
-            self.reached_beta, taken = beta, taken + 1
-            if taken == self.epochs * len(batches):
-                logger.info("MultVAE: β reached %.3g of %.3g", beta, self.beta)
+            beta = self.beta * min(1.0, steps.count.taken / rising) if rising else self.beta
+            self.reached_beta = beta
             likely = negative_log_likelihood(output(encoder.decode(code)), histories)
             return (likely + beta * divergence(mean, log_variance)).mean()
 
         optimizer = torch.optim.Adam(
             [*encoder.parameters(), *output.parameters()], lr=self.learning_rate
         )
-        return self._training(encoder, output, batches, by_gradient(optimizer, loss))
+        steps = GradientSteps(optimizer, loss)
+
+        def said() -> str:
+            return f"β reached {self.reached_beta:.3g} of {self.beta:.3g}"
+
+        drawing = {"steps": steps, "generator": generator}
+        return self._training(encoder, output, batches, steps, drawing, said)
 
 
 class VariationalEncoder(nn.Module):
