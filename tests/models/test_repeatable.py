@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from beekit.models import BPR, PMF, AsymmetricSVD, MultDAE, MultVAE, RecVAE, TwoTower
+from beekit.models import (
+    BPR,
+    PMF,
+    AsymmetricSVD,
+    LightGCN,
+    MultDAE,
+    MultVAE,
+    RecVAE,
+    TwoTower,
+    UltraGCN,
+)
 from beekit.models.factors.lookup import looked_up
 
 BRIEFLY = {
@@ -17,6 +27,8 @@ BRIEFLY = {
     "MultDAE": lambda: MultDAE(epochs=1),
     "MultVAE": lambda: MultVAE(epochs=1),
     "RecVAE": lambda: RecVAE(epochs=1),
+    "LightGCN": lambda: LightGCN(epochs=1),
+    "UltraGCN": lambda: UltraGCN(epochs=1),
 }
 
 

@@ -97,20 +97,9 @@ def pairwise_loss(
         regularization: λ.
     """
     p, q, r = looked_up(users, user), looked_up(items, item), looked_up(items, others)
-    sizes = p.square().sum() + q.square().sum()
-    sizes = sizes / user.numel() + r.square().sum() / others.numel()
-    return margin_loss(p, q, r, theirs) + regularization / 2 * sizes
-
-
-def margin_loss(p: Tensor, q: Tensor, r: Tensor, theirs: Tensor) -> Tensor:
-    """The mean of −ln σ(p·q − p·r) over interactions and their negatives.
-
-    Args:
-        p, q: (groups, group_size, dims) the vectors of user and item of each interaction.
-        r: (groups, negatives, dims) the vectors of each group's negatives.
-        theirs: as in `pairwise_loss`.
-    """
     margin = (p * q).sum(dim=-1, keepdim=True) - p @ r.transpose(1, 2)
     lost = functional.softplus(-margin).masked_fill(theirs, 0).sum(dim=-1)
-    against = (r.shape[1] - theirs.sum(dim=-1)).clamp(min=1)
-    return (lost / against).mean()
+    against = (others.shape[1] - theirs.sum(dim=-1)).clamp(min=1)
+    sizes = p.square().sum() + q.square().sum()
+    sizes = sizes / user.numel() + r.square().sum() / others.numel()
+    return (lost / against).mean() + regularization / 2 * sizes

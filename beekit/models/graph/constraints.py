@@ -133,6 +133,4 @@ class PairWeights:
 
 def _ratio(degrees: np.ndarray) -> np.ndarray:
     """√(d + 1)/d, and 0 where d is 0."""
-    return np.divide(
-        np.sqrt(degrees + 1), degrees, out=np.zeros_like(degrees), where=degrees > 0
-    )
+    return np.divide(np.sqrt(degrees + 1), degrees, out=np.zeros_like(degrees), where=degrees > 0)

@@ -14,15 +14,15 @@ from torch.nn import functional
 from beekit.models.autoencoders.autoencoder import users_with_items
 from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.graph.constraints import Pairs, PairWeights, item_graph
-from beekit.models.graph.spectral_start import spectral_start
+from beekit.models.graph.spectral_start import popular_start
 from beekit.models.settings import Count, NotNegative, Positive
 from beekit.models.training_loop import Shuffled, Training, training_device
 from beekit.models.vectors import VectorRecommender
 
 # The authors' batch, in interactions. Their code adds the penalty of all vectors once a batch.
 _BATCH = 1024
-# The scale of vectors at the start.
-_SCALE = 0.1
+# The logits of a pair start with this many times the reconstructed interaction.
+_GAIN = 4.0
 
 
 @dataclass(eq=False)
@@ -78,7 +78,7 @@ class UltraGCN(RemembersUsers, VectorRecommender):
         device = training_device(self.device)
         generator = torch.Generator().manual_seed(self.seed)
         weights = self._weights(X)
-        start = spectral_start(X, weights.odds(), self.embedding_dim, self.seed)
+        start = popular_start(X, weights.odds(), self.embedding_dim, _GAIN, self.seed)
         tables = [torch.from_numpy(table).to(device) for table in start]
         users, items = tables
         for table in tables:
@@ -95,7 +95,8 @@ class UltraGCN(RemembersUsers, VectorRecommender):
             return loss
 
         batches = Shuffled(len(taught), self.users_per_step, generator)
-        return Training(self.epochs, batches, step, self._keeping(X, users, items))
+        state = {"users": users, "items": items, "optimizer": optimizer, "generator": generator}
+        return Training(self.epochs, batches, step, self._keeping(X, users, items), state)
 
     def _weights(self, X: sp.csr_array) -> PairWeights:
         return PairWeights(
