@@ -76,7 +76,7 @@ def learnt(model: Any, cost: Cost) -> None:
     """Write down what a fitted model learnt: how many numbers, and how its epochs went."""
     fields = dataclasses.fields(model) if dataclasses.is_dataclass(model) else ()
     values = [getattr(model, field.name, None) for field in fields if not field.init]
-    arrays = [v for v in values if sp.issparse(v) or isinstance(v, np.ndarray)]
+    arrays: list[Any] = [v for v in values if sp.issparse(v) or isinstance(v, np.ndarray)]
     cost.parameters = sum(a.nnz if sp.issparse(a) else a.size for a in arrays) if fields else None
     learning = getattr(model, "learning", None)
     cost.learning = dataclasses.asdict(learning) if isinstance(learning, Learning) else None
