@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from beekit.models.factors.pure_svd import PureSVD as PureSVD
     from beekit.models.factors.two_tower import TwoTower as TwoTower
     from beekit.models.graph.gf_cf import GFCF as GFCF
+    from beekit.models.graph.light_gcn import LightGCN as LightGCN
+    from beekit.models.graph.ultra_gcn import UltraGCN as UltraGCN
     from beekit.models.linear.ease import EASE as EASE
     from beekit.models.linear.elsa import ELSA as ELSA
     from beekit.models.linear.item_knn import ItemKNN as ItemKNN

@@ -29,6 +29,7 @@ HOMES = {
     "GFCF": "graph.gf_cf",
     "Heater": "cold.heater",
     "ItemKNN": "linear.item_knn",
+    "LightGCN": "graph.light_gcn",
     "MRF": "linear.mrf",
     "MultDAE": "autoencoders.mult_dae",
     "MultVAE": "autoencoders.mult_vae",
@@ -42,6 +43,7 @@ HOMES = {
     "SLIM": "linear.slim",
     "SVAE": "autoencoders.svae",
     "TwoTower": "factors.two_tower",
+    "UltraGCN": "graph.ultra_gcn",
 }
 """The models of beekit, and the modules that define them."""
 

@@ -29,6 +29,7 @@ from beekit.models import (
     FixedSideELSA,
     Heater,
     ItemKNN,
+    LightGCN,
     MultDAE,
     MultVAE,
     Popularity,
@@ -37,6 +38,7 @@ from beekit.models import (
     Random,
     RecVAE,
     TwoTower,
+    UltraGCN,
 )
 
 # Enough steps for a network to learn what a few dozen users say.
@@ -60,6 +62,15 @@ MODELS = {
     ),
     "PureSVD": lambda vectors: PureSVD(embedding_dim=3),
     "GFCF": lambda vectors: GFCF(embedding_dim=3),
+    "LightGCN": lambda vectors: LightGCN(
+        embedding_dim=8, layers=2, learning_rate=0.03, epochs=60, batch_size=128
+    ),
+    "UltraGCN": lambda vectors: UltraGCN(
+        embedding_dim=4, epochs=40, users_per_step=20, learning_rate=0.02
+    ),
+    "UltraGCN drawn": lambda vectors: UltraGCN(
+        embedding_dim=4, epochs=40, users_per_step=20, learning_rate=0.02, negatives=5
+    ),
     "MultDAE": lambda vectors: MultDAE(embedding_dim=8, **NEURAL),
     "MultVAE": lambda vectors: MultVAE(embedding_dim=8, hidden_dim=16, anneal_epochs=40, **NEURAL),
     "RecVAE": lambda vectors: RecVAE(

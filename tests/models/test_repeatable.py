@@ -12,11 +12,13 @@ from beekit.models import (
     PMF,
     SVAE,
     AsymmetricSVD,
+    LightGCN,
     MultDAE,
     MultVAE,
     RaCT,
     RecVAE,
     TwoTower,
+    UltraGCN,
 )
 from beekit.models.factors.lookup import looked_up
 
@@ -31,6 +33,8 @@ BRIEFLY = {
     "CDAE": lambda: CDAE(epochs=1),
     "RaCT": lambda: RaCT(epochs=1, critic_epochs=1, actor_critic_epochs=1),
     "SVAE": lambda: SVAE(epochs=1),
+    "LightGCN": lambda: LightGCN(epochs=1),
+    "UltraGCN": lambda: UltraGCN(epochs=1),
 }
 
 

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from beekit.models.base import BaseRecommender, Request
 from beekit.models.factors.pure_svd import right_singular_vectors
+from beekit.models.graph.adjacency import normalised_adjacency
 from beekit.models.settings import NOT_FITTED, Count, NotNegative
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import Scorer, recommend_by_scores
@@ -48,13 +49,10 @@ class GFCF(BaseRecommender):
     normalised: sp.csr_array = field(default=NOT_FITTED, init=False, repr=False)
 
     def _fit(self, X: sp.csr_array) -> None:
-        degrees = np.bincount(X.indices, minlength=X.shape[1])
-        lengths = np.repeat(np.diff(X.indptr), np.diff(X.indptr))
-        weights = 1 / np.sqrt(lengths * degrees[X.indices].astype(np.float64))
-        normalised = sp.csr_array((weights, X.indices, X.indptr), shape=X.shape)
+        normalised = normalised_adjacency(X)
         _, vectors = right_singular_vectors(normalised, self.embedding_dim, self.seed)
         self.item_vectors = vectors.astype(np.float32)
-        self.item_degrees = degrees.astype(np.float32)
+        self.item_degrees = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float32)
         self.normalised = normalised.astype(np.float32)
 
     def _recommend(self, asked: Request) -> Recommendations:
