@@ -139,6 +139,6 @@ def set_gradients(
             table.grad.add_(gradient)
         else:
             table.grad[rows] += (
-                gradient  # the rows are distinct_histories, so that no sum has an order
+                gradient  # the rows are distinct, so that no sum has an order
             )
     return loss
