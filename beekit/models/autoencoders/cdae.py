@@ -75,6 +75,7 @@ class CDAE(Autoencoder):
     loss: Annotated[str, one_of("cross_entropy", "squared")] = "cross_entropy"
     regularization: NotNegative = 0.0003
     learning_rate: Positive = field(default=0.1, kw_only=True)
+    epochs: Count = field(default=50, kw_only=True)
     users_per_step: Count = field(default=100, kw_only=True)
     known_keys: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
     known_nodes: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
