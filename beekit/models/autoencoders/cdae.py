@@ -113,7 +113,10 @@ class CDAE(Autoencoder):
 
         parameters = [*first.parameters(), *output.parameters(), nodes]
         optimizer = torch.optim.Adagrad(
-            parameters, lr=self.learning_rate, initial_accumulator_value=_FIRST_SQUARES
+            parameters,
+            lr=self.learning_rate,
+            initial_accumulator_value=_FIRST_SQUARES,
+            fused=device.type == "cpu",  # three times as fast; PyTorch has it for the CPU alone
         )
         steps = GradientSteps(optimizer, loss)
         batches = Shuffled(histories.shape[0], self.users_per_step, generator)
