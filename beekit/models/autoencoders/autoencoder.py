@@ -47,7 +47,7 @@ class Autoencoder(StopsEarly, VectorRecommender):
 
     patience: CountOrNone = field(default=20, kw_only=True)
     learning_rate: Positive = field(default=0.001, kw_only=True)
-    epochs: Count = field(default=100, kw_only=True)
+    epochs: Count = field(default=200, kw_only=True)
     users_per_step: Count = field(default=500, kw_only=True)
     seed: int = field(default=0, kw_only=True)
     device: str | None = field(default=None, kw_only=True)

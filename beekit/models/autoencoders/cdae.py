@@ -48,6 +48,8 @@ class CDAE(Autoencoder):
     λ/2 (‖W‖² + ‖V‖² + mean_u ‖W_u‖²), by AdaGrad on mini-batches of users (the authors' code
     updates after each user).
 
+    The authors have 50 dims and λ = 0.01. Defaults are chosen on validation users of MovieLens 1M.
+
     **Users.** W_u is learnt for training users. `recommend` knows a user by the history alone: one
     that equals a training user's gets that user's node. The node of any other is folded in: it
     starts at the mean node and takes 20 steps of AdaGrad on the loss of that user's history, while
@@ -67,12 +69,13 @@ class CDAE(Autoencoder):
         mean_node: (embedding_dim,) float32, the mean of W_u.
     """
 
-    embedding_dim: Count = 50
+    embedding_dim: Count = 200
     dropout: ShareBelowOne = 0.5
     negatives: Positive = 5.0
     loss: Annotated[str, one_of("cross_entropy", "squared")] = "cross_entropy"
-    regularization: NotNegative = 0.001
+    regularization: NotNegative = 0.0003
     learning_rate: Positive = field(default=0.1, kw_only=True)
+    epochs: Count = field(default=50, kw_only=True)
     users_per_step: Count = field(default=100, kw_only=True)
     known_keys: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
     known_nodes: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
@@ -110,7 +113,10 @@ class CDAE(Autoencoder):
 
         parameters = [*first.parameters(), *output.parameters(), nodes]
         optimizer = torch.optim.Adagrad(
-            parameters, lr=self.learning_rate, initial_accumulator_value=_FIRST_SQUARES
+            parameters,
+            lr=self.learning_rate,
+            initial_accumulator_value=_FIRST_SQUARES,
+            fused=device.type == "cpu",  # three times as fast; PyTorch has it for the CPU alone
         )
         steps = GradientSteps(optimizer, loss)
         batches = Shuffled(histories.shape[0], self.users_per_step, generator)

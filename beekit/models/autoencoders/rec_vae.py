@@ -65,7 +65,7 @@ class RecVAE(Autoencoder):
     gamma: NotNegative = 0.005
     encoder_passes: Count = 3
     learning_rate: Positive = field(default=0.0005, kw_only=True)
-    epochs: Count = field(default=50, kw_only=True)
+    epochs: Count = field(default=100, kw_only=True)
 
     def _encoder(self, items: int, generator: torch.Generator) -> DenseEncoder:
         return DenseEncoder(items, self.hidden_dim, self.embedding_dim, generator)
