@@ -159,6 +159,21 @@ def test_items_that_nobody_has_score_below_the_others(X):
     assert (scores[some, 7] <= np.median(scores[some], axis=1)).all()
 
 
+def test_a_new_user_gets_a_vector_near_that_of_a_training_user_with_one_item_less(random_matrix):
+    X = random_matrix(300, 40, 0.25, seed=3)
+    grown = X.toarray()
+    grown[np.arange(300), grown.argmin(axis=1)] = 1
+    model = UltraGCN(embedding_dim=8, epochs=20, learning_rate=0.02).fit(X)
+    before, after = model.user_vectors(X), model.user_vectors(sp.csr_array(grown))
+    known = {tuple(vector) for vector in model.known_vectors}
+    assert {tuple(vector) for vector in before} - {(0,) * 8} == known
+    assert not {tuple(vector) for vector in after} & known
+    lengths = [np.linalg.norm(vectors, axis=1) for vectors in (before, after)]
+    some = X.toarray().any(axis=1)
+    cosines = (before * after).sum(axis=1)[some] / (lengths[0] * lengths[1])[some]
+    assert np.median(cosines) > 0.8
+
+
 def test_every_setting_matters(X):
     usual = {"embedding_dim": 4, "epochs": 3, "users_per_step": 8, "item_weight": 0.1}
     first, again = UltraGCN(**usual).fit(X), UltraGCN(**usual).fit(X)

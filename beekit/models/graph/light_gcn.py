@@ -78,9 +78,9 @@ class LightGCN(StopsEarly, VectorRecommender):
 
     embedding_dim: Count = 64
     layers: CountOrNone = 3
-    learning_rate: Positive = 0.01
+    learning_rate: Positive = 0.02
     regularization: NotNegative = 1e-4
-    epochs: Count = 100
+    epochs: Count = 10
     batch_size: Count = 16384
     negatives: Count = 1
     seed: int = field(default=0, kw_only=True)

@@ -1,4 +1,4 @@
-"""UltraGCN: user and item vectors with the constraints that endless graph convolution would set."""
+"""UltraGCN: graph convolution replaced by the weights of a loss."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _GAIN = 4.0
 
 @dataclass(eq=False)
 class UltraGCN(RemembersUsers, VectorRecommender):
-    """UltraGCN (Mao et al., CIKM 2021).
+    """UltraGCN: the limit of endless graph convolution, as a loss (Mao et al., CIKM 2021).
 
     No vector is propagated. Instead the loss weights each pair of a user and an item, and each pair
-    of similar items, by what the limit of endless propagation says of them. With s_ui = p_u·q_i, an
-    interaction (u, i) and its negatives j, drawn uniformly from all items, cost
+    of similar items, as the limit of propagation says. With s_ui = p_u·q_i, an interaction (u, i)
+    and its negatives j, drawn uniformly from all items, cost
 
         ω⁺_ui softplus(−s_ui) + W mean_j ω⁻_uj softplus(s_uj) + λ Σ_k ω_ik softplus(−s_uk)
 
@@ -39,14 +39,21 @@ class UltraGCN(RemembersUsers, VectorRecommender):
     authors' code the losses of a batch are added up, and γ/2 times the squared length of *all*
     vectors is added for every 1,024 interactions, their batch.
 
-    Departures from the authors' code: a mini-batch has all interactions of some users, and the loss
-    is the one that they *expect* from their draws, which takes one dense product over all items
-    where they draw hundreds of negatives for each interaction: the same gradient without its noise,
-    and in less time. In a catalog of more than `negatives` items, a step scores the items that have
-    a weight ω⁺ or ω_ik for one of its users, and so many of the others, drawn without replacement
-    and weighted up to all of them, which has the same expectation.
+    Departures from the authors' code:
 
-    `RemembersUsers` describes the user vectors of histories.
+    - A mini-batch has all interactions of some users, and its loss is the expectation of the loss
+      over the drawn negatives. That takes one dense product with all items, where hundreds of
+      negatives are drawn for each interaction: the same gradient without the noise, in less time.
+      In a catalog of more than `negatives` items, a step scores the items that have a weight ω⁺ or
+      ω_ik for one of its users, and so many of the others, drawn without replacement and weighted
+      up to all of them. The expectation is the same.
+    - Vectors start from the odds of items and from singular vectors, not at random
+      (`popular_start`). From a random start the popularity of items is learnt first, and it takes
+      several times as many epochs until other directions grow.
+
+    Besides the vectors, memory is needed for up to `neighbours` + 1 weights for each interaction.
+    `RemembersUsers` describes the user vectors of histories: one that is no training user's is
+    folded in by least squares.
 
     Args (those of `RemembersUsers`, and):
         positive_constant, positive_by_degree: w₁ and w₂, ω⁺ = w₁ + w₂ β.
@@ -70,8 +77,8 @@ class UltraGCN(RemembersUsers, VectorRecommender):
     neighbours: Count = 10
     regularization: NotNegative = 1e-4
     learning_rate: Positive = 0.005
-    epochs: Count = 50
-    users_per_step: Count = 128
+    epochs: Count = 10
+    users_per_step: Count = 64
     negatives: Count = 50_000
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
@@ -126,7 +133,7 @@ def set_gradients(
     user = torch.from_numpy(chosen).to(users.device)
     item = None if pairs.items is None else torch.from_numpy(pairs.items).to(users.device)
     toward = torch.from_numpy(pairs.toward).to(users)
-    both = torch.from_numpy(pairs.away).to(users).add_(toward)
+    both = toward + torch.from_numpy(pairs.away).to(users)
     p, q = users[user], items if item is None else items[item]
     scores = p @ q.T
     loss = torch.vdot(both.flatten(), functional.softplus(scores).flatten())
