@@ -33,14 +33,11 @@ def weights(X):
 
 
 def tables():
-    """Vectors (users, 5) and (items, 5) float64, each with a place for its gradient."""
+    """Vectors (users, 5) and (items, 5) float64."""
     generator = torch.Generator().manual_seed(0)
-    made = [
+    return [
         torch.randn((rows, 5), dtype=torch.float64, generator=generator) for rows in (USERS, ITEMS)
     ]
-    for table in made:
-        table.grad = torch.empty_like(table)
-    return made
 
 
 def beta(X, u, i):

@@ -151,7 +151,7 @@ def recall_users(histories: sp.csr_array, known: KnownUsers, items: FoldIn) -> n
 
     def turned(others: sp.csr_array) -> np.ndarray:
         # einsum, because its sums do not depend on the number of users in the batch.
-        return np.einsum("ud,de->ue", items.of_any_size(others), known.turn)
+        return np.asarray(np.einsum("ud,de->ue", items.of_any_size(others), known.turn))
 
     return learnt_or(turned, histories, known.keys, known.vectors)
 

@@ -88,8 +88,6 @@ class UltraGCN(RemembersUsers, VectorRecommender):
         start = popular_start(X, weights.odds(), self.embedding_dim, _GAIN, self.seed)
         tables = [torch.from_numpy(table).to(device) for table in start]
         users, items = tables
-        for table in tables:
-            table.grad = torch.empty_like(table)
         optimizer = torch.optim.Adam(tables, lr=self.learning_rate, fused=True)
         taught, lengths = users_with_items(X), np.diff(X.indptr)
 
@@ -125,7 +123,7 @@ def set_gradients(
     and a are its weights, which has the slope (t + a) σ(s) − t.
 
     Args:
-        users, items: vectors (users, dims) and (items, dims), each with a `grad` of its shape.
+        users, items: vectors (users, dims) and (items, dims).
         chosen: (batch,) distinct user indices.
         pairs: the weights of these users with some items.
         penalty: γ of this step; γ/2 times the squared length of all vectors is added.
@@ -141,9 +139,10 @@ def set_gradients(
     slopes = scores.sigmoid_().mul_(both).sub_(toward)
     for table, rows, gradient in ((users, user, slopes @ q), (items, item, slopes.T @ p)):
         loss += penalty / 2 * table.square().sum()
-        torch.mul(table, penalty, out=table.grad)
+        whole = penalty * table
         if rows is None:
-            table.grad.add_(gradient)
+            whole += gradient
         else:
-            table.grad[rows] += gradient  # the rows are distinct, so that no sum has an order
+            whole[rows] += gradient  # the rows are distinct, so that no sum has an order
+        table.grad = whole
     return loss
