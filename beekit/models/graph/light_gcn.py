@@ -80,9 +80,10 @@ class LightGCN(StopsEarly, VectorRecommender):
     layers: CountOrNone = 3
     learning_rate: Positive = 0.02
     regularization: NotNegative = 1e-4
-    epochs: Count = 10
+    epochs: Count = 50
     batch_size: Count = 16384
     negatives: Count = 1
+    patience: CountOrNone = field(default=5, kw_only=True)
     seed: int = field(default=0, kw_only=True)
     device: str | None = field(default=None, kw_only=True)
     item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from beekit.models.autoencoders.autoencoder import users_with_items
 from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.graph.constraints import Pairs, PairWeights, item_graph
 from beekit.models.graph.spectral_start import popular_start
-from beekit.models.settings import Count, NotNegative, Positive
+from beekit.models.settings import Count, CountOrNone, NotNegative, Positive
 from beekit.models.training_loop import Shuffled, Training, training_device
 from beekit.models.vectors import VectorRecommender
 
@@ -77,9 +77,10 @@ class UltraGCN(RemembersUsers, VectorRecommender):
     neighbours: Count = 10
     regularization: NotNegative = 1e-4
     learning_rate: Positive = 0.005
-    epochs: Count = 10
+    epochs: Count = 50
     users_per_step: Count = 64
     negatives: Count = 50_000
+    patience: CountOrNone = field(default=5, kw_only=True)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         device = training_device(self.device)
