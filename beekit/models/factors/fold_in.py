@@ -132,7 +132,9 @@ class KnownUsers(NamedTuple):
 
 def remember(histories: sp.csr_array, user_vectors: np.ndarray, items: FoldIn) -> KnownUsers:
     """The `KnownUsers` of training histories and the vectors (users, dims) learnt for them."""
-    keys, first = distinct(histories)
+    keys, first = np.unique(history_keys(histories), return_index=True)
+    kept = np.diff(histories.indptr)[first] > 0
+    keys, first = keys[kept], first[kept]
     # Enough users to estimate dims² numbers; which ones does not matter.
     some = first[:: max(1, len(first) // _LEARN_FROM)]
     folded = items.of_any_size(sp.csr_array(histories[some]))
@@ -148,38 +150,17 @@ def recall_users(histories: sp.csr_array, known: KnownUsers, items: FoldIn) -> n
     vectors of training users. Then a user's vector changes little when the history grows or shrinks
     a little. An empty history gets zeros.
     """
-
-    def turned(others: sp.csr_array) -> np.ndarray:
-        # einsum, because its sums do not depend on the number of users in the batch.
-        return np.asarray(np.einsum("ud,de->ue", items.of_any_size(others), known.turn))
-
-    return learnt_or(turned, histories, known.keys, known.vectors)
-
-
-def distinct(histories: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
-    """The keys of distinct histories that are not empty, ascending, and the first user of each."""
-    keys, first = np.unique(history_keys(histories), return_index=True)
-    kept = np.diff(histories.indptr)[first] > 0
-    return keys[kept], first[kept]
-
-
-def learnt_or(
-    other: Callable[[sp.csr_array], np.ndarray],
-    histories: sp.csr_array,
-    known_keys: np.ndarray,
-    known_vectors: np.ndarray,
-) -> np.ndarray:
-    """User vectors (users, dims) float32: learnt ones for histories that equal a training user's,
-    and `other(histories)` for all others."""
     keys = history_keys(histories)
-    place = np.searchsorted(known_keys, keys)
-    place[place == len(known_keys)] = 0
-    found = known_keys[place] == keys if len(known_keys) else np.zeros(len(keys), dtype=bool)
-    vectors = np.empty((len(keys), known_vectors.shape[1]), dtype=np.float32)
-    vectors[found] = known_vectors[place[found]]
+    place = np.searchsorted(known.keys, keys)
+    place[place == len(known.keys)] = 0
+    found = known.keys[place] == keys if len(known.keys) else np.zeros(len(keys), dtype=bool)
+    vectors = np.empty((len(keys), len(items.gram)), dtype=np.float32)
+    vectors[found] = known.vectors[place[found]]
     others = np.flatnonzero(~found)
     if len(others):
-        vectors[others] = other(sp.csr_array(histories[others]))
+        folded = items.of_any_size(sp.csr_array(histories[others]))
+        # einsum, because its sums do not depend on the number of users in the batch.
+        vectors[others] = np.einsum("ud,de->ue", folded, known.turn)
     return vectors
 
 
