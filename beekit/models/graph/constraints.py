@@ -129,8 +129,9 @@ class PairWeights:
         return odds
 
     def _away(self, users: np.ndarray, items: np.ndarray | slice) -> np.ndarray:
-        by_degree: np.ndarray = self._of_user[users, None] * self._of_item[items]
-        return by_degree + self._constant[users, None]
+        away: np.ndarray = self._of_user[users, None] * self._of_item[items]
+        away += self._constant[users, None]
+        return away
 
 
 def _ratio(degrees: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ class _Propagated(torch.autograd.Function):
         return graph.mean(users, items)
 
     @staticmethod
-    def backward(ctx: Any, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor, None]:
         return *ctx.graph.mean(users, items), None
 
 
