@@ -1,4 +1,4 @@
-"""LightGCN against dense loops: propagation, loss, gradient, and the vector of a new user."""
+"""LightGCN against dense loops: propagation, loss and gradient; and the vectors of users."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from beekit.errors import ConfigError
 from beekit.models import LightGCN
 from beekit.models.graph.light_gcn import propagated_loss
 from beekit.models.graph.propagation import Propagation
+from beekit.models.graph.spectral_start import smooth_start
 
 
 @pytest.fixture
@@ -84,21 +85,25 @@ def test_loss_and_gradient_are_those_of_loops(X, layers):
     torch.testing.assert_close(ours[1].grad, items.grad)
 
 
-@pytest.mark.parametrize("layers", [0, 1, 2, 3])
-def test_a_new_user_is_a_new_node_of_the_trained_graph(X, layers):
-    users, items = vectors(30, 0), vectors(20, 1)
-    model = LightGCN(embedding_dim=5, layers=layers, epochs=1).fit(X)
-    side = Propagation(X, layers, dtype=torch.float64).new_user_side(users, items)
-    model.user_side = side.numpy()
-    history = np.zeros((1, 20), dtype=np.float32)
-    history[0, [2, 4, 7, 11]] = 1  # nobody has item 7
-    found = model.user_vectors(sp.csr_array(history))[0]
-    support = X.toarray().sum(axis=0)
-    expected = torch.zeros(5, dtype=torch.float64)
-    for _, of_items in layers_by_loops(X, users, items, layers)[:-1]:
-        for i in (2, 4, 11):
-            expected += of_items[i] / np.sqrt(4 * support[i])
-    np.testing.assert_allclose(found, expected / (layers + 1), rtol=1e-6, atol=1e-7)
+def test_a_new_user_gets_a_vector_near_that_of_a_training_user_with_one_item_less(random_matrix):
+    X = random_matrix(300, 40, 0.25, seed=3)
+    grown = X.toarray()
+    grown[np.arange(300), grown.argmin(axis=1)] = 1
+    model = LightGCN(embedding_dim=8, epochs=30).fit(X)
+    before, after = model.user_vectors(X), model.user_vectors(sp.csr_array(grown))
+    lengths = [np.linalg.norm(vectors, axis=1) for vectors in (before, after)]
+    some = X.toarray().any(axis=1)
+    cosines = (before * after).sum(axis=1)[some] / (lengths[0] * lengths[1])[some]
+    assert np.median(cosines) > 0.8
+
+
+def test_what_is_kept_is_propagated(X):
+    start = smooth_start(X, 4, 0.2, seed=0)
+    model = LightGCN(embedding_dim=4, layers=2, epochs=1, learning_rate=1e-9).fit(X)
+    expected = mean_by_loops(X, *(torch.from_numpy(side).double() for side in start), 2)
+    np.testing.assert_allclose(model.item_vectors, expected[1], atol=1e-5)
+    some = X.toarray().any(axis=1)
+    np.testing.assert_allclose(model.user_vectors(X)[some], expected[0][some], atol=1e-5)
 
 
 def test_training_users_get_what_was_learnt(X):

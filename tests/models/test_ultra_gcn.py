@@ -33,14 +33,11 @@ def weights(X):
 
 
 def tables():
-    """Vectors (users, 5) and (items, 5) float64, each with a place for its gradient."""
+    """Vectors (users, 5) and (items, 5) float64."""
     generator = torch.Generator().manual_seed(0)
-    made = [
+    return [
         torch.randn((rows, 5), dtype=torch.float64, generator=generator) for rows in (USERS, ITEMS)
     ]
-    for table in made:
-        table.grad = torch.empty_like(table)
-    return made
 
 
 def beta(X, u, i):
@@ -157,6 +154,21 @@ def test_items_that_nobody_has_score_below_the_others(X):
     scores = model.user_vectors(X) @ model.item_vectors.T
     some = X.toarray().any(axis=1)
     assert (scores[some, 7] <= np.median(scores[some], axis=1)).all()
+
+
+def test_a_new_user_gets_a_vector_near_that_of_a_training_user_with_one_item_less(random_matrix):
+    X = random_matrix(300, 40, 0.25, seed=3)
+    grown = X.toarray()
+    grown[np.arange(300), grown.argmin(axis=1)] = 1
+    model = UltraGCN(embedding_dim=8, epochs=20, learning_rate=0.02).fit(X)
+    before, after = model.user_vectors(X), model.user_vectors(sp.csr_array(grown))
+    known = {tuple(vector) for vector in model.known_vectors}
+    assert {tuple(vector) for vector in before} - {(0,) * 8} == known
+    assert not {tuple(vector) for vector in after} & known
+    lengths = [np.linalg.norm(vectors, axis=1) for vectors in (before, after)]
+    some = X.toarray().any(axis=1)
+    cosines = (before * after).sum(axis=1)[some] / (lengths[0] * lengths[1])[some]
+    assert np.median(cosines) > 0.8
 
 
 def test_every_setting_matters(X):

@@ -148,28 +148,14 @@ def recall_users(histories: sp.csr_array, known: KnownUsers, items: FoldIn) -> n
     vectors of training users. Then a user's vector changes little when the history grows or shrinks
     a little. An empty history gets zeros.
     """
-
-    def turned(others: sp.csr_array) -> np.ndarray:
-        # einsum, because its sums do not depend on the number of users in the batch.
-        return np.einsum("ud,de->ue", items.of_any_size(others), known.turn)
-
-    return learnt_or(turned, histories, known.keys, known.vectors)
-
-
-def learnt_or(
-    other: Callable[[sp.csr_array], np.ndarray],
-    histories: sp.csr_array,
-    known_keys: np.ndarray,
-    known_vectors: np.ndarray,
-) -> np.ndarray:
-    """User vectors (users, dims) float32: learnt ones for histories that equal a training user's,
-    and `other(histories)` for all others."""
-    found, place = known_histories(histories, known_keys)
-    vectors = np.empty((len(found), known_vectors.shape[1]), dtype=np.float32)
-    vectors[found] = known_vectors[place[found]]
+    found, place = known_histories(histories, known.keys)
+    vectors = np.empty((len(found), len(items.gram)), dtype=np.float32)
+    vectors[found] = known.vectors[place[found]]
     others = np.flatnonzero(~found)
     if len(others):
-        vectors[others] = other(sp.csr_array(histories[others]))
+        folded = items.of_any_size(sp.csr_array(histories[others]))
+        # einsum, because its sums do not depend on the number of users in the batch.
+        vectors[others] = np.einsum("ud,de->ue", folded, known.turn)
     return vectors
 
 

@@ -125,12 +125,17 @@ class PairWeights:
         """(items,): the sum of an item's weights toward, divided by the sum of those away."""
         toward = np.asarray(self.toward.sum(axis=0, dtype=np.float64)).ravel()
         away = self._constant.sum() + self._of_user.sum(dtype=np.float64) * self._of_item
-        return np.divide(toward, away, out=np.zeros_like(toward), where=away > 0)
+        odds: np.ndarray = np.divide(toward, away, out=np.zeros_like(toward), where=away > 0)
+        return odds
 
     def _away(self, users: np.ndarray, items: np.ndarray | slice) -> np.ndarray:
-        return self._constant[users, None] + np.outer(self._of_user[users], self._of_item[items])
+        away: np.ndarray = self._of_user[users, None] * self._of_item[items]
+        away += self._constant[users, None]
+        return away
 
 
 def _ratio(degrees: np.ndarray) -> np.ndarray:
     """√(d + 1)/d, and 0 where d is 0."""
-    return np.divide(np.sqrt(degrees + 1), degrees, out=np.zeros_like(degrees), where=degrees > 0)
+    roots = np.sqrt(degrees + 1)
+    ratio: np.ndarray = np.divide(roots, degrees, out=np.zeros_like(degrees), where=degrees > 0)
+    return ratio

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from beekit.models.early_stopping import StopsEarly
-from beekit.models.factors.fold_in import distinct_histories, learnt_or
+from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.factors.lookup import looked_up
 from beekit.models.factors.negatives import Triples
 from beekit.models.graph.propagation import Propagation
 from beekit.models.graph.spectral_start import smooth_start
-from beekit.models.settings import NOT_FITTED, Count, CountOrNone, NotNegative, Positive
-from beekit.models.training_loop import (
-    GradientSteps,
-    Training,
-    learnt_array,
-    training_device,
-)
+from beekit.models.settings import Count, CountOrNone, NotNegative, Positive
+from beekit.models.training_loop import GradientSteps, Training, training_device
 from beekit.models.vectors import VectorRecommender
 
 # The root mean square of the numbers that vectors start with.
@@ -31,7 +24,7 @@ _SCALE = 0.2
 
 
 @dataclass(eq=False)
-class LightGCN(StopsEarly, VectorRecommender):
+class LightGCN(RemembersUsers, VectorRecommender):
     """LightGCN: graph convolution without weights and activations (He et al., SIGIR 2020).
 
     Users and items have vectors e⁰ that are learnt. A layer replaces a vector by the sum of its
@@ -43,52 +36,38 @@ class LightGCN(StopsEarly, VectorRecommender):
 
     averaged over mini-batches; each interaction comes once in an epoch. (The authors' PyTorch code
     draws users, each with the same chance, and then one of the user's interactions.) A step
-    propagates the whole graph, forward and backward, which is most of its cost whatever the size of
-    a batch. Two departures from the paper save most of the time:
+    propagates the whole graph, forward and backward, whatever the size of a batch: about half of
+    its cost with the sizes below. Two departures from the paper save most of the time:
 
     - e⁰ starts from the leading singular vectors of the normalised adjacency, which are what layers
       change least, not at random (`smooth_start`).
     - A mini-batch has 16,384 interactions instead of 2,048, and the learning rate is larger.
 
-    Users: a history that equals a training user's gets the vector learnt for that user. Any
-    other history is a new node of the trained graph, with edges to its items, and e⁰ = 0: its
-    vector is 1/(K + 1) Σ_{i in x} (e⁰_i + ... + e_i^(K−1)) / √(|x| d_i). With no layers (K = 0)
-    there is no way to a new user, whose vector is then zero. Items that nobody has pass on nothing.
+    `RemembersUsers` describes the user vectors of histories: one that is no training user's is
+    folded in by least squares on the propagated vectors of items. As a new node of the trained
+    graph, with edges to its items and e⁰ = 0, a user gets clearly worse lists: ndcg@100 of .324
+    instead of .363 for 600 users of MovieLens 1M that were held out.
 
-    Args (those of `StopsEarly`, and):
-        embedding_dim: dimensions of the vectors.
+    Args (those of `RemembersUsers`, and):
         layers: K.
         learning_rate: of Adam.
         regularization: λ ≥ 0.
         epochs: passes over the interactions.
         batch_size: interactions in a mini-batch.
         negatives: items j drawn anew for each interaction in each epoch.
-        seed: of initial vectors, order of the data and negatives.
-        device: device to train on; by default a GPU if there is one.
 
     Attributes:
         item_vectors: e_i (items, embedding_dim) float32 after `fit`.
-        user_side: (items, embedding_dim) float32 after `fit`, what an item adds to the vector of a
-            new user, before the division by √|x|.
-        known_keys, known_vectors: keys of training users' histories, (histories,) uint64, and the
-            vectors e_u learnt for them (histories, embedding_dim) float32, after `fit`.
+        known_keys, known_vectors, known_turn: of the e_u, as in `RemembersUsers`.
     """
 
-    holds_users: ClassVar[bool] = True
-
-    embedding_dim: Count = 64
     layers: CountOrNone = 3
-    learning_rate: Positive = 0.01
+    learning_rate: Positive = 0.02
     regularization: NotNegative = 1e-4
-    epochs: Count = 100
+    epochs: Count = 50
     batch_size: Count = 16384
     negatives: Count = 1
-    seed: int = field(default=0, kw_only=True)
-    device: str | None = field(default=None, kw_only=True)
-    item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
-    user_side: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
-    known_keys: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
-    known_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
+    patience: CountOrNone = field(default=5, kw_only=True)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         device = training_device(self.device)
@@ -105,25 +84,13 @@ class LightGCN(StopsEarly, VectorRecommender):
 
         def keep() -> None:
             with torch.no_grad():
-                of_users, of_items = graph.mean(users, items)
-                passed_on = graph.new_user_side(users, items)
-            self.item_vectors, self.user_side = learnt_array(of_items), learnt_array(passed_on)
-            self.known_keys, first = distinct_histories(X)
-            self.known_vectors = learnt_array(of_users)[first]
+                propagated = graph.mean(users, items)
+            self._keeping(X, *propagated)()
 
         triples = Triples(X, self.negatives, self.batch_size, generator)
         steps = GradientSteps(optimizer, loss)
         state = {"users": users, "items": items, "steps": steps, "generator": generator}
         return Training(self.epochs, triples, steps, keep, state)
-
-    def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
-        return learnt_or(self._propagated, histories, self.known_keys, self.known_vectors)
-
-    def _propagated(self, histories: sp.csr_array) -> np.ndarray:
-        """Vectors of new users, summed in float64 for each alone."""
-        lengths = np.maximum(np.diff(histories.indptr), 1).astype(np.float64)
-        summed = histories.astype(np.float64) @ self.user_side
-        return np.asarray(summed / np.sqrt(lengths)[:, None])
 
 
 def propagated_loss(

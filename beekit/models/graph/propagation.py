@@ -40,9 +40,6 @@ class Propagation:
         self.layers = layers
         normalised = normalised_adjacency(X)
         self.to_users = _Sums(normalised, device, dtype)
-        degrees = np.bincount(X.indices, minlength=X.shape[1])
-        scale = np.where(degrees > 0, 1 / np.sqrt(np.maximum(degrees, 1)), 0)
-        self.item_scale = torch.from_numpy(scale).to(device, dtype)
         self.to_items = _Sums(sp.csr_array(normalised.T), device, dtype)
 
     def __call__(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,30 +47,14 @@ class Propagation:
         mean: tuple[Tensor, Tensor] = _Propagated.apply(users, items, self)
         return mean
 
-    def sums(self, users: Tensor, items: Tensor, layers: int) -> tuple[Tensor, Tensor]:
-        """The sum of layers 0 to `layers`, without a gradient."""
+    def mean(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of layers 0 to K, without a gradient."""
         of_users, of_items = users.clone(), items.clone()
-        for _ in range(layers):
+        for _ in range(self.layers):
             users, items = self.to_users(items), self.to_items(users)
             of_users += users
             of_items += items
-        return of_users, of_items
-
-    def mean(self, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean of layers 0 to K, without a gradient."""
-        of_users, of_items = self.sums(users, items, self.layers)
         return of_users.div_(self.layers + 1), of_items.div_(self.layers + 1)
-
-    def new_user_side(self, users: Tensor, items: Tensor) -> Tensor:
-        """What each item adds to the mean of layers of a new user with a layer 0 of zero.
-
-        That is 1/(K + 1) D_i^(−1/2) (V⁰ + ... + V^(K−1)), (items, dims), still to be divided by the
-        root of the user's number of items. Items that nobody has add zeros.
-        """
-        if not self.layers:
-            return torch.zeros_like(items)
-        _, summed = self.sums(users, items, self.layers - 1)
-        return summed * self.item_scale[:, None] / (self.layers + 1)
 
 
 class _Propagated(torch.autograd.Function):
@@ -87,7 +68,7 @@ class _Propagated(torch.autograd.Function):
         return graph.mean(users, items)
 
     @staticmethod
-    def backward(ctx: Any, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor, None]:
         return *ctx.graph.mean(users, items), None
 
 

@@ -31,9 +31,8 @@ def smooth_start(
     """
     U, _, V = _singular_vectors(X, dims, seed)
     generator = np.random.default_rng(seed)
-    return _filled(
-        *((side * np.sqrt(len(side)) * scale) for side in (U, V)), dims, scale, generator
-    )
+    users, items = (side * np.sqrt(len(side)) * scale for side in (U, V))
+    return _filled(users, items, dims, scale, generator)
 
 
 def popular_start(

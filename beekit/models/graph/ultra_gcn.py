@@ -1,8 +1,8 @@
-"""UltraGCN: user and item vectors with the constraints that endless graph convolution would set."""
+"""UltraGCN: graph convolution replaced by the weights of a loss."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from beekit.models.autoencoders.autoencoder import users_with_items
 from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.graph.constraints import Pairs, PairWeights, item_graph
 from beekit.models.graph.spectral_start import popular_start
-from beekit.models.settings import Count, NotNegative, Positive
+from beekit.models.settings import Count, CountOrNone, NotNegative, Positive
 from beekit.models.training_loop import Shuffled, Training, training_device
 from beekit.models.vectors import VectorRecommender
 
@@ -27,11 +27,11 @@ _GAIN = 4.0
 
 @dataclass(eq=False)
 class UltraGCN(RemembersUsers, VectorRecommender):
-    """UltraGCN (Mao et al., CIKM 2021).
+    """UltraGCN: the limit of endless graph convolution, as a loss (Mao et al., CIKM 2021).
 
     No vector is propagated. Instead the loss weights each pair of a user and an item, and each pair
-    of similar items, by what the limit of endless propagation says of them. With s_ui = p_u·q_i, an
-    interaction (u, i) and its negatives j, drawn uniformly from all items, cost
+    of similar items, as the limit of propagation says. With s_ui = p_u·q_i, an interaction (u, i)
+    and its negatives j, drawn uniformly from all items, cost
 
         ω⁺_ui softplus(−s_ui) + W mean_j ω⁻_uj softplus(s_uj) + λ Σ_k ω_ik softplus(−s_uk)
 
@@ -39,14 +39,21 @@ class UltraGCN(RemembersUsers, VectorRecommender):
     authors' code the losses of a batch are added up, and γ/2 times the squared length of *all*
     vectors is added for every 1,024 interactions, their batch.
 
-    Departures from the authors' code: a mini-batch has all interactions of some users, and the loss
-    is the one that they *expect* from their draws, which takes one dense product over all items
-    where they draw hundreds of negatives for each interaction: the same gradient without its noise,
-    and in less time. In a catalog of more than `negatives` items, a step scores the items that have
-    a weight ω⁺ or ω_ik for one of its users, and so many of the others, drawn without replacement
-    and weighted up to all of them, which has the same expectation.
+    Departures from the authors' code:
 
-    `RemembersUsers` describes the user vectors of histories.
+    - A mini-batch has all interactions of some users, and its loss is the expectation of the loss
+      over the drawn negatives. That takes one dense product with all items, where hundreds of
+      negatives are drawn for each interaction: the same gradient without the noise, in less time.
+      In a catalog of more than `negatives` items, a step scores the items that have a weight ω⁺ or
+      ω_ik for one of its users, and so many of the others, drawn without replacement and weighted
+      up to all of them. The expectation is the same.
+    - Vectors start from the odds of items and from singular vectors, not at random
+      (`popular_start`). From a random start the popularity of items is learnt first, and it takes
+      several times as many epochs until other directions grow.
+
+    Besides the vectors, memory is needed for up to `neighbours` + 1 weights for each interaction.
+    `RemembersUsers` describes the user vectors of histories: one that is no training user's is
+    folded in by least squares.
 
     Args (those of `RemembersUsers`, and):
         positive_constant, positive_by_degree: w₁ and w₂, ω⁺ = w₁ + w₂ β.
@@ -71,8 +78,9 @@ class UltraGCN(RemembersUsers, VectorRecommender):
     regularization: NotNegative = 1e-4
     learning_rate: Positive = 0.005
     epochs: Count = 50
-    users_per_step: Count = 128
+    users_per_step: Count = 64
     negatives: Count = 50_000
+    patience: CountOrNone = field(default=5, kw_only=True)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         device = training_device(self.device)
@@ -81,8 +89,6 @@ class UltraGCN(RemembersUsers, VectorRecommender):
         start = popular_start(X, weights.odds(), self.embedding_dim, _GAIN, self.seed)
         tables = [torch.from_numpy(table).to(device) for table in start]
         users, items = tables
-        for table in tables:
-            table.grad = torch.empty_like(table)
         optimizer = torch.optim.Adam(tables, lr=self.learning_rate, fused=True)
         taught, lengths = users_with_items(X), np.diff(X.indptr)
 
@@ -118,7 +124,7 @@ def set_gradients(
     and a are its weights, which has the slope (t + a) σ(s) − t.
 
     Args:
-        users, items: vectors (users, dims) and (items, dims), each with a `grad` of its shape.
+        users, items: vectors (users, dims) and (items, dims).
         chosen: (batch,) distinct user indices.
         pairs: the weights of these users with some items.
         penalty: γ of this step; γ/2 times the squared length of all vectors is added.
@@ -126,7 +132,7 @@ def set_gradients(
     user = torch.from_numpy(chosen).to(users.device)
     item = None if pairs.items is None else torch.from_numpy(pairs.items).to(users.device)
     toward = torch.from_numpy(pairs.toward).to(users)
-    both = torch.from_numpy(pairs.away).to(users).add_(toward)
+    both = toward + torch.from_numpy(pairs.away).to(users)
     p, q = users[user], items if item is None else items[item]
     scores = p @ q.T
     loss = torch.vdot(both.flatten(), functional.softplus(scores).flatten())
@@ -134,11 +140,10 @@ def set_gradients(
     slopes = scores.sigmoid_().mul_(both).sub_(toward)
     for table, rows, gradient in ((users, user, slopes @ q), (items, item, slopes.T @ p)):
         loss += penalty / 2 * table.square().sum()
-        torch.mul(table, penalty, out=table.grad)
+        whole = penalty * table
         if rows is None:
-            table.grad.add_(gradient)
+            whole += gradient
         else:
-            table.grad[rows] += (
-                gradient  # the rows are distinct, so that no sum has an order
-            )
+            whole[rows] += gradient  # the rows are distinct, so that no sum has an order
+        table.grad = whole
     return loss
