@@ -19,6 +19,7 @@ from beekit.split import (
     cold_start_split,
     load_split,
     load_training_item_ids,
+    random_split,
     time_split,
     user_split,
 )
@@ -33,6 +34,7 @@ KINDS = {
     "cold_start without validation": lambda X: cold_start_split(X, items=3, validation_items=0),
     "user": lambda X: user_split(X, users=2, validation_users=1, source_fraction=0.5),
     "time": lambda X: time_split(X, fraction=0.3, validation_fraction=0.2),
+    "random": lambda X: random_split(X, fraction=0.3, validation_fraction=0.2),
     "none": no_split,
 }
 
