@@ -83,26 +83,8 @@ def require_table(folder: Path, key: str) -> None:
     Raises:
         DataError: if it holds none.
     """
-    if not _has_table(folder, key):
+    if not any(p.name == key or p.name.startswith(f"{key}.") for p in folder.iterdir()):
         raise not_one_table(folder, key, present(folder))
-
-
-def holds_items(folder: Path) -> bool:
-    """Whether a folder holds a table of items; without one, items are known by their ids alone.
-
-    Raises:
-        DataError: if it holds none, but a file whose name looks like a slip of it.
-    """
-    if _has_table(folder, "items"):
-        return True
-    stems = {path.name.partition(".")[0] for path in folder.iterdir()}
-    if difflib.get_close_matches("items", stems, n=1, cutoff=0.75):
-        raise not_one_table(folder, "items", present(folder))
-    return False
-
-
-def _has_table(folder: Path, key: str) -> bool:
-    return any(p.name == key or p.name.startswith(f"{key}.") for p in folder.iterdir())
 
 
 def not_one_table(folder: Path, key: str, holds: str) -> DataError:

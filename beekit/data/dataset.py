@@ -23,7 +23,6 @@ from beekit.data.rules import Duplicates, Kept, MissingText, UnknownItems, keeps
 from beekit.data.table_file import as_columns, as_table
 from beekit.data.tables import load_table
 from beekit.data.template import template_columns
-from beekit.data_folder import holds_items
 from beekit.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -75,8 +74,6 @@ class Dataset:
         that are named.
 
         Users and items are in the order of their ids, whatever the order of rows in the files.
-        Where there is no table of items, and neither `items` nor a text or picture is asked for,
-        the items are those of the interactions, known by their ids alone.
 
         Args:
             folder: holds user_id, item_id, optional value and timestamp in the one table, item_id
@@ -116,17 +113,15 @@ class Dataset:
         called = as_columns(columns)
         folder, name = dataset_folder(folder)
         shown = ("text", "title", *([image] if image else []))
-        item_table = None
-        if text or image or named["items"] or not folder.is_dir() or holds_items(folder):
-            item_table = load_table(
-                folder,
-                "items",
-                named["items"],
-                called,
-                id_columns=("item_id",),
-                wanted=[*shown, *(template_columns(text) if text else ())],
-                pictures=image,
-            )
+        item_table = load_table(
+            folder,
+            "items",
+            named["items"],
+            called,
+            id_columns=("item_id",),
+            wanted=[*shown, *(template_columns(text) if text else ())],
+            pictures=image,
+        )
         event_table = load_table(
             folder,
             "interactions",
@@ -135,8 +130,7 @@ class Dataset:
             id_columns=("user_id", "item_id"),
             wanted=(),
         )
-        events = event_table.table
-        goods = _named_in(events) if item_table is None else item_table.table
+        goods, events = item_table.table, event_table.table
         if duplicates == "merge":
             goods = _once(goods)
         catalog_ids, event_items = ids.same_kind(
@@ -146,9 +140,7 @@ class Dataset:
         if text is None and image is None:
             usual = (name for name in ("text", "title") if name in goods.column_names)
             text = next((f"{{{name}}}" for name in usual), None)
-        images = None
-        if image is not None and item_table is not None:
-            images = ImageColumn.of(fields, image, folder, item_table.files)
+        images = None if image is None else ImageColumn.of(fields, image, folder, item_table.files)
         catalog = Catalog(ids.to_numpy(catalog_ids), fields, text, images)
         catalog = catalog.take(pc.array_sort_indices(catalog_ids).to_numpy())
         users = id_column(events, "user_id", "interactions")
@@ -203,9 +195,7 @@ class Dataset:
             duplicates=duplicates,
         )
         matrix = replace(matrix, kept=(*rules, *matrix.kept))
-        read = {"interactions": event_table.how}
-        if item_table is not None:
-            read["items"] = item_table.how
+        read = {"interactions": event_table.how, "items": item_table.how}
         dataset = cls(name, matrix, catalog, read)
         logger.info(
             f"{dataset.name}: {matrix.n_users:,} users, {len(matrix.used_items):,} "
@@ -222,13 +212,6 @@ class Dataset:
         if self.catalog.images is not None:
             parts += [self.catalog.images.digests[item] for item in order]
         return ids.digest(pa.array(texts, pa.large_string()), pa.array(parts))
-
-
-def _named_in(events: pa.Table) -> pa.Table:
-    """A table of the items that interactions name, without any other column."""
-    named = id_column(events, "item_id", "interactions")
-    logger.info("items: those of the interactions, since there is no table of them")
-    return pa.table({"item_id": named.unique()})
 
 
 def _once(items: pa.Table) -> pa.Table:

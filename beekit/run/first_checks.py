@@ -12,13 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beekit.data_folder import (
-    HUB,
-    holds_items,
-    named_files,
-    require_data_folder,
-    require_table,
-)
+from beekit.data_folder import HUB, named_files, require_data_folder, require_table
 from beekit.errors import DataError, EncoderError, RunError
 from beekit.folder_lock import LOCK_FILE, alone_in
 from beekit.launcher import require_alone
@@ -63,28 +57,23 @@ def check_comparison(content: Mapping[str, Any]) -> None:
     from beekit.run.comparison import read_comparison
 
     config = read_comparison(content)
-    by_content = False
     for label, given in config.models.items():
         own = given if isinstance(given, dict) else {}
         name = require_name(str(own.get("model", label)), f"models.{label}.")
         if isinstance(run := own.get("run"), str):
             RunFolder(Path(run)).require_config()
         encoder = own.get("encoder", config.encoder)
-        needs_one = HOMES.get(name, "").startswith("cold.")
-        by_content |= needs_one or own.get("encoder", run) is not None
-        if needs_one and run is None and isinstance(encoder, str):
+        by_content = HOMES.get(name, "").startswith("cold.")  # whose models all need one
+        if by_content and run is None and isinstance(encoder, str):
             require_encoder(encoder)
     if config.repeats == 1:
         require_free(config.out, "comparison")
-    require_data(config, by_content=by_content)
+    require_data(config)
     _require_metrics(config)
 
 
-def require_data(config: DataConfig, *, by_content: bool = True) -> None:
-    """Refuse a configuration whose dataset folder, or a file named in it, is missing.
-
-    The table of items may be missing if no model knows items `by_content`.
-    """
+def require_data(config: DataConfig) -> None:
+    """Refuse a configuration whose dataset folder, or a file named in it, is missing."""
     entries = config.data if isinstance(config.data, list) else [config.data]
     for entry in entries:
         own = entry if isinstance(entry, dict) else {"data": entry}
@@ -97,16 +86,14 @@ def require_data(config: DataConfig, *, by_content: bool = True) -> None:
                 found = f"no file {Path(folder) / file}"
                 expected, remedy = "a Parquet or CSV file", "Check the path."
                 raise DataError(found, expected=expected, remedy=remedy)
-        text, image = (own.get(key, getattr(config, key)) for key in ("text", "image"))
         tables = {key: own.get(key, getattr(config, key)) for key in ("interactions", "items")}
         for key, named in tables.items():
             name = named.get("file") if isinstance(named, dict) else getattr(named, "file", named)
             if isinstance(name, str):
                 named_files(Path(folder), key, name)
-            elif not config.split.own_files and (
-                key != "items" or by_content or text or image or holds_items(Path(folder))
-            ):
+            elif not config.split.own_files:
                 require_table(Path(folder), key)
+        text, image = (own.get(key, getattr(config, key)) for key in ("text", "image"))
         if tables["items"] is None and (text or image) and not config.split.own_files:
             from beekit.data.header import require_item_columns  # imports Arrow
 

@@ -366,14 +366,7 @@ BAD = {
     "missing_text": (EVENTS, ITEMS, {"missing_text": "skip"}, "missing_text='skip'", "or drop"),
     "duplicates policy": (EVENTS, ITEMS, {"duplicates": "sum"}, "duplicates='sum'", "or merge"),
     "no interactions": (None, ITEMS, {}, "items.parquet", "interactions.parquet or"),
-    "no items for a text": (
-        EVENTS,
-        None,
-        {"text": "{title}"},
-        "interactions.parquet",
-        "items.parquet or",
-    ),
-    "no items of that name": (EVENTS, None, {"items": "goods.csv"}, "no goods.csv", "the file"),
+    "no items": (EVENTS, None, {}, "interactions.parquet", "items.parquet or"),
     "empty csv": ("", ITEMS, {}, "interactions.csv is empty", "header"),
     "ragged csv": ("user_id,item_id\n1,10\n2\n", ITEMS, {}, "got 1: 2", "as many fields"),
     "empty id in csv": ("user_id,item_id\n1,10\n,20\n", ITEMS, {}, "1 rows without user_id", ""),
@@ -439,22 +432,3 @@ def test_a_folder_written_in_several_row_groups_is_read_whole(write_folder):
     for stem, table in (("interactions", EVENTS), ("items", ITEMS)):
         pq.write_table(pa.table(table), folder / f"{stem}.parquet", row_group_size=2)
     assert_same(Dataset.load(folder), whole)
-
-
-def test_without_a_table_of_items_they_are_those_of_the_interactions(write_folder):
-    dataset = Dataset.load(write_folder(EVENTS, None))
-    whole = Dataset.load(write_folder(EVENTS, ITEMS))
-    used = whole.interactions.used_items
-    np.testing.assert_array_equal(dataset.catalog.item_ids, whole.catalog.item_ids[used])
-    ours, theirs = dataset.interactions.matrix, whole.interactions.matrix[:, used]
-    np.testing.assert_array_equal(ours.toarray(), theirs.toarray())
-    assert dataset.catalog.text is None
-    assert "items" not in dataset.tables
-
-
-@pytest.mark.parametrize("name", ["itmes.csv", "item.parquet"])
-def test_a_slip_in_the_name_of_the_items_is_no_folder_without_them(write_folder, name):
-    folder = write_folder(EVENTS, None)
-    (folder / name).write_text("item_id,title\n10,a\n")
-    with pytest.raises(DataError, match=rf"{name}.*; expected items.parquet"):
-        Dataset.load(folder)
