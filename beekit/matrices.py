@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.errors import DataError
 from beekit.finite import finite_csr
+
+Reads = Literal["items", "order", "values"]
+"""What a recommender reads from the numbers of X: nothing, an order, or ratings."""
 
 # How many pairs are looked up at once: 16 MB, so that the processor's cache is used well.
 _LOOKED_UP = 2**19
@@ -42,6 +48,33 @@ def ones(
     """The result of `as_csr` with float32 ones as values."""
     csr = as_csr(X, what, users=users, items=items)
     return sp.csr_array((np.ones(csr.nnz, np.float32), csr.indices, csr.indptr), shape=csr.shape)
+
+
+def numbers(
+    X: sp.sparray | sp.spmatrix,
+    what: str = "interactions",
+    *,
+    users: int | None = None,
+    items: int | None = None,
+) -> sp.csr_array:
+    """X as sorted CSR of float64 numbers, in which a stored zero is a number; a copy.
+
+    The arguments are those of `finite_csr`.
+
+    Raises:
+        DataError: if `finite_csr` refuses X, or if a pair is stored twice, since two times or
+            ratings have no sum.
+    """
+    csr = finite_csr(X, what, users=users, items=items).astype(np.float64, copy=True)
+    stored = X.nnz if sp.issparse(X) else csr.nnz
+    csr.sum_duplicates()
+    if csr.nnz != stored:
+        raise DataError(
+            f"{what} that store {stored - csr.nnz:,} pairs of user and item more than once",
+            expected="one number for each pair",
+            remedy="Keep one of them.",
+        )
+    return csr
 
 
 def holds(X: sp.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

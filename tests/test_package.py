@@ -31,8 +31,8 @@ CLOSE = (
 )
 # The way of the data: a package imports only from those before it.
 ORDER = (
-    *("data", "prepare", "describe", "split", "encoders", "training", "ranking", "index", "models"),
-    *("evaluation", "report", "hub", "run", "export", "quickstart"),
+    *("data", "prepare", "describe", "split", "encoders", "training", "ranking", "index"),
+    *("evaluation", "models", "report", "hub", "run", "export", "quickstart"),
 )
 
 

@@ -19,8 +19,9 @@ from beekit.data.columns import id_column, number_column, value_column
 from beekit.data.hub_folder import dataset_folder
 from beekit.data.image_column import ImageColumn
 from beekit.data.interactions import Interactions, require_policy
-from beekit.data.rules import Duplicates, Kept, MissingText, UnknownItems, keeps
+from beekit.data.rules import Duplicates, Kept, MissingItems, MissingText, UnknownItems, keeps
 from beekit.data.table_file import as_columns, as_table
+from beekit.data.table_parts import has_table
 from beekit.data.tables import load_table
 from beekit.data.template import template_columns
 from beekit.errors import DataError
@@ -69,6 +70,7 @@ class Dataset:
         unknown_items: str = "error",
         missing_text: str = "error",
         duplicates: str = "error",
+        missing_items: str = "error",
     ) -> Dataset:
         """Read a dataset folder: `interactions.parquet|csv` and `items.parquet|csv`, or the files
         that are named.
@@ -98,6 +100,8 @@ class Dataset:
                 them for their picture.
             duplicates: "error", or "merge" repeated (user, item) pairs, and rows of items that are
                 the same in every column.
+            missing_items: "error", or "ids" to know items by their ids alone where the folder has
+                no items table.
 
         Raises:
             DataError: if the folder or one of its tables is missing or not as described, if an
@@ -108,20 +112,24 @@ class Dataset:
         require_policy("unknown_items", unknown_items, UnknownItems)
         require_policy("missing_text", missing_text, MissingText)
         require_policy("duplicates", duplicates, Duplicates)
+        require_policy("missing_items", missing_items, MissingItems)
         named = {"interactions": as_table("interactions", interactions)}
         named["items"] = as_table("items", items)
         called = as_columns(columns)
         folder, name = dataset_folder(folder)
         shown = ("text", "title", *([image] if image else []))
-        item_table = load_table(
-            folder,
-            "items",
-            named["items"],
-            called,
-            id_columns=("item_id",),
-            wanted=[*shown, *(template_columns(text) if text else ())],
-            pictures=image,
-        )
+        by_id = missing_items == "ids" and items is text is image is None
+        item_table = None
+        if not by_id or has_table(folder, "items"):
+            item_table = load_table(
+                folder,
+                "items",
+                named["items"],
+                called,
+                id_columns=("item_id",),
+                wanted=[*shown, *(template_columns(text) if text else ())],
+                pictures=image,
+            )
         event_table = load_table(
             folder,
             "interactions",
@@ -130,7 +138,12 @@ class Dataset:
             id_columns=("user_id", "item_id"),
             wanted=(),
         )
-        goods, events = item_table.table, event_table.table
+        events = event_table.table
+        if item_table is None:
+            logger.info("items: no table, so that they are known by their ids alone")
+            goods = pa.table({"item_id": pc.unique(events["item_id"])})
+        else:
+            goods = item_table.table
         if duplicates == "merge":
             goods = _once(goods)
         catalog_ids, event_items = ids.same_kind(
@@ -140,7 +153,8 @@ class Dataset:
         if text is None and image is None:
             usual = (name for name in ("text", "title") if name in goods.column_names)
             text = next((f"{{{name}}}" for name in usual), None)
-        images = None if image is None else ImageColumn.of(fields, image, folder, item_table.files)
+        files = [] if item_table is None else item_table.files
+        images = None if image is None else ImageColumn.of(fields, image, folder, files)
         catalog = Catalog(ids.to_numpy(catalog_ids), fields, text, images)
         catalog = catalog.take(pc.array_sort_indices(catalog_ids).to_numpy())
         users = id_column(events, "user_id", "interactions")
@@ -195,7 +209,8 @@ class Dataset:
             duplicates=duplicates,
         )
         matrix = replace(matrix, kept=(*rules, *matrix.kept))
-        read = {"interactions": event_table.how, "items": item_table.how}
+        read = {"interactions": event_table.how}
+        read |= {} if item_table is None else {"items": item_table.how}
         dataset = cls(name, matrix, catalog, read)
         logger.info(
             f"{dataset.name}: {matrix.n_users:,} users, {len(matrix.used_items):,} "

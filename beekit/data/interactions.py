@@ -14,6 +14,7 @@ from beekit.data import ids
 from beekit.data.rules import Duplicates, Kept, keeps, strong_enough
 from beekit.errors import DataError
 from beekit.finite import finite_csr, require_finite
+from beekit.matrices import Reads
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,13 @@ class Interactions:
         item_ids: (items,) the caller's ids, in column order.
         timestamps: (interactions,) float64 seconds in the order of `matrix.indices`, or None.
         kept: what each rule that left rows out kept of them, in the order of the rules.
+        values: (interactions,) float64 strengths or ratings in the order of `matrix.indices`, or
+            None.
 
     Raises:
         DataError: if `matrix` is not a matrix of finite numbers with a row for each user id and a
-            column for each item id, or if `timestamps` is not one finite number for each
-            interaction.
+            column for each item id, or if `timestamps` or `values` are not one finite
+            number for each interaction.
     """
 
     matrix: sp.csr_array
@@ -38,6 +41,7 @@ class Interactions:
     item_ids: np.ndarray
     timestamps: np.ndarray | None = None
     kept: tuple[Kept, ...] = ()
+    values: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         finite_csr(self.matrix, "interactions")
@@ -48,14 +52,15 @@ class Interactions:
                 expected=f"{expected}, one row a user id and one column an item id",
                 remedy="Pass ids and matrix of the same dataset.",
             )
-        if self.timestamps is not None and len(self.timestamps) != self.matrix.nnz:
-            raise DataError(
-                f"{len(self.timestamps):,} timestamps for {self.matrix.nnz:,} interactions",
-                expected="one timestamp an interaction",
-                remedy="Pass timestamps in the order of matrix.indices.",
-            )
-        if self.timestamps is not None:
-            _require_numbers(self.timestamps, "timestamps")
+        for what, numbers in (("timestamps", self.timestamps), ("values", self.values)):
+            if numbers is not None and len(numbers) != self.matrix.nnz:
+                raise DataError(
+                    f"{len(numbers):,} {what} for {self.matrix.nnz:,} interactions",
+                    expected=f"one of the {what} an interaction",
+                    remedy=f"Pass {what} in the order of matrix.indices.",
+                )
+            if numbers is not None:
+                _require_numbers(numbers, what)
 
     @classmethod
     def from_arrays(
@@ -86,7 +91,7 @@ class Interactions:
             item_min_support: items with fewer interactions lose them (both supports hold in the
                 result: the filters repeat until nothing changes).
             duplicates: "error", or "merge" to count a repeated (user, item) pair once, at its
-                earliest timestamp.
+                earliest timestamp and with the mean of its values.
 
         Raises:
             DataError: if the arrays have different lengths, if an id is missing or is neither an
@@ -126,9 +131,12 @@ class Interactions:
             if kept:
                 user_array, columns = user_array.filter(pa.array(strong)), columns[strong]
                 timestamps = None if timestamps is None else timestamps[strong]
+                values = values[strong]
+            values = values.astype(np.float64)
         row_ids, row_numbers = ids.encode(user_array)
-        matrix, timestamps = _to_csr(
-            row_numbers, columns, timestamps, (len(row_ids), len(column_ids)), duplicates
+        shape = (len(row_ids), len(column_ids))
+        matrix, timestamps, values = _to_csr(
+            row_numbers, columns, timestamps, values, shape, duplicates
         )
         kept += keeps("duplicates=merge", matrix.nnz, len(user_array))
         keep_users, keep, weak_users = _supported(matrix, user_min_support, item_min_support)
@@ -146,11 +154,12 @@ class Interactions:
             )
         if not keep.all():
             timestamps = None if timestamps is None else timestamps[keep]
+            values = None if values is None else values[keep]
             matrix.data[~keep] = 0
             matrix.eliminate_zeros()
         if not keep_users.all():
             matrix, row_ids = matrix[keep_users], row_ids[keep_users]
-        return cls(matrix, row_ids, column_ids, timestamps, kept)
+        return cls(matrix, row_ids, column_ids, timestamps, kept, values)
 
     @property
     def n_users(self) -> int:
@@ -170,12 +179,68 @@ class Interactions:
         """Item indices with at least one interaction, ascending."""
         return np.flatnonzero(np.bincount(self.matrix.indices, minlength=self.n_items))
 
-    def fingerprint(self) -> str:
-        """SHA-256 of ids and interactions; the same for the same data in any row order."""
+    def valued(self, matrix: sp.csr_array, reads: Reads) -> sp.csr_array:
+        """A matrix (users, items) of some of the interactions, with numbers in place of ones.
+
+        Args:
+            matrix: CSR of ones over the same users and items.
+            reads: "items" for the matrix as it is; "values" for the values; "order" for places in
+                the user's whole history, 1 for the earliest and one place for equal timestamps.
+
+        Raises:
+            DataError: if the interactions have no timestamps or values, if no user has two
+                different ones of the timestamps, or if an entry is no interaction.
+        """
+        if reads == "items":
+            return matrix
+        numbers = self._places() if reads == "order" else self.values
+        if numbers is None:
+            column = "timestamp" if reads == "order" else "value"
+            expected = f"a column {column}, or one that is named as in columns: {{{column}: NAME}}"
+            remedy = f"Name the column, or leave out what reads {reads}."
+            found = f"interactions without {column}s"
+            raise DataError(found, expected=expected, remedy=remedy)
+        starts = np.arange(self.n_users, dtype=np.int64) * self.n_items
+        own = np.repeat(starts, np.diff(self.matrix.indptr)) + self.matrix.indices
+        asked = np.repeat(starts, np.diff(matrix.indptr)) + matrix.indices
+        at = np.minimum(np.searchsorted(own, asked), len(own) - 1)
+        if not np.array_equal(own[at], asked):
+            found = "a matrix with entries that are no interactions"
+            remedy = "Give a part of their matrix."
+            raise DataError(found, expected="some of the interactions", remedy=remedy)
+        return sp.csr_array((numbers[at], matrix.indices, matrix.indptr), shape=matrix.shape)
+
+    def _places(self) -> np.ndarray | None:
+        """(interactions,) from 1, in time, within each user; None without timestamps."""
+        if self.timestamps is None:
+            return None
+        users = np.repeat(np.arange(self.n_users), np.diff(self.matrix.indptr))
+        order = np.lexsort((self.timestamps, users))
+        user, time = users[order], self.timestamps[order]
+        later = (time[1:] > time[:-1]) & (user[1:] == user[:-1])
+        if not later.any():
+            raise DataError(
+                "timestamps that are equal for each user",
+                expected="histories in time order",
+                remedy="Check the column timestamp, or leave out what reads order.",
+            )
+        steps = np.concatenate([[0], np.cumsum(later)])
+        first = self.matrix.indptr[:-1][np.diff(self.matrix.indptr) > 0]
+        lengths = np.diff(self.matrix.indptr)
+        before = np.repeat(steps[first], lengths[lengths > 0])
+        places = np.empty(len(order))
+        places[order] = steps - before + 1
+        return places
+
+    def fingerprint(self, reads: Reads = "items") -> str:
+        """SHA-256 of ids and interactions, and of the numbers that a model `reads`; the same for
+        the same data in any row order."""
         order = np.argsort(self.item_ids, kind="stable")
-        ranked = self.matrix[:, order]
+        ranked = self.valued(self.matrix, reads)[:, order]
         ranked.sort_indices()
-        return ids.digest(self.user_ids, self.item_ids[order], ranked.indptr, ranked.indices)
+        numbers = () if reads == "items" else (ranked.data,)
+        ordered = (self.item_ids[order], ranked.indptr, ranked.indices)
+        return ids.digest(self.user_ids, *ordered, *numbers)
 
 
 def require_policy(option: str, value: str, policies: Any) -> None:
@@ -221,19 +286,24 @@ def _to_csr(
     rows: np.ndarray,
     columns: np.ndarray,
     timestamps: np.ndarray | None,
+    values: np.ndarray | None,
     shape: tuple[int, int],
     duplicates: str,
-) -> tuple[sp.csr_array, np.ndarray | None]:
+) -> tuple[sp.csr_array, np.ndarray | None, np.ndarray | None]:
     # One integer a pair: sorting it is both sorts at once, and repeats end up side by side.
     # In place, since memory touched for the first time costs more than the arithmetic.
     pairs = rows.astype(np.int64)
     pairs *= shape[1]
     pairs += columns
-    if timestamps is None:
+    if timestamps is None and values is None:
         pairs.sort()
     else:
-        order = np.lexsort((timestamps, pairs))  # the earliest of a repeated pair comes first
-        pairs, timestamps = pairs[order], timestamps[order]
+        # The earliest of a repeated pair comes first.
+        keys = (pairs,) if timestamps is None else (timestamps, pairs)
+        order = np.lexsort(keys)
+        pairs = pairs[order]
+        timestamps = None if timestamps is None else timestamps[order]
+        values = None if values is None else values[order]
     first = np.ones(len(pairs), dtype=bool)
     np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
     repeats = len(pairs) - int(np.count_nonzero(first))
@@ -246,12 +316,15 @@ def _to_csr(
             )
         pairs = pairs[first]
         timestamps = None if timestamps is None else timestamps[first]
+        if values is not None:
+            begins = np.flatnonzero(first)
+            values = np.add.reduceat(values, begins) / np.diff(begins, append=len(values))
     # Pairs are sorted, so a row begins where its first possible pair would stand.
     indptr = np.searchsorted(pairs, np.arange(shape[0] + 1, dtype=np.int64) * shape[1])
     columns = np.remainder(pairs, shape[1], out=pairs)
     index = np.int32 if len(pairs) < np.iinfo(np.int32).max else np.int64
     entries = (np.ones(len(pairs), np.float32), columns.astype(index), indptr.astype(index))
-    return sp.csr_array(entries, shape=shape), timestamps
+    return sp.csr_array(entries, shape=shape), timestamps, values
 
 
 def _supported(

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 UnknownItems = Literal["error", "drop"]
 MissingText = Literal["error", "drop", "keep"]
 MissingImage = Literal["error", "drop", "keep"]
+MissingItems = Literal["error", "ids"]
 Duplicates = Literal["error", "merge"]
 
 # Values named in a message.

@@ -58,6 +58,11 @@ def find_files(folder: Path, stem: str, named: TableFile | None) -> list[Path]:
     return [part for one in named_files(folder, stem, named.file) for part in _parts(one)]
 
 
+def has_table(folder: Path, stem: str) -> bool:
+    """Whether a folder has a table of this name, in whatever form."""
+    return folder.is_dir() and any(p.name == stem or _is_table(p, stem) for p in folder.iterdir())
+
+
 def _is_table(path: Path, stem: str) -> bool:
     return path.name.startswith(f"{stem}.") and _suffix(path) in _KINDS
 

@@ -17,21 +17,25 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.errors import ConfigError, DataError
-from beekit.finite import finite_csr, require_matrix
-from beekit.matrices import ones
+from beekit.finite import require_matrix
+from beekit.matrices import Reads, numbers, ones
 from beekit.models.content_vectors import require_vectors_of
+from beekit.models.early_stopping import watched
 from beekit.models.finite_models import guarded
+from beekit.models.fit_state import FitState, digest_of_fit
 from beekit.models.saved import load_fields, save_fields
 from beekit.models.settings import check_settings
 from beekit.models.training_loop import AfterEpoch, Training, learn
 from beekit.ranking import Recommendations
 from beekit.ranking.top_k import require_length
+from beekit.split import HeldOut
 
 Made = TypeVar("Made")
 
 
 class Request(NamedTuple):
-    """The checked arguments of `recommend`; histories (users, items) are float32 CSR of ones."""
+    """The checked arguments of `recommend`; histories (users, items) are float32 CSR of ones, or
+    float64 of the numbers that the model `reads`."""
 
     histories: sp.csr_array
     k: int
@@ -46,18 +50,32 @@ class BaseRecommender(ABC):
     """
 
     scores_cold_items: ClassVar[bool] = False
+    reads: ClassVar[Reads] = "items"
 
     def __post_init__(self) -> None:
         check_settings(self)
 
-    def fit(self, X: sp.csr_array, after_epoch: AfterEpoch | None = None) -> Self:
+    def fit(
+        self,
+        X: sp.csr_array,
+        after_epoch: AfterEpoch | None = None,
+        *,
+        validation: HeldOut | None = None,
+        keep_in: str | Path | None = None,
+    ) -> Self:
         """Learn from X.
 
         Args:
-            X: (users, items) in any sparse format; every nonzero value counts as 1.
+            X: (users, items) in any sparse format; every nonzero value counts as 1, unless the
+                model `reads` more (`beekit.ranking.Recommender`).
             after_epoch: called as `after_epoch(model, epoch, loss)` after each epoch, with the
                 model as fitted so far and the epoch's mean loss; training ends if it returns True.
                 Only models that learn by gradient steps call it.
+            validation: what a model with `patience` is validated on after each epoch, over the same
+                items (`beekit.models.early_stopping`); other models do not look at it.
+            keep_in: folder for what an interrupted fit needs to go on: given again with the same
+                data and settings, training goes on after its last epoch. It is gone once the model
+                is complete. Only for models that learn by gradient steps.
 
         Raises:
             DataError: if X is not a matrix of finite numbers, if it has no users or no items, if it
@@ -65,14 +83,24 @@ class BaseRecommender(ABC):
             ConfigError: if training diverges, if rounding makes an equation unsolvable, or if the
                 fitted numbers are not finite or too large to be multiplied.
         """
-        X = training_matrix(X)
+        X = training_matrix(X, self.reads)
         vectors = getattr(self, "vectors", None)
         if vectors is not None:
             require_vectors_of(vectors, X.shape[1])
+        vars(self).pop("learning", None)
+        if validation is not None:
+            read_as(self.reads, validation.source, "validation", items=X.shape[1])
+        kept = None
         with guarded(self):
-            training = self._fit(X)
+            taught, watch = watched(self, X, validation)
+            training = self._fit(taught)
             if training is not None:
-                learn(self, training, after_epoch)
+                if keep_in is not None:
+                    seen = () if watch is None else (watch.held_out.source, watch.held_out.target)
+                    kept = FitState(keep_in, digest_of_fit(self, taught, *seen))
+                learn(self, training, after_epoch, watch, kept)
+        if kept is not None:
+            kept.remove()
         return self
 
     @abstractmethod
@@ -95,7 +123,7 @@ class BaseRecommender(ABC):
         """
         self._require_fitted(X)
         require_length(k)
-        return self._recommend(Request(ones(X), k, candidates, exclude_seen))
+        return self._recommend(Request(read_as(self.reads, X), k, candidates, exclude_seen))
 
     @abstractmethod
     def _recommend(self, asked: Request) -> Recommendations:
@@ -156,17 +184,30 @@ class BaseRecommender(ABC):
         return load_fields(cls, folder)
 
 
-def training_matrix(X: sp.sparray | sp.spmatrix) -> sp.csr_array:
-    """X (users, items) in any sparse format as sorted float32 CSR of ones; a copy.
+def read_as(
+    reads: Reads, X: sp.csr_array, what: str = "interactions", *, items: int | None = None
+) -> sp.csr_array:
+    """X (users, items) as a model reads it: CSR of float32 ones, or of float64 numbers.
 
     Raises:
-        DataError: if X is not a matrix of finite numbers, or if it has no users or no items.
+        DataError: if X is not a matrix of finite numbers over as many items, or if numbers are read
+            and a pair of user and item is stored twice.
     """
-    csr = finite_csr(X)
+    return ones(X, what, items=items) if reads == "items" else numbers(X, what, items=items)
+
+
+def training_matrix(X: sp.sparray | sp.spmatrix, reads: Reads = "items") -> sp.csr_array:
+    """X (users, items) in any sparse format as a model reads it, sorted; a copy.
+
+    Raises:
+        DataError: if X is not a matrix of finite numbers, if it has no users or no items, or if
+            `read_as` refuses it.
+    """
+    csr = read_as(reads, X)
     if 0 in csr.shape:
         raise DataError(
             f"interactions of {csr.shape[0]:,} users with {csr.shape[1]:,} items",
             expected="at least one user and one item",
             remedy="Check which interactions were filtered or held out.",
         )
-    return ones(csr)
+    return csr

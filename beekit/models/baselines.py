@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
 
 from beekit.models.base import BaseRecommender, Request
 from beekit.models.settings import NOT_FITTED
-from beekit.models.training_loop import AfterEpoch
 from beekit.ranking import Recommendations
 from beekit.ranking.lists import empty_lists
 from beekit.ranking.ties import history_keys, scramble
@@ -80,7 +79,7 @@ class Random(BaseRecommender):
 
     seed: int = 0
 
-    def fit(self, X: sp.csr_array, after_epoch: AfterEpoch | None = None) -> Self:
+    def fit(self, X: sp.csr_array, *_: Any, **__: Any) -> Self:
         """Does nothing: there is nothing to learn, and X is not checked."""
         return self
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from zipfile import BadZipFile
@@ -32,17 +33,8 @@ def save_fields(model: Any, folder: str | Path) -> None:
     Raises:
         DataError: if a number is not finite, or if a field cannot be written.
     """
-    plain: dict[str, Any] = {}
-    arrays: dict[str, np.ndarray] = {}
-    for field in dataclasses.fields(model):
-        value = getattr(model, field.name)
-        if isinstance(value, np.ndarray):
-            arrays[field.name] = value
-        elif sp.issparse(value):
-            csr = sp.csr_array(value)
-            arrays |= {f"{field.name}.{part}": np.asarray(getattr(csr, part)) for part in _SPARSE}
-        else:
-            plain[field.name] = value.item() if isinstance(value, np.generic) else value
+    fields = dataclasses.fields(model)
+    plain, arrays = _parts({field.name: getattr(model, field.name) for field in fields})
     for name, array in arrays.items():
         _require_finite(array, f"{type(model).__name__}.{name}", DataError)
     try:
@@ -56,6 +48,20 @@ def save_fields(model: Any, folder: str | Path) -> None:
     with replacing_folder(folder) as staging:
         (staging / "model.json").write_text(described)
         np.savez(staging / "arrays.npz", allow_pickle=False, **arrays)
+
+
+def learnt_to_files(learnt: Mapping[str, Any], folder: Path) -> None:
+    """Write some fields of a model to `learnt.json` and `learnt.npz`."""
+    plain, arrays = _parts(learnt)
+    (folder / "learnt.json").write_text(json.dumps(plain))
+    np.savez(folder / "learnt.npz", allow_pickle=False, **arrays)
+
+
+def learnt_from_files(folder: Path) -> dict[str, Any]:
+    """What `learnt_to_files` wrote."""
+    plain: dict[str, Any] = json.loads((folder / "learnt.json").read_text())
+    with np.load(folder / "learnt.npz", allow_pickle=False) as arrays:
+        return plain | _whole({name: arrays[name] for name in arrays.files})
 
 
 def save_own(model: Any, folder: str | Path, inside: str) -> None:
@@ -99,15 +105,15 @@ def load_fields(kind: type[Kind], folder: str | Path) -> Kind:
     try:
         # Opened here, because numpy does not close a file that turns out to be broken.
         with (folder / "arrays.npz").open("rb") as file, np.load(file) as arrays:
-            for name in arrays.files:
-                _require_finite(arrays[name], f"{name} in {folder / 'arrays.npz'}", RunError)
-                whole, _, part = name.rpartition(".")
-                if not whole:
-                    values[name] = arrays[name]
-                elif part == "data":
-                    data, indices, indptr, shape = (arrays[f"{whole}.{p}"] for p in _SPARSE)
-                    values[whole] = sp.csr_array((data, indices, indptr), shape=tuple(shape))
-        model = kind(**{field.name: values[field.name] for field in fields if field.init})
+            given = {name: arrays[name] for name in arrays.files}
+            for name, array in given.items():
+                _require_finite(array, f"{name} in {folder / 'arrays.npz'}", RunError)
+            values |= _whole(given)
+        # A setting that is younger than the model has its default.
+        younger = {field.name for field in fields if field.init and has_default(field)}
+        younger -= values.keys()
+        settings = [f.name for f in fields if f.init and f.name not in younger]
+        model = kind(**{name: values[name] for name in settings})
         for field in fields:
             if not field.init:
                 setattr(model, field.name, values[field.name])
@@ -125,6 +131,40 @@ def _description(model: type, fields: dict[str, Any]) -> str:
     if ":" in kind_of(model):
         described["kind"] = kind_of(model)
     return json.dumps(described, indent=2) + "\n"
+
+
+def has_default(field: dataclasses.Field[Any]) -> bool:
+    """Whether a dataclass can be made without a value for this field."""
+    missing = dataclasses.MISSING
+    return field.default is not missing or field.default_factory is not missing
+
+
+def _parts(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Values as plain ones and as arrays, of which a sparse matrix is four."""
+    plain: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray] = {}
+    for name, value in values.items():
+        if isinstance(value, np.ndarray):
+            arrays[name] = value
+        elif sp.issparse(value):
+            csr = sp.csr_array(value)
+            arrays |= {f"{name}.{part}": np.asarray(getattr(csr, part)) for part in _SPARSE}
+        else:
+            plain[name] = value.item() if isinstance(value, np.generic) else value
+    return plain, arrays
+
+
+def _whole(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The arrays and sparse matrices that `_parts` took apart."""
+    values: dict[str, Any] = {}
+    for name, array in arrays.items():
+        whole, _, part = name.rpartition(".")
+        if not whole:
+            values[name] = array
+        elif part == "data":
+            data, indices, indptr, shape = (arrays[f"{whole}.{p}"] for p in _SPARSE)
+            values[whole] = sp.csr_array((data, indices, indptr), shape=tuple(shape))
+    return values
 
 
 def _kind(described: dict[str, Any]) -> str:

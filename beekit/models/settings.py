@@ -48,6 +48,14 @@ def one_of(*names: str) -> Rule:
     return within(lambda value: value in names, f"one of {', '.join(names)}")
 
 
+def _metric(name: str, value: Any) -> str:
+    """A metric with a cut."""
+    from beekit.evaluation.named_metrics import named_metric
+
+    named_metric(str(value))
+    return str(value)
+
+
 _widths = within(lambda value: all(width >= 1 for width in value), "integers from 1 on")
 
 FROM_TWO = within(lambda value: value >= 2, "an integer from 2 on")
@@ -61,6 +69,7 @@ NotNegative = Annotated[float, within(lambda value: value >= 0, "a number from 0
 Share = Annotated[float, within(lambda value: 0 <= value <= 1, "a number from 0 to 1")]
 ShareBelowOne = Annotated[float, within(lambda value: 0 <= value < 1, "a number from 0 to below 1")]
 HiddenDims = Annotated[tuple[int, ...], lambda name, value: _widths(name, tuple(value))]
+Metric = Annotated[str, _metric]
 ItemVectors = Annotated[np.ndarray, _item_vectors]
 VectorsOrNone = Annotated[np.ndarray | None, _item_vectors]
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import chain, count, islice
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 
 from beekit.errors import ConfigError
+from beekit.models.early_stopping import Watch
+from beekit.models.fit_state import NOTHING_YET, FitState, Reached
 from beekit.progress import progress_bar
 
 logger = logging.getLogger(__name__)
@@ -46,17 +48,31 @@ class Training(Generic[Batch]):
     """What the training loop needs from a model.
 
     `step` updates the parameters in place and returns the loss before the update, a scalar. `keep`
-    copies what has been learnt so far into the model; training can go on afterwards.
+    copies what has been learnt so far into the model; training can go on afterwards. `state` names
+    all that steps and batches change (`beekit.models.fit_state` lists the types), so that an
+    interrupted fit can go on; without it a fit starts anew. `said` gives a line for the log at the
+    end of training.
     """
 
     epochs: int  # passes over the data
     batches: Batches[Batch]  # the batches of one epoch; iterated once in each
     step: Callable[[Batch], torch.Tensor]
     keep: Callable[[], None]
+    state: Mapping[str, Any] = field(default_factory=dict)
+    said: Callable[[], str] | None = None
 
 
-def learn(model: Any, training: Training[Any], after_epoch: AfterEpoch | None = None) -> None:
+def learn(
+    model: Any,
+    training: Training[Any],
+    after_epoch: AfterEpoch | None = None,
+    watch: Watch | None = None,
+    kept: FitState | None = None,
+) -> None:
     """Take a step on each batch of each epoch; a progress bar on stderr shows the loss.
+
+    With `watch`, the model is validated after each epoch, and ends as that of the best epoch. With
+    `kept`, training goes on after the last epoch that is kept there, and keeps each further one.
 
     A warning is logged if the mean loss of the last epoch is more than 1.5 times the loss of the
     first step, because training has then made the model worse; another one if there are no batches.
@@ -74,18 +90,25 @@ def learn(model: Any, training: Training[Any], after_epoch: AfterEpoch | None = 
         )
         training.keep()
         return
-    first = last = math.inf
-    total = training.epochs * len(training.batches)
-    with progress_bar(total=total, desc=name, unit="step") as bar:
-        for epoch in range(1, training.epochs + 1):
-            losses = _pass(name, epoch, training, bar)
+    start = kept.restore(training.state, watch) if kept is not None else NOTHING_YET
+    first, last, ended = start.first_loss, start.last_loss, start.ended
+    total, done = training.epochs * len(training.batches), start.epoch * len(training.batches)
+    with progress_bar(total=total, initial=done, desc=name, unit="step") as bar:
+        for epoch in range(start.epoch + 1, training.epochs + 1):
+            if ended:
+                break
+            losses = _pass(name, epoch, training, bar, watch)
             if epoch == 1 and losses:
                 first = losses[0]
             last = math.fsum(losses) / max(1, len(losses))
-            if after_epoch is not None:
+            if after_epoch is not None or watch is not None:
                 training.keep()
-                if after_epoch(model, epoch, last):
-                    break
+            if watch is not None:
+                ended = watch.look(model, epoch)
+            if after_epoch is not None:
+                ended = bool(after_epoch(model, epoch, last)) or ended
+            if kept is not None:
+                kept.save(Reached(epoch, first, last, ended), training.state, watch)
     # A start at zero, such as of one item alone, says nothing of what is far above it.
     if first and last > _DIVERGED * abs(first):
         raise ConfigError(
@@ -99,11 +122,17 @@ def learn(model: Any, training: Training[Any], after_epoch: AfterEpoch | None = 
             "a smaller learning_rate",
             *(name, first, last),
         )
-    if after_epoch is None:
+    if watch is not None:
+        watch.finish(model, training.epochs)
+    elif after_epoch is None or done == total:
         training.keep()
+    if training.said is not None:
+        logger.info("%s: %s", name, training.said())
 
 
-def _pass(name: str, epoch: int, training: Training[Any], bar: Any) -> list[float]:
+def _pass(
+    name: str, epoch: int, training: Training[Any], bar: Any, watch: Watch | None
+) -> list[float]:
     """Train for one epoch, and return the losses of its steps."""
     losses: list[float] = []
     every = iter(training.batches)
@@ -121,34 +150,57 @@ def _pass(name: str, epoch: int, training: Training[Any], bar: Any) -> list[floa
                 expected="a finite loss",
                 remedy="Choose a smaller learning_rate.",
             )
-        bar.set_postfix(epoch=epoch, loss=f"{losses[-1]:.4f}", refresh=False)
+        shown = {"epoch": epoch, "loss": f"{losses[-1]:.4f}", **(watch.shown if watch else {})}
+        bar.set_postfix(shown, refresh=False)
     return losses
 
 
-def by_gradient(
-    optimizer: torch.optim.Optimizer,
-    loss: Callable[[Batch], torch.Tensor],
-    falls_to_zero_in: int | None = None,
-) -> Callable[[Batch], torch.Tensor]:
+@dataclass
+class StepCount:
+    """How many steps were taken."""
+
+    taken: int = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"taken": self.taken}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        self.taken = state["taken"]
+
+
+@dataclass
+class GradientSteps(Generic[Batch]):
     """A step function: the optimizer follows the gradient of the loss of a batch.
 
     The learning rate falls linearly to zero in `falls_to_zero_in` steps, or is constant if that is
-    None.
+    None. `count` says how many steps were taken before.
     """
-    start = optimizer.param_groups[0]["lr"]
-    numbers = count()
 
-    def step(batch: Batch) -> torch.Tensor:
-        if falls_to_zero_in is not None:
-            for group in optimizer.param_groups:
-                group["lr"] = start * (1 - next(numbers) / falls_to_zero_in)
-        optimizer.zero_grad()
-        value = loss(batch)
+    optimizer: torch.optim.Optimizer
+    loss: Callable[[Batch], torch.Tensor]
+    falls_to_zero_in: int | None = None
+    count: StepCount = field(default_factory=StepCount)
+
+    def __post_init__(self) -> None:
+        self._start = self.optimizer.param_groups[0]["lr"]
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        if self.falls_to_zero_in is not None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._start * (1 - self.count.taken / self.falls_to_zero_in)
+        self.optimizer.zero_grad()
+        value = self.loss(batch)
         value.backward()
-        optimizer.step()
+        self.optimizer.step()
+        self.count.taken += 1
         return value
 
-    return step
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer.state_dict(), "count": self.count.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.count.load_state_dict(state["count"])
 
 
 @dataclass(frozen=True)

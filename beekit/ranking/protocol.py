@@ -20,6 +20,10 @@ class Recommender(Protocol):
     the size, the sign nor the type of the values changes a list or a score, and stored zeros do not
     count.
 
+    The exceptions say so by an attribute `reads`, which is otherwise "items". With "order" the
+    numbers of X are times or positions, of which the larger is the later. With "values" they are
+    ratings. Both count stored zeros. `Interactions.valued` gives X these numbers.
+
     The list of k items is the beginning of the list of k + 1 items. A recommender for which this
     does not hold has an attribute `nested_lists` that is False; an approximate index is one,
     because it searches further for longer lists.

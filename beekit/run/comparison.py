@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -55,6 +55,8 @@ class Comparison(DataConfig):
     With `repeats`, each has the next `split.seed` and the next seed of every model that has one; a
     model's `run` is then a training with as many repeats.
     """
+
+    needs_catalog: ClassVar[bool] = False
 
     data: str = Field(description="Dataset folder.")
     encoder: str | None = Field(

@@ -6,9 +6,10 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import psutil
 
@@ -21,11 +22,13 @@ class Cost:
     """Seconds, peak memory in MB and the library's warnings, filled in when the work is done.
 
     Memory is beyond what was there before; None where it cannot be told from what other work left.
+    `learning` is how the epochs of a validated fit went (`beekit.models.early_stopping.Learning`).
     """
 
     seconds: float = 0.0
     memory_mb: float | None = None
     warnings: list[str] = field(default_factory=list)
+    learning: Mapping[str, Any] | None = None
 
 
 class _Collector(logging.Handler):

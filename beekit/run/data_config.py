@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, SerializeAsAny, field_validator
 
@@ -86,7 +86,13 @@ class EvaluationConfig(ConfigModel):
 
 
 class DataConfig(DatasetKeys):
-    """What `beekit train` and `beekit evaluate` both read."""
+    """What `beekit train` and `beekit evaluate` both read.
+
+    Attributes:
+        needs_catalog: whether the dataset needs a table of items.
+    """
+
+    needs_catalog: ClassVar[bool] = True
 
     data: str | list[Any] = Field(description="Dataset folder.")
     out: str = Field(description="Run folder to make.")

@@ -23,7 +23,8 @@ def load_dataset(config: DataConfig, leave_out: np.ndarray | None = None) -> Dat
     """
     keys = [name for name in DatasetKeys.model_fields if name not in _LATER]
     given: dict[str, Any] = {name: getattr(config, name) for name in keys}
-    return Dataset.load(str(config.data), leave_out=leave_out, **given)
+    missing_items = "error" if config.needs_catalog else "ids"
+    return Dataset.load(str(config.data), leave_out=leave_out, missing_items=missing_items, **given)
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from beekit.run.fit_process import fitted_apart, reason_of, worth_a_process
 from beekit.run.kept_evaluations import KEPT, Done, KeptEvaluations
 from beekit.run.known_items import KnownItems
 from beekit.run.leakage import require_unseen
+from beekit.run.learns import Learns, learning_of, reads_of
 from beekit.run.locations import absolute
 from beekit.run.resume import lacks_report, made_again, write_config
 from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
@@ -105,7 +106,7 @@ def _compare_all(
             else:
                 content = {} if entry.encoder is None else {VECTORS: vectors.of(entry, encoder)}
                 encoder = None  # before the fit, which may need its memory
-                evaluations, cost = _tried(entry, content, config, split, folder, known)
+                evaluations, cost = _tried(entry, content, config, split, folder, known, kept)
                 kept.save(entry, Done(evaluations, cost, vectors.notes[noted:]))
         except Exception as error:
             shutil.rmtree(folder.model_folder(entry.label), ignore_errors=True)
@@ -184,9 +185,11 @@ def _tried(
     split: Split,
     folder: RunFolder,
     known: KnownItems,
+    kept: KeptEvaluations,
 ) -> tuple[dict[str, Evaluation], Cost]:
     """A model fitted, evaluated on every test part, and kept if asked for; all of it or nothing."""
-    model, cost = _fitted(entry, split, content, folder.path / _FIT)
+    split = split.read_as(reads_of(entry.kind))
+    model, cost = _fitted(entry, split, content, folder.path / _FIT, kept.fit_folder(entry))
     evaluations = {
         part: evaluate(
             model,
@@ -206,12 +209,18 @@ def _tried(
 
 
 def _fitted(
-    entry: Entry, split: Split, content: Mapping[str, np.ndarray], files: Path
+    entry: Entry,
+    split: Split,
+    content: Mapping[str, np.ndarray],
+    files: Path,
+    keep_in: Path,
 ) -> tuple[Model, Cost]:
+    learns = Learns.of(entry.kind, split.train, split.validation, keep_in)
     if worth_a_process(entry.kind, split.train):
-        return fitted_apart(entry.kind, entry.settings, content, split.train, files)
+        return fitted_apart(entry.kind, entry.settings, content, learns, files)
     with measured() as cost:
-        model: Model = entry.kind(**entry.settings, **content).fit(split.train)
+        model = learns.fit(entry.kind(**entry.settings, **content))
+    cost.learning = learning_of(model)
     cost.memory_mb = None  # what earlier models left in this process would be part of it
     return model, cost
 
@@ -238,6 +247,7 @@ def _described(entry: Entry, cost: Cost, chosen: Mapping[str, str]) -> dict[str,
         "settings_chosen": chosen[entry.label],
         "fit_seconds": round(cost.seconds, 3),
         "fit_memory_mb": None if cost.memory_mb is None else round(cost.memory_mb, 1),
+        **({} if cost.learning is None else {"learning": dict(cost.learning)}),
     }
 
 

@@ -31,6 +31,7 @@ from beekit.models.registry import can_be_saved, load_model, save_model
 from beekit.out_of_memory import is_out_of_memory
 from beekit.ranking import Model
 from beekit.run.cost import Cost, measured
+from beekit.run.learns import Learns, learning_of
 
 logger = logging.getLogger(__name__)
 
@@ -66,13 +67,13 @@ def fitted_apart(
     kind: type,
     settings: Mapping[str, Any],
     content: Mapping[str, np.ndarray],
-    X: sp.csr_array,
+    learns: Learns,
     folder: Path,
 ) -> tuple[Model, Cost]:
     """A model fitted in a process that ends afterwards, and what fitting cost there.
 
-    The process gets X (users, items) and `content`, the class's arrays, as files in `folder`, which
-    is gone at the end, and gives the model back by `save` and `load`.
+    The process gets what the model learns from and `content`, the class's arrays, as files in
+    `folder`, which is gone at the end, and gives the model back by `save` and `load`.
 
     Raises:
         FitFailed: if the fit fails there, or if the system ends the process.
@@ -83,7 +84,7 @@ def fitted_apart(
     try:
         job = {"module": kind.__module__, "name": kind.__qualname__, "settings": dict(settings)}
         (folder / "job.json").write_text(json.dumps(job))
-        sp.save_npz(folder / "X.npz", sp.csr_array(X), compressed=False)
+        learns.save(folder / "learns")
         np.savez(folder / "content.npz", allow_pickle=False, **content)
         code = _run(folder)
         if code == _NO_ROOM:
@@ -135,12 +136,13 @@ def _work(folder: Path) -> None:
         job = json.loads((folder / "job.json").read_text())
         module: Any = import_module(job["module"])
         kind = reduce(getattr, job["name"].split("."), module)
-        X = sp.csr_array(sp.load_npz(folder / "X.npz"))
+        learns = Learns.load(folder / "learns")
         with np.load(folder / "content.npz") as arrays:
             content = {name: arrays[name] for name in arrays.files}
         _warm_up(kind, job["settings"], content)
         with measured() as cost:
-            model = kind(**job["settings"], **content).fit(X)
+            model = learns.fit(kind(**job["settings"], **content))
+        cost.learning = learning_of(model)
         save_model(model, folder / "model")
         outcome: dict[str, Any] = dataclasses.asdict(cost)
     except Exception as error:

@@ -24,6 +24,7 @@ from beekit.run.comparison import Comparison, Entry
 from beekit.run.cost import Cost
 from beekit.run.encoder_files import digests_of
 from beekit.run.environment import versions
+from beekit.run.learns import reads_of
 from beekit.run_files import read_json
 from beekit.run_folder import RunFolder
 from beekit.split import Split
@@ -112,6 +113,10 @@ class KeptEvaluations:
             }
             write_json(staging / _ABOUT, about)
 
+    def fit_folder(self, entry: Entry) -> Path:
+        """Where a fit of the model keeps what it needs to go on after an interruption."""
+        return self._folder.path / KEPT / f"{self._place(entry).name}.fit"
+
     def remove(self) -> None:
         """Remove all of it, once the comparison is complete."""
         shutil.rmtree(self._folder.path / KEPT, ignore_errors=True)
@@ -127,6 +132,8 @@ class KeptEvaluations:
             self._encoders[entry.encoder] = digests_of(entry.encoder, self._folder.path)
         encoder = self._encoders.get(str(entry.encoder))
         own = [entry.label, entry.kind.__qualname__, dict(entry.settings), encoder, entry.run]
+        if (reads := reads_of(entry.kind)) != "items":
+            own.append(self._split.interactions.fingerprint(reads))
         given = json.dumps([*self._common, *own, entry.encoder], sort_keys=True, default=str)
         return sha256(given.encode()).hexdigest()
 

@@ -19,7 +19,7 @@ from beekit.encoders.text_image import reads_both
 from beekit.errors import ConfigError
 from beekit.evaluation import HeldOutEvaluator, MeanEvaluator
 from beekit.evaluation.named_metrics import named_metric
-from beekit.evaluation.validation import telling_metric
+from beekit.evaluation.telling_metric import telling_metric
 from beekit.report.public_names import published
 from beekit.results import DEFAULT_METRIC
 from beekit.run.config import Config

@@ -35,9 +35,15 @@ def used_items(matrix: sp.csr_array) -> np.ndarray:
 
 
 def source_entries(
-    matrix: sp.csr_array, item_ids: np.ndarray, fraction: float, seed: int
+    matrix: sp.csr_array,
+    item_ids: np.ndarray,
+    fraction: float,
+    seed: int,
+    times: np.ndarray | None = None,
 ) -> np.ndarray:
     """(nnz,) bool: which entries of a matrix belong to the source, a random share of each row.
+
+    With `times` (nnz,) it is the earliest share; among equal times the draw decides.
 
     In a row with two entries or more, at least one entry belongs to the source and at least one
     does not; a single entry belongs to the source. The draw depends on ids, not on the order of
@@ -57,7 +63,7 @@ def source_entries(
     canonical = np.lexsort((by_id[matrix.indices], rows))
     keys = np.empty(matrix.nnz, dtype=np.int64)
     keys[canonical] = np.argsort(shuffled(matrix.nnz, seed, stream=1))
-    order = np.lexsort((keys, rows))
+    order = np.lexsort((keys, rows) if times is None else (keys, times, rows))
     rank = np.empty(matrix.nnz, dtype=np.int64)
     rank[order] = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], lengths)
     known = np.clip(np.round(lengths * fraction), 1, np.maximum(lengths - 1, 1))

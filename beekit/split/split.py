@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
     from beekit.data import Interactions, ids
+    from beekit.matrices import Reads
 else:
     pa = LazyModule("pyarrow")
     pc = LazyModule("pyarrow.compute")
@@ -131,6 +132,19 @@ class Split:
         if self.train.nnz == 0 and self.trains:
             found = f"the {self.kind} split leaves no training interactions"
             raise SplitError(found, expected="at least one", remedy="Hold out a smaller share.")
+
+    def read_as(self, reads: Reads) -> Split:
+        """The split with the numbers that a model reads in the training part and the sources.
+
+        Raises:
+            DataError: if the interactions do not have them.
+        """
+        if reads == "items":
+            return self
+        valued, parts = self.interactions.valued, ("validation", "test", "warm")
+        held = {name: self.parts[name] for name in parts if name in self.parts}
+        read = {n: replace(part, source=valued(part.source, reads)) for n, part in held.items()}
+        return replace(self, train=valued(self.train, reads), **read)
 
     @property
     def cold_items(self) -> np.ndarray:

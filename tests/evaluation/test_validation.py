@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from beekit import evaluate
 from beekit.errors import ConfigError
-from beekit.evaluation.validation import telling_metric
+from beekit.evaluation.telling_metric import telling_metric
 from beekit.models import Random
 from beekit.report.table import results_table
 from beekit.report.table_files import markdown_table

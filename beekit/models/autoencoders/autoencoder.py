@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from beekit.index import ItemIndex
 from beekit.models.autoencoders.histories import Histories
-from beekit.models.settings import NOT_FITTED, Count, Positive
+from beekit.models.early_stopping import StopsEarly
+from beekit.models.settings import NOT_FITTED, Count, CountOrNone, Positive
 from beekit.models.training_loop import Batches, Training, learnt_array
 from beekit.models.vectors import VectorRecommender, at_length_one
 
@@ -23,16 +24,16 @@ _USERS = 4096
 
 
 @dataclass(eq=False)
-class Autoencoder(VectorRecommender):
+class Autoencoder(StopsEarly, VectorRecommender):
     """A network that encodes a history and scores all items by a linear layer.
 
     With h the encoding of a history, an item scores v_i·h + b_i: the user's vector is h and a one,
     the item's is v_i and b_i, and lists come from an index. Any history is taken; one without items
     gets the list that the biases say.
 
-    Args:
+    Args (those of `StopsEarly`, and):
         learning_rate: of Adam.
-        epochs: passes over the users.
+        epochs: passes over the users, at most.
         users_per_step: users in a mini-batch.
         seed: of first weights, order, dropout and other draws.
         device: where to train; by default the GPU where there is one. There, sums run in no fixed
@@ -43,6 +44,7 @@ class Autoencoder(VectorRecommender):
         encoder_weights: (weights,) float32 after `fit`, of the encoder.
     """
 
+    patience: CountOrNone = field(default=20, kw_only=True)
     learning_rate: Positive = field(default=0.001, kw_only=True)
     epochs: Count = field(default=100, kw_only=True)
     users_per_step: Count = field(default=500, kw_only=True)
@@ -61,14 +63,19 @@ class Autoencoder(VectorRecommender):
         output: nn.Linear,
         batches: Batches[Any],
         step: Callable[[Any], Tensor],
+        said: Callable[[], str] | None = None,
+        **state: Any,
     ) -> Training[Any]:
+        """`state` names what steps change besides both parts of the network."""
+
         def keep() -> None:
             with torch.no_grad():
                 item_vectors = torch.cat([output.weight, output.bias[:, None]], dim=1)
                 weights = nn.utils.parameters_to_vector(encoder.parameters())
             self.item_vectors, self.encoder_weights = map(learnt_array, (item_vectors, weights))
 
-        return Training(self.epochs, batches, step, keep)
+        state |= {"encoder": encoder, "output": output}
+        return Training(self.epochs, batches, step, keep, state, said)
 
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
         """Encoded in float64, so that a user's vector does not depend on who else is asked."""

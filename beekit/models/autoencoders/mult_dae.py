@@ -17,7 +17,7 @@ from beekit.models.autoencoders.histories import (
     negative_log_likelihood,
 )
 from beekit.models.settings import Count, NotNegative, ShareBelowOne
-from beekit.models.training_loop import Shuffled, Training, by_gradient, training_device
+from beekit.models.training_loop import GradientSteps, Shuffled, Training, training_device
 
 
 @dataclass(eq=False)
@@ -59,4 +59,5 @@ class MultDAE(Autoencoder):
         optimizer = torch.optim.Adam([*encoder.parameters(), *output.parameters()])
         optimizer.param_groups[0]["lr"] = self.learning_rate
         batches = Shuffled(len(users), self.users_per_step, generator)
-        return self._training(encoder, output, batches, by_gradient(optimizer, loss))
+        steps = GradientSteps(optimizer, loss)
+        return self._training(encoder, output, batches, steps, steps=steps, generator=generator)

@@ -19,9 +19,9 @@ from beekit.models.autoencoders.histories import (
 )
 from beekit.models.settings import Count, NotNegative, ShareBelowOne
 from beekit.models.training_loop import (
+    GradientSteps,
     Shuffled,
     Training,
-    by_gradient,
     training_device,
 )
 
@@ -70,24 +70,21 @@ class MultVAE(Autoencoder):
         users = users_with_items(X)
         batches = Shuffled(len(users), self.users_per_step, generator)
         rising = self.anneal_epochs * len(batches)
-        taken = 0
 
         def loss(batch: Tensor) -> Tensor:
-            nonlocal taken
             histories = Histories.of(X[users[batch.numpy()]], device)
             mean, log_variance = encoder.posterior(histories.dropped(self.dropout, generator))
             code = drawn(mean, log_variance, generator)
-            beta = self.beta * min(1.0, taken / rising) if rising else self.beta
-            self.reached_beta, taken = beta, taken + 1
-            if taken == self.epochs * len(batches):
-                logger.info("MultVAE: β reached %.3g of %.3g", beta, self.beta)
+            beta = self.beta * min(1.0, steps.count.taken / rising) if rising else self.beta
+            self.reached_beta = beta
             likely = negative_log_likelihood(output(encoder.decode(code)), histories)
             return (likely + beta * divergence(mean, log_variance)).mean()
 
         optimizer = torch.optim.Adam(
             [*encoder.parameters(), *output.parameters()], lr=self.learning_rate
         )
-        return self._training(encoder, output, batches, by_gradient(optimizer, loss))
+        steps = GradientSteps(optimizer, loss)
+        return self._training(encoder, output, batches, steps, steps=steps, generator=generator)
 
 
 class VariationalEncoder(nn.Module):

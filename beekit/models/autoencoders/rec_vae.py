@@ -23,7 +23,7 @@ from beekit.models.autoencoders.histories import (
 )
 from beekit.models.autoencoders.mult_vae import drawn
 from beekit.models.settings import Count, NotNegative, Positive, ShareBelowOne
-from beekit.models.training_loop import Shuffled, Training, by_gradient, training_device
+from beekit.models.training_loop import GradientSteps, Shuffled, Training, training_device
 
 # Of the standard normal, of the posterior of the encoder before, and of a wide normal.
 WEIGHTS = (3 / 20, 15 / 20, 2 / 20)
@@ -92,7 +92,7 @@ class RecVAE(Autoencoder):
             return negative_log_likelihood(output(code), histories).mean()
 
         steps = [
-            by_gradient(torch.optim.Adam(part.parameters(), lr=self.learning_rate), loss)
+            GradientSteps(torch.optim.Adam(part.parameters(), lr=self.learning_rate), loss)
             for part, loss in ((encoder, encoder_loss), (output, decoder_loss))
         ]
 
@@ -103,7 +103,11 @@ class RecVAE(Autoencoder):
             return steps[batch.of_decoder](histories)
 
         shuffled = Shuffled(len(users), self.users_per_step, generator)
-        return self._training(encoder, output, Turns(shuffled, self.encoder_passes), step)
+        turns = Turns(shuffled, self.encoder_passes)
+        by_part = {"encoder_steps": steps[0], "output_steps": steps[1]}
+        return self._training(
+            encoder, output, turns, step, before=before, generator=generator, **by_part
+        )
 
 
 class Turn(NamedTuple):

@@ -17,6 +17,7 @@ from beekit.finite import finite_vectors
 from beekit.models.cold.new_items import GrowsByContent
 from beekit.models.cold.samples import Sample, Samples
 from beekit.models.content_vectors import standardised
+from beekit.models.early_stopping import StopsEarly
 from beekit.models.linear.elsa import ELSA
 from beekit.models.settings import (
     FROM_TWO,
@@ -27,7 +28,7 @@ from beekit.models.settings import (
     Positive,
     ShareBelowOne,
 )
-from beekit.models.training_loop import Training, by_gradient, training_device
+from beekit.models.training_loop import GradientSteps, Training, training_device
 from beekit.models.vectors import VectorRecommender
 
 
@@ -40,10 +41,10 @@ class Start(NamedTuple):
 
 
 @dataclass(eq=False)
-class ContentNetwork(GrowsByContent, VectorRecommender):
+class ContentNetwork(StopsEarly, GrowsByContent, VectorRecommender):
     """A model with a network that maps item content into the space of user vectors.
 
-    Args:
+    Args (those of `StopsEarly`, and):
         vectors: c (items, dims), for example a sentence encoder's embeddings.
         embedding_dim: dimensions of user and item vectors.
         dropout: share of content values, and of hidden values, set to zero in training.
@@ -92,8 +93,9 @@ class ContentNetwork(GrowsByContent, VectorRecommender):
     ) -> Training[Sample]:
         """Training by AdamW (Loshchilov & Hutter 2019); the learning rate falls linearly to zero.
 
-        `encoder` is the part of the network that new items need, with the parameters of
-        `_cold_network`. `learnt` returns the user side and the item vectors of the trained network.
+        `network` draws by its `generator`. `encoder` is the part of it that new items need, with the
+        parameters of `_cold_network`. `learnt` returns the user side and the item vectors of the
+        trained network.
         """
         network.to(training_device(self.device))
         generator = np.random.default_rng(self.seed)
@@ -109,8 +111,10 @@ class ContentNetwork(GrowsByContent, VectorRecommender):
                 weights = nn.utils.parameters_to_vector(encoder.parameters())
                 self.encoder_weights = weights.cpu().numpy()
 
-        step = by_gradient(optimizer, loss, falls_to_zero_in=self.epochs * len(samples))
-        return Training(self.epochs, samples, step, keep)
+        steps = GradientSteps(optimizer, loss, falls_to_zero_in=self.epochs * len(samples))
+        drawing = {"samples": generator, "noise": network.generator}
+        state = {"network": network, "steps": steps, **drawing}
+        return Training(self.epochs, samples, steps, keep, state)
 
     def _vectors_of_new(self, new: np.ndarray) -> np.ndarray:
         """The vectors that the network gives new items, as if they had been cold items in `fit`."""

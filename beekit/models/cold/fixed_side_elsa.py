@@ -13,6 +13,7 @@ from torch import Tensor
 from beekit.models.base import Request
 from beekit.models.cold.new_items import GrowsByContent
 from beekit.models.content_vectors import compared
+from beekit.models.early_stopping import StopsEarly
 from beekit.models.linear.elsa_steps import Items, RowNadam, elsa_training, teaching
 from beekit.models.linear.normalised_error import Batch, normalised_error
 from beekit.models.linear.spectral import co_used, second_moment
@@ -24,7 +25,7 @@ from beekit.ranking import Recommendations
 
 
 @dataclass(eq=False)
-class FixedSideELSA(GrowsByContent, VectorRecommender):
+class FixedSideELSA(StopsEarly, GrowsByContent, VectorRecommender):
     """A linear item-item model B = E Dᵀ − diag(E Dᵀ) with one side given and the other one learnt.
 
     The given side is item embeddings F (items, dims): an encoder's output, an SVD of attributes, or
@@ -46,7 +47,7 @@ class FixedSideELSA(GrowsByContent, VectorRecommender):
     embeddings of the items that each item is used with (`spectral.co_used`); this start is by
     itself a ridge regression between co-usage and content.
 
-    Args:
+    Args (those of `StopsEarly`, and):
         vectors: F before centring and scaling.
         side: "decoder" or "encoder": the side that is fixed.
         centre: subtract from F the mean over the items trained on. If the decoder is fixed, this
@@ -126,7 +127,7 @@ class FixedSideELSA(GrowsByContent, VectorRecommender):
             learnt[taught] = (free @ turn).cpu().numpy()
             self._keep(fixed, learnt.copy())
 
-        return elsa_training(self, rows, step, keep)
+        return elsa_training(self, rows, nadam, step, keep)
 
     def _join(self, joining: np.ndarray) -> None:
         sides = (self.decoder_side, self.encoder_side)

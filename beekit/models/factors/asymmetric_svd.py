@@ -12,13 +12,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from beekit.index import ItemIndex
+from beekit.models.early_stopping import StopsEarly
 from beekit.models.factors.lookup import looked_up
 from beekit.models.factors.negatives import UnseenItems
 from beekit.models.settings import NOT_FITTED, Count, NotNegative, Positive
 from beekit.models.training_loop import (
+    GradientSteps,
     Shuffled,
     Training,
-    by_gradient,
     learnt_array,
     normal_vectors,
     training_device,
@@ -27,7 +28,7 @@ from beekit.models.vectors import VectorRecommender, at_length_one
 
 
 @dataclass(eq=False)
-class AsymmetricSVD(VectorRecommender):
+class AsymmetricSVD(StopsEarly, VectorRecommender):
     """Asymmetric-SVD for implicit feedback (Koren, KDD 2008, eq. 13).
 
     A history N gives item i the score b_i + q_i·p with p = |N|^(−1/2) Σ_{j in N} y_j. Of the two
@@ -41,7 +42,7 @@ class AsymmetricSVD(VectorRecommender):
     paper, q_i·y_i alone could predict the ones, and the model would learn nothing about other items
     from implicit feedback (Kabbur et al., FISM, KDD 2013).
 
-    Args:
+    Args (those of `StopsEarly`, and):
         embedding_dim: dimensions of the vectors, without the bias.
         learning_rate: learning rate of Adam.
         regularization: λ ≥ 0.
@@ -96,7 +97,9 @@ class AsymmetricSVD(VectorRecommender):
             self.history_vectors = learnt_array(y)
 
         batches = Shuffled(len(users), self.users_per_step, generator)
-        return Training(self.epochs, batches, by_gradient(optimizer, loss), keep)
+        steps = GradientSteps(optimizer, loss)
+        state = {"q": q, "y": y, "b": b, "steps": steps, "generator": generator}
+        return Training(self.epochs, batches, steps, keep, state)
 
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
         """(users, embedding_dim + 1): p, and 1 in the last column for the bias."""

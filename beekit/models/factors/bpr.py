@@ -14,7 +14,7 @@ from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.factors.lookup import looked_up
 from beekit.models.factors.negatives import SharedNegatives, interactions
 from beekit.models.settings import Count, NotNegative, Positive
-from beekit.models.training_loop import Shuffled, Training, by_gradient, training_device
+from beekit.models.training_loop import GradientSteps, Shuffled, Training, training_device
 from beekit.models.vectors import VectorRecommender
 
 
@@ -71,7 +71,9 @@ class BPR(RemembersUsers, VectorRecommender):
 
         batches = Shuffled(len(owned), self.batch_size, generator)
         keep = self._keeping(X, users, items)
-        return Training(self.epochs, batches, by_gradient(optimizer, loss), keep)
+        steps = GradientSteps(optimizer, loss)
+        state = {"users": users, "items": items, "steps": steps, "generator": generator}
+        return Training(self.epochs, batches, steps, keep, state)
 
 
 def pairwise_loss(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from beekit.blas_threads import one_blas_thread
+from beekit.models.early_stopping import StopsEarly
 from beekit.models.settings import NOT_FITTED, Count
 from beekit.models.training_loop import learnt_array, normal_vectors
 from beekit.ranking.ties import history_keys
@@ -70,14 +71,14 @@ class FoldIn:
 
 
 @dataclass(eq=False)
-class RemembersUsers:
-    """A mixin for models that learn a vector for each training user.
+class RemembersUsers(StopsEarly):
+    """A mixin for models that learn in epochs a vector for each training user.
 
     `recommend` knows a user by the history alone. A history that equals a training user's gets the
     vector learnt for that user. Any other history gets a vector by weighted least squares, to which
     a linear map is applied that brings such vectors near the learnt ones (`recall_users`).
 
-    Args:
+    Args (those of `StopsEarly`, and):
         embedding_dim: dimensions of the vectors.
         seed: seed of initial vectors, order of the data and negatives.
         device: device to train on; by default a GPU if there is one. On a GPU sums have no fixed
@@ -87,6 +88,8 @@ class RemembersUsers:
         item_vectors: Q (items, embedding_dim) float32 after `fit`.
         known_keys, known_vectors, known_turn: the fields of `KnownUsers`, after `fit`.
     """
+
+    holds_users: ClassVar[bool] = True
 
     embedding_dim: Count = 64
     seed: int = field(default=0, kw_only=True)

@@ -59,7 +59,8 @@ class PMF(RemembersUsers, VectorRecommender):
                 users, items, user, pairs, target, self.learning_rate, self.regularization
             )
 
-        return Training(self.epochs, triples, step, self._keeping(X, users, items))
+        state = {"users": users, "items": items, "generator": generator}
+        return Training(self.epochs, triples, step, self._keeping(X, users, items), state)
 
 
 def pointwise_step(

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from beekit.models.early_stopping import StopsEarly
 from beekit.models.factors.negatives import interactions
 from beekit.models.factors.towers import Towers, batch_histories, in_batch_softmax, tower
 from beekit.models.settings import (
@@ -21,9 +22,9 @@ from beekit.models.settings import (
     VectorsOrNone,
 )
 from beekit.models.training_loop import (
+    GradientSteps,
     Shuffled,
     Training,
-    by_gradient,
     learnt_array,
     training_device,
 )
@@ -31,7 +32,7 @@ from beekit.models.vectors import VectorRecommender
 
 
 @dataclass(eq=False)
-class TwoTower(VectorRecommender):
+class TwoTower(StopsEarly, VectorRecommender):
     """Two-tower retrieval with sampling-bias-corrected softmax (Yi et al., RecSys 2019).
 
     The input of an item is z = e + F w: its embedding e and, if there are `vectors` F, a projection
@@ -48,7 +49,7 @@ class TwoTower(VectorRecommender):
     used, e is set to zero in training for a share `id_dropout` of the items in a batch (Volkovs et
     al., DropoutNet, NeurIPS 2017). Without features, all items without training users score alike.
 
-    Args:
+    Args (those of `StopsEarly`, and):
         embedding_dim: dimensions of the vectors.
         hidden_dim: width of the hidden layers.
         temperature: τ > 0.
@@ -117,7 +118,10 @@ class TwoTower(VectorRecommender):
             self.hidden_weight, self.hidden_bias, self.output_weight, self.output_bias = layers
 
         batches = Shuffled(X.nnz, self.batch_size, generator)
-        return Training(self.epochs, batches, by_gradient(optimizer, loss), keep)
+        steps = GradientSteps(optimizer, loss)
+        numbered = {str(place): part for place, part in enumerate(towers.parameters)}
+        state = {**numbered, "steps": steps, "generator": generator}
+        return Training(self.epochs, batches, steps, keep, state)
 
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
         """User vectors (users, dims) of length one, computed in float64."""

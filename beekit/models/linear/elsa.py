@@ -13,6 +13,7 @@ from torch import Tensor
 from beekit.errors import ConfigError
 from beekit.index import ItemIndex
 from beekit.models.base import Request
+from beekit.models.early_stopping import StopsEarly
 from beekit.models.linear.elsa_steps import Items, RowNadam, elsa_training, teaching
 from beekit.models.linear.normalised_error import Batch, normalised_error
 from beekit.models.linear.spectral import spectral_vectors
@@ -24,7 +25,7 @@ from beekit.ranking import Recommendations
 
 
 @dataclass(eq=False)
-class ELSA(VectorRecommender):
+class ELSA(StopsEarly, VectorRecommender):
     """Scalable linear shallow autoencoder (Vančura et al., RecSys 2022).
 
     B = A Aᵀ − I, where the rows of A (items, dims) have length 1, so that no item predicts itself.
@@ -41,7 +42,7 @@ class ELSA(VectorRecommender):
     step, not in the loss. The second moment of Nadam is one number for each item. The learning rate
     falls along a cosine. The loss is not divided by the number of items, which changes no step.
 
-    Args:
+    Args (those of `StopsEarly`, and):
         embedding_dim: columns of A.
         learning_rate: about the angle in radians by which an item turns in one of the first steps.
         epochs: passes over the users.
@@ -96,7 +97,7 @@ class ELSA(VectorRecommender):
             learnt[taught] = vectors.cpu().numpy()
             self.item_vectors = learnt.copy()
 
-        return elsa_training(self, rows, step, keep)
+        return elsa_training(self, rows, nadam, step, keep)
 
     @property
     def encoder_side(self) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from beekit.models.linear.normalised_error import Batch
-from beekit.models.training_loop import Training, training_device
+from beekit.models.training_loop import StepCount, Training, training_device
 
 Items = Tensor | None
 """The item indices (m,) of a step, ascending; None for all items."""
@@ -74,6 +73,11 @@ class RowNadam:
         self.second = matrix.new_zeros(len(matrix))
         self.count = matrix.new_zeros(len(matrix))
 
+    def state(self) -> dict[str, Tensor]:
+        """All that steps change."""
+        moments = {"first": self.first, "second": self.second, "count_of_rows": self.count}
+        return {"matrix": self.matrix, **moments}
+
     def rows(self, items: Items) -> Tensor:
         """The rows of the items of a step."""
         return self.matrix if items is None else self.matrix[items]
@@ -108,23 +112,27 @@ class RowNadam:
 def elsa_training(
     model: Any,
     X: sp.csr_array,
+    nadam: RowNadam,
     step: Callable[[Batch, Items, float], Tensor],
     keep: Callable[[], None],
 ) -> Training[tuple[Batch, Items]]:
-    """Training of an ELSA by `step(batch, items, learning_rate)`, which returns the loss.
+    """Training of an ELSA by `step(batch, items, learning_rate)`, which returns the loss and moves
+    the matrix of `nadam`.
 
     The learning rate falls to zero along half a cosine (Loshchilov and Hutter 2017), so that the
     last steps average out the noise of single batches.
     """
     batches = UserBatches(X, model)
     total = model.epochs * len(batches)
-    numbers = itertools.count()
+    count = StepCount()
 
     def scheduled(batch: tuple[Batch, Items]) -> Tensor:
-        left = (1 + math.cos(math.pi * next(numbers) / total)) / 2
+        left = (1 + math.cos(math.pi * count.taken / total)) / 2
+        count.taken += 1
         return step(*batch, model.learning_rate * left)
 
-    return Training(model.epochs, batches, scheduled, keep)
+    state = {**nadam.state(), "count": count, "generator": batches.generator}
+    return Training(model.epochs, batches, scheduled, keep, state)
 
 
 def teaching(X: sp.csr_array) -> tuple[sp.csr_array, np.ndarray]:
