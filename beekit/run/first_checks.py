@@ -86,14 +86,16 @@ def require_data(config: DataConfig) -> None:
                 found = f"no file {Path(folder) / file}"
                 expected, remedy = "a Parquet or CSV file", "Check the path."
                 raise DataError(found, expected=expected, remedy=remedy)
+        text, image = (own.get(key, getattr(config, key)) for key in ("text", "image"))
         tables = {key: own.get(key, getattr(config, key)) for key in ("interactions", "items")}
         for key, named in tables.items():
             name = named.get("file") if isinstance(named, dict) else getattr(named, "file", named)
             if isinstance(name, str):
                 named_files(Path(folder), key, name)
-            elif not config.split.own_files:
+            elif not config.split.own_files and (
+                key != "items" or config.needs_catalog or text or image
+            ):
                 require_table(Path(folder), key)
-        text, image = (own.get(key, getattr(config, key)) for key in ("text", "image"))
         if tables["items"] is None and (text or image) and not config.split.own_files:
             from beekit.data.header import require_item_columns  # imports Arrow
 
