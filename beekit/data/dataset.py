@@ -153,7 +153,7 @@ class Dataset:
         if text is None and image is None:
             usual = (name for name in ("text", "title") if name in goods.column_names)
             text = next((f"{{{name}}}" for name in usual), None)
-        files = [] if item_table is None else item_table.files
+        files = () if item_table is None else item_table.files
         images = None if image is None else ImageColumn.of(fields, image, folder, files)
         catalog = Catalog(ids.to_numpy(catalog_ids), fields, text, images)
         catalog = catalog.take(pc.array_sort_indices(catalog_ids).to_numpy())

@@ -64,7 +64,9 @@ class Learns:
         """What `save` wrote."""
         paths = {name: folder / f"{name}.npz" for name in _MATRICES}
         train, *held = (sp.csr_array(sp.load_npz(p)) for p in paths.values() if p.is_file())
-        validation = HeldOut(*held, np.load(folder / "candidates.npy")) if held else None
+        validation = None
+        if held:
+            validation = HeldOut(held[0], held[1], np.load(folder / "candidates.npy"))
         keep_in = json.loads((folder / "keep_in.json").read_text())
         return cls(train, validation, None if keep_in is None else Path(keep_in))
 

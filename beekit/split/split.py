@@ -141,10 +141,14 @@ class Split:
         """
         if reads == "items":
             return self
-        valued, parts = self.interactions.valued, ("validation", "test", "warm")
-        held = {name: self.parts[name] for name in parts if name in self.parts}
-        read = {n: replace(part, source=valued(part.source, reads)) for n, part in held.items()}
-        return replace(self, train=valued(self.train, reads), **read)
+        valued = self.interactions.valued
+
+        def read(part: HeldOut | None) -> HeldOut | None:
+            return part and replace(part, source=valued(part.source, reads))
+
+        validation, test, warm = map(read, (self.validation, self.test, self.warm))
+        train = valued(self.train, reads)
+        return replace(self, train=train, validation=validation, test=test, warm=warm)
 
     @property
     def cold_items(self) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,8 +63,8 @@ class Autoencoder(StopsEarly, VectorRecommender):
         output: nn.Linear,
         batches: Batches[Any],
         step: Callable[[Any], Tensor],
+        state: Mapping[str, Any],
         said: Callable[[], str] | None = None,
-        **state: Any,
     ) -> Training[Any]:
         """`state` names what steps change besides both parts of the network."""
 
@@ -74,7 +74,7 @@ class Autoencoder(StopsEarly, VectorRecommender):
                 weights = nn.utils.parameters_to_vector(encoder.parameters())
             self.item_vectors, self.encoder_weights = map(learnt_array, (item_vectors, weights))
 
-        state |= {"encoder": encoder, "output": output}
+        state = {**state, "encoder": encoder, "output": output}
         return Training(self.epochs, batches, step, keep, state, said)
 
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:

@@ -60,4 +60,5 @@ class MultDAE(Autoencoder):
         optimizer.param_groups[0]["lr"] = self.learning_rate
         batches = Shuffled(len(users), self.users_per_step, generator)
         steps = GradientSteps(optimizer, loss)
-        return self._training(encoder, output, batches, steps, steps=steps, generator=generator)
+        drawing = {"steps": steps, "generator": generator}
+        return self._training(encoder, output, batches, steps, drawing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +23,6 @@ from beekit.models.training_loop import (
     Training,
     training_device,
 )
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -49,7 +46,7 @@ class MultVAE(Autoencoder):
         anneal_epochs: epochs in which β reaches it; with 0 it is there from the start.
 
     Attributes:
-        reached_beta: β at the last step of training.
+        reached_beta: β at the last step of the epoch that the model is of.
     """
 
     embedding_dim: Count = 200
@@ -84,7 +81,12 @@ class MultVAE(Autoencoder):
             [*encoder.parameters(), *output.parameters()], lr=self.learning_rate
         )
         steps = GradientSteps(optimizer, loss)
-        return self._training(encoder, output, batches, steps, steps=steps, generator=generator)
+
+        def said() -> str:
+            return f"β reached {self.reached_beta:.3g} of {self.beta:.3g}"
+
+        drawing = {"steps": steps, "generator": generator}
+        return self._training(encoder, output, batches, steps, drawing, said)
 
 
 class VariationalEncoder(nn.Module):

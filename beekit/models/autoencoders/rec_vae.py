@@ -105,9 +105,8 @@ class RecVAE(Autoencoder):
         shuffled = Shuffled(len(users), self.users_per_step, generator)
         turns = Turns(shuffled, self.encoder_passes)
         by_part = {"encoder_steps": steps[0], "output_steps": steps[1]}
-        return self._training(
-            encoder, output, turns, step, before=before, generator=generator, **by_part
-        )
+        state = {"before": before, "generator": generator, **by_part}
+        return self._training(encoder, output, turns, step, state)
 
 
 class Turn(NamedTuple):

@@ -93,9 +93,9 @@ class ContentNetwork(StopsEarly, GrowsByContent, VectorRecommender):
     ) -> Training[Sample]:
         """Training by AdamW (Loshchilov & Hutter 2019); the learning rate falls linearly to zero.
 
-        `network` draws by its `generator`. `encoder` is the part of it that new items need, with the
-        parameters of `_cold_network`. `learnt` returns the user side and the item vectors of the
-        trained network.
+        `network` draws by its `generator`. `encoder` is the part of it that new items need, with
+        the parameters of `_cold_network`. `learnt` returns the user side and the item vectors of
+        the trained network.
         """
         network.to(training_device(self.device))
         generator = np.random.default_rng(self.seed)
