@@ -163,7 +163,7 @@ _METRIC = {
 _ROW = {
     **{"model": _text, "scenario": _text, "users": _count, "settings_chosen?": _text},
     **{"seconds?": _number_or_none, "fit_seconds?": _number_or_none},
-    "fit_memory_mb?": _number_or_none,
+    **{"fit_memory_mb?": _number_or_none, "ratings?": _count},
 }
 _PAIRED = {
     **{"metric": _text, "first": _text, "second": _text, "difference": _number},
@@ -188,6 +188,7 @@ _TRAINING = {
 }
 _RESULTS: dict[str, Any] = {
     **{"dataset": _DATASET, "split": _SPLIT, "environment": {}},
+    "task?": _text,
     **{"note?": _text, "notes?": [_text], "datasets?": [_OF_SEVERAL], "training?": _TRAINING},
     "left_out?": [{"model": _text, "reason": _text}],
 }

@@ -54,7 +54,7 @@ def check_training(config: Config) -> None:
 def check_comparison(content: Mapping[str, Any]) -> None:
     """As `check_training`, of keys and values of a comparison: the models' classes, some of which
     need PyTorch, are not looked at, their names and encoders are."""
-    from beekit.run.comparison import read_comparison
+    from beekit.run.comparison import metrics_of, read_comparison
 
     config = read_comparison(content)
     for label, given in config.models.items():
@@ -69,7 +69,7 @@ def check_comparison(content: Mapping[str, Any]) -> None:
     if config.repeats == 1:
         require_free(config.out, "comparison")
     require_data(config)
-    _require_metrics(config)
+    metrics_of(config)
 
 
 def require_data(config: DataConfig) -> None:

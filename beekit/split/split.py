@@ -150,6 +150,16 @@ class Split:
         train = valued(self.train, reads)
         return replace(self, train=train, validation=validation, test=test, warm=warm)
 
+    def rated(self, part: str) -> HeldOut:
+        """A held-out part with ratings as the numbers of its sources and targets.
+
+        Raises:
+            DataError: if the interactions have no values.
+        """
+        held, valued = self.parts[part], self.interactions.valued
+        read = {role: valued(getattr(held, role), "values") for role in ("source", "target")}
+        return replace(held, **read)
+
     @property
     def cold_items(self) -> np.ndarray:
         """The indices of items without a training interaction, ascending."""

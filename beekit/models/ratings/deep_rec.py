@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -120,8 +121,7 @@ class DeepEncoder(nn.Module):
         first, back = widths[0], widths[::-1]
         self.first = FirstLayer(columns, first, generator)
         self.down, self.up = (
-            nn.ModuleList(linear(a, b, generator) for a, b in zip(of[:-1], of[1:], strict=True))
-            for of in (widths, back)
+            nn.ModuleList(linear(a, b, generator) for a, b in pairwise(of)) for of in (widths, back)
         )
         self.width = back[-1]
 

@@ -1,4 +1,4 @@
-"""What rating models that learn in epochs share: they stop early by an error on held-out ratings."""
+"""Rating models that learn in epochs: they stop early by the error on held-out ratings."""
 
 from __future__ import annotations
 

@@ -24,16 +24,17 @@ class BiasedMF(RatingModel):
     A rating is expected to be μ + b_u + b_i + p_u·q_i, with μ the mean of all training ratings.
     Minimises, over all that was rated,
 
-        Σ (r_ui − μ − b_u − b_i − p_u·q_i)² + λ (Σ_u b_u² + |p_u|² + Σ_i b_i² + |q_i|²)
+        Σ (r_ui − μ − b_u − b_i − p_u·q_i)² + λ (Σ |p_u|² + Σ |q_i|²) + λ_b (Σ b_u² + Σ b_i²)
 
-    (eq. 5) by turns for users and for items, each turn exactly, where the paper follows the
-    gradient. It ends with the users, so that a user's vector is the best one for the ratings given:
-    any user gets one without a fit, and without ratings μ + b_i is expected. An item without
-    ratings has b_i = 0 and q_i = 0.
+    (eq. 5, where λ_b is λ) by turns for users and for items, each turn exactly, where the paper
+    follows the gradient. It ends with the users, so that a user's vector is the best one for the
+    ratings given: any user gets one without a fit, and without ratings μ + b_i is expected. An item
+    without ratings has b_i = 0 and q_i = 0.
 
     Args:
         embedding_dim: length of p and q; 0 for biases alone.
         regularization: λ > 0.
+        bias_regularization: λ_b > 0.
         sweeps: turns for both sides.
         seed: of the first item vectors.
 
@@ -43,7 +44,8 @@ class BiasedMF(RatingModel):
     """
 
     embedding_dim: CountOrNone = 50
-    regularization: Positive = 12.0
+    regularization: Positive = 15.0
+    bias_regularization: Positive = 3.0
     sweeps: Count = 10
     seed: int = field(default=0, kw_only=True)
     item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
@@ -68,9 +70,15 @@ class BiasedMF(RatingModel):
         its vectors, a one, and its biases."""
         free = other.shape[1] - 1 if self.biases else other.shape[1] - 2
         left = _less(ratings, other[:, -1][ratings.indices])
-        found = np.zeros((ratings.shape[0], other.shape[1]))
-        found[:, :free] = ridge_vectors(left, other[:, :free], self.regularization, np.zeros(free))
-        found[:, -1] = 1
+        found = np.ones((ratings.shape[0], other.shape[1]))
+        # With a scale of its own, the bias has a penalty of its own.
+        scale = np.ones(free)
+        if self.biases:
+            scale[-1] = (self.regularization / self.bias_regularization) ** 0.5
+        sides = other[:, :free] * scale
+        solved = ridge_vectors(left, sides, self.regularization, np.zeros(free))
+        found[:, :-1] = 0
+        found[:, :free] = scale * solved
         return found
 
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:

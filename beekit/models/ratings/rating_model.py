@@ -90,4 +90,3 @@ class RatingModel(VectorRecommender):
         parts = (np.ones(histories.nnz, np.float32), histories.indices, histories.indptr)
         seen = sp.csr_array(parts, shape=histories.shape)
         return self.index.recommend(seen, *asked[1:], user_vectors=own)
-
