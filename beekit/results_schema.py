@@ -163,7 +163,8 @@ _METRIC = {
 _ROW = {
     **{"model": _text, "scenario": _text, "users": _count, "settings_chosen?": _text},
     **{"seconds?": _number_or_none, "fit_seconds?": _number_or_none},
-    **{"fit_memory_mb?": _number_or_none, "ratings?": _count},
+    **{"parameters?": _number_or_none, "ratings?": _count},
+    "fit_memory_mb?": _number_or_none,
 }
 _PAIRED = {
     **{"metric": _text, "first": _text, "second": _text, "difference": _number},

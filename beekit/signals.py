@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -13,12 +14,28 @@ from typing import Any
 
 _Handler = Callable[[int, FrameType | None], Any]
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+# A signal that comes again this soon is no second one: `timeout` sends one to a process, and one to
+# its group.
+_ECHO = 0.3
 # Seconds until an interrupt that nobody has ended with is raised again.
 _AGAIN = 2.0
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM reached a process that puts things in order before it ends, as after Ctrl-C."""
+
+
+class _Echoes:
+    """Tells signals that come twice at once from those that are sent again."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, float] = {}
+
+    def has(self, number: int) -> bool:
+        """Whether a signal that comes now is the echo of one before."""
+        now = time.monotonic()
+        before, self._last[number] = self._last.get(number), now
+        return before is not None and now - before < _ECHO
 
 
 @contextmanager
@@ -31,8 +48,11 @@ def ending_raises() -> Iterator[None]:
     otherwise.
     """
     told: list[type[KeyboardInterrupt]] = []
+    echoes = _Echoes()
 
     def end(number: int, frame: FrameType | None) -> None:
+        if echoes.has(number):
+            return
         told.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
         if repeats:
             signal.setitimer(signal.ITIMER_REAL, _AGAIN)
@@ -81,6 +101,7 @@ class Deferred:
         self._earlier: dict[int, Any] = {}
         self._owner = os.getpid()
         self._seen_in_worker = False
+        self._echoes = _Echoes()
 
     @contextmanager
     def __call__(self) -> Iterator[Deferred]:
@@ -94,6 +115,8 @@ class Deferred:
             self._pass_on(self.due, None)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._echoes.has(number):
+            return
         if os.getpid() != self._owner:
             if self._seen_in_worker:
                 os._exit(128 + number)
@@ -130,8 +153,11 @@ def ignore_first_in_worker(worker: int, before: Callable[[int], object] | None =
     if before is not None:
         before(worker)
     seen: list[int] = []
+    echoes = _Echoes()
 
     def note(number: int, frame: FrameType | None) -> None:
+        if echoes.has(number):
+            return
         if seen:
             os._exit(128 + number)
         seen.append(number)

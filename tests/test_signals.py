@@ -25,6 +25,12 @@ def handlers():
         signal.signal(number, handler)
 
 
+@pytest.fixture(autouse=True)
+def each_counts(monkeypatch):
+    """However soon one comes after the other."""
+    monkeypatch.setattr(signals, "_ECHO", 0.0)
+
+
 def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
@@ -107,3 +113,36 @@ def test_a_worker_ignores_the_first_and_ends_with_the_second():
             send(signal.SIGTERM)
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + signal.SIGTERM
+
+
+def test_a_signal_that_comes_twice_at_once_is_one(monkeypatch, capsys):
+    """As from `timeout`, which sends one to the process and one to its group."""
+    monkeypatch.setattr(signals, "_ECHO", 0.2)
+    ending, steps = Deferred("ending soon"), []
+
+    def work():
+        with ending():
+            send(signal.SIGTERM)
+            send(signal.SIGTERM)
+            steps.append("finished")
+            time.sleep(0.3)
+            try:
+                send(signal.SIGTERM)
+                steps.append("not reached")
+            finally:
+                send(signal.SIGTERM)
+                steps.append("put in order")
+
+    assert exit_code("beekit", work, room="room") == 143
+    assert steps == ["finished", "put in order"]
+
+
+def test_a_worker_takes_two_at_once_for_one(monkeypatch):
+    monkeypatch.setattr(signals, "_ECHO", 0.2)
+    ending = Deferred("ending soon")
+    with ending():
+        if (child := os.fork()) == 0:
+            send(signal.SIGTERM)
+            send(signal.SIGTERM)
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

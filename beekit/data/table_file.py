@@ -12,7 +12,9 @@ from beekit.config_model import ConfigModel, read
 from beekit.errors import ConfigError
 
 # What YAML has no plain sign for.
-_WORDS = {"tab": "\t", "\\t": "\t", "space": " "}
+_WORDS = {"tab": "\t", "\\t": "\t", "space": " ", "null": None}
+SIGNS = ("separator", "quote", "escape", "decimal")
+"""The keys of a table whose values are signs, some of which mean something to YAML."""
 
 
 class ColumnNames(ConfigModel):
@@ -75,6 +77,8 @@ class TableFile(ConfigModel):
     @field_validator("separator", "quote", "escape")
     @classmethod
     def _sign(cls, sign: str | None, info: Any) -> str | None:
+        if sign is not None and len(sign) > 2 and sign[0] == sign[-1] and sign[0] in "'\"":
+            sign = sign[1:-1]  # of a command line, quoted as in YAML
         sign = _WORDS.get(sign or "", sign)
         several = info.field_name == "separator"
         refused = {*"\r\n", *('"' if several else "")}

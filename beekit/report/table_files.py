@@ -18,7 +18,7 @@ from beekit.results import is_repeated, metric_names, rows_by_scenario
 from beekit.run_folder import TABLE_CSV, TABLE_MARKDOWN
 
 # The keys that a row may have besides its metrics.
-_COSTS = ("fit_seconds", "fit_memory_mb", "seconds")
+_COSTS = ("fit_seconds", "fit_memory_mb", "parameters", "seconds")
 _SETTINGS = "settings_chosen"
 # The keys of the p-values of a comparison.
 _TESTS = ("p_value", "p_holm")
@@ -94,7 +94,9 @@ def _lines(group: Group, metrics: Sequence[str], tests: Tests, costs: Tests) -> 
     """The table of one scenario, with p-values and costs if there are any."""
     tested = any((group.scenario, row.model) in tests for row in group.rows)
     fitted = any("fit_seconds" in row for row in costs.values())
+    counted = any("parameters" in row for row in costs.values())
     head = ["model", *metrics, *["p"] * tested, *["fit", "memory"] * fitted]
+    head += ["parameters"] * counted
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     for row in group.rows:
         at = (group.scenario, row.model)
@@ -105,6 +107,7 @@ def _lines(group: Group, metrics: Sequence[str], tests: Tests, costs: Tests) -> 
             cells += [numbers.duration(costs[at]["fit_seconds"]), memory]
         elif fitted:
             cells += ["", ""]
+        cells += [numbers.count(costs.get(at, {}).get("parameters"))] * counted
         lines.append(cells)
     return [f"| {' | '.join(cells)} |" for cells in lines]
 

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator
 
 from beekit.config_file import mapping, read_config_file
 from beekit.config_model import read, require_known, require_type, text_keys
+from beekit.data.table_file import SIGNS
 from beekit.errors import BeekitError, ConfigError
 from beekit.evaluation.named_metrics import usual_metrics
 from beekit.evaluation.rating_metrics import rating_metrics
@@ -24,7 +25,7 @@ from beekit.run.settings_source import check_chosen_on
 
 # Keys of a model that say which one, whose embeddings it gets, and how it was set; all others are
 # its settings.
-_OWN_KEYS = ("model", "encoder", "run", "chosen_on")
+OWN_KEYS = ("model", "encoder", "run", "chosen_on")
 # The setting that takes item embeddings.
 VECTORS = "vectors"
 
@@ -99,20 +100,14 @@ class Comparison(DataConfig):
         taken = parameters(kind)
         hints = typing.get_type_hints(kind if dataclasses.is_dataclass(kind) else kind.__init__)
         # Item vectors come from an encoder, and a configuration holds no other arrays.
-        arrays = {
-            name
-            for name in taken
-            if name == VECTORS or np.ndarray in (hints.get(name), *get_args(hints.get(name)))
-        }
         for key, value in given.items():
-            if key in _OWN_KEYS:
+            if key in OWN_KEYS:
                 require_type(f"{where}{key}", value, str)
                 if key == "chosen_on":
                     check_chosen_on(f"{where}{key}", value)
                 continue
             if key in taken or not takes_anything(kind):
-                require_known(key, [*(set(taken) - arrays), *_OWN_KEYS], where)
-                require_type(f"{where}{key}", value, hints.get(key, Any))
+                require_key(key, value, {name: hints.get(name, Any) for name in taken}, where)
         run = given.get("run")
         encoder = f"{run}/model" if run else given.get("encoder")
         if VECTORS in taken:
@@ -129,7 +124,7 @@ class Comparison(DataConfig):
             found = f"{where}{'run' if run else 'encoder'}"
             expected = f"no encoder, since {kind.__name__} learns from interactions alone"
             raise ConfigError(found, expected=expected, remedy="Remove that key.")
-        settings = {key: value for key, value in given.items() if key not in _OWN_KEYS}
+        settings = {key: value for key, value in given.items() if key not in OWN_KEYS}
         # Refuses values outside their range now, not when the others have been fitted.
         content = {VECTORS: np.eye(2, dtype=np.float32)} if encoder is not None else {}
         try:
@@ -153,6 +148,26 @@ class Comparison(DataConfig):
         return Entry(label, kind, settings, encoder, run, given.get("chosen_on"))
 
 
+def require_key(key: str, value: Any, types: Mapping[str, Any], where: str) -> None:
+    """Refuse a key that is no setting that a configuration can give, or a value of another type.
+
+    Args:
+        key, value: as in the configuration.
+        types: the types of all settings of the model.
+        where: for messages, what stands before the key.
+
+    Raises:
+        ConfigError: if it is refused.
+    """
+    given_here = [
+        name
+        for name, kind in types.items()
+        if name != VECTORS and np.ndarray not in (kind, *get_args(kind))
+    ]
+    require_known(key, [*given_here, *OWN_KEYS], where)
+    require_type(f"{where}{key}", value, types[key])
+
+
 def load_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
     """Read a YAML file and apply `key=value` overrides, dots reaching into sections."""
     return make_comparison(comparison_content(path, overrides))
@@ -160,7 +175,7 @@ def load_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
 
 def comparison_content(path: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Keys and values of a comparison, of which nothing is checked yet."""
-    keys, examples = text_keys(Comparison), "`beekit evaluate --list`"
+    keys, examples = {*text_keys(Comparison), *SIGNS}, "`beekit evaluate --list`"
     return read_config_file(path, overrides, text_keys=keys, examples=examples)
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from beekit.config_file import mapping, read_config_file
 from beekit.config_model import read, text_keys
+from beekit.data.table_file import SIGNS
 from beekit.data_folder import dataset_name
 from beekit.errors import ConfigError
 from beekit.run.data_config import DataConfig, DatasetEntry
@@ -89,7 +90,7 @@ class Config(DataConfig):
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file and apply `key=value` overrides, dots reaching into sections."""
-    return make_config(read_config_file(path, overrides, text_keys=text_keys(Config)))
+    return make_config(read_config_file(path, overrides, text_keys={*text_keys(Config), *SIGNS}))
 
 
 def load_saved_config(path: str | Path) -> Config:

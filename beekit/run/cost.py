@@ -22,12 +22,14 @@ class Cost:
     """Seconds, peak memory in MB and the library's warnings, filled in when the work is done.
 
     Memory is beyond what was there before; None where it cannot be told from what other work left.
-    `learning` is how the epochs of a validated fit went (`beekit.models.early_stopping.Learning`).
+    `parameters` counts the numbers that the model learnt, and `learning` says how the epochs of a
+    validated fit went (`beekit.models.early_stopping.Learning`).
     """
 
     seconds: float = 0.0
     memory_mb: float | None = None
     warnings: list[str] = field(default_factory=list)
+    parameters: int | None = None
     learning: Mapping[str, Any] | None = None
 
 

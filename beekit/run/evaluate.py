@@ -38,7 +38,7 @@ from beekit.run.fit_process import fitted_apart, reason_of, worth_a_process
 from beekit.run.kept_evaluations import KEPT, Done, KeptEvaluations
 from beekit.run.known_items import KnownItems
 from beekit.run.leakage import require_unseen
-from beekit.run.learns import Learns, learning_of, reads_of
+from beekit.run.learns import Learns, learnt, reads_of, said_of
 from beekit.run.locations import absolute
 from beekit.run.resume import lacks_report, made_again, write_config
 from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
@@ -128,6 +128,8 @@ def _compare_all(
             left_out.append({"model": entry.label, "reason": reason})
             continue
         notes += [f"{entry.label}: {warning}" for warning in cost.warnings]
+        if cost.learning is not None:
+            notes.append(f"{entry.label}: {said_of(cost.learning)}")
         tests += [evaluations[part] for part in evaluations if part == "test"]
         for evaluation in evaluations.values():
             rows.append({**evaluation.row(), **_described(entry, cost, chosen)})
@@ -235,7 +237,7 @@ def _fitted(
         return fitted_apart(entry.kind, entry.settings, content, learns, files)
     with measured() as cost:
         model = learns.fit(entry.kind(**entry.settings, **content))
-    cost.learning = learning_of(model)
+    learnt(model, cost)
     cost.memory_mb = None  # what earlier models left in this process would be part of it
     return model, cost
 
@@ -262,6 +264,7 @@ def _described(entry: Entry, cost: Cost, chosen: Mapping[str, str]) -> dict[str,
         "settings_chosen": chosen[entry.label],
         "fit_seconds": round(cost.seconds, 3),
         "fit_memory_mb": None if cost.memory_mb is None else round(cost.memory_mb, 1),
+        **({} if cost.parameters is None else {"parameters": cost.parameters}),
         **({} if cost.learning is None else {"learning": dict(cost.learning)}),
     }
 

@@ -52,14 +52,16 @@ def check_training(config: Config) -> None:
 
 
 def check_comparison(content: Mapping[str, Any]) -> None:
-    """As `check_training`, of keys and values of a comparison: the models' classes, some of which
-    need PyTorch, are not looked at, their names and encoders are."""
+    """As `check_training`, of keys and values of a comparison; of models from outside, whose code
+    would be run, nothing is looked at but their encoders."""
     from beekit.run.comparison import metrics_of, read_comparison
 
     config = read_comparison(content)
     for label, given in config.models.items():
         own = given if isinstance(given, dict) else {}
         name = require_name(str(own.get("model", label)), f"models.{label}.")
+        if name in HOMES:
+            _check_settings(own, name, f"models.{label}.")
         if isinstance(run := own.get("run"), str):
             RunFolder(Path(run)).require_config()
         encoder = own.get("encoder", config.encoder)
@@ -70,6 +72,18 @@ def check_comparison(content: Mapping[str, Any]) -> None:
         require_free(config.out, "comparison")
     require_data(config)
     metrics_of(config)
+
+
+def _check_settings(given: Mapping[str, Any], name: str, where: str) -> None:
+    """Refuse a setting that the model does not have, or that cannot have its value."""
+    from beekit.models.declared import declared_settings, plain_type, require_setting
+    from beekit.run.comparison import OWN_KEYS, require_key
+
+    declared = declared_settings(name)
+    for key, value in given.items():
+        if key not in OWN_KEYS:
+            require_key(key, value, {n: plain_type(kind) for n, kind in declared.items()}, where)
+            require_setting(key, value, declared[key])
 
 
 def require_data(config: DataConfig) -> None:
@@ -87,14 +101,13 @@ def require_data(config: DataConfig) -> None:
                 expected, remedy = "a Parquet or CSV file", "Check the path."
                 raise DataError(found, expected=expected, remedy=remedy)
         text, image = (own.get(key, getattr(config, key)) for key in ("text", "image"))
+        needed = config.needs_catalog or text or image
         tables = {key: own.get(key, getattr(config, key)) for key in ("interactions", "items")}
         for key, named in tables.items():
             name = named.get("file") if isinstance(named, dict) else getattr(named, "file", named)
             if isinstance(name, str):
                 named_files(Path(folder), key, name)
-            elif not config.split.own_files and (
-                key != "items" or config.needs_catalog or text or image
-            ):
+            elif not config.split.own_files and (key == "interactions" or needed):
                 require_table(Path(folder), key)
         if tables["items"] is None and (text or image) and not config.split.own_files:
             from beekit.data.header import require_item_columns  # imports Arrow

@@ -31,7 +31,7 @@ from beekit.models.registry import can_be_saved, load_model, save_model
 from beekit.out_of_memory import is_out_of_memory
 from beekit.ranking import Model
 from beekit.run.cost import Cost, measured
-from beekit.run.learns import Learns, learning_of
+from beekit.run.learns import Learns, learnt
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ def _work(folder: Path) -> None:
         _warm_up(kind, job["settings"], content)
         with measured() as cost:
             model = learns.fit(kind(**job["settings"], **content))
-        cost.learning = learning_of(model)
+        learnt(model, cost)
         save_model(model, folder / "model")
         outcome: dict[str, Any] = dataclasses.asdict(cost)
     except Exception as error:

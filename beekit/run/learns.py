@@ -13,8 +13,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.matrices import Reads
-from beekit.models.early_stopping import StopsEarly
+from beekit.models.early_stopping import Learning, StopsEarly
 from beekit.ranking import Model
+from beekit.run.cost import Cost
 from beekit.split import HeldOut
 
 _MATRICES = ("train", "source", "target")
@@ -71,12 +72,22 @@ class Learns:
         return cls(train, validation, None if keep_in is None else Path(keep_in))
 
 
-def learning_of(model: Any) -> Mapping[str, Any] | None:
-    """How the epochs of a model went, if it was validated."""
+def learnt(model: Any, cost: Cost) -> None:
+    """Write down what a fitted model learnt: how many numbers, and how its epochs went."""
+    fields = dataclasses.fields(model) if dataclasses.is_dataclass(model) else ()
+    values = [getattr(model, field.name, None) for field in fields if not field.init]
+    arrays: list[Any] = [v for v in values if sp.issparse(v) or isinstance(v, np.ndarray)]
+    cost.parameters = sum(a.nnz if sp.issparse(a) else a.size for a in arrays) if fields else None
     learning = getattr(model, "learning", None)
-    if not dataclasses.is_dataclass(learning) or isinstance(learning, type):
-        return None
-    return dataclasses.asdict(learning)
+    cost.learning = dataclasses.asdict(learning) if isinstance(learning, Learning) else None
+
+
+def said_of(learning: Mapping[str, Any]) -> str:
+    """How the epochs of a model went, in a sentence."""
+    return (
+        "epoch {best_epoch} of {epochs} trained ({of} at most) was the best on {validated_on}: "
+        "{metric} {value:.4f}, after {seconds_to_best:.0f} s of {seconds:.0f} s"
+    ).format(**learning)
 
 
 def reads_of(kind: type) -> Reads:

@@ -23,7 +23,7 @@ from beekit.results import (
 )
 
 # What a row says of its cost.
-_COSTS = ("seconds", "fit_seconds", "fit_memory_mb")
+_COSTS = ("seconds", "fit_seconds", "fit_memory_mb", "parameters")
 # And of what it was measured on.
 _COUNTS = ("users", "ratings")
 # Of a single training.

@@ -229,3 +229,55 @@ def test_a_limit_counts_the_same_whatever_number_it_is(kind):
 def test_a_limit_that_is_no_number_is_refused(wrong):
     with pytest.raises(DataError, match="min_value"):
         Interactions.from_arrays([1, 2], [1, 2], np.array([4.0, 5.0]), min_value=wrong)
+
+
+def test_a_part_of_x_gets_the_numbers_of_its_entries():
+    users, items = ["a", "a", "a", "b", "b"], ["x", "y", "z", "x", "z"]
+    values, times = np.array([5, 0, -1, 2, 3]), np.array([9.0, -4.0, 9.0, 0.0, 7.0])
+    whole = Interactions.from_arrays(users, items, values, times, min_value=-5)
+    part = whole.matrix.copy()
+    part.data[[1, 3]] = 0
+    part.eliminate_zeros()
+    assert whole.valued(part, "values").data.tolist() == [5, -1, 3]
+    assert whole.valued(part, "order").data.tolist() == [2, 2, 2]
+    assert whole.valued(whole.matrix, "order").data.tolist() == [2, 1, 2, 1, 2]
+    assert whole.valued(part, "items") is part
+    assert len({whole.fingerprint(reads) for reads in ("items", "order", "values")}) == 3
+
+
+def test_values_follow_filters_and_merging():
+    users, items = ["b", "a", "b", "b", "c"], ["x", "y", "x", "y", "x"]
+    values = np.array([4, 3, 5, 1, 2])
+    merged = Interactions.from_arrays(
+        users, items, values, min_value=2, user_min_support=1, duplicates="merge"
+    )
+    assert merged.values.tolist() == [3, 4.5, 2]
+    again = Interactions.from_arrays(
+        users[::-1], items[::-1], values[::-1], min_value=2, duplicates="merge"
+    )
+    assert again.values.tolist() == [3, 4.5, 2]
+    supported = Interactions.from_arrays(
+        users, items, values, user_min_support=2, duplicates="merge"
+    )
+    assert supported.values.tolist() == [4.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("times", "reads", "said"),
+    [
+        (None, "order", "interactions without timestamps"),
+        (None, "values", "interactions without values"),
+        (np.array([1.0, 1.0, 8.0]), "order", "timestamps that are equal for each user"),
+    ],
+)
+def test_interactions_without_order_or_values_say_so(times, reads, said):
+    interactions = Interactions.from_arrays([1, 1, 2], [1, 2, 2], timestamps=times)
+    with pytest.raises(DataError, match=said):
+        interactions.valued(interactions.matrix, reads)
+
+
+def test_a_matrix_with_other_entries_has_no_numbers():
+    interactions = Interactions.from_arrays([1, 1, 2], [1, 2, 2], np.array([1, 2, 3]))
+    full = sp.csr_array(np.ones((2, 2), dtype=np.float32))
+    with pytest.raises(DataError, match="entries that are no interactions"):
+        interactions.valued(full, "values")

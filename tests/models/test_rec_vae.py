@@ -88,14 +88,14 @@ def test_each_half_learns_in_its_own_turn_and_the_old_posterior_never(random_mat
     modules, found = [], []
     kept = RecVAE._training
 
-    def noting(self, encoder, output, batches, step):
+    def noting(self, encoder, output, batches, step, state):
         modules.extend([encoder, output])
 
         def noted(turn):
             found.append((turn, [flat(module) for module in modules]))
             return step(turn)
 
-        return kept(self, encoder, output, batches, noted)
+        return kept(self, encoder, output, batches, noted, state)
 
     def flat(module):
         return torch.nn.utils.parameters_to_vector(module.parameters()).detach().clone()

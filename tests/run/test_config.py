@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from beekit.errors import ConfigError
+from beekit.run.comparison import load_comparison
 from beekit.run.config import load_config, make_config
 from beekit.run.resume import saved_config, write_config
 from beekit.run_folder import RunFolder
@@ -129,3 +130,24 @@ def test_a_saved_configuration_with_a_key_that_is_refused_now_is_read(file):
     with pytest.raises(ConfigError, match=r"training\.prompts"):
         load_config(file)
     assert saved_config(RunFolder(file.parent)).training["prompts"] == "query: "
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("|", "|"), (",", ","), ("::", "::"), ("tab", "\t"), ("';'", ";"), ('";"', ";"), ("#", "#")],
+)
+def test_signs_of_a_table_are_taken_as_typed(tmp_path, typed, meant):
+    path = tmp_path / "config.yaml"
+    path.write_text("data: d\nout: o\nencoder: e\ninteractions: {file: u.data}\n")
+    read = load_config(str(path), [f"interactions.separator={typed}"])
+    assert read.interactions.separator == meant
+    path.write_text("data: d\nout: o\nmodels: [EASE]\ninteractions: {file: u.data}\n")
+    read = load_comparison(str(path), [f"interactions.separator={typed}"])
+    assert read.interactions.separator == meant
+
+
+def test_no_quote_is_said_on_the_command_line_too(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("data: d\nout: o\nmodels: [EASE]\ninteractions: {file: u.data}\n")
+    read = load_comparison(str(path), ["interactions.quote=null", "interactions.decimal=,"])
+    assert (read.interactions.quote, read.interactions.decimal) == (None, ",")

@@ -49,6 +49,18 @@ MISTAKES = {
     ),
     "no run whose model grows": (["index", "nowhere", "--model", "EASE"], "no config.yaml"),
     "no such model": (["evaluate", "evaluate.yaml", "models={ELSAR: null}"], "Did you mean ELSA?"),
+    "a misspelt setting": (
+        ["evaluate", "evaluate.yaml", "models={ELSA: {epoch: 3}}"],
+        "Did you mean models.ELSA.epochs?",
+    ),
+    "a setting of a wrong type": (
+        ["evaluate", "evaluate.yaml", "models={MultVAE: {epochs: many}}"],
+        "models.MultVAE.epochs",
+    ),
+    "a setting out of range": (
+        ["evaluate", "evaluate.yaml", "models={mine: {model: RecVAE, dropout: 1.5}}"],
+        "expected a number from 0 to below 1",
+    ),
     "no encoder to evaluate": (
         ["evaluate", "evaluate.yaml", "models={ContentBased: {encoder: ./nowhere}}"],
         "cannot load the encoder",
