@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from beekit.models.autoencoders.mult_dae import MultDAE as MultDAE
     from beekit.models.autoencoders.mult_vae import MultVAE as MultVAE
     from beekit.models.autoencoders.rec_vae import RecVAE as RecVAE
+    from beekit.models.autoencoders.svae import SVAE as SVAE
     from beekit.models.baselines import Popularity as Popularity
     from beekit.models.baselines import Random as Random
     from beekit.models.cold.clcrec import CLCRec as CLCRec

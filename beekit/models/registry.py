@@ -44,6 +44,7 @@ HOMES = {
     "RecVAE": "autoencoders.rec_vae",
     "SANSA": "linear.sansa",
     "SLIM": "linear.slim",
+    "SVAE": "autoencoders.svae",
     "TwoTower": "factors.two_tower",
     "UserMean": "ratings.means",
 }

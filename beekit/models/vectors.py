@@ -8,8 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from beekit.index import ItemIndex
-from beekit.matrices import ones
-from beekit.models.base import BaseRecommender, Request
+from beekit.models.base import BaseRecommender, Request, read_as
 from beekit.models.content_vectors import compared
 from beekit.ranking import Recommendations
 
@@ -34,7 +33,8 @@ class VectorRecommender(BaseRecommender):
         return self.item_vectors, self.user_side
 
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray | None:
-        """User vectors (users, dims) float32 of histories of ones; None if they are X E."""
+        """User vectors (users, dims) float32 of histories as the model reads them; None if they
+        are X E."""
         return None
 
     @property
@@ -46,7 +46,7 @@ class VectorRecommender(BaseRecommender):
     def user_vectors(self, X: sp.csr_array) -> np.ndarray:
         """The user vectors (users, dims) float32 of histories X (users, items)."""
         self._require_fitted(X)
-        own = self._own_user_vectors(ones(X))
+        own = self._own_user_vectors(read_as(self.reads, X))
         return self.index.user_vectors(X) if own is None else own
 
     def similar(self, item_indices: np.ndarray, k: int) -> Recommendations:
@@ -72,7 +72,11 @@ class VectorRecommender(BaseRecommender):
         return self._kept("directions", at_length_one, self._sides()[0])
 
     def _recommend(self, asked: Request) -> Recommendations:
-        own = self._own_user_vectors(asked.histories)
+        histories = asked.histories
+        own = self._own_user_vectors(histories)
+        if self.reads != "items":  # of which one may be zero
+            seen = np.ones(histories.nnz, np.float32), histories.indices, histories.indptr
+            asked = asked._replace(histories=sp.csr_array(seen, shape=histories.shape))
         return self.index.recommend(*asked, user_vectors=own)
 
     def _learnt_of_items(self) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from beekit.models import (
     ALS,
@@ -19,6 +20,7 @@ from beekit.models import (
     PMF,
     SANSA,
     SLIM,
+    SVAE,
     AsymmetricSVD,
     CLCRec,
     ContentBased,
@@ -60,6 +62,10 @@ MODELS = {
     "MultVAE": lambda vectors: MultVAE(embedding_dim=8, hidden_dim=16, anneal_epochs=40, **NEURAL),
     "RecVAE": lambda vectors: RecVAE(
         embedding_dim=8, hidden_dim=16, **{**NEURAL, "epochs": 20, "learning_rate": 0.01}
+    ),
+    "SVAE": lambda vectors: SVAE(
+        **{"embedding_dim": 8, "item_dim": 12, "state_dim": 16, "hidden_dim": 16, "beta": 0.01},
+        **{**NEURAL, "epochs": 20},
     ),
     "ALS": lambda vectors: ALS(embedding_dim=6, iterations=8),
     "ItemKNN": lambda vectors: ItemKNN(neighbours=10),
@@ -113,6 +119,26 @@ MODELS = {
     ),
     "CLCRec": lambda vectors: CLCRec(vectors, embedding_dim=8, **BRIEFLY),
 }
+
+READS = {
+    name: getattr(model(np.eye(2, dtype=np.float32)), "reads", "items")
+    for name, model in MODELS.items()
+}
+
+
+def as_read(name: str, X: sp.sparray) -> sp.sparray:
+    """X with the numbers that a model reads: of the items of each user, an order by chance."""
+    reads = READS.get(name, "items")
+    if reads == "items":
+        return X
+    X = sp.csr_array(X)
+    generator = np.random.default_rng(8)
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    places = np.empty(X.nnz)
+    places[np.lexsort((generator.random(X.nnz), rows))] = np.arange(X.nnz) - X.indptr[rows] + 1
+    data = places if reads == "order" else 1 + places % 5
+    return sp.csr_array((data.astype(X.dtype), X.indices, X.indptr), shape=X.shape)
+
 
 # The same list for everybody, or by chance: no right answer on the toy matrix.
 IMPERSONAL = {"popularity", "random"}

@@ -42,6 +42,8 @@ def write(folder, used: np.ndarray, item_ids: list, generator: np.random.Generat
             {
                 "user_id": users[events] + 1000,
                 "item_id": [item_ids[i] for i in items[events]],
+                "value": 1 + (users[events] + 3 * items[events]) % 5,
+                "timestamp": (37 * users[events] + 11 * items[events]) % 101,
             }
         ),
         folder / "interactions.parquet",
@@ -76,7 +78,9 @@ def vectors_of(dataset: Dataset) -> np.ndarray:
 
 def metrics_of(make, dataset: Dataset, cold_titles: set[str]) -> dict[str, float]:
     split = held_out_cold(dataset, cold_titles)
-    model = make(vectors_of(dataset)).fit(split.train)
+    model = make(vectors_of(dataset))
+    split = split.read_as(getattr(model, "reads", "items"))
+    model.fit(split.train)
     found = evaluate(model, split.test, metrics=METRICS, top_k=10, intervals=False)
     return {name: metric["value"] for name, metric in found.metrics.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from contracts.models import MODELS
+from contracts.models import MODELS, READS, as_read
 from contracts.test_models import same_items
 
 from beekit import ItemIndex
@@ -57,13 +57,18 @@ RECOMMENDERS = {
 
 
 @pytest.fixture(params=RECOMMENDERS)
-def build(request):
-    return RECOMMENDERS[request.param]
+def name(request):
+    return request.param
 
 
 @pytest.fixture
-def X(random_matrix):
-    return random_matrix(60, 40, 0.15, seed=2)
+def build(name):
+    return RECOMMENDERS[name]
+
+
+@pytest.fixture
+def X(name, random_matrix):
+    return as_read(name, random_matrix(60, 40, 0.15, seed=2))
 
 
 def test_shapes_and_types(build, X):
@@ -131,31 +136,49 @@ def test_batches_change_nothing(build, X):
         )
 
 
-def test_any_sparse_format_and_index_type(build, X):
+def test_any_sparse_format_and_index_type(name, build, X):
     recommender = build(X)
     expected, _ = recommender.recommend(X, 5)
     wide = sp.csr_array((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), X.shape)
+    others = [X.tocsc(), X.tocoo(), X.tolil(), X.todok(), sp.csr_matrix(X), wide, X.astype(np.int8)]
+    if READS.get(name, "items") == "items":
+        others.append(X.astype(bool))
+    for other in others:
+        np.testing.assert_array_equal(recommender.recommend(other, 5)[0], expected)
+
+
+def test_a_stored_zero_counts_where_numbers_are_read_and_nowhere_else(name, build, X):
+    recommender = build(X)
     with_zeros = X.copy()
     with_zeros.data[::3] = 0
     pruned = with_zeros.copy()
     pruned.eliminate_zeros()
-    np.testing.assert_array_equal(
-        recommender.recommend(with_zeros, 5)[0], recommender.recommend(pruned, 5)[0]
-    )
-    for other in (
-        X.tocsc(),
-        X.tocoo(),
-        X.tolil(),
-        X.todok(),
-        sp.csr_matrix(X),
-        wide,
-        X.astype(bool),
-        X.astype(np.int8),
-    ):
-        np.testing.assert_array_equal(recommender.recommend(other, 5)[0], expected)
+    found, without = (recommender.recommend(one, 40)[0] for one in (with_zeros, pruned))
+    if READS.get(name, "items") == "items":
+        np.testing.assert_array_equal(found, without)
+    else:
+        assert (found >= 0).sum() == X.shape[0] * X.shape[1] - X.nnz < (without >= 0).sum()
 
 
-def test_how_often_or_how_strongly_does_not_matter(build, X):
+def test_only_what_comes_before_what_matters_where_order_is_read(name, build, X):
+    if READS.get(name) != "order":
+        pytest.skip("reads no order")
+    later, backwards = X.copy(), X.copy()
+    later.data = (1e9 + 60.0 * X.data**2).astype(np.float64)
+    backwards.data = -X.data
+    recommender = build(X)
+    items, scores = recommender.recommend(X, 8)
+    for model in (recommender, build(later)):
+        found = model.recommend(later, 8)
+        np.testing.assert_array_equal(found[0], items)
+        np.testing.assert_array_equal(found[1], scores)
+    assert (recommender.recommend(backwards, 8)[0] != items).any(axis=1).mean() > 0.5
+    assert (build(backwards).recommend(X, 8)[0] != items).any()
+
+
+def test_how_often_or_how_strongly_does_not_matter(name, build, X):
+    if READS.get(name, "items") != "items":
+        pytest.skip("reads the numbers of X")
     recommender = build(X)
     for exclude_seen in (True, False):
         items, scores = recommender.recommend(X, 8, exclude_seen=exclude_seen)

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 import torch
-from contracts.models import MODELS
+from contracts.models import MODELS, as_read
 
 import beekit
 from beekit import Catalog, Interactions, ItemIndex, evaluate
@@ -261,27 +261,30 @@ def _of_models(
     """Recipes of every model, from the factories of the contract suite."""
     found: dict[str, Recipe] = {}
     beside = tuple(fault for fault in FAULTS if fault != "another width")
-    for factory in MODELS.values():
-        model = factory(vectors)
+    for label, factory in MODELS.items():
+        read, model = as_read(label, X), factory(vectors)
         kind, name = type(model), type(model).__name__
         if f"{name}.recommend.X" in found:
             continue
 
         @cache
-        def fitted(factory: Any = factory) -> Any:
-            return factory(vectors).fit(X)
+        def fitted(factory: Any = factory, read: Any = read) -> Any:
+            return factory(vectors).fit(read)
 
         # Nothing is known before about how many users there are; a width is one of some vectors.
         free = "another width" if "vectors" not in inspect.signature(kind).parameters else ""
         free = "another width" if name == "TwoTower" else free
         found[f"{name}.fit.X"] = Recipe(
-            X, lambda x, f=factory: f(vectors).fit(x), tuple(f for f in FAULTS if f != free)
+            read, lambda x, f=factory: f(vectors).fit(x), tuple(f for f in FAULTS if f != free)
         )
         theirs = histories
         if name == "Random":
             theirs = tuple(fault for fault in histories if fault != "another width")
-        found[f"{name}.recommend.X"] = Recipe(X, lambda x, f=fitted: f().recommend(x, 3), theirs)
-        found[f"{name}.user_vectors.X"] = Recipe(X, lambda x, f=fitted: f().user_vectors(x), theirs)
+        for call in ("recommend", "user_vectors"):
+            k = {"k": 3} if call == "recommend" else {}
+            found[f"{name}.{call}.X"] = Recipe(
+                read, lambda x, f=fitted, c=call, k=k: getattr(f(), c)(x, **k), theirs
+            )
         found[f"{name}.add_items.vectors"] = Recipe(
             vectors, lambda v, f=fitted: deepcopy(f()).add_items(v)
         )

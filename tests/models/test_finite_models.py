@@ -7,7 +7,7 @@ import inspect
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from contracts.models import MODELS
+from contracts.models import MODELS, as_read
 from contracts.test_models import vectors_of
 
 from beekit.errors import ConfigError, DataError
@@ -30,6 +30,7 @@ def X(random_matrix):
 @pytest.mark.parametrize("epochs", [1, None])
 @pytest.mark.parametrize("name", LEARNT_BY_STEPS)
 def test_a_rate_without_sense_is_said_after_one_epoch_or_many(name, epochs, X):
+    X = as_read(name, X)
     model = MODELS[name](vectors_of(X))
     model.learning_rate = 1e30
     model.epochs = epochs or model.epochs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from contracts.models import MODELS
+from contracts.models import MODELS, as_read
 from contracts.test_models import vectors_of
 from test_finite_models import LEARNT_BY_STEPS
 
@@ -18,6 +18,7 @@ def X(random_matrix):
 
 @pytest.mark.parametrize("name", LEARNT_BY_STEPS)
 def test_a_look_after_each_epoch_changes_nothing(name, X):
+    X = as_read(name, X)
     plain, watched = (MODELS[name](vectors_of(X)) for _ in range(2))
     plain.epochs = watched.epochs = 4
     seen = []

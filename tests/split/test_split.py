@@ -33,6 +33,7 @@ KINDS = {
     "cold_start": lambda X: cold_start_split(X, items=3, seed=5),
     "cold_start without validation": lambda X: cold_start_split(X, items=3, validation_items=0),
     "user": lambda X: user_split(X, users=2, validation_users=1, source_fraction=0.5),
+    "user first": lambda X: user_split(X, users=2, validation_users=1, source="first"),
     "time": lambda X: time_split(X, fraction=0.3, validation_fraction=0.2),
     "random": lambda X: random_split(X, fraction=0.3, validation_fraction=0.2),
     "none": no_split,

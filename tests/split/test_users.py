@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from random_interactions import pairs, random_interactions, renumbered, tiny
 
 from beekit.data import Interactions
-from beekit.errors import SplitError
+from beekit.errors import DataError, SplitError
 from beekit.split import HeldOut, Split, user_split
 
 seeds = st.integers(0, 2**32)
@@ -29,11 +32,11 @@ def user_splits(draw) -> Split:
             [{}, {"validation_users": 0}, {"validation_users": 2}, {"validation_fraction": 0.2}]
         )
     )
-    source = draw(st.sampled_from([0.1, 0.5, 0.8, 0.95]))
+    known = draw(st.sampled_from([0.1, 0.5, 0.8, 0.95]))
+    source = draw(st.sampled_from(["random", "first"]))
+    known_as = {"source_fraction": known, "source": source, "seed": draw(seeds)}
     try:
-        return user_split(
-            interactions, **share, **validation, source_fraction=source, seed=draw(seeds)
-        )
+        return user_split(interactions, **share, **validation, **known_as)
     except SplitError:
         reject()
 
@@ -77,6 +80,54 @@ def test_the_source_is_the_share_asked_for_at_least_one_and_never_all(split):
 
 
 @settings(deadline=None, max_examples=60)
+@given(interactions=random_interactions(), tied=st.sampled_from([1, 3, 20]), seed=seeds)
+def test_first_knows_nothing_that_is_later_than_what_is_to_be_found(interactions, tied, seed):
+    stamps = interactions.timestamps // tied
+    interactions = dataclasses.replace(interactions, timestamps=stamps)
+    times = sp.csr_array((stamps, interactions.matrix.indices, interactions.matrix.indptr))
+    try:
+        first = user_split(interactions, users=2, source="first", seed=seed)
+        random = user_split(interactions, users=2, seed=seed)
+    except (SplitError, DataError):
+        reject()
+    assert users_of(first, first.test) == users_of(random, random.test)
+    for part in first.parts.values():
+        for user in part.users:
+            known = [times[user, item] for item in part.source[[user]].indices]
+            hidden = [times[user, item] for item in part.target[[user]].indices]
+            assert max(known) <= min(hidden)
+
+
+def test_among_equal_times_the_seed_decides_and_not_the_item():
+    items = np.tile(np.arange(40), 3)
+    stamps = np.where(items < 4, 1.0, 2.0)
+    interactions = Interactions.from_arrays(np.repeat([0, 1, 2], 40), items, timestamps=stamps)
+    known = [
+        user_split(
+            interactions,
+            users=1,
+            validation_users=0,
+            source_fraction=0.5,
+            source="first",
+            seed=seed,
+        ).test.source.indices.tolist()
+        for seed in (1, 2)
+    ]
+    assert all(set(range(4)) < set(one) for one in known)
+    # Of C(36, 16) = 7e9 subsets the first is the one that a rule without chance would take.
+    assert known[0] != known[1]
+    assert list(range(20)) not in known
+
+
+def test_first_needs_times_in_order():
+    with pytest.raises(DataError, match="without timestamps"):
+        user_split(dataclasses.replace(tiny(), timestamps=None), users=2, source="first")
+    alike = dataclasses.replace(tiny(), timestamps=np.ones(tiny().n_interactions))
+    with pytest.raises(DataError, match="equal for each user"):
+        user_split(alike, users=2, source="first")
+
+
+@settings(deadline=None, max_examples=60)
 @given(split=user_splits())
 def test_candidates_are_the_items_of_training(split):
     warm = {item for _, item in pairs(split.train, split.interactions)}
@@ -86,13 +137,18 @@ def test_candidates_are_the_items_of_training(split):
 
 
 @settings(deadline=None, max_examples=40)
-@given(interactions=random_interactions(), seed=seeds, order=seeds)
-def test_neither_row_order_nor_catalog_order_changes_the_split(interactions, seed, order):
+@given(
+    interactions=random_interactions(),
+    source=st.sampled_from(["random", "first"]),
+    seed=seeds,
+    order=seeds,
+)
+def test_neither_row_order_nor_catalog_order_changes_the_split(interactions, source, seed, order):
     try:
-        split = user_split(interactions, users=2, seed=seed)
+        split = user_split(interactions, users=2, source=source, seed=seed)
     except SplitError:
         reject()
-    again = user_split(renumbered(interactions, order), users=2, seed=seed)
+    again = user_split(renumbered(interactions, order), users=2, source=source, seed=seed)
     assert again.hash == split.hash
     for name, part in split.parts.items():
         for role in ("source", "target"):
@@ -166,6 +222,7 @@ def test_the_split_is_the_same_on_every_machine():
         {"users": 2, "source_fraction": 0.0},
         {"users": 2, "source_fraction": 1.0},
         {"users": 2, "source_fraction": float("nan")},
+        {"users": 2, "source": "last"},
         {"users": 2, "seed": -1},
     ],
 )

@@ -1,0 +1,151 @@
+"""SVAE: a variational autoencoder of histories in time order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor, nn
+
+from beekit.matrices import Reads
+from beekit.models.autoencoders.autoencoder import Autoencoder
+from beekit.models.autoencoders.histories import linear, negative_log_likelihood
+from beekit.models.autoencoders.mult_vae import divergence, drawn
+from beekit.models.autoencoders.sequences import AlikeInLength, Steps, in_order, require_order
+from beekit.models.factors.lookup import looked_up
+from beekit.models.settings import Count, NotNegative
+from beekit.models.training_loop import (
+    GradientSteps,
+    Training,
+    normal_vectors,
+    training_device,
+)
+
+# Users encoded at once when recommending: each step of theirs is a vector in float64.
+_USERS = 256
+
+
+@dataclass(eq=False)
+class SVAE(Autoencoder):
+    reads: ClassVar[Reads] = "order"
+
+    embedding_dim: Count = 64
+    item_dim: Count = 256
+    state_dim: Count = 200
+    hidden_dim: Count = 150
+    next_items: Count = 4
+    max_length: Count = 500
+    beta: NotNegative = 0.2
+    weight_decay: NotNegative = 0.0
+    users_per_step: Count = field(default=32, kw_only=True)
+    epochs: Count = field(default=25, kw_only=True)
+    reached_beta: float = field(default=0.0, init=False, repr=False)
+
+    def _encoder(self, items: int, generator: torch.Generator) -> SequentialEncoder:
+        return SequentialEncoder(
+            items,
+            self.item_dim,
+            self.state_dim,
+            self.hidden_dim,
+            self.embedding_dim,
+            generator,
+        )
+
+    def _fit(self, X: sp.csr_array) -> Training[Any]:
+        require_order(X, "SVAE")
+        device = training_device(self.device)
+        generator = torch.Generator().manual_seed(self.seed)
+        encoder = self._encoder(X.shape[1], generator).to(device)
+        output = linear(self.hidden_dim, X.shape[1], generator).to(device)
+        ordered = in_order(X, self.max_length)
+        users = np.flatnonzero(np.diff(ordered.indptr) > 1)
+        lengths = np.diff(ordered.indptr)[users]
+        batches = AlikeInLength(lengths, self.users_per_step, generator)
+        total = self.epochs * len(batches)
+
+        def loss(batch: Tensor) -> Tensor:
+            some = ordered[users[batch.numpy()]]
+            inputs, targets = Steps.predicting(some, self.next_items, device)
+            states = encoder.states(inputs).flatten(0, 1).index_select(0, inputs.places)
+            mean, log_variance = encoder.posterior(states)
+            code = drawn(mean, log_variance, generator)
+            self.reached_beta = beta = self.beta * (steps.count.taken + 1) / total
+            likely = negative_log_likelihood(output(encoder.decode(code)), targets)
+            return (likely + beta * divergence(mean, log_variance)).mean()
+
+        optimizer = torch.optim.Adam(
+            [*encoder.parameters(), *output.parameters()],
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+        steps = GradientSteps(optimizer, loss)
+
+        def said() -> str:
+            return f"β reached {self.reached_beta:.3g} of {self.beta:.3g}"
+
+        drawing = {"steps": steps, "generator": generator}
+        return self._training(encoder, output, batches, steps, drawing, said)
+
+    def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
+        """Encoded in float64, so that a user's vector does not depend on who else is asked."""
+        encoder = self._kept("encoder", self._encoder_of, self.encoder_weights)
+        ordered = in_order(histories, self.max_length)
+        encoded = np.ones((histories.shape[0], self.item_vectors.shape[1]), dtype=np.float32)
+        with torch.no_grad():
+            for begin in range(0, histories.shape[0], _USERS):
+                users = slice(begin, begin + _USERS)
+                some = ordered[users]
+                lengths = torch.from_numpy(np.diff(some.indptr).astype(np.int64))
+                encoded[users, :-1] = encoder(Steps.of(some), lengths).numpy()
+        return encoded
+
+
+class SequentialEncoder(nn.Module):
+    """From a history, step by step, to the posterior of a code, and from a code to the last hidden
+    layer."""
+
+    def __init__(
+        self,
+        items: int,
+        item_dim: int,
+        state_dim: int,
+        hidden: int,
+        dims: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        vectors = normal_vectors(items, item_dim, 1.0, generator, torch.device("cpu"))
+        self.items = nn.Parameter(vectors)
+        self.recurrent = nn.GRU(item_dim, state_dim, device="meta").to_empty(device="cpu")
+        for weight in self.recurrent.parameters():
+            bound = state_dim**-0.5  # as PyTorch draws them
+            nn.init.uniform_(weight, -bound, bound, generator=generator)
+        self.first = linear(state_dim, hidden, generator)
+        self.second = linear(hidden, 2 * dims, generator)
+        self.third = linear(dims, hidden, generator)
+
+    def states(self, steps: Steps) -> Tensor:
+        """(longest, users, state_dim) what is known of the users after each step."""
+        states: Tensor = self.recurrent(looked_up(self.items, steps.items))[0]
+        return states
+
+    def posterior(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """μ and ln σ² (states, dims)."""
+        mean, log_variance = self.second(torch.tanh(self.first(states))).chunk(2, dim=1)
+        return mean, log_variance
+
+    def decode(self, code: Tensor) -> Tensor:
+        """(states, dims) to (states, hidden)."""
+        return torch.tanh(self.third(code))
+
+    def forward(self, steps: Steps, lengths: Tensor) -> Tensor:
+        """(users, hidden) without noise: what z = μ of the last state gives; a user without items
+        is in the first state, zeros."""
+        states = self.states(steps) if len(steps.items) else self.items.new_zeros(0)
+        at_start = self.items.new_zeros((1, len(lengths), self.recurrent.hidden_size))
+        after = torch.cat([at_start, states.view(-1, *at_start.shape[1:])])
+        last = after[lengths, torch.arange(len(lengths))]
+        return self.decode(self.posterior(last)[0])
