@@ -13,7 +13,6 @@ from beekit.matrices import Reads, numbers
 from beekit.models.settings import NOT_FITTED
 from beekit.models.training_loop import Training
 from beekit.models.vectors import VectorRecommender
-from beekit.ranking import Recommendations
 from beekit.ranking.rated_pairs import require_pairs
 
 # How many numbers are multiplied at once: 32 MB in float64.
@@ -57,11 +56,6 @@ class RatingModel(VectorRecommender):
         """Ratings of inner products (n,) of vectors; a rising function."""
         return products
 
-    def user_vectors(self, X: sp.csr_array) -> np.ndarray:
-        """The user vectors (users, dims) float32 of ratings X (users, items)."""
-        self._require_fitted(X)
-        return self._own_user_vectors(numbers(X))
-
     def predict(self, X: sp.csr_array, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """The ratings expected of pairs; see `beekit.ranking.protocol.RatingPredictor`.
 
@@ -82,11 +76,3 @@ class RatingModel(VectorRecommender):
             predicted[part] = self._predicted(np.einsum("nd,nd->n", *sides))
         lowest, highest = self.rating_range
         return np.clip(predicted, lowest, highest)
-
-    def _recommend(self, asked: Any) -> Recommendations:
-        histories = asked.histories
-        own = self._own_user_vectors(histories)
-        # A rating of 0 is one of an item that the user has.
-        parts = (np.ones(histories.nnz, np.float32), histories.indices, histories.indptr)
-        seen = sp.csr_array(parts, shape=histories.shape)
-        return self.index.recommend(seen, *asked[1:], user_vectors=own)
