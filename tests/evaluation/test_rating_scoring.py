@@ -30,9 +30,8 @@ def world(seed=0, users=80, items=30):
     ratings += generator.normal(size=(users, items))
     # A few users have many of the ratings.
     share = generator.choice([0.1, 0.2, 0.9], size=(users, 1))
-    part = np.where(
-        generator.random((users, items)) < share, generator.integers(2, size=(users, items)) + 1, 0
-    )
+    rated = generator.random((users, items)) < share
+    part = np.where(rated, generator.integers(1, 3, size=(users, items)), 0)
     known, hidden = (sp.csr_array(np.where(part == which, ratings, 0)) for which in (1, 2))
     return HeldOut(known, hidden, np.arange(items))
 

@@ -80,7 +80,8 @@ def test_rows_are_what_the_library_says(configure, tmp_path, folder):
 def test_tables_and_report_say_what_is_best(configure, tmp_path, capsys):
     assert main(["evaluate", configure()]) == 0
     shown = capsys.readouterr().out
-    assert "ratings of 60 users" in shown
+    row = results_in(tmp_path / "run")["rows"][0]
+    assert f"{row['ratings']} ratings of {row['users']} users" in shown
     rows = list(csv.DictReader((tmp_path / "run" / "table.csv").read_text().splitlines()))
     best = min(rows, key=lambda row: float(row["rmse"]))
     markdown = (tmp_path / "run" / "table.md").read_text()
