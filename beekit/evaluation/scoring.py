@@ -81,7 +81,7 @@ class Evaluation:
 
     def values_of(self, metric: str, members: np.ndarray) -> np.ndarray:
         """The values of some users, a mask (users,)."""
-        return self.per_user[metric][members]
+        return np.asarray(self.per_user[metric][members])
 
 
 def evaluate(

@@ -10,6 +10,7 @@ import torch
 from beekit.models import AutoRec
 from beekit.models.autoencoders.histories import linear
 from beekit.models.ratings import networks
+from beekit.models.ratings.auto_rec import LastLayer
 from beekit.models.ratings.known_raters import rating_keys, recalled, remember
 from beekit.models.ratings.networks import predicted_where_rated, rated, squared_error
 
@@ -44,7 +45,8 @@ def criterion(rows, V, c, W, b, regularization):
 @pytest.mark.parametrize("regularization", [1e-9, 3.0])
 def test_the_loss_is_the_criterion_of_the_paper(X, kind, regularization):
     losses = []
-    model = AutoRec(kind=kind, embedding_dim=4, regularization=regularization, epochs=1, patience=0)
+    settings = {"embedding_dim": 4, "epochs": 1, "patience": 0, "shared": False}
+    model = AutoRec(kind=kind, regularization=regularization, **settings)
     model.fit(X, after_epoch=lambda model, epoch, loss: losses.append(loss) and None)
     rows = X if kind == "users" else sp.csr_array(X.T)
     generator = torch.Generator().manual_seed(0)
@@ -54,6 +56,37 @@ def test_the_loss_is_the_criterion_of_the_paper(X, kind, regularization):
     b = np.full(rows.shape[1], X.data.mean())
     expected = criterion(rows, V, np.zeros(4), W, b, regularization) / X.nnz
     assert losses == [pytest.approx(expected, rel=1e-5)]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_columns_share_is_free_and_the_rest_is_penalised(X, shared):
+    layer = LastLayer(4, 8, torch.Generator().manual_seed(0), shared)
+    layer.start_at(3.5)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.linspace(-1, 1, parameter.numel()).view_as(parameter))
+    hidden = torch.rand(12, 4, generator=torch.Generator().manual_seed(1))
+    W, b = layer.of_columns()[:, :-1], layer.of_columns()[:, -1]
+    observed = torch.from_numpy(X.toarray() != 0)
+    torch.testing.assert_close(layer(hidden, rated(X)), (hidden @ W.T + b)[observed])
+    size = sum(weight.square().sum() for weight in layer.penalised)
+    if shared:
+        around = torch.cat([W, b[:, None]], dim=1) - layer.common
+        torch.testing.assert_close(size, around.square().sum())
+    else:
+        assert not layer.common.any()
+        torch.testing.assert_close(size, W.square().sum())
+
+
+def test_with_a_strong_penalty_all_users_agree_on_what_items_are_good(X):
+    model = AutoRec(embedding_dim=4, regularization=1e4, epochs=200, learning_rate=0.02).fit(X)
+    rows = model.known_vectors
+    assert np.abs(rows - rows.mean(axis=0)).max() < 0.05
+    zero = AutoRec(
+        embedding_dim=4, regularization=1e4, epochs=200, learning_rate=0.02, shared=False
+    ).fit(X)
+    assert np.abs(zero.known_vectors[:, :-1]).max() < 0.05
 
 
 @pytest.mark.parametrize("dense", [True, False])

@@ -59,7 +59,7 @@ class DeepRec(RatingNetwork):
     dropout: ShareBelowOne = 0.8
     refeeds: CountOrNone = 1
     learning_rate: Positive = field(default=0.005, kw_only=True)
-    rows_per_step: Count = field(default=128, kw_only=True)
+    rows_per_step: Count = field(default=64, kw_only=True)
 
     def _encoder(self, columns: int, generator: torch.Generator) -> DeepEncoder:
         return DeepEncoder(columns, self.hidden_dims, generator)
