@@ -67,7 +67,7 @@ class RatingModel(VectorRecommender):
         self._require_fitted(X)
         users, items = require_pairs(users, items, X.shape)
         asked, place = np.unique(users, return_inverse=True)
-        vectors = self._own_user_vectors(numbers(sp.csr_array(X)[asked]))
+        vectors = self._own_user_vectors(sp.csr_array(numbers(X)[asked]))
         predicted = np.empty(len(users), dtype=np.float32)
         block = max(1, _BLOCK_ELEMENTS // max(1, vectors.shape[1]))
         for begin in range(0, len(users), block):
