@@ -200,6 +200,7 @@ class Interactions:
             remedy = f"Name the column, or leave out what reads {reads}."
             found = f"interactions without {column}s"
             raise DataError(found, expected=expected, remedy=remedy)
+        matrix = finite_csr(matrix, "a part", users=self.n_users, items=self.n_items)
         starts = np.arange(self.n_users, dtype=np.int64) * self.n_items
         own = np.repeat(starts, np.diff(self.matrix.indptr)) + self.matrix.indices
         asked = np.repeat(starts, np.diff(matrix.indptr)) + matrix.indices

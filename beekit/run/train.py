@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,9 +151,8 @@ def _train(job: _Job) -> RunFolder:
     trainer = make_trainer(job.arguments, encoder, datasets)
     before = [_before(one, encoder, job.metrics) for one in datasets]
     save_before(datasets[0].folder.split, [one for each in job.begun.values() for one in each])
-    started = time.perf_counter()
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-    seconds = time.perf_counter() - started
+    seconds = trainer.seconds
     with replacing_folder(folder.model) as staging, as_saved(encoder, job.config.dtype) as dtype:
         encoder.save(str(staging), create_model_card=False)  # the run's own says more
     files = model_digests(folder.model)

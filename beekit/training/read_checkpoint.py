@@ -22,6 +22,8 @@ from beekit.run_files import read_json
 
 # In a checkpoint: SHA-256 of each of its files. Not every damage makes a file unreadable.
 _DIGESTS = "digests.json"
+# In a checkpoint: seconds of training until then, in all runs together.
+_SECONDS = "seconds.json"
 # What the Trainer goes on from beside the model; without these it begins anew, and says nothing.
 _STATE = ("optimizer.pt", "scheduler.pt", "rng_state*.pth")
 _REMEDY = "Remove that folder to go on from the checkpoint before, or to begin anew."
@@ -42,8 +44,16 @@ def reading(checkpoint: str | Path, what: str) -> Iterator[None]:
         raise _not_whole(checkpoint, what, reason) from problem
 
 
-def note_digests(checkpoint: Path) -> None:
-    """Note in a checkpoint what its files hold, for `require_as_written`."""
+def seconds_of(checkpoint: str | Path) -> float:
+    """Seconds of training until a checkpoint; 0 where an earlier version wrote it."""
+    path = Path(checkpoint) / _SECONDS
+    return float(read_json(path)["seconds"]) if path.is_file() else 0.0
+
+
+def complete(checkpoint: Path, seconds: float) -> None:
+    """Note in a checkpoint how long training took until then, and what its files hold, for
+    `require_as_written`."""
+    write_json(checkpoint / _SECONDS, {"seconds": seconds})
     write_json(checkpoint / _DIGESTS, model_digests(checkpoint))
 
 

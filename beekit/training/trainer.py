@@ -6,6 +6,7 @@ import logging
 import math
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -41,12 +42,13 @@ from beekit.training.progress import TrainingProgress
 from beekit.training.read_checkpoint import (
     FindsBest,
     best_checkpoint,
+    complete,
     missing_best,
-    note_digests,
     read_state,
     reading,
     require_as_written,
     require_readable,
+    seconds_of,
 )
 from beekit.training.steps import StepCollator
 from beekit.training.training_set import TrainingSet
@@ -182,6 +184,8 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             )
         if resume_from_checkpoint is True:
             resume_from_checkpoint = get_last_checkpoint(self.args.output_dir)
+        before = seconds_of(str(resume_from_checkpoint)) if resume_from_checkpoint else 0.0
+        self._started = time.perf_counter() - before
         if resume_from_checkpoint:
             state = read_state(str(resume_from_checkpoint))
             best = best_checkpoint(self.args, state) if self.args.load_best_model_at_end else None
@@ -293,6 +297,11 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             self._ending.deliver()
             raise KeyboardInterrupt  # the signal came to another process of the training
 
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, with those before an interruption."""
+        return time.perf_counter() - self._started
+
     def _must_end(self) -> bool:
         """Whether any process of the training was told to end."""
         told = self._ending.due is not None
@@ -323,7 +332,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         if self.args.should_save:
             self.state.save_to_json(str(staging / name / TRAINER_STATE_NAME))
             shutil.rmtree(final / name, ignore_errors=True)
-            note_digests(staging / name)
+            complete(staging / name, self.seconds)
             (staging / name).rename(final / name)
             shutil.rmtree(staging)
             rotate_checkpoints(
@@ -339,6 +348,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         """The best checkpoint, or a `RunError`: without it, the last weights would pass for it."""
         self._load_from_checkpoint(str(self.state.best_model_checkpoint))
 
+    _started: float = 0.0
     _staging: Path | None = None
     _saved_step: int | None = None
     _looked_at_step: int | None = None

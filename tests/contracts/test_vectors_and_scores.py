@@ -188,6 +188,12 @@ def recipes(encoder: Any = None) -> dict[str, Recipe]:
         "Interactions.timestamps": Recipe(
             stamps, lambda t: Interactions(X, known.user_ids, known.item_ids, t), column
         ),
+        "Interactions.values": Recipe(
+            stamps,
+            lambda v: Interactions(X, known.user_ids, known.item_ids, values=v),
+            column,
+        ),
+        "Interactions.valued.matrix": Recipe(X, lambda matrix: known.valued(matrix, "order")),
         "Interactions.from_arrays.values": Recipe(
             values, lambda v: arrays(values=v, min_value=1.0), column
         ),

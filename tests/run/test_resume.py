@@ -19,6 +19,7 @@ from beekit.cli import main
 from beekit.run import train as train_job
 from beekit.run.resume import claim, saved_config
 from beekit.run_folder import RunFolder
+from beekit.training.read_checkpoint import complete
 
 WITH_WORKER = ("max_steps=100000", "users_per_step=3", "dataloader_num_workers=1")
 
@@ -99,6 +100,21 @@ def test_a_signal_leaves_a_checkpoint_of_the_step_at_hand(unfinished):
     made_of = json.loads(unfinished.made_of.read_text())
     assert "model.safetensors" in " ".join(made_of["encoder"])
     assert {"torch", "transformers", "sentence-transformers"} <= set(made_of["versions"][0])
+
+
+def test_its_time_counts_from_the_beginning(copy, monkeypatch):
+    """Also that of before the interruption."""
+    checkpoint = copy / "run" / "checkpoints" / "checkpoint-3"
+    noted = json.loads((checkpoint / "seconds.json").read_text())
+    assert noted["seconds"] > 0
+    (checkpoint / "digests.json").unlink()
+    complete(checkpoint, 5000.0)
+    assert go_on(copy, monkeypatch) == 0
+    results = json.loads((copy / "run" / "results.json").read_text())
+    assert 5000 < results["training"]["seconds"] < 6000
+    steps = [step for step, _ in results["training"]["loss_curve"]]
+    assert steps == sorted(set(steps))
+    assert steps[0] <= 2
 
 
 def test_a_signal_to_all_processes_of_a_training_leaves_a_checkpoint(base, tmp_path):
