@@ -228,8 +228,11 @@ def index(options: argparse.Namespace) -> None:
     "beekit recommend RUN --history 1,48,260 --candidates cold --k 10",
     RUN,
     one_of(
-        argument("--history", help="item ids, comma-separated"),
-        argument("--users", help="Parquet or CSV file with user_id and item_id"),
+        argument("--history", help="item ids, comma-separated, the earliest first"),
+        argument(
+            "--users",
+            help="Parquet or CSV file with user_id and item_id, and timestamp for a model of order",
+        ),
     ),
     argument("--k", type=int, default=10, help="how many items (default 10)"),
     argument("--candidates", default="all", help="all items (all, default) or cold items (cold)"),
@@ -251,7 +254,8 @@ def recommend(options: argparse.Namespace) -> None:
     users: Sequence[int | str | None] = [None]
     if options.users:
         least, columns = least_value(options.path), columns_of_run(options.path)
-        user_ids, X = server.histories_of(*read_histories(options.users, least, columns))
+        pairs = read_histories(options.users, least, columns, server.reads)
+        user_ids, X = server.histories_of(*pairs)
         users = user_ids.tolist()
     else:
         X = server.histories([history])

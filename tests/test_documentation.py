@@ -84,6 +84,7 @@ def dataset(folder: Path) -> None:
                 "user_id": rows["user_id"],
                 "item_id": [renamed[item] for item in rows["item_id"]],
                 "value": [5] * len(rows["item_id"]),
+                "timestamp": list(range(len(rows["item_id"]))),
             }
         ),
         folder / "interactions.parquet",

@@ -85,7 +85,8 @@ class Dataset:
                 values, such as `{"file": "u.data", "separator": "tab"}`, also how they are written:
                 see `TableFile`.
             columns: what the files call user_id, item_id, value and timestamp, where it is
-                something else: `{"user_id": "userId"}`.
+                something else: `{"user_id": "userId"}`. A timestamp may also be a place in the
+                user's history.
             text: template over item columns; without it, and without `image`, `{text}` or
                 `{title}`, where there is such a column.
             image: column of pictures: paths below `images/` in the folder, or the `datasets`

@@ -25,7 +25,8 @@ class Interactions:
         matrix: (users, items) float32 CSR with ones, column indices sorted, no explicit zeros.
         user_ids: (users,) the caller's ids, sorted.
         item_ids: (items,) the caller's ids, in column order.
-        timestamps: (interactions,) float64 seconds in the order of `matrix.indices`, or None.
+        timestamps: (interactions,) float64 in the order of `matrix.indices`, or None: seconds, or
+            places in the user's history, of which a larger one is later.
         kept: what each rule that left rows out kept of them, in the order of the rules.
         values: (interactions,) float64 strengths or ratings in the order of `matrix.indices`, or
             None.
@@ -83,7 +84,7 @@ class Interactions:
             item_ids: (rows,) integers or strings.
             values: (rows,) strength of each interaction, compared with `min_value`; without it
                 numbers above 0.
-            timestamps: (rows,) seconds.
+            timestamps: (rows,) seconds, or places in the user's history.
             catalog_ids: (items,) the columns of X, in order; every item id must be among them.
                 Without it the columns are the distinct item ids, sorted.
             min_value: interactions below it are left out.

@@ -25,7 +25,11 @@ class ColumnNames(ConfigModel):
         None, description="The file's name of the column `item_id`, in both tables."
     )
     value: str | None = Field(None, description="The file's name of the column `value`.")
-    timestamp: str | None = Field(None, description="The file's name of the column `timestamp`.")
+    timestamp: str | None = Field(
+        None,
+        description="The file's name of the column `timestamp`: times, or places in each user's "
+        "history.",
+    )
 
 
 class TableFile(ConfigModel):

@@ -38,7 +38,7 @@ from beekit.run.fit_process import fitted_apart, reason_of, worth_a_process
 from beekit.run.kept_evaluations import KEPT, Done, KeptEvaluations
 from beekit.run.known_items import KnownItems
 from beekit.run.leakage import require_unseen
-from beekit.run.learns import Learns, learnt, reads_of, said_of
+from beekit.run.learns import Learns, learnt, reads_of, require_readable, said_of
 from beekit.run.locations import absolute
 from beekit.run.resume import lacks_report, made_again, write_config
 from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
@@ -89,6 +89,7 @@ def _compare_all(
     entries = config.entries()
     folder.require_unfinished("comparison")
     dataset, split, vectors = _data(config, entries, embedded)
+    require_readable({entry.label: entry.kind for entry in entries}, dataset.interactions)
     notes = _learnt_elsewhere(entries, dataset, split)
     chosen = _settings_chosen(config, entries, split)
     if config.task == RATING:

@@ -12,6 +12,8 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.data import Interactions
+from beekit.errors import DataError
 from beekit.matrices import Reads
 from beekit.models.early_stopping import Learning, StopsEarly
 from beekit.ranking import Model
@@ -94,3 +96,18 @@ def reads_of(kind: type) -> Reads:
     """What models of a class read from the numbers of X."""
     reads: Reads = getattr(kind, "reads", "items")
     return reads
+
+
+def require_readable(kinds: Mapping[str, type], interactions: Interactions) -> None:
+    """Refuse interactions without the numbers that a model reads; `kinds` are classes by label.
+
+    Raises:
+        DataError: if so.
+    """
+    for label, kind in kinds.items():
+        reads = reads_of(kind)
+        try:
+            interactions.valued(interactions.matrix, reads)
+        except DataError as error:
+            found = f"models.{label} ({kind.__name__}), which reads {reads}, and {error.found}"
+            raise DataError(found, expected=error.expected, remedy=error.remedy) from error

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from beekit.config_model import require_type
 from beekit.data import Catalog, ids
-from beekit.data.columns import id_column, value_column
+from beekit.data.columns import id_column, number_column, value_column
 from beekit.data.rules import keeps, strong_enough
 from beekit.data.table_file import ColumnNames, as_columns
 from beekit.data.tables import read_file
@@ -23,6 +23,7 @@ from beekit.files import replacing_folder
 from beekit.hub.manifest import MANIFEST
 from beekit.index import ItemIndex
 from beekit.index_files import ITEMS, TEXT_PART
+from beekit.matrices import Reads
 from beekit.models import load_model
 from beekit.ranking import Recommendations, Recommender
 from beekit.run.first_checks import require_served
@@ -118,24 +119,48 @@ class Server:
     def _knows_cold_items(self) -> bool:
         return bool(getattr(self.recommender, "scores_cold_items", True))
 
+    @property
+    def reads(self) -> Reads:
+        """What the recommender reads of a history: its items, or also their order or ratings."""
+        reads: Reads = getattr(self.recommender, "reads", "items")
+        return reads
+
     def histories(self, histories: Sequence[Sequence[object]]) -> sp.csr_array:
-        """X (users, items) from item ids; a DataError names those that the run does not have."""
+        """X (users, items) from item ids, of which the first is the earliest.
+
+        Raises:
+            DataError: if the run does not have an item.
+            ConfigError: if the recommender reads ratings, which a list of ids does not hold.
+        """
+        if self.reads == "values":
+            found = f"a list of items, and {type(self.recommender).__name__}, which reads ratings"
+            remedy = "Give a table with a column value (--users)."
+            raise ConfigError(found, expected="a rating of each", remedy=remedy)
         flat = [item for history in histories for item in history]
         rows = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
-        return self._matrix(rows, flat, np.arange(len(flat)), len(histories))
+        places = np.arange(1.0, len(flat) + 1)
+        return self._matrix(rows, flat, np.arange(len(flat)), len(histories), places)
 
     def histories_of(
-        self, user_ids: pa.Array, item_ids: pa.Array
+        self, user_ids: pa.Array, item_ids: pa.Array, numbers: np.ndarray | None = None
     ) -> tuple[np.ndarray, sp.csr_array]:
         """Distinct users and X (users, items) of pairs of ids, as `read_histories` has them."""
         users, rows = ids.encode(user_ids)
         items, which = ids.encode(item_ids)
-        return users, self._matrix(rows, items.tolist(), which, len(users))
+        return users, self._matrix(rows, items.tolist(), which, len(users), numbers)
 
     def _matrix(
-        self, rows: np.ndarray, item_ids: Sequence[object], which: np.ndarray, n_users: int
+        self,
+        rows: np.ndarray,
+        item_ids: Sequence[object],
+        which: np.ndarray,
+        n_users: int,
+        numbers: np.ndarray | None,
     ) -> sp.csr_array:
-        """X of pairs: (pairs,) user indices, and `which` of some ids each is of."""
+        """X of pairs: (pairs,) user indices, `which` of some ids each is of, and its number.
+
+        Ones where the recommender reads items alone.
+        """
         columns = ids.lookup(item_ids, self.items.item_ids)[which]
         order = np.argsort(rows, kind="stable")
         unknown = order[columns[order] < 0]
@@ -149,12 +174,16 @@ class Server:
                 expected=f"item ids of the run's dataset, such as {known}",
                 remedy="Correct the ids of the history.",
             )
-        X = sp.csr_array(
-            (np.ones(len(rows), dtype=np.float32), (rows, columns)),
-            shape=(n_users, len(self.items)),
-        )
-        X.data[:] = 1  # an id named twice counts once
-        return X
+        shape = (n_users, len(self.items))
+        if self.reads == "items" or numbers is None:
+            X = sp.csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape)
+            X.data[:] = 1  # an id named twice counts once
+            return X
+        order = np.lexsort((numbers, columns, rows))  # an id named twice counts at its first place
+        rows, columns, numbers = rows[order], columns[order], numbers[order]
+        first = np.ones(len(rows), dtype=bool)
+        first[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
+        return sp.csr_array((numbers[first], (rows[first], columns[first])), shape=shape)
 
     def recommend(self, X: sp.csr_array, k: int, candidates: str = "all") -> Recommendations:
         """The k best items of each history among the candidates; lists that mean nothing are named
@@ -227,18 +256,30 @@ def columns_of_run(run: str | Path) -> ColumnNames:
     return as_columns(read_yaml(RunFolder(Path(run)).config).get("columns"))
 
 
+class Pairs(NamedTuple):
+    """Histories as rows of a table."""
+
+    user_ids: pa.Array
+    item_ids: pa.Array
+    numbers: np.ndarray | None = None  # (pairs,) float64, where they are read
+
+
 def read_histories(
-    path: str | Path, min_value: float | None = None, columns: ColumnNames | None = None
-) -> tuple[pa.Array, pa.Array]:
-    """(pairs,) user ids and item ids of a Parquet or CSV table: user_id, item_id and perhaps value,
+    path: str | Path,
+    min_value: float | None = None,
+    columns: ColumnNames | None = None,
+    reads: Reads = "items",
+) -> Pairs:
+    """Histories from a Parquet or CSV table with user_id, item_id and perhaps value and timestamp,
     or as `columns` call them.
 
     Rows below `min_value` are left out, and users with no other. Without values all rows count, as
-    a warning says if there is a `min_value`.
+    a warning says if there is a `min_value`. The numbers are the timestamps or values that the
+    recommender `reads`.
 
     Raises:
         DataError: if there is no such table, if a value is 0 or below or a boolean and `min_value`
-            is None, or if no row is left.
+            is None, if no row is left, or if there is no column of what is read.
     """
     id_columns = ("user_id", "item_id")
     try:
@@ -250,6 +291,10 @@ def read_histories(
         if columns.value in table.column_names:
             raise  # values that would not be looked at
     name = Path(path).name
+    read = {"items": None, "order": "timestamp", "values": "value"}[reads]
+    if read is not None and read not in table.column_names:
+        found, remedy = f"{name} without a column {read}", "Add it, or name another --model."
+        raise DataError(found, expected=f"one, for a model that reads {reads}", remedy=remedy)
     if "value" not in table.column_names and min_value is not None:
         logger.warning("%s has no column value: all its rows count", name)
     if "value" in table.column_names:
@@ -260,4 +305,9 @@ def read_histories(
             found = f"{name} has no value of at least {min_value}, the min_value of the run"
             raise DataError(found, expected="a value that counts", remedy="Check the column value.")
         table = table.filter(pa.array(strong))
-    return id_column(table, "user_id", name), id_column(table, "item_id", name)
+    numbers = None
+    if read is not None:
+        timed = read == "timestamp"
+        numbers = number_column(table, read, name) if timed else value_column(table, name)
+        numbers = numbers.astype(np.float64)
+    return Pairs(id_column(table, "user_id", name), id_column(table, "item_id", name), numbers)

@@ -49,7 +49,8 @@ def time_split(
     The last `fraction` of the interactions are the test part, and those just before them the
     validation part. Interactions with the same timestamp stay together, so the shares are
     approximate. A user's source is all their interactions before the part; the candidates are the
-    items with an interaction before it.
+    items with an interaction before it. Timestamps that are places in each user's history are no
+    times: what they cut off is the end of long histories.
 
     Args:
         interactions: X with timestamps.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +16,7 @@ from beekit.models.autoencoders.histories import linear, negative_log_likelihood
 from beekit.models.autoencoders.mult_vae import divergence, drawn
 from beekit.models.autoencoders.sequences import AlikeInLength, Steps, in_order, require_order
 from beekit.models.factors.lookup import looked_up
-from beekit.models.settings import Count, NotNegative
+from beekit.models.settings import FROM_TWO, Count, CountOrNone, NotNegative
 from beekit.models.training_loop import (
     GradientSteps,
     Training,
@@ -25,11 +25,46 @@ from beekit.models.training_loop import (
 )
 
 # Users encoded at once when recommending: each step of theirs is a vector in float64.
-_USERS = 256
+_USERS = 64
 
 
 @dataclass(eq=False)
 class SVAE(Autoencoder):
+    """Sequential variational autoencoder (Sachdeva et al., WSDM 2019).
+
+    Reads histories in order. A gated recurrent unit (Cho et al., EMNLP 2014) goes over the vectors
+    of a user's items, the earliest first. Its state after each step t gives the posterior
+    q(z|t) = N(μ, diag σ²) of a code z by a layer of tanh; z, drawn from it in training and μ when
+    recommending, gives the logits π by another such layer. Minimises the mean over all steps of
+
+        −Σ_{i in the next k items} ln softmax(π(z))_i + β KL(q(z|t) ‖ N(0, I))
+
+    β rises linearly from 0 to `beta` over all of training; the log says the β reached. The first of
+    each user's items is only read, the last one only predicted. A list is what the state after the
+    last item says; a user without items is in the state before the first.
+
+    Items of one user with equal times stand in the order of a hash of the history and the item
+    (`beekit.ranking.ties`), as if drawn at random.
+
+    Departs from the authors' code where that departs from the paper: β goes on rising instead of
+    starting again in each epoch; sampling and KL mean the same σ; recommending draws nothing; the
+    last known item is read, and not recommended again. It also departs in three choices: the mean
+    over steps does not weigh users by the length of their histories twice, several users make a
+    mini-batch, and no weight decays.
+
+    Args (those of `Autoencoder`, and):
+        embedding_dim: length of z.
+        item_dim: length of the items' vectors that the recurrent unit reads.
+        state_dim: length of its state.
+        hidden_dim: width of both layers of tanh.
+        next_items: k; at the end of a history the items that are left.
+        max_length: how many of a user's last items are read, in training as well.
+        beta: β at the end of training.
+
+    Attributes:
+        reached_beta: β at the last step of the epoch that the model is of.
+    """
+
     reads: ClassVar[Reads] = "order"
 
     embedding_dim: Count = 64
@@ -37,22 +72,16 @@ class SVAE(Autoencoder):
     state_dim: Count = 200
     hidden_dim: Count = 150
     next_items: Count = 4
-    max_length: Count = 500
-    beta: NotNegative = 0.2
-    weight_decay: NotNegative = 0.0
-    users_per_step: Count = field(default=32, kw_only=True)
+    max_length: Annotated[int, FROM_TWO] = 500
+    beta: NotNegative = 0.02
+    patience: CountOrNone = field(default=5, kw_only=True)
     epochs: Count = field(default=25, kw_only=True)
+    users_per_step: Count = field(default=8, kw_only=True)
     reached_beta: float = field(default=0.0, init=False, repr=False)
 
     def _encoder(self, items: int, generator: torch.Generator) -> SequentialEncoder:
-        return SequentialEncoder(
-            items,
-            self.item_dim,
-            self.state_dim,
-            self.hidden_dim,
-            self.embedding_dim,
-            generator,
-        )
+        dims = self.item_dim, self.state_dim, self.hidden_dim, self.embedding_dim
+        return SequentialEncoder(items, *dims, generator)
 
     def _fit(self, X: sp.csr_array) -> Training[Any]:
         require_order(X, "SVAE")
@@ -77,9 +106,7 @@ class SVAE(Autoencoder):
             return (likely + beta * divergence(mean, log_variance)).mean()
 
         optimizer = torch.optim.Adam(
-            [*encoder.parameters(), *output.parameters()],
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
+            [*encoder.parameters(), *output.parameters()], lr=self.learning_rate
         )
         steps = GradientSteps(optimizer, loss)
 
@@ -94,9 +121,10 @@ class SVAE(Autoencoder):
         encoder = self._kept("encoder", self._encoder_of, self.encoder_weights)
         ordered = in_order(histories, self.max_length)
         encoded = np.ones((histories.shape[0], self.item_vectors.shape[1]), dtype=np.float32)
+        by_length = np.argsort(np.diff(ordered.indptr), kind="stable")
         with torch.no_grad():
-            for begin in range(0, histories.shape[0], _USERS):
-                users = slice(begin, begin + _USERS)
+            for begin in range(0, len(by_length), _USERS):
+                users = by_length[begin : begin + _USERS]
                 some = ordered[users]
                 lengths = torch.from_numpy(np.diff(some.indptr).astype(np.int64))
                 encoded[users, :-1] = encoder(Steps.of(some), lengths).numpy()
