@@ -202,7 +202,7 @@ def _tried(
     kept: KeptEvaluations,
 ) -> tuple[dict[str, Evaluation | RatingEvaluation], Cost]:
     """A model fitted, evaluated on every test part, and kept if asked for; all of it or nothing."""
-    split = split.read_as(reads_of(entry.kind))
+    split = split.read_as("values" if config.task == RATING else reads_of(entry.kind))
     model, cost = _fitted(entry, split, content, folder.path / _FIT, kept.fit_folder(entry))
     parts = [part for part in split.parts if part != "validation"]
     evaluations = {part: _evaluated(model, split, part, entry.label, config) for part in parts}
@@ -216,7 +216,7 @@ def _evaluated(
 ) -> Evaluation | RatingEvaluation:
     """A fitted model on a part of the split."""
     asked, metrics = config.evaluation, metrics_of(config)
-    named = {"model": label, "scenario": f"{split.kind}/{part}", "seed": asked.seed}
+    named: dict[str, Any] = {"model": label, "scenario": f"{split.kind}/{part}", "seed": asked.seed}
     if config.task == RATING:
         return evaluate_ratings(model, split.rated(part), metrics=metrics, **named)
     held_out = split.parts[part]

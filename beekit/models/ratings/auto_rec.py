@@ -102,7 +102,8 @@ class AutoRec(RatingNetwork):
             size = sum(weight.square().sum() for weight in weights)
             # Over an epoch, the penalty is the criterion's.
             share = len(batch) / len(some)
-            return (error + share * self.regularization / 2 * size) / in_a_step
+            criterion: Tensor = (error + share * self.regularization / 2 * size) / in_a_step
+            return criterion
 
         optimizer = torch.optim.Adam(
             [*encoder.parameters(), *output.parameters()], lr=self.learning_rate

@@ -14,12 +14,7 @@ from torch.nn import functional
 
 from beekit.models.autoencoders.autoencoder import users_with_items
 from beekit.models.autoencoders.histories import FirstLayer, Histories, linear
-from beekit.models.ratings.networks import (
-    RatingNetwork,
-    predicted_where_rated,
-    rated,
-    squared_error,
-)
+from beekit.models.ratings.networks import RatingNetwork, rated, squared_error
 from beekit.models.settings import Count, CountOrNone, HiddenDims, Positive, ShareBelowOne
 from beekit.models.training_loop import Shuffled, Training, learnt_array, training_device
 
@@ -39,8 +34,8 @@ class DeepRec(RatingNetwork):
 
     As in the authors' code, SELU is after each layer, the last one too, and the optimiser is
     stochastic gradient descent with a momentum of 0.9. That code leaves out the last mini-batch of
-    an epoch; here all are used, the learning rate is constant, and b of the last layer starts where
-    f is the mean rating.
+    an epoch and lowers the learning rate at set epochs; here all mini-batches are used, and the
+    learning rate is constant.
 
     Any history is taken. A user without ratings gets what the network says of none, and an item
     without training ratings what its first weights and the code say of it, cut to the range.
@@ -88,15 +83,15 @@ class DeepRec(RatingNetwork):
 
         def step(batch: Tensor) -> Tensor:
             ratings = rated(X[users[batch.numpy()]], device)
-            hidden = encoder.decoded(dropped(encoder.code(ratings)))
-            dense = functional.selu(output(hidden)).detach() if self.refeeds else None
-            predicted = functional.selu(predicted_where_rated(hidden, output, ratings))
+            every = functional.selu(output(encoder.decoded(dropped(encoder.code(ratings)))))
+            rows = torch.repeat_interleave(ratings.lengths)
+            predicted = every[rows, ratings.items]
             first = follow(squared_error(predicted, ratings) / len(ratings.items))
-            for _ in range(self.refeeds if dense is not None else 0):
-                hidden = encoder.decoded(dropped(encoder.code_of_dense(dense)))
-                again = functional.selu(output(hidden))
-                follow((again - dense).square().mean())
-                dense = again.detach()
+            for _ in range(self.refeeds):
+                dense = every.detach()
+                code = dropped(encoder.code_of_dense(dense))
+                every = functional.selu(output(encoder.decoded(code)))
+                follow((every - dense).square().mean())
             return first
 
         def keep() -> None:
