@@ -45,8 +45,8 @@ class AutoRec(RatingNetwork):
     (eq. 2). With `shared`, weights and bias of each column j are drawn to those that all columns
     share, and not to zero: the penalty is λ/2 (Σ_j ‖(w_j, b_j) − (w̄, b̄)‖² + ‖V‖²), with w̄ and b̄
     learnt and free. Otherwise a user with a dozen ratings has too few of them to learn from which
-    items are good. On MovieLens 100K this takes rmse on validation ratings from .899 to .881, and
-    on sparser ratings of books from .890 to .862.
+    items are good. On MovieLens 100K this lowers rmse on validation ratings by .01, and on ratings
+    of books, of which a user gave a dozen, by .03.
 
     As in the paper, ratings are not centred. Instead of full batches with resilient propagation or
     L-BFGS, mini-batches with Adam; predictions start at the mean rating; and where the authors'
