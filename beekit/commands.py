@@ -229,10 +229,7 @@ def index(options: argparse.Namespace) -> None:
     RUN,
     one_of(
         argument("--history", help="item ids, comma-separated, the earliest first"),
-        argument(
-            "--users",
-            help="Parquet or CSV file with user_id and item_id, and timestamp for a model of order",
-        ),
+        argument("--users", help="Parquet or CSV file with user_id, item_id, perhaps timestamp"),
     ),
     argument("--k", type=int, default=10, help="how many items (default 10)"),
     argument("--candidates", default="all", help="all items (all, default) or cold items (cold)"),
@@ -254,8 +251,8 @@ def recommend(options: argparse.Namespace) -> None:
     users: Sequence[int | str | None] = [None]
     if options.users:
         least, columns = least_value(options.path), columns_of_run(options.path)
-        pairs = read_histories(options.users, least, columns, server.reads)
-        user_ids, X = server.histories_of(*pairs)
+        asked = read_histories(options.users, least, columns, server.reads)
+        user_ids, X = server.histories_of(*asked)
         users = user_ids.tolist()
     else:
         X = server.histories([history])

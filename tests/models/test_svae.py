@@ -203,6 +203,14 @@ def test_histories_without_order_are_refused_in_one_line(X):
     assert "\n" not in str(caught.value)
 
 
+def test_a_history_without_order_is_said_when_recommending(X, caplog):
+    model = SVAE(**SMALL, epochs=1).fit(X)
+    model.recommend(X, 3)
+    assert "by chance" not in caplog.text
+    model.recommend(sp.csr_array(np.ones((1, ITEMS))), 3, exclude_seen=False)
+    assert "in an order by chance" in caplog.text
+
+
 def test_users_with_one_item_each_have_no_order_to_say():
     model = SVAE(**SMALL, epochs=1).fit(sp.csr_array(np.eye(4)))
     assert model.recommend(sp.csr_array(np.eye(4)), 3)[0].shape == (4, 3)

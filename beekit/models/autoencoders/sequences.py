@@ -53,7 +53,7 @@ def require_order(X: sp.csr_array, name: str) -> None:
     Raises:
         DataError: if so; `name` is the model that says it.
     """
-    if (np.diff(X.indptr) > 1).any() and not has_order(X):
+    if not has_order(X):
         raise DataError(
             f"histories without order for {name}: each user's items all have the same number",
             expected="times or positions, larger for what is later",
@@ -63,9 +63,9 @@ def require_order(X: sp.csr_array, name: str) -> None:
 
 
 def has_order(X: sp.csr_array) -> bool:
-    """Whether a user has two items with different numbers."""
+    """Whether a user has two items with different numbers, or nobody has two items."""
     beside = np.diff(np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))) == 0
-    return bool((np.diff(X.data)[beside] != 0).any())
+    return not beside.any() or bool((np.diff(X.data)[beside] != 0).any())
 
 
 class Steps(NamedTuple):

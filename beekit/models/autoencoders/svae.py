@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -14,7 +15,13 @@ from beekit.matrices import Reads
 from beekit.models.autoencoders.autoencoder import Autoencoder
 from beekit.models.autoencoders.histories import linear, negative_log_likelihood
 from beekit.models.autoencoders.mult_vae import divergence, drawn
-from beekit.models.autoencoders.sequences import AlikeInLength, Steps, in_order, require_order
+from beekit.models.autoencoders.sequences import (
+    AlikeInLength,
+    Steps,
+    has_order,
+    in_order,
+    require_order,
+)
 from beekit.models.factors.lookup import looked_up
 from beekit.models.settings import FROM_TWO, Count, CountOrNone, NotNegative
 from beekit.models.training_loop import (
@@ -23,6 +30,8 @@ from beekit.models.training_loop import (
     normal_vectors,
     training_device,
 )
+
+logger = logging.getLogger(__name__)
 
 # Users encoded at once when recommending: each step of theirs is a vector in float64.
 _USERS = 64
@@ -60,6 +69,9 @@ class SVAE(Autoencoder):
         next_items: k; at the end of a history the items that are left.
         max_length: how many of a user's last items are read, in training as well.
         beta: β at the end of training.
+        users_per_step: users in a mini-batch, of histories of about one length, so that little is
+            padded. Where histories are short and items many, more users cost less, since a step
+            changes the vectors of all items.
 
     Attributes:
         reached_beta: β at the last step of the epoch that the model is of.
@@ -119,6 +131,11 @@ class SVAE(Autoencoder):
     def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
         """Encoded in float64, so that a user's vector does not depend on who else is asked."""
         encoder = self._kept("encoder", self._encoder_of, self.encoder_weights)
+        if not has_order(histories):
+            logger.warning(
+                "histories whose items all have the same number: they are read in an order by "
+                "chance; give times or places"
+            )
         ordered = in_order(histories, self.max_length)
         encoded = np.ones((histories.shape[0], self.item_vectors.shape[1]), dtype=np.float32)
         by_length = np.argsort(np.diff(ordered.indptr), kind="stable")
