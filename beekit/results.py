@@ -20,6 +20,10 @@ FINE_TUNED, PRETRAINED = "fine-tuned", "pretrained"
 RANDOM, POPULARITY = BASELINES = "random", "popularity"
 DEFAULT_METRIC = "calibrated_recall@20"
 """The metric that selects checkpoints and that summaries state, unless another is configured."""
+# What a comparison may be of.
+RANKING, RATING = "ranking", "rating"
+# The metrics of predicted ratings.
+ERRORS = ("rmse", "mae")
 # The held-out parts of a split; "overall" is test and warm together.
 SPLIT_PARTS = ("validation", "test", "warm", "overall")
 
@@ -123,6 +127,32 @@ def main_metric(names: Iterable[str]) -> str | None:
     """The metric that a summary states: the default one, or the first average over users."""
     per_user = [name for name in names if not name.startswith("coverage")]
     return DEFAULT_METRIC if DEFAULT_METRIC in per_user else next(iter(per_user), None)
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a metric is an error, of which less is better."""
+    return metric in ERRORS
+
+
+def is_better(metric: str, value: float, than: float) -> bool:
+    """Whether a value of a metric is better than another one."""
+    return value < than if lower_is_better(metric) else value > than
+
+
+def best_first(values: Mapping[str, float], metric: str) -> list[str]:
+    """Names by their value of a metric, the best first; equal ones in the order given."""
+    sign = 1 if lower_is_better(metric) else -1
+    return sorted(values, key=lambda name: sign * values[name])
+
+
+def word_for_best(metric: str) -> str:
+    """How the best value of a metric is called."""
+    return "lowest" if lower_is_better(metric) else "highest"
+
+
+def predicts_ratings(results: Results) -> bool:
+    """Whether the results are of predicted ratings, and not of ranked items."""
+    return results.get("task") == RATING
 
 
 def joint_hash(hashes: Sequence[str]) -> str:

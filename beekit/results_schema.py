@@ -163,7 +163,7 @@ _METRIC = {
 _ROW = {
     **{"model": _text, "scenario": _text, "users": _count, "settings_chosen?": _text},
     **{"seconds?": _number_or_none, "fit_seconds?": _number_or_none},
-    **{"parameters?": _number_or_none},
+    **{"parameters?": _number_or_none, "ratings?": _count},
     "fit_memory_mb?": _number_or_none,
 }
 _PAIRED = {
@@ -189,6 +189,7 @@ _TRAINING = {
 }
 _RESULTS: dict[str, Any] = {
     **{"dataset": _DATASET, "split": _SPLIT, "environment": {}},
+    "task?": _text,
     **{"note?": _text, "notes?": [_text], "datasets?": [_OF_SEVERAL], "training?": _TRAINING},
     "left_out?": [{"model": _text, "reason": _text}],
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     )
     from beekit.evaluation.intervals import Paired, compare
     from beekit.evaluation.named_metrics import DEFAULT_METRICS
+    from beekit.evaluation.rating_scoring import RatingEvaluation, evaluate_ratings
     from beekit.evaluation.scoring import Evaluation, evaluate
     from beekit.evaluation.validation import HeldOutEvaluator, MeanEvaluator
 else:
@@ -23,6 +24,7 @@ else:
         comparisons="best_against_others compare_metrics compare_models holm",
         intervals="Paired compare",
         named_metrics="DEFAULT_METRICS",
+        rating_scoring="RatingEvaluation evaluate_ratings",
         scoring="Evaluation evaluate",
         validation="HeldOutEvaluator MeanEvaluator",
     )
@@ -33,6 +35,7 @@ __all__ = [
     "HeldOutEvaluator",
     "MeanEvaluator",
     "Paired",
+    "RatingEvaluation",
     "best_against_others",
     "by_history",
     "by_support",
@@ -40,6 +43,7 @@ __all__ = [
     "compare_metrics",
     "compare_models",
     "evaluate",
+    "evaluate_ratings",
     "holm",
     "neighbours",
 ]

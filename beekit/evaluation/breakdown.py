@@ -10,14 +10,15 @@ import scipy.sparse as sp
 
 from beekit.data import Catalog
 from beekit.errors import DataError
-from beekit.evaluation.comparisons import users_of_all
-from beekit.evaluation.intervals import rate_intervals
+from beekit.evaluation.comparisons import Evaluated, users_of_all
+from beekit.evaluation.intervals import mean_intervals, rate_intervals
 from beekit.evaluation.metrics import hits
 from beekit.evaluation.named_metrics import kind_and_cut
 from beekit.evaluation.scoring import Evaluation
 from beekit.finite import finite_vectors
 from beekit.index import ItemIndex
 from beekit.matrices import as_csr, ones
+from beekit.results import lower_is_better
 from beekit.split import HeldOut
 
 # Lower ends of the bins: of history lengths, and of the numbers of users of an item.
@@ -28,7 +29,7 @@ _FEWEST = 20
 
 
 def by_history(
-    evaluations: Sequence[Evaluation], source: sp.csr_array, metric: str
+    evaluations: Sequence[Evaluated], source: sp.csr_array, metric: str
 ) -> dict[str, Any]:
     """A metric of several models by the number of a user's known interactions.
 
@@ -52,8 +53,9 @@ def by_history(
     for low, above in zip(_HISTORY, [*_HISTORY[1:], np.inf], strict=True):
         members = (lengths >= low) & (lengths < above)
         if members.sum() >= _FEWEST:
-            values = [evaluation.per_user[metric][members] for evaluation in evaluations]
-            bins.append(_bin(low, min(above - 1, lengths.max()), evaluations, values))
+            values = [evaluation.values_of(metric, members) for evaluation in evaluations]
+            high = min(above - 1, lengths.max())
+            bins.append(_bin(low, high, evaluations, values, metric))
     return {"metric": metric, "bins": bins}
 
 
@@ -105,7 +107,8 @@ def by_support(
         members = wanted[:, number] > 0
         if members.sum() >= _FEWEST:
             values = [one[members, number] / wanted[members, number] for one in found]
-            bins.append(_bin(low, support[place == number].max(), evaluations, values))
+            high = support[place == number].max()
+            bins.append(_bin(low, high, evaluations, values, metric))
     return {"metric": f"recall@{k}", "bins": bins}
 
 
@@ -115,11 +118,16 @@ def _support(interactions: sp.csr_array, items: int) -> np.ndarray:
 
 
 def _bin(
-    low: float, high: float, evaluations: Sequence[Evaluation], values: Sequence[np.ndarray]
+    low: float,
+    high: float,
+    evaluations: Sequence[Evaluated],
+    values: Sequence[np.ndarray],
+    metric: str,
 ) -> dict[str, Any]:
     """The bin from `low` to `high`, with mean and interval of each model's values (users,)."""
     columns = np.stack(values, axis=1)
-    measured = zip(evaluations, columns.mean(axis=0), rate_intervals(columns), strict=True)
+    intervals = (mean_intervals if lower_is_better(metric) else rate_intervals)(columns)
+    measured = zip(evaluations, columns.mean(axis=0), intervals, strict=True)
     models = {
         evaluation.model: {"value": float(value), "ci95": list(limits)}
         for evaluation, value, limits in measured

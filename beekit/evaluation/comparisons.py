@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from beekit.errors import DataError
 from beekit.evaluation.intervals import Paired, compare, paired_p_value
-from beekit.evaluation.item_intervals import paired_item_interval
-from beekit.evaluation.named_metrics import kind_and_cut
-from beekit.evaluation.scoring import Evaluation
+from beekit.results import best_first
 
 
-def compare_models(first: Evaluation, second: Evaluation, metric: str, seed: int = 0) -> Paired:
+class Evaluated(Protocol):
+    """What is compared: an `Evaluation` or a `RatingEvaluation`."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def users(self) -> np.ndarray: ...
+
+    @property
+    def per_user(self) -> Mapping[str, np.ndarray]: ...
+
+    @property
+    def metrics(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+    def same_task(self, other: Any) -> bool: ...
+
+    def item_interval_against(self, other: Any, metric: str) -> tuple[float, float] | None: ...
+
+    def values_of(self, metric: str, members: np.ndarray) -> np.ndarray: ...
+
+
+def compare_models(first: Evaluated, second: Evaluated, metric: str, seed: int = 0) -> Paired:
     """Compare two models by one metric, with intervals over users, and over users and items.
 
     Args:
@@ -29,8 +49,7 @@ def compare_models(first: Evaluation, second: Evaluation, metric: str, seed: int
     """
     users_of_all([first, second], metric)
     values = first.per_user[metric], second.per_user[metric]
-    name, k = kind_and_cut(metric)
-    wider = paired_item_interval(first.lists, second.lists, name, k, values)
+    wider = first.item_interval_against(second, metric)
     return dataclasses.replace(compare(*values, seed), ci95_items=wider)
 
 
@@ -54,8 +73,8 @@ def holm_of_all_pairs(values: Sequence[np.ndarray]) -> np.ndarray:
     return holm([paired_p_value(one - other) for one, other in combinations(values, 2)])
 
 
-def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[dict[str, Any]]:
-    """The model with the highest value, compared with each other model; the best of these first.
+def best_against_others(evaluations: Sequence[Evaluated], metric: str) -> list[dict[str, Any]]:
+    """The model with the best value, compared with each other model; the best of these first.
 
     The winner is chosen by the values that it is then tested on. If the correction counted only the
     winner's comparisons, one of 12 equally good models would be called better than another in about
@@ -74,7 +93,8 @@ def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[
         DataError: if there is no evaluation, or if `compare_models` refuses two of them.
     """
     users_of_all(evaluations, metric)
-    best, *others = sorted(evaluations, key=lambda e: -e.metrics[metric]["value"])
+    values = {str(place): one.metrics[metric]["value"] for place, one in enumerate(evaluations)}
+    best, *others = [evaluations[int(place)] for place in best_first(values, metric)]
     # The winner's pairs come first, in the order of the others.
     corrected = holm_of_all_pairs([evaluation.per_user[metric] for evaluation in (best, *others)])
     return [
@@ -83,7 +103,7 @@ def best_against_others(evaluations: Sequence[Evaluation], metric: str) -> list[
     ]
 
 
-def compare_metrics(first: Evaluation, second: Evaluation) -> list[dict[str, Any]]:
+def compare_metrics(first: Evaluated, second: Evaluated) -> list[dict[str, Any]]:
     """Two models chosen in advance, compared by every per-user metric that both have. These metrics
     are the family of Holm's correction. The result is as in `best_against_others`."""
     users_of_all([first, second])
@@ -96,7 +116,7 @@ def compare_metrics(first: Evaluation, second: Evaluation) -> list[dict[str, Any
     ]
 
 
-def users_of_all(evaluations: Sequence[Evaluation], metric: str | None = None) -> np.ndarray:
+def users_of_all(evaluations: Sequence[Evaluated], metric: str | None = None) -> np.ndarray:
     """The users of all evaluations.
 
     Raises:
@@ -107,7 +127,7 @@ def users_of_all(evaluations: Sequence[Evaluation], metric: str | None = None) -
         raise DataError("no evaluations", expected="at least one", remedy="Evaluate a model first.")
     users = evaluations[0].users
     for evaluation in evaluations:
-        if not _same_task(evaluation, evaluations[0]):
+        if evaluation is not evaluations[0] and not evaluation.same_task(evaluations[0]):
             raise DataError(
                 f"{evaluations[0].model} and {evaluation.model}, evaluated with different users, "
                 "targets or candidates",
@@ -123,19 +143,8 @@ def users_of_all(evaluations: Sequence[Evaluation], metric: str | None = None) -
     return users
 
 
-def _same_task(one: Evaluation, other: Evaluation) -> bool:
-    """Whether both have the same users, targets and candidates."""
-    first, second = one.lists.target, other.lists.target
-    return one is other or (
-        np.array_equal(one.users, other.users)
-        and np.array_equal(one.lists.candidates, other.lists.candidates)
-        and first.shape == second.shape
-        and (first != second).nnz == 0
-    )
-
-
 def _described(
-    metric: str, first: Evaluation, second: Evaluation, p_holm: float, family: int
+    metric: str, first: Evaluated, second: Evaluated, p_holm: float, family: int
 ) -> dict[str, Any]:
     paired = dataclasses.asdict(compare_models(first, second, metric))
     if paired["ci95_items"] is None:

@@ -46,7 +46,7 @@ class PairedRepeats:
         spread: standard deviation of the differences.
         p_value: p-value of the two-sided paired t test; None if all differences are equal up to
             rounding.
-        held: number of repeats in which the first is above the second.
+        held: number of repeats in which the first is better than the second.
         repeats: number of repeats.
     """
 
@@ -60,7 +60,7 @@ class PairedRepeats:
 
 @dataclass(frozen=True)
 class Swap:
-    """A pair of models that change places: `first` has the higher mean, but `second` is above it in
+    """A pair of models that change places: `first` has the better mean, but `second` is better in
     some `repeats` (numbered from 1)."""
 
     first: str
@@ -73,7 +73,7 @@ class Order:
     """The order of models.
 
     Attributes:
-        models: models by their mean, highest first; equal ones in the order they were given.
+        models: models by their mean, the best first; equal ones in the order they were given.
         same: whether no pair of models changes places in any repeat.
         swaps: the pairs that do.
     """
@@ -95,7 +95,9 @@ def over_repeats(values: Sequence[float]) -> OverRepeats:
     return OverRepeats(mean, (mean - half, mean + half), spread, tuple(given.tolist()))
 
 
-def compare_repeats(first: Sequence[float], second: Sequence[float]) -> PairedRepeats:
+def compare_repeats(
+    first: Sequence[float], second: Sequence[float], *, lower_is_better: bool = False
+) -> PairedRepeats:
     """Compare two models by one metric over the same repeats, in the same order.
 
     Raises:
@@ -111,18 +113,21 @@ def compare_repeats(first: Sequence[float], second: Sequence[float]) -> PairedRe
     gap = above - below
     paired = over_repeats(gap.tolist())
     p_value = paired_p_value(gap) if paired.spread > 0 else None
-    held = int(np.count_nonzero(gap > 0))
+    held = int(np.count_nonzero(gap < 0 if lower_is_better else gap > 0))
     return PairedRepeats(paired.value, paired.ci95, paired.spread, p_value, held, len(gap))
 
 
-def order_over_repeats(values: Mapping[str, Sequence[float]]) -> Order:
+def order_over_repeats(
+    values: Mapping[str, Sequence[float]], *, lower_is_better: bool = False
+) -> Order:
     """The order of models by their mean, and whether they keep it in each repeat; `values` holds
     the value of each repeat for each model."""
-    ordered = sorted(values, key=lambda model: -over_repeats(values[model]).value)
+    sign = 1 if lower_is_better else -1
+    ordered = sorted(values, key=lambda model: sign * over_repeats(values[model]).value)
     swaps = []
     for first, second in combinations(ordered, 2):
         pairs = zip(values[first], values[second], strict=True)
-        where = tuple(number for number, (a, b) in enumerate(pairs, start=1) if b > a)
+        where = tuple(number for number, (a, b) in enumerate(pairs, start=1) if sign * b < sign * a)
         if where:
             swaps.append(Swap(first, second, where))
     return Order(tuple(ordered), not swaps, tuple(swaps))

@@ -13,9 +13,15 @@ import scipy.sparse as sp
 from beekit.errors import ConfigError, DataError
 from beekit.evaluation.answer_checks import require_answer
 from beekit.evaluation.intervals import coverage_interval, rate_intervals
-from beekit.evaluation.item_intervals import Lists, item_interval
+from beekit.evaluation.item_intervals import Lists, item_interval, paired_item_interval
 from beekit.evaluation.metrics import FROM_HITS, coverage
-from beekit.evaluation.named_metrics import COVERAGE, DEFAULT_METRICS, Metrics, named_metrics
+from beekit.evaluation.named_metrics import (
+    COVERAGE,
+    DEFAULT_METRICS,
+    Metrics,
+    kind_and_cut,
+    named_metrics,
+)
 from beekit.ranking import Recommender
 from beekit.ranking.lists import listed
 from beekit.split import HeldOut
@@ -55,6 +61,27 @@ class Evaluation:
             "metrics": {name: dict(value) for name, value in self.metrics.items()},
             "seconds": round(self.seconds, 3),
         }
+
+    def same_task(self, other: Any) -> bool:
+        """Whether another evaluation has the same users, targets and candidates."""
+        if not isinstance(other, Evaluation):
+            return False
+        first, second = self.lists.target, other.lists.target
+        return (
+            np.array_equal(self.users, other.users)
+            and np.array_equal(self.lists.candidates, other.lists.candidates)
+            and first.shape == second.shape
+            and (first != second).nnz == 0
+        )
+
+    def item_interval_against(self, other: Evaluation, metric: str) -> tuple[float, float] | None:
+        """95% interval, over users and items, of this model's metric minus the other's."""
+        values = self.per_user[metric], other.per_user[metric]
+        return paired_item_interval(self.lists, other.lists, *kind_and_cut(metric), values)
+
+    def values_of(self, metric: str, members: np.ndarray) -> np.ndarray:
+        """The values of some users, a mask (users,)."""
+        return np.asarray(self.per_user[metric][members])
 
 
 def evaluate(

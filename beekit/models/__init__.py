@@ -45,6 +45,13 @@ if TYPE_CHECKING:
     from beekit.models.linear.mrf import MRF as MRF
     from beekit.models.linear.sansa import SANSA as SANSA
     from beekit.models.linear.slim import SLIM as SLIM
+    from beekit.models.ratings.auto_rec import AutoRec as AutoRec
+    from beekit.models.ratings.deep_rec import DeepRec as DeepRec
+    from beekit.models.ratings.matrix_factorisation import BiasedMF as BiasedMF
+    from beekit.models.ratings.matrix_factorisation import RatingPMF as RatingPMF
+    from beekit.models.ratings.means import GlobalMean as GlobalMean
+    from beekit.models.ratings.means import ItemMean as ItemMean
+    from beekit.models.ratings.means import UserMean as UserMean
 
 __all__ = ["by_name", "load_model", "model_class", "model_names", "save_model"]
 __all__ += list(HOMES)

@@ -16,6 +16,7 @@ from beekit.evaluation.named_metrics import named_metric
 from beekit.evaluation.scoring import evaluate
 from beekit.evaluation.telling_metric import telling_metric
 from beekit.models.settings import CountOrNone, Metric, ShareBelowOne
+from beekit.results import is_better
 from beekit.split import HeldOut
 from beekit.split.draw import shuffled
 from beekit.split.entries import entries, source_entries, used_items
@@ -86,11 +87,17 @@ class StopsEarly:
     validation_share: ShareBelowOne = field(default=0.05, kw_only=True)
 
     def _validated(self, held_out: HeldOut) -> float:
-        """The value of the metric on a held-out part: the larger, the better the epoch."""
+        """The value of the metric on a held-out part."""
         metric, this = self.validation_metric, self
         k = named_metric(metric).k
         found = evaluate(this, held_out, metrics=[metric], top_k=k, intervals=False)  # type: ignore[arg-type]
         return float(found.metrics[metric]["value"])
+
+    def _held_out(self, X: sp.csr_array) -> tuple[sp.csr_array, HeldOut, str] | None:
+        """X without what the model is validated on, and that, also in words; None if there is too
+        little."""
+        drawn = _held_out_users(self, X)
+        return drawn and (*drawn, f"{len(drawn[1].users):,} training users held out")
 
 
 class Watch:
@@ -121,7 +128,7 @@ class Watch:
     def look(self, model: Any, epoch: int) -> bool:
         """Validate the model as it is after an epoch; whether training ends."""
         value = model._validated(self.held_out)
-        if not self.curve or value > self.curve[self.best_epoch - 1]:
+        if not self.curve or is_better(self.metric, value, self.curve[self.best_epoch - 1]):
             self.best, self.best_epoch = learnt_of(model), epoch
             self.seconds_to_best = self._seconds()
         self.curve.append(value)
@@ -184,15 +191,14 @@ def watched(
     if validation is not None and (model.scores_cold_items or _mostly_warm(validation, X)):
         users = f"the {len(validation.users):,} users of the validation part"
     else:
-        drawn = _held_out_users(model, X)
+        drawn = model._held_out(X)
         if drawn is None:
             logger.info(
                 "%s trains all epochs: %s users are too few to hold some out",
                 *(type(model).__name__, f"{X.shape[0]:,}"),
             )
             return X, None
-        X, validation = drawn
-        users = f"{len(validation.users):,} training users held out"
+        X, validation, users = drawn
     return X, Watch(model, _told(model, validation), users)
 
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from beekit.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from beekit.ranking.protocol import Model, Recommendations, Recommender
+    from beekit.ranking.protocol import Model, RatingPredictor, Recommendations, Recommender
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
-        protocol="Model Recommendations Recommender",
+        protocol="Model RatingPredictor Recommendations Recommender",
     )
 
-__all__ = ["Model", "Recommendations", "Recommender"]
+__all__ = ["Model", "RatingPredictor", "Recommendations", "Recommender"]

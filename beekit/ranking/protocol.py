@@ -56,6 +56,26 @@ class Recommender(Protocol):
         ...
 
 
+class RatingPredictor(Protocol):
+    """Predicts what users would rate items; X holds the ratings that are known."""
+
+    def predict(self, X: sp.csr_array, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """The ratings expected of pairs of user and item.
+
+        A prediction depends on the ratings of its own user in X alone, not on other rows or pairs.
+
+        Args:
+            X: (users, items) the known ratings of users, those of training or others; a stored zero
+                is a rating of 0.
+            users: (pairs,) row indices of X.
+            items: (pairs,) item indices.
+
+        Returns:
+            (pairs,) float32, finite; also for users and items without a known rating.
+        """
+        ...
+
+
 class Model(Recommender, Protocol):
     """A recommender that learns from interactions and can be saved in a folder."""
 

@@ -17,6 +17,12 @@ _METRICS = {
     "coverage": "Share of the candidate items that are on at least one user's list of k. It "
     "describes breadth, not accuracy: random lists cover the most.",
 }
+_ERRORS = {
+    "rmse": "Root mean squared error: the root of the mean, over all hidden ratings, of the square "
+    "of prediction minus rating. Less is better.",
+    "mae": "Mean absolute error: the mean, over all hidden ratings, of how far the prediction is "
+    "from the rating. Less is better.",
+}
 
 INTERVALS = (
     "The interval over users shows how the value would vary with other users like these. The "
@@ -50,4 +56,5 @@ def tested_against(comparisons: Sequence[Mapping[str, Any]], over: str = "users"
 def metric_meanings(names: Iterable[str]) -> list[tuple[str, str]]:
     """The kinds of metric among these names, in their order, each with its explanation."""
     kinds = dict.fromkeys(name.partition("@")[0] for name in names)
-    return [(f"{kind}@k", _METRICS[kind]) for kind in kinds if kind in _METRICS]
+    ranked = [(f"{kind}@k", _METRICS[kind]) for kind in kinds if kind in _METRICS]
+    return ranked + [(kind, _ERRORS[kind]) for kind in kinds if kind in _ERRORS]

@@ -7,7 +7,14 @@ from typing import Any
 
 from beekit.report import figures, numbers
 from beekit.report.table import results_table
-from beekit.results import main_metric, metric_names, part_of, rows_by_scenario
+from beekit.results import (
+    lower_is_better,
+    main_metric,
+    metric_names,
+    part_of,
+    rows_by_scenario,
+    word_for_best,
+)
 from beekit.split import said_of
 
 _SEEDS = "the seeds of training"
@@ -29,6 +36,7 @@ def repeats_part(result: Mapping[str, Any], key: str) -> dict[str, Any]:
             if main is not None and part_of(scenario) == "test"
         ],
         "main": main,
+        "word_for_best": word_for_best(main or ""),
         "comparisons": result["comparisons"],
         "meaning": interval_meanings(result),
         "each": list(zip(repeats["folders"], repeats["seeds"], repeats["splits"], strict=True)),
@@ -67,12 +75,15 @@ def _of_scenario(result: Mapping[str, Any], order: Mapping[str, Any], count: int
     among = f" of {len(models)} models" if len(models) > 1 else ""
     where = f" on {scenario}" if len(result["order"]) > 1 else ""
     yield (
-        f"Over {count} repeats, the highest mean {metric}{among}{where} is that of {models[0]}, "
+        f"Over {count} repeats, the {word_for_best(metric)} mean {metric}{among}{where} is that of "
+        f"{models[0]}, "
         f"{numbers.with_spread(best)}{_over_repeats(best, best['value'])}."
     )
     paired = next((c for c in result["comparisons"] if c["scenario"] == scenario), None)
     if paired is not None and paired["difference"] == 0:
         yield f"{paired['second']} has the same mean."
+    elif paired is not None and lower_is_better(metric):
+        yield _below(paired, count)
     elif paired is not None:
         ahead, p_holm = paired["difference"], paired.get("p_holm")
         test = "" if p_holm is None else f" (p {numbers.p_value(p_holm)} with Holm's correction)"
@@ -83,6 +94,17 @@ def _of_scenario(result: Mapping[str, Any], order: Mapping[str, Any], count: int
         )
     if len(models) > 1:
         yield _order(order, f"The order of the models by {metric}{where} is", count)
+
+
+def _below(paired: Mapping[str, Any], count: int) -> str:
+    """How far the model with the lowest error is from the next."""
+    gap, p_holm = paired["difference"], paired.get("p_holm")
+    test = "" if p_holm is None else f" (p {numbers.p_value(p_holm)} with Holm's correction)"
+    return (
+        f"Its difference from the next, {paired['second']}, is {numbers.difference(gap)}"
+        f"{_over_repeats(paired, gap)}, and it is below it in {paired['held']} of {count} repeats"
+        f"{test}."
+    )
 
 
 def _order(order: Mapping[str, Any], start: str, count: int) -> str:

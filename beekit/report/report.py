@@ -16,7 +16,13 @@ from beekit.report.public_names import public_name, published
 from beekit.report.repeats import repeats_part, summarise_repeats
 from beekit.report.summary import summarise
 from beekit.report.table import results_table
-from beekit.results import SPLIT_PARTS, is_repeated, main_metric, metric_names
+from beekit.results import (
+    SPLIT_PARTS,
+    is_repeated,
+    main_metric,
+    metric_names,
+    predicts_ratings,
+)
 from beekit.run_files import read_json
 from beekit.run_folder import RunFolder
 from beekit.split import said_of
@@ -106,6 +112,7 @@ def _run(result: Mapping[str, Any], name: str, number: int) -> dict[str, Any]:
         "dataset": result["dataset"],
         "split": split,
         "split_meaning": said_of(split, "meaning"),
+        "ratings": predicts_ratings(result),
         "parts": {part: split[part] for part in SPLIT_PARTS if split.get(part)},
         "table": results_table([result], [name]),
         "comparisons": [] if repeated else _by_pair(comparisons),

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from beekit.report import numbers
-from beekit.results import BASELINES, FINE_TUNED, PRETRAINED, main_metric, metric_names, part_of
+from beekit.results import (
+    BASELINES,
+    FINE_TUNED,
+    PRETRAINED,
+    best_first,
+    main_metric,
+    metric_names,
+    part_of,
+    predicts_ratings,
+    word_for_best,
+)
 from beekit.split import said_of
 
 # The values of a metric by model.
@@ -28,13 +38,17 @@ def summarise(result: Mapping[str, Any]) -> list[str]:
     found = {row["model"]: row["metrics"][metric] for row in alike if metric in row["metrics"]}
     measured = {model: one for model, one in found.items() if numbers.is_finite(one["value"])}
     setting = _setting(result["split"], scenario or "", alike[0].get("users"))
+    if predicts_ratings(result):
+        count, users = (numbers.count(alike[0].get(name)) for name in ("ratings", "users"))
+        setting = f"For {count} ratings of {users} users"
     if not measured:
         return [f"{setting}, {metric} has no finite value for any model."]
-    best = max(measured, key=lambda model: measured[model]["value"])
+    best = best_first({model: one["value"] for model, one in measured.items()}, metric)[0]
     highest = f"that of {best}, {_stated(measured[best])}."
     if FINE_TUNED not in measured:
         among = f" of {len(measured)} models" if len(measured) > 1 else ""
-        return [f"{setting}, the highest {metric}{among} is {highest}", *_baselines(measured)]
+        word = word_for_best(metric)
+        return [f"{setting}, the {word} {metric}{among} is {highest}", *_baselines(measured)]
     sentences = [_headline(setting, metric, measured)]
     sentences += [*_paired(result.get("comparisons", ()), metric), *_baselines(measured)]
     ahead = measured[best]["value"] > measured[FINE_TUNED]["value"]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from beekit.report import numbers
 from beekit.report.settings import MARK, reaches_all, settings_caption
-from beekit.results import metric_names
+from beekit.results import lower_is_better, metric_names
 
 
 class Cell(NamedTuple):
@@ -49,6 +49,11 @@ class Table(NamedTuple):
         """Whether any cell has an interval over users and items."""
         rows = (row for group in self.groups for row in group.rows)
         return any(cell.wider for row in rows for cell in row.cells)
+
+    @property
+    def errors(self) -> bool:
+        """Whether the metrics are errors of predicted ratings."""
+        return any(map(lower_is_better, self.metrics))
 
     @property
     def settings(self) -> dict[str, list[str]]:
@@ -97,7 +102,8 @@ def results_table(
 def _best(rows: Sequence[Mapping[str, Any]], metric: str) -> float | None:
     values = [row["metrics"][metric]["value"] for row in rows if metric in row["metrics"]]
     finite = [value for value in values if numbers.is_finite(value)]
-    return max(finite) if len(finite) > 1 else None
+    best = min if lower_is_better(metric) else max
+    return best(finite) if len(finite) > 1 else None
 
 
 def _cell(metric: Mapping[str, Any] | None, best: float | None, spread: bool) -> Cell:

@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -16,8 +16,11 @@ from beekit.config_file import mapping, read_config_file
 from beekit.config_model import read, require_known, require_type, text_keys
 from beekit.data.table_file import SIGNS
 from beekit.errors import BeekitError, ConfigError
+from beekit.evaluation.named_metrics import usual_metrics
+from beekit.evaluation.rating_metrics import rating_metrics
 from beekit.models.registry import by_name, can_be_saved, parameters, takes_anything
-from beekit.run.data_config import DataConfig
+from beekit.results import RATING
+from beekit.run.data_config import DataConfig, EvaluationConfig
 from beekit.run.settings_source import check_chosen_on
 
 # Keys of a model that say which one, whose embeddings it gets, and how it was set; all others are
@@ -67,6 +70,11 @@ class Comparison(DataConfig):
         description="The table's rows by name, or a list of names: `model` is the class where the "
         "name is another, then `encoder`, or `run` for a run's encoder, `chosen_on`, and the "
         "settings of the class."
+    )
+    task: Literal["ranking", "rating"] = Field(
+        "ranking",
+        description="What models are compared by: how they rank items, or how they predict ratings "
+        "(the column `value`).",
     )
     save_models: bool = Field(
         False, description="Whether fitted models are kept, for `beekit recommend`."
@@ -131,6 +139,12 @@ class Comparison(DataConfig):
             found = f"save_models=true and models.{label}, a {kind.__name__} without save and load"
             remedy = "Make the class a dataclass, or add save(folder) and load(folder)."
             raise ConfigError(found, expected="models that can be kept", remedy=remedy)
+        if self.task == RATING and not callable(getattr(kind, "predict", None)):
+            raise ConfigError(
+                f"models.{label} in task: rating, a {kind.__name__} without predict",
+                expected="models that predict ratings, such as BiasedMF or AutoRec",
+                remedy=f"Remove models.{label}, or set task: ranking.",
+            )
         return Entry(label, kind, settings, encoder, run, given.get("chosen_on"))
 
 
@@ -183,6 +197,18 @@ def make_comparison(content: Mapping[str, Any]) -> Comparison:
     return comparison
 
 
+def metrics_of(config: Comparison) -> tuple[str, ...]:
+    """The names of the metrics of a comparison.
+
+    Raises:
+        ConfigError: if one is unknown, or not of its task.
+    """
+    asked = config.evaluation.metrics
+    if config.task == RATING:
+        return rating_metrics(asked)
+    return usual_metrics(asked, config.evaluation.top_k)
+
+
 def read_comparison(content: Mapping[str, Any]) -> Comparison:
     """`make_comparison` without a look at the models, whose classes take seconds to import.
 
@@ -203,6 +229,25 @@ def read_comparison(content: Mapping[str, Any]) -> Comparison:
         found = f"{', '.join(given)} with split.kind={split.kind}"
         expected = "interactions as they were published, without a catalog"
         raise ConfigError(found, expected=expected, remedy=f"Remove {' and '.join(given)}.")
+    if comparison.task == RATING:
+        _require_ratings(comparison)
     if not split.repeatable:
         comparison.check_repeats(vary=False)
     return comparison
+
+
+def _require_ratings(comparison: Comparison) -> None:
+    """Refuse what has no meaning, or no effect, where ratings are predicted."""
+    split = comparison.split
+    if not split.rates:
+        raise ConfigError(
+            f"task: rating with split.kind={split.kind}",
+            expected="a split that holds out ratings of known items, such as random",
+            remedy="Set split: {kind: random, fraction: 0.1}, or task: ranking.",
+        )
+    if comparison.evaluation.top_k != EvaluationConfig.model_fields["top_k"].default:
+        raise ConfigError(
+            f"task: rating with evaluation.top_k={comparison.evaluation.top_k}",
+            expected="no length of lists, since nothing is ranked",
+            remedy="Remove evaluation.top_k.",
+        )

@@ -15,13 +15,21 @@ from beekit.data import Dataset
 from beekit.data.hub_folder import dataset_folder
 from beekit.disk_full import is_disk_full
 from beekit.errors import RunError
-from beekit.evaluation import Evaluation, best_against_others, by_history, by_support, evaluate
-from beekit.evaluation.named_metrics import usual_metrics
+from beekit.evaluation import (
+    Evaluation,
+    best_against_others,
+    by_history,
+    by_support,
+    evaluate,
+    evaluate_ratings,
+)
+from beekit.evaluation.comparisons import Evaluated
+from beekit.evaluation.rating_scoring import RatingEvaluation
 from beekit.folder_lock import alone_in
 from beekit.ranking import Model
 from beekit.report import write_report, write_tables
-from beekit.results import compose_results, main_metric
-from beekit.run.comparison import VECTORS, Comparison, Entry
+from beekit.results import RATING, best_first, compose_results, main_metric
+from beekit.run.comparison import VECTORS, Comparison, Entry, metrics_of
 from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset
 from beekit.run.embeddings import Embeddings, run_behind, settle_items
@@ -84,7 +92,9 @@ def _compare_all(
     require_readable({entry.label: entry.kind for entry in entries}, dataset.interactions)
     notes = _learnt_elsewhere(entries, dataset, split)
     chosen = _settings_chosen(config, entries, split)
-    metrics = usual_metrics(config.evaluation.metrics, config.evaluation.top_k)
+    if config.task == RATING:
+        split.interactions.valued(split.train, "values")  # refused now, not model by model
+    metrics = metrics_of(config)
     split.save(folder.split)
     write_config(folder, config)
     kept = KeptEvaluations(folder, config, dataset, split)
@@ -93,7 +103,7 @@ def _compare_all(
 
     known = KnownItems.of(dataset.catalog, split.training_item_ids)
     rows: list[dict[str, Any]] = []
-    tests: list[Evaluation] = []
+    tests: list[Evaluated] = []
     left_out: list[dict[str, str]] = []
     for entry in entries:
         earlier, noted = done.get(entry.label), len(vectors.notes)
@@ -133,6 +143,7 @@ def _compare_all(
         raise RunError(found, expected="at least one", remedy="See the reason of each above.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     results = compose_results(
+        task=config.task if config.task == RATING else None,
         dataset=describe(dataset),
         split=split.summary(),
         environment=environment(device),
@@ -189,26 +200,27 @@ def _tried(
     folder: RunFolder,
     known: KnownItems,
     kept: KeptEvaluations,
-) -> tuple[dict[str, Evaluation], Cost]:
+) -> tuple[dict[str, Evaluation | RatingEvaluation], Cost]:
     """A model fitted, evaluated on every test part, and kept if asked for; all of it or nothing."""
-    split = split.read_as(reads_of(entry.kind))
+    split = split.read_as("values" if config.task == RATING else reads_of(entry.kind))
     model, cost = _fitted(entry, split, content, folder.path / _FIT, kept.fit_folder(entry))
-    evaluations = {
-        part: evaluate(
-            model,
-            held_out,
-            metrics=usual_metrics(config.evaluation.metrics, config.evaluation.top_k),
-            top_k=config.evaluation.top_k,
-            model=entry.label,
-            scenario=f"{split.kind}/{part}",
-            seed=config.evaluation.seed,
-        )
-        for part, held_out in split.parts.items()
-        if part != "validation"
-    }
+    parts = [part for part in split.parts if part != "validation"]
+    evaluations = {part: _evaluated(model, split, part, entry.label, config) for part in parts}
     if config.save_models:
         known.save_with(model, folder.model_folder(entry.label))
     return evaluations, cost
+
+
+def _evaluated(
+    model: Any, split: Split, part: str, label: str, config: Comparison
+) -> Evaluation | RatingEvaluation:
+    """A fitted model on a part of the split."""
+    asked, metrics = config.evaluation, metrics_of(config)
+    named: dict[str, Any] = {"model": label, "scenario": f"{split.kind}/{part}", "seed": asked.seed}
+    if config.task == RATING:
+        return evaluate_ratings(model, split.rated(part), metrics=metrics, **named)
+    held_out = split.parts[part]
+    return evaluate(model, held_out, metrics=metrics, top_k=asked.top_k, **named)
 
 
 def _fitted(
@@ -218,7 +230,10 @@ def _fitted(
     files: Path,
     keep_in: Path,
 ) -> tuple[Model, Cost]:
-    learns = Learns.of(entry.kind, split.train, split.validation, keep_in)
+    validation = split.validation
+    if validation is not None and hasattr(entry.kind, "predict"):
+        validation = split.rated("validation")
+    learns = Learns.of(entry.kind, split.train, validation, keep_in)
     if worth_a_process(entry.kind, split.train):
         return fitted_apart(entry.kind, entry.settings, content, learns, files)
     with measured() as cost:
@@ -256,16 +271,19 @@ def _described(entry: Entry, cost: Cost, chosen: Mapping[str, str]) -> dict[str,
 
 
 def _findings(
-    evaluations: Sequence[Evaluation], split: Split, metrics: Sequence[str]
+    evaluations: Sequence[Evaluated], split: Split, metrics: Sequence[str]
 ) -> Mapping[str, Any]:
     """The best model against every other one, and where each gains."""
     main = main_metric(metrics)
     if split.test is None or main is None:
         return {}
-    ordered = sorted(evaluations, key=lambda e: -e.metrics[main]["value"])
-    shown = ordered[:_SHOWN]
+    values = {one.model: one.metrics[main]["value"] for one in evaluations}
+    best = best_first(values, main)[:_SHOWN]
+    shown = sorted((e for e in evaluations if e.model in best), key=lambda e: best.index(e.model))
+    ranked = [one for one in shown if isinstance(one, Evaluation)]
+    every = split.interactions.matrix
     return {
         "comparisons": best_against_others(evaluations, main),
         "by_history": by_history(shown, split.test.source, main),
-        "by_support": by_support(shown, split.test, split.interactions.matrix, main),
+        **({"by_support": by_support(ranked, split.test, every, main)} if ranked else {}),
     }

@@ -54,7 +54,7 @@ def check_training(config: Config) -> None:
 def check_comparison(content: Mapping[str, Any]) -> None:
     """As `check_training`, of keys and values of a comparison; of models from outside, whose code
     would be run, nothing is looked at but their encoders."""
-    from beekit.run.comparison import read_comparison
+    from beekit.run.comparison import metrics_of, read_comparison
 
     config = read_comparison(content)
     for label, given in config.models.items():
@@ -71,7 +71,7 @@ def check_comparison(content: Mapping[str, Any]) -> None:
     if config.repeats == 1:
         require_free(config.out, "comparison")
     require_data(config)
-    _require_metrics(config)
+    metrics_of(config)
 
 
 def _check_settings(given: Mapping[str, Any], name: str, where: str) -> None:

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from beekit.data import Dataset
-from beekit.evaluation import Evaluation
+from beekit.evaluation import Evaluation, RatingEvaluation
 from beekit.evaluation.item_intervals import Lists
+from beekit.evaluation.rating_metrics import RatingErrors
 from beekit.files import replacing_folder, write_json
 from beekit.model_files import model_digests
 from beekit.run.comparison import Comparison, Entry
@@ -36,6 +37,8 @@ KEPT = ".evaluated"
 _ABOUT, _ARRAYS = "about.json", "arrays.npz"
 # Keys of a configuration that change no number of a model.
 _NEUTRAL = ("out", "cache", "note", "chosen_on", "repeats", "models", "encoder")
+# The arrays of `RatingErrors`.
+_OF_RATINGS = ("users", "items", "errors")
 _KEYS = ("made_of", "cost", "notes", "parts", "files", "model")
 
 
@@ -43,7 +46,7 @@ _KEYS = ("made_of", "cost", "notes", "parts", "files", "model")
 class Done:
     """A model's evaluations by part of the split, what it cost, and what is noted of it."""
 
-    evaluations: Mapping[str, Evaluation]
+    evaluations: Mapping[str, Evaluation | RatingEvaluation]
     cost: Cost
     notes: list[str]
 
@@ -96,11 +99,17 @@ class KeptEvaluations:
         arrays: dict[str, np.ndarray] = {}
         parts: dict[str, Any] = {}
         for part, one in done.evaluations.items():
-            arrays |= {f"{part}.users": one.users, f"{part}.ranked": one.lists.ranked}
+            arrays[f"{part}.users"] = one.users
             for number, values in enumerate(one.per_user.values()):
                 arrays[f"{part}.{number}"] = values
             told = {"scenario": one.scenario, "metrics": one.metrics, "seconds": one.seconds}
-            parts[part] = {**told, "top_k": one.ranked.shape[1], "per_user": list(one.per_user)}
+            parts[part] = {**told, "per_user": list(one.per_user)}
+            if isinstance(one, RatingEvaluation):
+                for name in _OF_RATINGS:
+                    arrays[f"{part}.errors.{name}"] = getattr(one.errors, name)
+                continue
+            arrays[f"{part}.ranked"] = one.lists.ranked
+            parts[part]["top_k"] = one.ranked.shape[1]
         with replacing_folder(self._place(entry)) as staging:
             np.savez(staging / _ARRAYS, allow_pickle=False, **arrays)
             about = {
@@ -139,17 +148,18 @@ class KeptEvaluations:
 
     def _evaluation(
         self, entry: Entry, part: str, told: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-    ) -> Evaluation:
-        users, ranked = arrays[f"{part}.users"], arrays[f"{part}.ranked"]
-        held_out = self._split.parts[part]
+    ) -> Evaluation | RatingEvaluation:
+        users, held_out = arrays[f"{part}.users"], self._split.parts[part]
         named = enumerate(told["per_user"])
-        return Evaluation(
-            model=entry.label,
-            scenario=told["scenario"],
-            users=users,
-            per_user={name: arrays[f"{part}.{number}"] for number, name in named},
-            metrics=told["metrics"],
-            ranked=ranked[:, : told["top_k"]],
-            lists=Lists(ranked, held_out.target[users], held_out.candidates),
-            seconds=told["seconds"],
-        )
+        common: dict[str, Any] = {
+            "model": entry.label,
+            "users": users,
+            "per_user": {name: arrays[f"{part}.{number}"] for number, name in named},
+            **{name: told[name] for name in ("scenario", "metrics", "seconds")},
+        }
+        if "top_k" not in told:
+            errors = RatingErrors(*(arrays[f"{part}.errors.{name}"] for name in _OF_RATINGS))
+            return RatingEvaluation(**common, errors=errors)
+        ranked = arrays[f"{part}.ranked"]
+        lists = Lists(ranked, held_out.target[users], held_out.candidates)
+        return Evaluation(**common, ranked=ranked[:, : told["top_k"]], lists=lists)

@@ -13,10 +13,19 @@ import numpy as np
 from beekit.errors import RunError
 from beekit.evaluation.comparisons import holm
 from beekit.evaluation.repeats import compare_repeats, order_over_repeats, over_repeats
-from beekit.results import compose_results, joint_hash, main_metric, part_of, rows_by_scenario
+from beekit.results import (
+    compose_results,
+    joint_hash,
+    lower_is_better,
+    main_metric,
+    part_of,
+    rows_by_scenario,
+)
 
 # What a row says of its cost.
 _COSTS = ("seconds", "fit_seconds", "fit_memory_mb", "parameters")
+# And of what it was measured on.
+_COUNTS = ("users", "ratings")
 # Of a single training.
 _CURVES = ("loss_curve", "validation_curve")
 
@@ -49,6 +58,7 @@ def join_results(
         if name not in _CURVES
     }
     return compose_results(
+        task=each[0].get("task"),
         dataset=each[0]["dataset"],
         split=_split([one["split"] for one in each], hashes),
         environment=_common([one["environment"] for one in each]),
@@ -117,11 +127,11 @@ def _row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "model": rows[0]["model"],
         "scenario": rows[0]["scenario"],
-        "users": _mean_count([row["users"] for row in rows]),
+        **{name: _mean_count([row[name] for row in rows]) for name in _COUNTS if name in rows[0]},
         "metrics": metrics,
         "interval": "repeats",
         **{name: _mean_cost(rows, name) for name in _COSTS if all(name in row for row in rows)},
-        **{k: v for k, v in common.items() if k not in (*_COSTS, "metrics")},
+        **{k: v for k, v in common.items() if k not in (*_COSTS, *_COUNTS, "metrics")},
     }
 
 
@@ -149,11 +159,15 @@ def _findings(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if main is None or part_of(scenario) != "test":
             continue
         values = {row["model"]: row["metrics"][main]["values"] for row in measured}
-        order = order_over_repeats(values)
+        errors = lower_is_better(main)
+        order = order_over_repeats(values, lower_is_better=errors)
         about = {"metric": main, "scenario": scenario}
         orders.append({**about, **dataclasses.asdict(order)})
         pairs = list(combinations(order.models, 2))
-        compared = [compare_repeats(values[one], values[other]) for one, other in pairs]
+        compared = [
+            compare_repeats(values[one], values[other], lower_is_better=errors)
+            for one, other in pairs
+        ]
         # The best is chosen from the values it is tested on, so all pairs count.
         corrected = holm([1.0 if one.p_value is None else one.p_value for one in compared])
         comparisons += [

@@ -86,6 +86,8 @@ def _table(rows: Sequence[Mapping[str, Any]], split: Mapping[str, Any], scenario
         table.append([row["model"], *cells])
     held = split[part]
     counted = f"{held['users']:,} test users, {held['candidates']:,} candidate items"
+    if "ratings" in rows[0]:
+        counted = f"{rows[0]['ratings']:,} ratings of {rows[0]['users']:,} users"
     said = f"({counted}; ± is half a 95% interval over {_over(rows, names)})"
     return "\n".join([_aligned(table), said, *filter(None, [settings_caption(rows, split)])])
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from beekit.split.config import SplitConfig
     from beekit.split.kinds import make_split, said_of
     from beekit.split.published import published_split
+    from beekit.split.random_share import random_split
     from beekit.split.split import HeldOut, Split, load_split, load_training_item_ids
     from beekit.split.time import time_split
     from beekit.split.users import user_split
@@ -20,6 +21,7 @@ else:
         config="SplitConfig",
         kinds="make_split said_of",
         published="published_split",
+        random_share="random_split",
         split="HeldOut Split load_split load_training_item_ids",
         time="time_split",
         users="user_split",
@@ -35,6 +37,7 @@ __all__ = [
     "load_training_item_ids",
     "make_split",
     "published_split",
+    "random_split",
     "said_of",
     "time_split",
     "user_split",

@@ -38,6 +38,7 @@ class ColdStartSplit(SplitConfig):
     )
     task = "recommendation of items without history"
     drawn = "the items held out"
+    rates = False
     candidates = "cold items of the test part"
 
     def make(self, interactions: Interactions) -> Split:

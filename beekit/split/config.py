@@ -38,6 +38,7 @@ class SplitConfig(ConfigModel):
             there is a catalog).
         holds_out: whether the split holds anything out.
         repeatable: whether results can differ between repeats with other seeds.
+        rates: whether ratings of known items are held out, which can be predicted.
         own_files: whether `load` reads the interactions and the split from files of its own.
         without_effect: keys of other kinds that are accepted and ignored.
     """
@@ -55,6 +56,7 @@ class SplitConfig(ConfigModel):
     trainable: ClassVar[bool] = True
     holds_out: ClassVar[bool] = True
     repeatable: ClassVar[bool] = True
+    rates: ClassVar[bool] = True
     own_files: ClassVar[bool] = False
     without_effect: ClassVar[tuple[str, ...]] = ()
 

@@ -12,6 +12,7 @@ from beekit.split.cold_start import ColdStartSplit
 from beekit.split.config import SplitConfig
 from beekit.split.nothing import NoSplit
 from beekit.split.published import PublishedSplit
+from beekit.split.random_share import RandomSplit
 from beekit.split.split import Split
 from beekit.split.time import TimeSplit
 from beekit.split.users import UserSplit
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, type[SplitConfig]] = {
     kind.model_fields["kind"].default: kind
-    for kind in (ColdStartSplit, UserSplit, TimeSplit, NoSplit, ZeroShotSplit, PublishedSplit)
+    for kind in (
+        ColdStartSplit,
+        UserSplit,
+        TimeSplit,
+        RandomSplit,
+        NoSplit,
+        ZeroShotSplit,
+        PublishedSplit,
+    )
 }
 """The kinds of beekit, by the `kind` in a configuration."""
 

@@ -18,6 +18,7 @@ class NoSplit(SplitConfig):
 
     meaning = "Nothing was held out; training saw every interaction."
     drawn = ""
+    rates = False
     holds_out = False
     repeatable = False
     without_effect = ("fraction", "validation")

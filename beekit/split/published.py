@@ -35,6 +35,7 @@ class PublishedSplit(SplitConfig):
         "numbers can be compared with the paper's; all items are candidates."
     )
     drawn = ""
+    rates = False
     trainable = False
     own_files = True
     repeatable = False

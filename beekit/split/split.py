@@ -72,13 +72,19 @@ class HeldOut:
         """The indices of users with a source and a target, ascending: those that are evaluated."""
         return np.flatnonzero(_has_any(self.source) & _has_any(self.target))
 
+    @cached_property
+    def target_users(self) -> np.ndarray:
+        """The indices of users with a target, ascending, also those without a source."""
+        return np.flatnonzero(_has_any(self.target))
+
 
 @dataclass(frozen=True)
 class Split:
     """Training interactions and held-out parts over the same users and items.
 
     Attributes:
-        kind: "cold_start", "user", "time", "zero_shot", "published", "none", or an import path.
+        kind: "cold_start", "user", "time", "random", "zero_shot", "published", "none", or an import
+            path.
         settings: the settings the split was made with.
         interactions: all of X.
         train: (users, items) the interactions that models may learn from.
@@ -143,6 +149,16 @@ class Split:
         validation, test, warm = map(read, (self.validation, self.test, self.warm))
         train = valued(self.train, reads)
         return replace(self, train=train, validation=validation, test=test, warm=warm)
+
+    def rated(self, part: str) -> HeldOut:
+        """A held-out part with ratings as the numbers of its sources and targets.
+
+        Raises:
+            DataError: if the interactions have no values.
+        """
+        held, valued = self.parts[part], self.interactions.valued
+        read = {role: valued(getattr(held, role), "values") for role in ("source", "target")}
+        return replace(held, **read)
 
     @property
     def cold_items(self) -> np.ndarray:

@@ -23,6 +23,7 @@ class ZeroShotSplit(SplitConfig):
         "the others are the targets, and all items with an interaction are candidates."
     )
     drawn = "what is known of each user"
+    rates = False
     trainable = False
     without_effect = ("fraction", "validation")
 

@@ -23,12 +23,17 @@ from beekit.models import (
     SLIM,
     SVAE,
     AsymmetricSVD,
+    AutoRec,
+    BiasedMF,
     CLCRec,
     ContentBased,
+    DeepRec,
     DropoutNet,
     FixedSideELSA,
+    GlobalMean,
     Heater,
     ItemKNN,
+    ItemMean,
     LightGCN,
     MultDAE,
     MultVAE,
@@ -36,9 +41,11 @@ from beekit.models import (
     PureSVD,
     RaCT,
     Random,
+    RatingPMF,
     RecVAE,
     TwoTower,
     UltraGCN,
+    UserMean,
 )
 
 # Enough steps for a network to learn what a few dozen users say.
@@ -49,9 +56,29 @@ BRIEFLY: dict[str, Any] = {
     "users_per_step": 20,
 }
 
+RATED: dict[str, Any] = {"learning_rate": 0.02, "epochs": 20, "rows_per_step": 20}
+
 NEURAL: dict[str, Any] = {"learning_rate": 0.02, "epochs": 40, "users_per_step": 20}
 
+# Ratings of items that are known alike say nothing of which items belong together.
+RATING_MODELS = {
+    "GlobalMean": lambda vectors: GlobalMean(),
+    "ItemMean": lambda vectors: ItemMean(damping=1.0),
+    "UserMean": lambda vectors: UserMean(damping=0.0),
+    "BiasedMF": lambda vectors: BiasedMF(embedding_dim=3, regularization=1.0),
+    "BiasedMF biases": lambda vectors: BiasedMF(embedding_dim=0),
+    "RatingPMF": lambda vectors: RatingPMF(embedding_dim=3, regularization=1.0),
+    "AutoRec": lambda vectors: AutoRec(embedding_dim=8, regularization=1.0, **RATED),
+    "AutoRec users": lambda vectors: AutoRec(
+        kind="users", embedding_dim=8, regularization=1.0, **RATED
+    ),
+    "DeepRec": lambda vectors: DeepRec(
+        hidden_dims=(12, 8), dropout=0.2, **{**RATED, "learning_rate": 0.005}
+    ),
+}
+
 MODELS = {
+    **RATING_MODELS,
     "popularity": lambda vectors: Popularity(),
     "random": lambda vectors: Random(3),
     "EASE": lambda vectors: EASE(regularization=1.0),
@@ -163,4 +190,4 @@ def as_read(name: str, X: sp.sparray) -> sp.sparray:
 
 
 # The same list for everybody, or by chance: no right answer on the toy matrix.
-IMPERSONAL = {"popularity", "random"}
+IMPERSONAL = {"popularity", "random", *RATING_MODELS}

@@ -52,6 +52,7 @@ EXEMPT = {
     "compare_models.second": "an Evaluation",
     "compare_metrics.first": "an Evaluation",
     "compare_metrics.second": "an Evaluation",
+    "RatingEvaluation": "what `evaluate_ratings` returns",
     "IndexQuality": "what `measure_index` returns",
     "Shop": "what `make_shop` returns",
     "recall_of": "takes what `hits` and `target_counts` give",
@@ -291,6 +292,9 @@ def _of_models(
             found[f"{name}.{call}.X"] = Recipe(
                 read, lambda x, f=fitted, c=call, k=k: getattr(f(), c)(x, **k), theirs
             )
+        found[f"{name}.predict.X"] = Recipe(
+            read, lambda x, f=fitted: f().predict(x, np.array([0]), np.array([1])), FAULTS
+        )
         found[f"{name}.add_items.vectors"] = Recipe(
             vectors, lambda v, f=fitted: deepcopy(f()).add_items(v)
         )

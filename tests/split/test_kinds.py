@@ -59,6 +59,7 @@ def test_a_share_may_stand_where_it_means_nothing(kind):
         ({"kind": 3}, "split.kind=3"),
         ({"fraction": 1.5}, "split.fraction=1.5; expected above 0 and below 1"),
         ({"kind": "time", "validation": 5}, "split.validation=5; .* below 1"),
+        ({"kind": "random", "validation": 1}, "split.validation=1; .* below 1"),
         ({"validation": True}, "split.validation=True; expected a number"),
         ({"validation": -1}, "split.validation=-1; expected 0 or more"),
         ({"seed": None}, "split.seed=None; expected an integer"),
@@ -91,7 +92,7 @@ def test_a_kind_from_outside_is_made_saved_and_loaded_again_without_its_code(tmp
     assert np.array_equal(again.test.source.toarray(), split.test.source.toarray())
 
 
-@pytest.mark.parametrize("kind", ["cold_start", "user", "time", "zero_shot"])
+@pytest.mark.parametrize("kind", ["cold_start", "user", "time", "random", "zero_shot"])
 def test_a_split_that_was_saved_before_sources_were_said_loads(tmp_path, kind):
     split = make_split(tiny(), config(kind=kind))
     split.save(tmp_path / "split")

@@ -19,6 +19,7 @@ from beekit.split import (
     cold_start_split,
     load_split,
     load_training_item_ids,
+    random_split,
     time_split,
     user_split,
 )
@@ -34,6 +35,7 @@ KINDS = {
     "user": lambda X: user_split(X, users=2, validation_users=1, source_fraction=0.5),
     "user first": lambda X: user_split(X, users=2, validation_users=1, source="first"),
     "time": lambda X: time_split(X, fraction=0.3, validation_fraction=0.2),
+    "random": lambda X: random_split(X, fraction=0.3, validation_fraction=0.2),
     "none": no_split,
 }
 
