@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 import pytest
-from contracts.models import MODELS
+from contracts.models import MODELS, as_read
 from contracts.test_models import vectors_of
 from test_finite_models import LEARNT_BY_STEPS
 
@@ -57,6 +57,7 @@ def assert_same(one, other, X):
 
 @pytest.mark.parametrize("name", LEARNT_BY_STEPS)
 def test_it_goes_on_to_the_model_of_an_undisturbed_fit(name, X, tmp_path, caplog):
+    X = as_read(name, X)
     caplog.set_level(logging.INFO, "beekit")
     undisturbed, interrupted, resumed = (MODELS[name](vectors_of(X)) for _ in range(3))
     for model in (undisturbed, interrupted, resumed):
