@@ -169,7 +169,11 @@ def distinct_histories(histories: sp.csr_array) -> tuple[np.ndarray, np.ndarray]
 
 def known_histories(histories: sp.csr_array, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(users,) bool: which histories have a key among these, ascending; and (users,) its place."""
-    theirs = history_keys(histories)
+    return found_among(history_keys(histories), keys)
+
+
+def found_among(theirs: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of some keys are among `keys`, ascending, and their places there."""
     place = np.searchsorted(keys, theirs)
     place[place == len(keys)] = 0
     found = keys[place] == theirs if len(keys) else np.zeros(len(theirs), dtype=bool)

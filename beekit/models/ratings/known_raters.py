@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.models.factors.fold_in import found_among
 from beekit.models.ratings.least_squares import ridge_vectors
 from beekit.ranking.ties import scramble
 
@@ -35,12 +36,9 @@ def recalled(
     The vector of any other row minimises Σ (r − p·q_i)² + λ |p − p̄|² over p, with p̄ the average of
     the learnt ones, which a row without ratings gets.
     """
-    keys = rating_keys(ratings)
-    place = np.searchsorted(known.keys, keys)
-    place[place == len(known.keys)] = 0
-    found = known.keys[place] == keys if len(known.keys) else np.zeros(len(keys), dtype=bool)
+    found, place = found_among(rating_keys(ratings), known.keys)
     found &= np.diff(ratings.indptr) > 0
-    vectors = np.empty((len(keys), len(known.average)), dtype=np.float32)
+    vectors = np.empty((len(found), len(known.average)), dtype=np.float32)
     vectors[found] = known.vectors[place[found]]
     others = np.flatnonzero(~found)
     sides, average = item_vectors.astype(np.float64), known.average.astype(np.float64)
