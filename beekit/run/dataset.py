@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from beekit.data import Dataset
+from beekit.matrices import Reads
+from beekit.results import joint_hash
 from beekit.run.data_config import DataConfig, DatasetKeys
 
 # Keys that come into play after the dataset is loaded.
@@ -27,9 +29,10 @@ def load_dataset(config: DataConfig, leave_out: np.ndarray | None = None) -> Dat
     return Dataset.load(str(config.data), leave_out=leave_out, missing_items=missing_items, **given)
 
 
-def describe(dataset: Dataset) -> dict[str, Any]:
+def describe(dataset: Dataset, reads: Reads = "items") -> dict[str, Any]:
     """Name, counts, what the rules kept, fingerprint, and how tables were read; items are those
-    somebody used."""
+    somebody used. The fingerprint is also of the values or the order, where `reads` says so."""
+    numbers = [] if reads == "items" else [dataset.interactions.fingerprint(reads)]
     return {
         "name": dataset.name,
         "users": dataset.interactions.n_users,
@@ -37,6 +40,6 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "catalog_items": len(dataset.catalog),
         "interactions": dataset.interactions.n_interactions,
         "rows_kept": [dataclasses.asdict(kept) for kept in dataset.interactions.kept],
-        "fingerprint": dataset.fingerprint,
+        "fingerprint": joint_hash([dataset.fingerprint, *numbers]),
         **({"tables": dataset.tables} if dataset.tables else {}),
     }

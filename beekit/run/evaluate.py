@@ -144,7 +144,7 @@ def _compare_all(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     results = compose_results(
         task=config.task if config.task == RATING else None,
-        dataset=describe(dataset),
+        dataset=describe(dataset, "values" if config.task == RATING else "items"),
         split=split.summary(),
         environment=environment(device),
         rows=rows,

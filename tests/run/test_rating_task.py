@@ -188,6 +188,21 @@ def test_other_splits_hold_out_ratings_too(configure, tmp_path, kind):
     assert results_in(tmp_path / "run")["rows"][0]["scenario"] == f"{kind['kind']}/test"
 
 
+def test_other_ratings_are_other_data(configure, tmp_path, folder):
+    """Also where the same users rated the same items."""
+    other = tmp_path / "other"
+    other.mkdir()
+    table = pq.read_table(folder / "interactions.parquet")
+    changed = pa.array(6 - table["value"].to_numpy())
+    pq.write_table(table.set_column(2, "value", changed), other / "interactions.parquet")
+    found = []
+    for place in (folder, other):
+        out = str(tmp_path / f"of {place.name}")
+        assert main(["evaluate", configure(data=str(place), out=out)]) == 0
+        found.append(results_in(tmp_path / f"of {place.name}")["dataset"]["fingerprint"])
+    assert found[0] != found[1]
+
+
 def test_rating_models_rank_too(configure, tmp_path):
     changes = {"task": "ranking", "evaluation": {"metrics": ["recall@5"], "top_k": 5}}
     assert main(["evaluate", configure(**changes)]) == 0
