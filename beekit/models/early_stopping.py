@@ -220,6 +220,11 @@ def _mostly_warm(validation: HeldOut, X: sp.csr_array) -> bool:
     return bool(len(warm)) and float(warm.mean()) > 0.5
 
 
+def _ones_of(X: sp.csr_array) -> sp.csr_array:
+    """A one for each entry that X stores."""
+    return sp.csr_array((np.ones(X.nnz, np.float32), X.indices, X.indptr), shape=X.shape)
+
+
 def _held_out_users(model: Any, X: sp.csr_array) -> tuple[sp.csr_array, HeldOut] | None:
     """X without what is to be found, and that; None if there are too few users."""
     able = np.flatnonzero(np.diff(X.indptr) > 1)
@@ -233,5 +238,5 @@ def _held_out_users(model: Any, X: sp.csr_array) -> tuple[sp.csr_array, HeldOut]
     times = X.data if model.reads == "order" else None
     source = source_entries(X, np.arange(X.shape[1]), _SOURCE, seed, times)
     left = entries(X, ~mine | source) if model.holds_users else entries(X, ~mine)
-    target = entries(X, mine & ~source)
+    target = _ones_of(entries(X, mine & ~source))
     return left, HeldOut(entries(X, mine & source), target, used_items(left))
