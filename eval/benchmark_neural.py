@@ -5,8 +5,9 @@
 
 DATA is a dataset folder; with --users, --items and --interactions, X is drawn at random, where few
 items have most of the interactions. Each model has its default settings, but for those given as
---set epochs=3. An epoch is the time between two looks after epochs, so that what comes before the
-first one does not count. On a GPU its memory is stated, else what the process took at the highest.
+--set learning_rate=0.01. An epoch is the time between two looks after epochs: what comes before the
+first one does not count, what copies the model to look at does. On a GPU its memory is stated, else
+what the process took at the highest so far.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ class Dataset:
         events = event_table.table
         if item_table is None:
             logger.info("items: no table, so that they are known by their ids alone")
-            goods = pa.table({"item_id": pc.unique(events["item_id"])})
+            goods = pa.table({"item_id": id_column(events, "item_id", "interactions").unique()})
         else:
             goods = item_table.table
         if duplicates == "merge":

@@ -72,10 +72,12 @@ class BaseRecommender(ABC):
                 model as fitted so far and the epoch's mean loss; training ends if it returns True.
                 Only models that learn by gradient steps call it.
             validation: what a model with `patience` is validated on after each epoch, over the same
-                items (`beekit.models.early_stopping`); other models do not look at it.
+                items (`beekit.models.early_stopping`); other models learn nothing from it. A model
+                that predicts ratings needs them as targets (`Split.rated`).
             keep_in: folder for what an interrupted fit needs to go on: given again with the same
                 data and settings, training goes on after its last epoch. It is gone once the model
-                is complete. Only for models that learn by gradient steps.
+                is complete, and nothing else may be in it. Only for models that learn by gradient
+                steps.
 
         Raises:
             DataError: if X is not a matrix of finite numbers, if it has no users or no items, if it
@@ -87,18 +89,20 @@ class BaseRecommender(ABC):
         vectors = getattr(self, "vectors", None)
         if vectors is not None:
             require_vectors_of(vectors, X.shape[1])
-        vars(self).pop("learning", None)
         if validation is not None:
             read_as(self.reads, validation.source, "validation", items=X.shape[1])
         kept = None
         with guarded(self):
+            for earlier in ("learning", "seconds_before"):
+                vars(self).pop(earlier, None)
             taught, watch = watched(self, X, validation)
             training = self._fit(taught)
             if training is not None:
                 if keep_in is not None:
-                    seen = () if watch is None else (watch.held_out.source, watch.held_out.target)
+                    seen: Any = () if watch is None else watch.seen
                     kept = FitState(keep_in, digest_of_fit(self, taught, *seen))
                 learn(self, training, after_epoch, watch, kept)
+                vars(self)["seconds_before"] = 0.0 if kept is None else kept.seconds_before
         if kept is not None:
             kept.remove()
         return self

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.errors import ConfigError
 from beekit.evaluation.named_metrics import named_metric
 from beekit.evaluation.scoring import evaluate
 from beekit.evaluation.telling_metric import telling_metric
@@ -93,6 +94,11 @@ class StopsEarly:
         found = evaluate(this, held_out, metrics=[metric], top_k=k, intervals=False)  # type: ignore[arg-type]
         return float(found.metrics[metric]["value"])
 
+    def _can_be_judged_by(self, validation: HeldOut, X: sp.csr_array) -> bool:
+        """Whether a validation part says which epoch is best."""
+        this: Any = self
+        return this.scores_cold_items or _mostly_warm(validation, X)
+
     def _held_out(self, X: sp.csr_array) -> tuple[sp.csr_array, HeldOut, str] | None:
         """X without what the model is validated on, and that, also in words; None if there is too
         little."""
@@ -116,6 +122,11 @@ class Watch:
         self.best_epoch, self.curve = 0, list[float]()
         self.seconds_to_best = 0.0
         self._started = time.perf_counter()
+
+    @property
+    def seen(self) -> tuple[sp.csr_array, sp.csr_array, np.ndarray]:
+        """All that decides which epoch is best."""
+        return self.held_out.source, self.held_out.target, self.held_out.candidates
 
     @property
     def shown(self) -> dict[str, str]:
@@ -188,18 +199,22 @@ def watched(
     """
     if not getattr(model, "patience", 0):
         return X, None
-    if validation is not None and (model.scores_cold_items or _mostly_warm(validation, X)):
+    name = type(model).__name__
+    if validation is not None and model._can_be_judged_by(validation, X):
         users = f"the {len(validation.users):,} users of the validation part"
-    else:
-        drawn = model._held_out(X)
-        if drawn is None:
-            logger.info(
-                "%s trains all epochs: %s users are too few to hold some out",
-                *(type(model).__name__, f"{X.shape[0]:,}"),
-            )
-            return X, None
-        X, validation, users = drawn
-    return X, Watch(model, _told(model, validation), users)
+        return X, Watch(model, _telling(model, validation), users)
+    if validation is not None:
+        logger.info("%s knows no cold items, of which the validation part is", name)
+    drawn = model._held_out(X)
+    if drawn is None:
+        logger.info("%s trains all epochs: there is too little to hold some out", name)
+        return X, None
+    left, validation, users = drawn
+    try:
+        return left, Watch(model, _telling(model, validation), users)
+    except ConfigError:  # nobody chose these candidates
+        logger.info("%s trains all epochs: no epoch could be told from another", name)
+        return X, None
 
 
 def learnt_of(model: Any) -> dict[str, Any]:
@@ -207,7 +222,7 @@ def learnt_of(model: Any) -> dict[str, Any]:
     return {f.name: getattr(model, f.name) for f in dataclasses.fields(model) if not f.init}
 
 
-def _told(model: Any, validation: HeldOut) -> HeldOut:
+def _telling(model: Any, validation: HeldOut) -> HeldOut:
     """The part, if the model's metric can tell one epoch from another on it."""
     metric = model.validation_metric
     if "@" in metric:
@@ -238,5 +253,6 @@ def _held_out_users(model: Any, X: sp.csr_array) -> tuple[sp.csr_array, HeldOut]
     times = X.data if model.reads == "order" else None
     source = source_entries(X, np.arange(X.shape[1]), _SOURCE, seed, times)
     left = entries(X, ~mine | source) if model.holds_users else entries(X, ~mine)
-    target = _ones_of(entries(X, mine & ~source))
-    return left, HeldOut(entries(X, mine & source), target, used_items(left))
+    known, hidden = entries(X, mine & source), entries(X, mine & ~source)
+    held_out = HeldOut(_ones_of(known), _ones_of(hidden), used_items(left))
+    return left, held_out.with_numbers(source=known)

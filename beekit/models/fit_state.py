@@ -9,6 +9,7 @@ import math
 import shutil
 import time
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from beekit import __version__
+from beekit.errors import ConfigError
 from beekit.files import replacing_folder
 from beekit.models.early_stopping import Watch
 from beekit.models.saved import learnt_from_files, learnt_to_files
@@ -38,12 +41,14 @@ class Reached:
         first_loss: the loss of the first step.
         last_loss: the mean loss of the last epoch.
         ended: whether training ends here.
+        seconds: of training until then, in all runs together.
     """
 
     epoch: int
     first_loss: float
     last_loss: float
     ended: bool
+    seconds: float = 0.0
 
 
 NOTHING_YET = Reached(0, math.inf, math.inf, False)
@@ -61,11 +66,26 @@ class FitState:
     Args:
         folder: where; what is there of another fit is replaced.
         made_of: a digest of all that the fit depends on.
+
+    Attributes:
+        seconds_before: seconds that interrupted runs have trained, after `restore`.
+
+    Raises:
+        ConfigError: if the folder holds anything but a fit, which would be lost.
     """
 
     def __init__(self, folder: str | Path, made_of: str) -> None:
         self._folder, self._made_of = Path(folder), made_of
         self._saved_at, self._took = -math.inf, 0.0
+        self.seconds_before = 0.0
+        self._started = time.perf_counter()
+        taken = self._folder.exists() and not (self._folder / _ABOUT).is_file()
+        if taken and not (self._folder.is_dir() and not any(self._folder.iterdir())):
+            raise ConfigError(
+                f"keep_in={self._folder}, which holds other files",
+                expected="a folder of its own, since it is removed at the end",
+                remedy="Name a folder that is not there yet.",
+            )
 
     def restore(self, state: Mapping[str, Any], watch: Watch | None) -> Reached:
         """Bring training, and what its watch remembers, to where the fit was interrupted."""
@@ -81,24 +101,35 @@ class FitState:
                 raise ValueError("its parts are others")
             best = learnt_from_files(self._folder) if watch is not None else {}
             reached = Reached(**about["reached"])
+            before = {name: deepcopy(_state_of(part)) for name, part in state.items()}
         except Exception as error:  # whatever damage makes of it: training can start anew
-            logger.warning("training starts anew: what was kept of it is damaged (%s)", error)
-            return NOTHING_YET
-        for name, part in state.items():
-            _restore(part, loaded[name])
-        if watch is not None:
-            watch.restore(about["watch"], best)
+            return self._damaged(error)
+        try:
+            for name, part in state.items():
+                _restore(part, loaded[name])
+            if watch is not None:
+                watch.restore(about["watch"], best)
+        except Exception as error:
+            for name, part in state.items():
+                _restore(part, before[name])
+            return self._damaged(error)
+        self.seconds_before = reached.seconds
         logger.info("training goes on after epoch %d", reached.epoch)
         return reached
+
+    def _damaged(self, error: Exception) -> Reached:
+        logger.warning("training starts anew: what was kept of it is damaged (%s)", error)
+        return NOTHING_YET
 
     def save(self, reached: Reached, state: Mapping[str, Any], watch: Watch | None) -> None:
         """Keep an epoch, whole or not at all."""
         started = time.perf_counter()
         if not state or started - self._saved_at < self._took / _SHARE:
             return
+        seconds = self.seconds_before + started - self._started
         about = {
             "made_of": self._made_of,
-            "reached": dataclasses.asdict(reached),
+            "reached": dataclasses.asdict(dataclasses.replace(reached, seconds=seconds)),
             "watch": None if watch is None else watch.remembered(),
         }
         with replacing_folder(self._folder) as staging:
@@ -115,9 +146,10 @@ class FitState:
 
 
 def digest_of_fit(model: Any, *matrices: sp.csr_array | np.ndarray) -> str:
-    """SHA-256 of a model's class and settings, of what it learns from, and of PyTorch's version."""
+    """SHA-256 of a model's class and settings, of what it learns from, and of the versions of
+    beekit and PyTorch."""
     digest = sha256(f"{type(model).__module__}.{type(model).__qualname__}".encode())
-    digest.update(torch.__version__.encode())
+    digest.update(f"{__version__} {torch.__version__}".encode())
     settings = {f.name: getattr(model, f.name) for f in dataclasses.fields(model) if f.init}
     arrays = [value for value in settings.values() if isinstance(value, np.ndarray)]
     plain = {name: v for name, v in settings.items() if not isinstance(v, np.ndarray)}

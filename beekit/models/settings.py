@@ -58,6 +58,10 @@ def _metric(name: str, value: Any) -> str:
 
 _widths = within(lambda value: all(width >= 1 for width in value), "integers from 1 on")
 
+_some = within(
+    lambda value: value and all(w >= 1 for w in value), "integers from 1 on, one at least"
+)
+
 FROM_TWO = within(lambda value: value >= 2, "an integer from 2 on")
 FROM_ONE_OR_ALL = within(lambda value: value >= 1, "an integer from 1 on, or None for all items")
 FROM_TWO_OR_ALL = within(lambda value: value >= 2, "an integer from 2 on, or None for all items")
@@ -69,6 +73,7 @@ NotNegative = Annotated[float, within(lambda value: value >= 0, "a number from 0
 Share = Annotated[float, within(lambda value: 0 <= value <= 1, "a number from 0 to 1")]
 ShareBelowOne = Annotated[float, within(lambda value: 0 <= value < 1, "a number from 0 to below 1")]
 HiddenDims = Annotated[tuple[int, ...], lambda name, value: _widths(name, tuple(value))]
+HiddenDimsFromOne = Annotated[tuple[int, ...], lambda name, value: _some(name, tuple(value))]
 Metric = Annotated[str, _metric]
 ItemVectors = Annotated[np.ndarray, _item_vectors]
 VectorsOrNone = Annotated[np.ndarray | None, _item_vectors]

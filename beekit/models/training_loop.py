@@ -94,6 +94,7 @@ def learn(
         return
     start = kept.restore(training.state, watch) if kept is not None else NOTHING_YET
     first, last, ended = start.first_loss, start.last_loss, start.ended
+    epoch = start.epoch
     total, done = training.epochs * len(training.batches), start.epoch * len(training.batches)
     with progress_bar(total=total, initial=done, desc=name, unit="step") as bar:
         for epoch in range(start.epoch + 1, training.epochs + 1):
@@ -128,7 +129,7 @@ def learn(
         )
     if watch is not None:
         watch.finish(model, training.epochs)
-    elif after_epoch is None or done == total:
+    elif after_epoch is None or epoch == start.epoch:
         training.keep()
     if training.said is not None:
         logger.info("%s: %s", name, training.said())

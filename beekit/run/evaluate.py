@@ -228,10 +228,10 @@ def _fitted(
     split: Split,
     content: Mapping[str, np.ndarray],
     files: Path,
-    keep_in: Path,
+    keep_in: Path | None,
 ) -> tuple[Model, Cost]:
     validation = split.validation
-    if validation is not None and hasattr(entry.kind, "predict"):
+    if validation is not None and reads_of(entry.kind) == "values":
         validation = split.rated("validation")
     learns = Learns.of(entry.kind, split.train, validation, keep_in)
     if worth_a_process(entry.kind, split.train):

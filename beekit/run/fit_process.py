@@ -132,6 +132,7 @@ def _work(folder: Path) -> None:
     """Fit the model of a job, in the process made for it."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(format="%(message)s")
+    logging.getLogger("beekit").setLevel(logging.INFO)
     try:
         job = json.loads((folder / "job.json").read_text())
         module: Any = import_module(job["module"])

@@ -122,8 +122,10 @@ class KeptEvaluations:
             }
             write_json(staging / _ABOUT, about)
 
-    def fit_folder(self, entry: Entry) -> Path:
-        """Where a fit of the model keeps what it needs to go on after an interruption."""
+    def fit_folder(self, entry: Entry) -> Path | None:
+        """Where a fit of the model keeps what it needs to go on; None for one from outside."""
+        if not self._keeps(entry):
+            return None
         return self._folder.path / KEPT / f"{self._place(entry).name}.fit"
 
     def remove(self) -> None:

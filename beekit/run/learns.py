@@ -38,7 +38,9 @@ class Learns:
     keep_in: Path | None = None
 
     @classmethod
-    def of(cls, kind: type, train: sp.csr_array, validation: HeldOut | None, keep_in: Path) -> Self:
+    def of(
+        cls, kind: type, train: sp.csr_array, validation: HeldOut | None, keep_in: Path | None
+    ) -> Self:
         """What a model of this class learns from, of all that there is."""
         if not issubclass(kind, StopsEarly):
             return cls(train)
@@ -59,6 +61,7 @@ class Learns:
             sp.save_npz(folder / f"{name}.npz", sp.csr_array(matrix), compressed=False)
         if held is not None:
             np.save(folder / "candidates.npy", held.candidates)
+            np.save(folder / "users.npy", held.users)
         keep_in = None if self.keep_in is None else str(self.keep_in)
         (folder / "keep_in.json").write_text(json.dumps(keep_in))
 
@@ -70,15 +73,18 @@ class Learns:
         validation = None
         if held:
             validation = HeldOut(held[0], held[1], np.load(folder / "candidates.npy"))
+            validation.__dict__["users"] = np.load(folder / "users.npy")
         keep_in = json.loads((folder / "keep_in.json").read_text())
         return cls(train, validation, None if keep_in is None else Path(keep_in))
 
 
 def learnt(model: Any, cost: Cost) -> None:
-    """Write down what a fitted model learnt: how many numbers, and how its epochs went."""
+    """Write down what a fitted model learnt: how many numbers, how its epochs went, and the time
+    of runs that were interrupted."""
+    cost.seconds += getattr(model, "seconds_before", 0.0)
     fields = dataclasses.fields(model) if dataclasses.is_dataclass(model) else ()
     values = [getattr(model, field.name, None) for field in fields if not field.init]
-    arrays: list[Any] = [v for v in values if sp.issparse(v) or isinstance(v, np.ndarray)]
+    arrays: list[Any] = [v for v in values if getattr(v, "dtype", np.dtype(int)).kind == "f"]
     cost.parameters = sum(a.nnz if sp.issparse(a) else a.size for a in arrays) if fields else None
     learning = getattr(model, "learning", None)
     cost.learning = dataclasses.asdict(learning) if isinstance(learning, Learning) else None

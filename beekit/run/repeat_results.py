@@ -51,7 +51,7 @@ def join_results(
         raise RunError(found, expected="at least one", remedy=remedy)
     hashes = [str(one["split"]["hash"]) for one in each]
     left_out = _left_out(each)
-    notes = list(dict.fromkeys(note for one in each for note in one.get("notes", [])))
+    notes = _notes([one.get("notes", []) for one in each])
     training = {
         name: value
         for name, value in _common([one.get("training", {}) for one in each]).items()
@@ -76,6 +76,16 @@ def join_results(
         training=training or None,
         **_findings(rows),
     )
+
+
+def _notes(each: Sequence[Sequence[str]]) -> list[str]:
+    """Each note once; in front of one that is not of all repeats, the first repeat it is of."""
+    found: dict[str, str] = {}
+    for number, notes in enumerate(each, 1):
+        for note in notes:
+            shared = all(note in other for other in each)
+            found.setdefault(note, note if shared else f"repeat {number}: {note}")
+    return list(found.values())
 
 
 def require_alike(folders: Sequence[Path], each: Sequence[Results]) -> None:

@@ -159,7 +159,11 @@ class Server:
     ) -> sp.csr_array:
         """X of pairs: (pairs,) user indices, `which` of some ids each is of, and its number.
 
-        Ones where the recommender reads items alone.
+        Ones where the recommender reads items alone. A pair that is there twice counts once: at its
+        first place, or with the mean of its ratings.
+
+        Raises:
+            DataError: if an item is not in the run, or if numbers are read and there are none.
         """
         columns = ids.lookup(item_ids, self.items.item_ids)[which]
         order = np.argsort(rows, kind="stable")
@@ -175,15 +179,23 @@ class Server:
                 remedy="Correct the ids of the history.",
             )
         shape = (n_users, len(self.items))
+        if numbers is None and self.reads != "items":
+            found = f"histories without numbers for a model that reads {self.reads}"
+            expected = "a number for each pair"
+            raise DataError(found, expected=expected, remedy="Give times or ratings.")
         if self.reads == "items" or numbers is None:
             X = sp.csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape)
             X.data[:] = 1  # an id named twice counts once
             return X
-        order = np.lexsort((numbers, columns, rows))  # an id named twice counts at its first place
+        order = np.lexsort((numbers, columns, rows))
         rows, columns, numbers = rows[order], columns[order], numbers[order]
         first = np.ones(len(rows), dtype=bool)
         first[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
-        return sp.csr_array((numbers[first], (rows[first], columns[first])), shape=shape)
+        begins = np.flatnonzero(first)
+        counted = numbers[begins]
+        if self.reads == "values" and len(begins):
+            counted = np.add.reduceat(numbers, begins) / np.diff(begins, append=len(numbers))
+        return sp.csr_array((counted, (rows[begins], columns[begins])), shape=shape)
 
     def recommend(self, X: sp.csr_array, k: int, candidates: str = "all") -> Recommendations:
         """The k best items of each history among the candidates; lists that mean nothing are named

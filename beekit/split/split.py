@@ -67,6 +67,13 @@ class HeldOut:
             raise DataError(found, expected=f"item indices from 0 to {items - 1:,}", remedy=remedy)
         object.__setattr__(self, "candidates", np.unique(given.astype(np.int64)))
 
+    def with_numbers(self, **read: sp.csr_array) -> HeldOut:
+        """The part with times or ratings as the numbers of `source`, `target` or both. Its users
+        are the same, also where a number is zero."""
+        part = replace(self, **read)
+        part.__dict__["users"] = self.users
+        return part
+
     @cached_property
     def users(self) -> np.ndarray:
         """The indices of users with a source and a target, ascending: those that are evaluated."""
@@ -144,7 +151,7 @@ class Split:
         valued = self.interactions.valued
 
         def read(part: HeldOut | None) -> HeldOut | None:
-            return part and replace(part, source=valued(part.source, reads))
+            return part and part.with_numbers(source=valued(part.source, reads))
 
         validation, test, warm = map(read, (self.validation, self.test, self.warm))
         train = valued(self.train, reads)
@@ -158,7 +165,7 @@ class Split:
         """
         held, valued = self.parts[part], self.interactions.valued
         read = {role: valued(getattr(held, role), "values") for role in ("source", "target")}
-        return replace(held, **read)
+        return held.with_numbers(**read)
 
     @property
     def cold_items(self) -> np.ndarray:

@@ -47,7 +47,7 @@ def reading(checkpoint: str | Path, what: str) -> Iterator[None]:
 def seconds_of(checkpoint: str | Path) -> float:
     """Seconds of training until a checkpoint; 0 where an earlier version wrote it."""
     path = Path(checkpoint) / _SECONDS
-    return float(read_json(path)["seconds"]) if path.is_file() else 0.0
+    return float(read_json(path, ("seconds",))["seconds"]) if path.is_file() else 0.0
 
 
 def complete(checkpoint: Path, seconds: float) -> None:

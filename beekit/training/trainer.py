@@ -184,8 +184,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             )
         if resume_from_checkpoint is True:
             resume_from_checkpoint = get_last_checkpoint(self.args.output_dir)
-        before = seconds_of(str(resume_from_checkpoint)) if resume_from_checkpoint else 0.0
-        self._started = time.perf_counter() - before
+        self._started = time.perf_counter()
         if resume_from_checkpoint:
             state = read_state(str(resume_from_checkpoint))
             best = best_checkpoint(self.args, state) if self.args.load_best_model_at_end else None
@@ -193,6 +192,7 @@ class BeeFormerTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 raise missing_best(str(resume_from_checkpoint), best)
             for needed in {best, str(resume_from_checkpoint)} - {None}:
                 require_as_written(str(needed))
+            self._started -= seconds_of(str(resume_from_checkpoint))
             if state.global_step >= state.max_steps:
                 self.state = state
                 with self._training_part():

@@ -7,12 +7,14 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from beekit.errors import DataError
 from beekit.models import AutoRec
 from beekit.models.autoencoders.histories import linear
 from beekit.models.ratings import networks
 from beekit.models.ratings.auto_rec import LastLayer
 from beekit.models.ratings.known_raters import rating_keys, recalled, remember
 from beekit.models.ratings.networks import predicted_where_rated, rated, squared_error
+from beekit.split import HeldOut
 
 
 @pytest.fixture
@@ -228,3 +230,13 @@ def test_it_stops_early_by_the_error_on_held_out_ratings(random_matrix):
 def test_a_metric_of_lists_is_refused():
     with pytest.raises(Exception, match="validation_metric='ndcg@100'; expected one of rmse, mae"):
         AutoRec(validation_metric="ndcg@100")
+
+
+def test_a_validation_part_without_ratings_is_refused():
+    """Errors against ones would choose the epoch."""
+    generator = np.random.default_rng(0)
+    X = sp.csr_array(sp.random_array((60, 20), density=0.4, rng=generator))
+    X.data = generator.integers(1, 6, X.nnz).astype(float)
+    ones = sp.csr_array((np.ones(X.nnz), X.indices, X.indptr), shape=X.shape)
+    with pytest.raises(DataError, match="whose targets are ones"):
+        AutoRec(epochs=1, patience=2).fit(X, validation=HeldOut(X, ones, np.arange(20)))

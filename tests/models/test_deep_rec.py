@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from beekit.errors import ConfigError
 from beekit.models import DeepRec
 from beekit.models.autoencoders.histories import linear
 
@@ -140,3 +141,8 @@ def test_any_number_of_layers_is_mirrored(X):
     model = DeepRec(hidden_dims=(7, 6, 5), epochs=1, patience=0).fit(X)
     shapes = [w.shape for w in first_weights(model, 5)[::2]]
     assert shapes == [(7, 5), (6, 7), (5, 6), (6, 5), (7, 6), (5, 7)]
+
+
+def test_it_has_a_layer_at_least():
+    with pytest.raises(ConfigError, match="one at least"):
+        DeepRec(hidden_dims=())

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from beekit.errors import ConfigError
 from beekit.evaluation import evaluate
-from beekit.models import BPR, ELSA, AsymmetricSVD, MultDAE
+from beekit.models import BPR, ELSA, SVAE, AsymmetricSVD, MultDAE
 from beekit.models.early_stopping import Watch, watched
 from beekit.split import HeldOut
 
@@ -117,7 +117,7 @@ def test_few_users_train_all_epochs_and_it_says_so(X, caplog):
     caplog.set_level(logging.INFO, "beekit")
     model = small(patience=1, epochs=3).fit(X[:300])
     assert model.learning is None
-    assert "MultDAE trains all epochs: 300 users are too few to hold some out" in caplog.text
+    assert "MultDAE trains all epochs: there is too little to hold some out" in caplog.text
     plain = small(patience=0, epochs=3).fit(X[:300])
     np.testing.assert_array_equal(model.item_vectors, plain.item_vectors)
 
@@ -156,3 +156,19 @@ def test_the_first_of_equal_epochs_is_the_best():
     assert [watch.look(model, epoch) for epoch in (1, 2, 3, 4)] == [False, False, False, True]
     watch.finish(model, 9)
     assert (model.learning.best_epoch, model.learning.epochs) == (2, 4)
+
+
+def test_drawn_users_that_can_judge_nothing_are_no_mistake_of_anybody(caplog):
+    caplog.set_level(logging.INFO, "beekit")
+    model = MultDAE(epochs=1, embedding_dim=2).fit(sp.csr_array(np.ones((500, 2))))
+    assert model.learning is None
+    assert "no epoch could be told from another" in caplog.text
+
+
+def test_places_from_zero_are_places():
+    """A user whose only known item came at 0 is validated on, too."""
+    items = np.tile([[0, 1]], (600, 1)) + np.arange(600)[:, None] % 5
+    rows, places = np.repeat(np.arange(600), 2), np.tile([0.0, 1.0], 600)
+    X = sp.csr_array((places, (rows, items.ravel())), shape=(600, 6))
+    model = SVAE(epochs=1, embedding_dim=2, item_dim=3, state_dim=3, hidden_dim=3).fit(X)
+    assert model.learning.validated_on == "30 training users held out"

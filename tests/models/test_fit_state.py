@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import numpy as np
@@ -10,8 +11,11 @@ from contracts.models import MODELS, as_read
 from contracts.test_models import vectors_of
 from test_finite_models import LEARNT_BY_STEPS
 
+from beekit.errors import ConfigError
 from beekit.models import MultDAE, fit_state
 from beekit.models.early_stopping import Watch
+from beekit.run.cost import Cost
+from beekit.run.learns import learnt
 
 
 class Interrupted(BaseException):
@@ -130,3 +134,46 @@ def test_keeping_takes_a_twentieth_of_the_time_at_most(X, tmp_path, monkeypatch)
             fit_state.Reached(epoch, 1.0, 1.0, False), {"part": np.random.default_rng()}, None
         )
     assert len(saved) == 2  # the first took a second; the next is kept 20 seconds later
+
+
+def test_a_folder_with_other_files_is_not_touched(X, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="which holds other files"):
+        MultDAE(epochs=1).fit(X, keep_in=tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+    (tmp_path / "empty").mkdir()
+    MultDAE(epochs=1).fit(X, keep_in=tmp_path / "empty")
+
+
+def test_an_ended_fit_that_is_still_there_gives_its_model(X, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_state.FitState, "remove", lambda self: None)  # as if killed before
+
+    def second(model, epoch, loss):
+        return epoch == 2
+
+    ended = MultDAE(epochs=5).fit(X, after_epoch=second, keep_in=tmp_path / "fit")
+    again = MultDAE(epochs=5).fit(X, after_epoch=second, keep_in=tmp_path / "fit")
+    assert_same(again, ended, X)
+
+
+def test_seconds_of_interrupted_runs_are_known(X, tmp_path):
+    interrupt(MultDAE(epochs=3), X, tmp_path / "fit", after=2)
+    about = json.loads((tmp_path / "fit" / "about.json").read_text())
+    about["reached"]["seconds"] = 1000.0
+    (tmp_path / "fit" / "about.json").write_text(json.dumps(about))
+    model = MultDAE(epochs=3).fit(X, keep_in=tmp_path / "fit")
+    learnt(model, cost := Cost(seconds=2.0))
+    assert cost.seconds == 1002.0
+    learnt(model.fit(X), cost := Cost(seconds=2.0))
+    assert cost.seconds == 2.0
+
+
+def test_a_part_of_another_shape_leaves_training_as_it_was(X, tmp_path, caplog):
+    interrupt(MultDAE(epochs=3), X, tmp_path / "fit", after=1)
+    path = tmp_path / "fit" / "state.pt"
+    state = fit_state.torch.load(path, weights_only=True)
+    state["output"]["weight"] = state["output"]["weight"][:3]
+    fit_state.torch.save(state, path)
+    resumed = MultDAE(epochs=3).fit(X, keep_in=tmp_path / "fit")
+    assert "starts anew" in caplog.text
+    assert_same(resumed, MultDAE(epochs=3).fit(X), X)

@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from beekit.errors import ConfigError
 from beekit.evaluation.metrics import ndcg
 from beekit.models import MultVAE, RaCT
 from beekit.models.autoencoders.critic import Critic, features, ndcg_of_left_out, squared_error
@@ -221,3 +222,8 @@ def test_an_interrupted_fit_goes_on_in_its_phase(X, held_out, stop, tmp_path, mo
 def test_one_user_and_users_without_items_are_no_error(X):
     RaCT(**SMALL).fit(X[:1])
     RaCT(**SMALL).fit(sp.csr_array((3, 4), dtype=np.float32))
+
+
+def test_without_dropout_there_is_nothing_to_judge():
+    with pytest.raises(ConfigError, match="dropout=0; expected a number above 0"):
+        RaCT(dropout=0)

@@ -125,3 +125,15 @@ def test_ratings_come_from_a_table_and_not_from_a_list(tmp_path):
         server.histories([["10"]])
     pairs = read_histories(path, reads=server.reads)
     assert server.histories_of(*pairs)[1].toarray().tolist() == [[5, 2]]
+
+
+def test_a_pair_rated_twice_has_the_mean(tmp_path):
+    path = tmp_path / "users.csv"
+    path.write_text("user_id,item_id,value\n1,10,5\n1,20,2\n1,10,1\n")
+    model = Random(0)
+    model.reads = "values"
+    server = Server(model, KnownItems(np.array([10, 20]), ["a", "b"], np.zeros(2, dtype=bool)))
+    pairs = read_histories(path, reads=server.reads)
+    assert server.histories_of(*pairs)[1].toarray().tolist() == [[3, 2]]
+    with pytest.raises(DataError, match="without numbers for a model that reads values"):
+        server.histories_of(*pairs[:2])

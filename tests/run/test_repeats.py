@@ -371,7 +371,7 @@ def test_what_every_repeat_says_of_a_row_and_any_repeat_notes_is_kept():
     assert row["settings"] == {"k": 2}
     assert "said" not in row
     assert joined["environment"] == {"python": "3"}
-    assert joined["notes"] == ["beware", "of the dog"]
+    assert joined["notes"] == ["beware", "repeat 2: of the dog"]
 
 
 def test_repeats_of_other_data_are_refused(tmp_path, shop, table, capsys):

@@ -224,3 +224,14 @@ def test_a_split_without_training_interactions_is_refused():
     nothing.eliminate_zeros()
     with pytest.raises(SplitError, match="leaves no training interactions"):
         Split("none", {}, X, nothing)
+
+
+def test_a_zero_is_a_number_and_changes_no_user():
+    generator = np.random.default_rng(0)
+    users, items = np.nonzero(generator.random((40, 12)) < 0.4)
+    values = generator.integers(0, 2, len(users))
+    known = Interactions.from_arrays(users, items, values, np.arange(len(users)), min_value=0)
+    split = user_split(known, users=20)
+    for part in (split.read_as("values").test, split.read_as("order").test, split.rated("test")):
+        np.testing.assert_array_equal(part.users, split.test.users)
+        assert part.target.nnz == split.test.target.nnz

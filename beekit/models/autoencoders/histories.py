@@ -16,7 +16,7 @@ class Histories(NamedTuple):
 
     items: Tensor  # (interactions,) int64 item indices
     lengths: Tensor  # (users,) int64
-    weights: Tensor  # (interactions,) 1/√length of the user, or 0 where dropped
+    weights: Tensor  # (interactions,) 1/√length of the user, unless made otherwise; 0 if dropped
 
     @classmethod
     def of(cls, X: sp.csr_array, device: torch.device | str = "cpu") -> Self:

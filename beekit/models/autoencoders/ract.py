@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import scipy.sparse as sp
 import torch
@@ -18,9 +18,11 @@ from beekit.models.autoencoders.critic import (
 )
 from beekit.models.autoencoders.mult_vae import MultVAE, Network
 from beekit.models.phases import Phase, Phases
-from beekit.models.settings import Count, Positive
+from beekit.models.settings import Count, Positive, within
 from beekit.models.training_loop import GradientSteps, Training
 
+# Without any dropout the critic would have nothing to judge.
+_OF_BOTH_KINDS = within(lambda value: 0 < value < 1, "a number above 0 and below 1")
 ACTOR, CRITIC, BOTH = "actor", "critic", "actor-critic"
 
 
@@ -60,6 +62,7 @@ class RaCT(MultVAE):
         reached_phase: the phase of the epoch that the model is of.
     """
 
+    dropout: Annotated[float, _OF_BOTH_KINDS] = 0.5
     critic_epochs: Count = 20
     actor_critic_epochs: Count = 50
     critic_learning_rate: Positive = 0.001

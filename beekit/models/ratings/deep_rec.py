@@ -15,7 +15,7 @@ from torch.nn import functional
 from beekit.models.autoencoders.autoencoder import users_with_items
 from beekit.models.autoencoders.histories import FirstLayer, Histories, linear
 from beekit.models.ratings.networks import RatingNetwork, rated, squared_error
-from beekit.models.settings import Count, CountOrNone, HiddenDims, Positive, ShareBelowOne
+from beekit.models.settings import Count, CountOrNone, HiddenDimsFromOne, Positive, ShareBelowOne
 from beekit.models.training_loop import Shuffled, Training, learnt_array, training_device
 
 _MOMENTUM = 0.9
@@ -50,7 +50,7 @@ class DeepRec(RatingNetwork):
         item_vectors: (items, width + 1) float32 after `fit`: weights and bias of the last layer.
     """
 
-    hidden_dims: HiddenDims = (256, 256, 512)
+    hidden_dims: HiddenDimsFromOne = (256, 256, 512)
     dropout: ShareBelowOne = 0.8
     refeeds: CountOrNone = 1
     learning_rate: Positive = field(default=0.005, kw_only=True)

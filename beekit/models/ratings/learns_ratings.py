@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 import scipy.sparse as sp
 
+from beekit.errors import DataError
 from beekit.evaluation.rating_metrics import RATING_METRICS
 from beekit.evaluation.rating_scoring import evaluate_ratings
 from beekit.models.early_stopping import StopsEarly
@@ -29,11 +30,26 @@ class LearnsRatings(StopsEarly, RatingModel):
     with fewer than 100 of these all epochs are trained.
 
     Args (those of `StopsEarly`, and):
-        validation_metric: rmse or mae; the lower, the better.
+        validation_metric: rmse or mae; the lower, the better. The targets of a validation part
+            given to `fit` are the ratings, as in `Split.rated`.
         validation_share: share of the ratings held out if there is no validation part.
     """
 
     validation_metric: Annotated[str, one_of(*RATING_METRICS)] = field(default="rmse", kw_only=True)
+
+    def _can_be_judged_by(self, validation: HeldOut, X: sp.csr_array) -> bool:
+        """Any part with ratings as targets does.
+
+        Raises:
+            DataError: if the targets are all ones, and the ratings of X are not.
+        """
+        if (validation.target.data == 1).all() and (X.data != 1).any():
+            raise DataError(
+                f"a validation part for {type(self).__name__} whose targets are ones",
+                expected="the ratings to be predicted",
+                remedy='Take them from Split.rated("validation").',
+            )
+        return True
 
     def _validated(self, held_out: HeldOut) -> float:
         metric = self.validation_metric
