@@ -72,7 +72,7 @@ def strong_enough(values: np.ndarray, min_value: float | None, remedy: str = "")
             f"({shown}{more}), and no min_value says what counts",
             expected="values above 0, which all count as use",
             remedy=remedy
-            or "Set min_value=... to the least value that counts, such as min_value=1, or drop the "
-            "column value to count them all.",
+            or "Set min_value=... to the least value that counts, such as min_value=1 (of ratings, "
+            "to predict them, the lowest), or drop the column value to count them all.",
         )
     return ~weak

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from beekit.errors import DataError
-from beekit.evaluation.intervals import Paired, compare, paired_p_value
-from beekit.results import best_first
+from beekit.evaluation.intervals import Paired, compare, mean_intervals, paired_p_value
+from beekit.results import best_first, lower_is_better
 
 
 class Evaluated(Protocol):
@@ -50,7 +50,11 @@ def compare_models(first: Evaluated, second: Evaluated, metric: str, seed: int =
     users_of_all([first, second], metric)
     values = first.per_user[metric], second.per_user[metric]
     wider = first.item_interval_against(second, metric)
-    return dataclasses.replace(compare(*values, seed), ci95_items=wider)
+    paired = dataclasses.replace(compare(*values, seed), ci95_items=wider)
+    if lower_is_better(metric):  # errors are no rates, of which few users say little
+        gap = (values[0] - values[1])[:, None]
+        paired = dataclasses.replace(paired, ci95=mean_intervals(gap, seed)[0])
+    return paired
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

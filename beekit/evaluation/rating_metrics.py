@@ -72,13 +72,14 @@ def rating_metrics(asked: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: if one is no metric of ratings.
     """
-    for metric in asked:
+    for metric in [asked] if isinstance(asked, str) else asked:
         if metric not in RATING_METRICS:
             raise ConfigError(
                 f"metric {metric!r} of predicted ratings",
                 expected=f"one of {', '.join(RATING_METRICS)}",
                 remedy="Choose one of those, or set task: ranking.",
             )
+    asked = [asked] if isinstance(asked, str) else asked
     return tuple(dict.fromkeys(asked)) or RATING_METRICS
 
 

@@ -99,12 +99,19 @@ def evaluate_ratings(
 
     Raises:
         ConfigError: if a metric is unknown.
-        DataError: if there is no hidden rating, or if the model does not return one finite number
+        DataError: if there is no hidden rating, if the targets are the ones of a split that was not
+            asked for its ratings, or if the model does not return one finite number
             for each.
     """
     started = time.perf_counter()
     asked = rating_metrics(metrics)
     hidden = numbers(held_out.target, "target")
+    if held_out.target.dtype == np.float32 and hidden.nnz and (hidden.data == 1).all():
+        raise DataError(
+            "hidden interactions that are ones, and no ratings",
+            expected="ratings as the numbers of the target",
+            remedy='Take the part from Split.rated("test").',
+        )
     if not hidden.nnz:
         found = "no hidden rating in the held-out part" + (f" of {scenario}" if scenario else "")
         raise DataError(found, expected="at least one", remedy="Hold out another share.")

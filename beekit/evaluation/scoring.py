@@ -191,7 +191,10 @@ def most_candidates(source: sp.csr_array, candidates: np.ndarray, exclude_seen: 
         return len(candidates)
     candidate = np.zeros(source.shape[1], dtype=np.int64)
     candidate[candidates] = 1
-    return len(candidates) - int((source.astype(bool).astype(np.int64) @ candidate).min())
+    stored = sp.csr_array(
+        (np.ones(source.nnz, np.int64), source.indices, source.indptr), shape=source.shape
+    )
+    return len(candidates) - int((stored @ candidate).min())
 
 
 def _with_next(ranked: np.ndarray, longer: np.ndarray) -> np.ndarray:

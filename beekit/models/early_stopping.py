@@ -212,7 +212,10 @@ def watched(
     left, validation, users = drawn
     try:
         return left, Watch(model, _telling(model, validation), users)
-    except ConfigError:  # nobody chose these candidates
+    except ConfigError:
+        if model.validation_metric != _METRIC:
+            raise
+        # Nobody chose these users, nor the metric.
         logger.info("%s trains all epochs: no epoch could be told from another", name)
         return X, None
 

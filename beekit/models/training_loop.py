@@ -94,13 +94,13 @@ def learn(
         return
     start = kept.restore(training.state, watch) if kept is not None else NOTHING_YET
     first, last, ended = start.first_loss, start.last_loss, start.ended
-    epoch = start.epoch
+    trained = False
     total, done = training.epochs * len(training.batches), start.epoch * len(training.batches)
     with progress_bar(total=total, initial=done, desc=name, unit="step") as bar:
         for epoch in range(start.epoch + 1, training.epochs + 1):
             if ended:
                 break
-            losses = _pass(name, epoch, training, bar, watch)
+            losses, trained = _pass(name, epoch, training, bar, watch), True
             if epoch == 1 and losses:
                 first = losses[0]
             last = math.fsum(losses) / max(1, len(losses))
@@ -129,7 +129,7 @@ def learn(
         )
     if watch is not None:
         watch.finish(model, training.epochs)
-    elif after_epoch is None or epoch == start.epoch:
+    elif after_epoch is None or not trained:
         training.keep()
     if training.said is not None:
         logger.info("%s: %s", name, training.said())

@@ -102,8 +102,8 @@ def _below(paired: Mapping[str, Any], count: int) -> str:
     test = "" if p_holm is None else f" (p {numbers.p_value(p_holm)} with Holm's correction)"
     return (
         f"Its difference from the next, {paired['second']}, is {numbers.difference(gap)}"
-        f"{_over_repeats(paired, gap)}, and it is below it in {paired['held']} of {count} repeats"
-        f"{test}."
+        f"{_over_repeats(paired, gap)}, and its error is the lower one in {paired['held']} of "
+        f"{count} repeats{test}."
     )
 
 

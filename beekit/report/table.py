@@ -53,7 +53,7 @@ class Table(NamedTuple):
     @property
     def errors(self) -> bool:
         """Whether the metrics are errors of predicted ratings."""
-        return any(map(lower_is_better, self.metrics))
+        return all(map(lower_is_better, self.metrics))
 
     @property
     def settings(self) -> dict[str, list[str]]:

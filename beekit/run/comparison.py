@@ -139,9 +139,11 @@ class Comparison(DataConfig):
             found = f"save_models=true and models.{label}, a {kind.__name__} without save and load"
             remedy = "Make the class a dataclass, or add save(folder) and load(folder)."
             raise ConfigError(found, expected="models that can be kept", remedy=remedy)
-        if self.task == RATING and not callable(getattr(kind, "predict", None)):
+        predicts = callable(getattr(kind, "predict", None))
+        if self.task == RATING and not (predicts and getattr(kind, "reads", "items") == "values"):
+            lacks = 'reads = "values"' if predicts else "predict"
             raise ConfigError(
-                f"models.{label} in task: rating, a {kind.__name__} without predict",
+                f"models.{label} in task: rating, a {kind.__name__} without {lacks}",
                 expected="models that predict ratings, such as BiasedMF or AutoRec",
                 remedy=f"Remove models.{label}, or set task: ranking.",
             )

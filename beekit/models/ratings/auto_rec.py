@@ -54,7 +54,8 @@ class AutoRec(RatingNetwork):
     for each dataset; their code has 100 for MovieLens 1M, in a penalty twice as large.
 
     *New users.* User-based, any history is taken. Item-based, each training user has weights and a
-    bias, and is known by what was rated how. Another history, also a training user's that has
+    bias, and is known by what was rated how in training, less what early stopping held out of it
+    (a validation part of one's own spares that). Another history, also a training user's that has
     changed, gets those that minimise the criterion for its ratings, with the items' codes as they
     are, drawn to the average of the training users'; without ratings it gets the average. An item
     without training ratings has the average code of the others, so that it is expected to be rated

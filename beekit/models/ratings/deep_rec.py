@@ -37,6 +37,9 @@ class DeepRec(RatingNetwork):
     an epoch and lowers the learning rate at set epochs; here all mini-batches are used, and the
     learning rate is constant.
 
+    SELU is above −1.76 everywhere, and so is what is predicted: a scale that goes lower has to be
+    moved.
+
     Any history is taken. A user without ratings gets what the network says of none, and an item
     without training ratings what its first weights and the code say of it, cut to the range.
 
