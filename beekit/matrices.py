@@ -77,6 +77,11 @@ def numbers(
     return csr
 
 
+def rows_with_entries(X: sp.csr_array) -> np.ndarray:
+    """Indices of the rows that store an entry, ascending."""
+    return np.flatnonzero(np.diff(X.indptr))
+
+
 def holds(X: sp.csr_array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Whether a matrix stores an entry at each pair of row and column; a stored zero counts.
 

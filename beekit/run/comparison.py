@@ -247,6 +247,12 @@ def _require_ratings(comparison: Comparison) -> None:
             expected="a split that holds out ratings of known items, such as random",
             remedy="Set split: {kind: random, fraction: 0.1}, or task: ranking.",
         )
+    if comparison.encoder is not None:
+        raise ConfigError(
+            f"task: rating with encoder={comparison.encoder}",
+            expected="no encoder, since models of ratings do not know items by content",
+            remedy="Remove encoder.",
+        )
     if comparison.evaluation.top_k != EvaluationConfig.model_fields["top_k"].default:
         raise ConfigError(
             f"task: rating with evaluation.top_k={comparison.evaluation.top_k}",

@@ -34,12 +34,14 @@ from beekit.run.cost import Cost, measured
 from beekit.run.dataset import describe, load_dataset
 from beekit.run.embeddings import Embeddings, run_behind, settle_items
 from beekit.run.environment import environment
+from beekit.run.fit_arguments import FitArguments
 from beekit.run.fit_process import fitted_apart, reason_of, worth_a_process
+from beekit.run.fit_record import record_fit, said_of_epochs
 from beekit.run.kept_evaluations import KEPT, Done, KeptEvaluations
 from beekit.run.known_items import KnownItems
 from beekit.run.leakage import require_unseen
-from beekit.run.learns import Learns, learnt, reads_of, require_readable, said_of
 from beekit.run.locations import absolute
+from beekit.run.readable import reads_of, require_readable
 from beekit.run.resume import lacks_report, made_again, write_config
 from beekit.run.settings_source import require_validation, settings_chosen, settings_of_run
 from beekit.run.training_history import sources
@@ -130,7 +132,7 @@ def _compare_all(
             continue
         notes += [f"{entry.label}: {warning}" for warning in cost.warnings]
         if cost.learning is not None:
-            notes.append(f"{entry.label}: {said_of(cost.learning)}")
+            notes.append(f"{entry.label}: {said_of_epochs(cost.learning)}")
         tests += [evaluations[part] for part in evaluations if part == "test"]
         for evaluation in evaluations.values():
             rows.append({**evaluation.row(), **_described(entry, cost, chosen)})
@@ -233,12 +235,12 @@ def _fitted(
     validation = split.validation
     if validation is not None and reads_of(entry.kind) == "values":
         validation = split.rated("validation")
-    learns = Learns.of(entry.kind, split.train, validation, keep_in)
+    arguments = FitArguments.of(entry.kind, split.train, validation, keep_in)
     if worth_a_process(entry.kind, split.train):
-        return fitted_apart(entry.kind, entry.settings, content, learns, files)
+        return fitted_apart(entry.kind, entry.settings, content, arguments, files)
     with measured() as cost:
-        model = learns.fit(entry.kind(**entry.settings, **content))
-    learnt(model, cost)
+        model = arguments.fit(entry.kind(**entry.settings, **content))
+    record_fit(model, cost)
     cost.memory_mb = None  # what earlier models left in this process would be part of it
     return model, cost
 

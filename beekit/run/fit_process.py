@@ -31,7 +31,8 @@ from beekit.models.registry import can_be_saved, load_model, save_model
 from beekit.out_of_memory import is_out_of_memory
 from beekit.ranking import Model
 from beekit.run.cost import Cost, measured
-from beekit.run.learns import Learns, learnt
+from beekit.run.fit_arguments import FitArguments
+from beekit.run.fit_record import record_fit
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def fitted_apart(
     kind: type,
     settings: Mapping[str, Any],
     content: Mapping[str, np.ndarray],
-    learns: Learns,
+    arguments: FitArguments,
     folder: Path,
 ) -> tuple[Model, Cost]:
     """A model fitted in a process that ends afterwards, and what fitting cost there.
@@ -84,7 +85,7 @@ def fitted_apart(
     try:
         job = {"module": kind.__module__, "name": kind.__qualname__, "settings": dict(settings)}
         (folder / "job.json").write_text(json.dumps(job))
-        learns.save(folder / "learns")
+        arguments.save(folder / "arguments")
         np.savez(folder / "content.npz", allow_pickle=False, **content)
         code = _run(folder)
         if code == _NO_ROOM:
@@ -137,13 +138,13 @@ def _work(folder: Path) -> None:
         job = json.loads((folder / "job.json").read_text())
         module: Any = import_module(job["module"])
         kind = reduce(getattr, job["name"].split("."), module)
-        learns = Learns.load(folder / "learns")
+        arguments = FitArguments.load(folder / "arguments")
         with np.load(folder / "content.npz") as arrays:
             content = {name: arrays[name] for name in arrays.files}
         _warm_up(kind, job["settings"], content)
         with measured() as cost:
-            model = learns.fit(kind(**job["settings"], **content))
-        learnt(model, cost)
+            model = arguments.fit(kind(**job["settings"], **content))
+        record_fit(model, cost)
         save_model(model, folder / "model")
         outcome: dict[str, Any] = dataclasses.asdict(cost)
     except Exception as error:

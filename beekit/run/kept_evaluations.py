@@ -25,7 +25,7 @@ from beekit.run.comparison import Comparison, Entry
 from beekit.run.cost import Cost
 from beekit.run.encoder_files import digests_of
 from beekit.run.environment import versions
-from beekit.run.learns import reads_of
+from beekit.run.readable import reads_of
 from beekit.run_files import read_json
 from beekit.run_folder import RunFolder
 from beekit.split import Split

@@ -26,6 +26,8 @@ from beekit.results import (
 _COSTS = ("seconds", "fit_seconds", "fit_memory_mb", "parameters")
 # And of what it was measured on.
 _COUNTS = ("users", "ratings")
+# Numbers of `beekit.models.early_stopping.Learning` that have a mean.
+_OF_EPOCHS = ("best_epoch", "epochs", "of", "value", "seconds", "seconds_to_best")
 # Of a single training.
 _CURVES = ("loss_curve", "validation_curve")
 
@@ -132,6 +134,8 @@ def _row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if any(row["metrics"][name].get("reaches_all") for row in rows):
             metrics[name]["reaches_all"] = True
     common = _common(rows)
+    if all("learning" in row for row in rows):
+        common["learning"] = _learning([row["learning"] for row in rows])
     if "settings" in rows[0]:
         common["settings"] = _common([row["settings"] for row in rows])
     return {
@@ -143,6 +147,13 @@ def _row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         **{name: _mean_cost(rows, name) for name in _COSTS if all(name in row for row in rows)},
         **{k: v for k, v in common.items() if k not in (*_COSTS, *_COUNTS, "metrics")},
     }
+
+
+def _learning(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How the epochs went over repeats: means, and what all have in common."""
+    means = {name: float(np.mean([one[name] for one in each])) for name in _OF_EPOCHS}
+    words = {k: v for k, v in _common(each).items() if k not in (*_OF_EPOCHS, "curve")}
+    return {**means, **words}
 
 
 def _split(splits: Sequence[Mapping[str, Any]], hashes: Sequence[str]) -> dict[str, Any]:

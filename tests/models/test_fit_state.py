@@ -15,7 +15,7 @@ from beekit.errors import ConfigError
 from beekit.models import MultDAE, fit_state
 from beekit.models.early_stopping import Watch
 from beekit.run.cost import Cost
-from beekit.run.learns import learnt
+from beekit.run.fit_record import record_fit
 
 
 class Interrupted(BaseException):
@@ -162,9 +162,9 @@ def test_seconds_of_interrupted_runs_are_known(X, tmp_path):
     about["reached"]["seconds"] = 1000.0
     (tmp_path / "fit" / "about.json").write_text(json.dumps(about))
     model = MultDAE(epochs=3).fit(X, keep_in=tmp_path / "fit")
-    learnt(model, cost := Cost(seconds=2.0))
+    record_fit(model, cost := Cost(seconds=2.0))
     assert cost.seconds == 1002.0
-    learnt(model.fit(X), cost := Cost(seconds=2.0))
+    record_fit(model.fit(X), cost := Cost(seconds=2.0))
     assert cost.seconds == 2.0
 
 

@@ -21,8 +21,8 @@ from beekit.cli import main
 from beekit.errors import ConfigError
 from beekit.models import EASE, ContentBased, Popularity, model_class
 from beekit.run import fit_process
+from beekit.run.fit_arguments import FitArguments
 from beekit.run.fit_process import FitFailed, fitted_apart, reason_of, worth_a_process
-from beekit.run.learns import Learns
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_model_comes_back_as_it_was_fitted(X, tmp_path):
     vectors = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
     settings = {"centre": True}
     content, files = {"vectors": vectors}, tmp_path / "files"
-    model, cost = fitted_apart(ContentBased, settings, content, Learns(X), files)
+    model, cost = fitted_apart(ContentBased, settings, content, FitArguments(X), files)
     expected = ContentBased(vectors, centre=True).fit(X)
     np.testing.assert_array_equal(model.recommend(X, 9)[0], expected.recommend(X, 9)[0])
     assert cost.seconds > 0
@@ -43,9 +43,9 @@ def test_a_model_comes_back_as_it_was_fitted(X, tmp_path):
 
 def test_memory_is_what_the_fit_took_whatever_is_held_here(X, tmp_path):
     held = np.ones(2**26)  # freed memory and held memory of this process are no part of it
-    _, much = fitted_apart(Hungry, {}, {}, Learns(X), tmp_path / "files")
+    _, much = fitted_apart(Hungry, {}, {}, FitArguments(X), tmp_path / "files")
     del held
-    _, little = fitted_apart(Popularity, {}, {}, Learns(X), tmp_path / "files")
+    _, little = fitted_apart(Popularity, {}, {}, FitArguments(X), tmp_path / "files")
     # Python itself takes some and gives some back meanwhile: up to 20 MB, as for next to nothing.
     assert little.memory_mb < 20
     assert 300 - 20 < much.memory_mb < 300 + 40
@@ -53,15 +53,15 @@ def test_memory_is_what_the_fit_took_whatever_is_held_here(X, tmp_path):
 
 def test_a_system_that_ends_the_process_is_a_reason(X, tmp_path):
     with pytest.raises(FitFailed, match="out of memory"):
-        fitted_apart(Killed, {}, {}, Learns(X), tmp_path / "files")
+        fitted_apart(Killed, {}, {}, FitArguments(X), tmp_path / "files")
     assert not (tmp_path / "files").exists()
 
 
 def test_what_is_raised_there_is_the_reason_here(X, tmp_path):
     with pytest.raises(FitFailed) as caught:
-        fitted_apart(Broken, {}, {}, Learns(X), tmp_path / "files")
+        fitted_apart(Broken, {}, {}, FitArguments(X), tmp_path / "files")
     assert reason_of(caught.value) == "ValueError: the matrix is odd"
-    twice = Learns(sp.hstack([X, X]))
+    twice = FitArguments(sp.hstack([X, X]))
     with pytest.raises(FitFailed, match="Raise regularization above 1e-12"):
         fitted_apart(EASE, {"regularization": 1e-12}, {}, twice, tmp_path / "files")
 
@@ -98,8 +98,8 @@ def test_the_process_ends_with_the_one_that_asked_for_it(tmp_path, X):
     code = (
         "import sys, scipy.sparse as sp; from pathlib import Path; "
         "from odd_models import Sleepy; from beekit.run.fit_process import fitted_apart; "
-        "from beekit.run.learns import Learns; "
-        f"fitted_apart(Sleepy, {{}}, {{}}, Learns(sp.load_npz({str(tmp_path / 'X.npz')!r})), "
+        "from beekit.run.fit_arguments import FitArguments; "
+        f"fitted_apart(Sleepy, {{}}, {{}}, FitArguments(sp.load_npz({str(tmp_path / 'X.npz')!r})), "
         f"Path({str(tmp_path / 'files')!r}))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -195,6 +195,6 @@ def test_a_process_ends_in_peace_wherever_it_is_started(tmp_path, monkeypatch, c
     (tmp_path / "secrets.py").write_text("raise ImportError('not the one meant')\n")
     monkeypatch.chdir(tmp_path)
     X = sp.csr_array(np.eye(6, dtype=np.float32) + np.eye(6, k=1, dtype=np.float32))
-    model, _ = fitted_apart(EASE, {}, {}, Learns(X), tmp_path / "files")
+    model, _ = fitted_apart(EASE, {}, {}, FitArguments(X), tmp_path / "files")
     assert model.recommend(X, 2)[0].shape == (6, 2)
     assert "Fatal" not in capfd.readouterr().err

@@ -217,6 +217,7 @@ def test_rating_models_rank_too(configure, tmp_path):
         ({"models": {"EASE": None}}, "models.EASE in task: rating, a EASE without predict"),
         ({"split": {"kind": "cold_start"}}, "task: rating with split.kind=cold_start"),
         ({"split": {"kind": "zero_shot"}}, "task: rating with split.kind=zero_shot"),
+        ({"encoder": "some/encoder"}, "task: rating with encoder=some/encoder"),
         ({"evaluation": {"metrics": ["ndcg@10"]}}, "metric 'ndcg@10' of predicted ratings"),
         ({"evaluation": {"top_k": 10}}, "task: rating with evaluation.top_k=10"),
         ({"task": "rate"}, "task='rate'"),

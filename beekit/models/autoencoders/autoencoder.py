@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
 from beekit.index import ItemIndex
-from beekit.models.autoencoders.histories import Histories
+from beekit.models.autoencoders.history_encoder import EncodesHistories
 from beekit.models.early_stopping import StopsEarly
 from beekit.models.phases import Phases
 from beekit.models.settings import NOT_FITTED, Count, CountOrNone, Positive
-from beekit.models.training_loop import Batches, Training, learnt_array
+from beekit.models.training_loop import Batches, Training
 from beekit.models.vectors import VectorRecommender, at_length_one
-
-# Users encoded at once when recommending.
-_USERS = 4096
 
 
 @dataclass(eq=False)
-class Autoencoder(StopsEarly, VectorRecommender):
+class Autoencoder(StopsEarly, EncodesHistories, VectorRecommender):
     """A network that encodes a history and scores all items by a linear layer.
 
     With h the encoding of a history, an item scores v_i·h + b_i: the user's vector is h and a one,
@@ -54,10 +49,6 @@ class Autoencoder(StopsEarly, VectorRecommender):
     item_vectors: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
     encoder_weights: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
-    @abstractmethod
-    def _encoder(self, items: int, generator: torch.Generator) -> nn.Module:
-        """A network from `Histories` to (users, dims), with first weights."""
-
     def _training(
         self,
         encoder: nn.Module,
@@ -71,35 +62,11 @@ class Autoencoder(StopsEarly, VectorRecommender):
         """`state` names what steps change besides both parts of the network."""
 
         def keep() -> None:
-            with torch.no_grad():
-                item_vectors = torch.cat([output.weight, output.bias[:, None]], dim=1)
-                weights = nn.utils.parameters_to_vector(encoder.parameters())
-            self.item_vectors, self.encoder_weights = map(learnt_array, (item_vectors, weights))
+            self._keep_network(encoder, output)
 
         state = {**state, "encoder": encoder, "output": output}
         epochs = self.epochs if phases is None else phases.epochs
         return Training(epochs, batches, step, keep, state, said, phases)
-
-    def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
-        """Encoded in float64, so that a user's vector does not depend on who else is asked."""
-        encoder = self._kept("encoder", self._encoder_of, self.encoder_weights)
-        encoded = np.ones((histories.shape[0], self.item_vectors.shape[1]), dtype=np.float32)
-        with torch.no_grad():
-            for begin in range(0, histories.shape[0], _USERS):
-                users = slice(begin, begin + _USERS)
-                encoded[users, :-1] = self._encoded(encoder, histories[users]).numpy()
-        return encoded
-
-    def _encoded(self, encoder: nn.Module, histories: sp.csr_array) -> Tensor:
-        """(users, dims) by an encoder in float64."""
-        encoded: Tensor = encoder(Histories.of(histories))
-        return encoded
-
-    def _encoder_of(self, weights: np.ndarray) -> nn.Module:
-        encoder = self._encoder(len(self.item_vectors), torch.Generator()).double()
-        learnt = torch.from_numpy(weights.astype(np.float64))
-        nn.utils.vector_to_parameters(learnt, encoder.parameters())
-        return encoder
 
     def _go_back(self, encoder: nn.Module, output: nn.Linear) -> None:
         """Load into both parts of a network in training what the model has learnt."""
@@ -116,8 +83,3 @@ class Autoencoder(StopsEarly, VectorRecommender):
     def _directions(self) -> ItemIndex:
         """Of v alone."""
         return self._kept("directions", lambda vb: at_length_one(vb[:, :-1]), self.item_vectors)
-
-
-def users_with_items(X: sp.csr_array) -> np.ndarray:
-    """User indices of those who have an item: the others have nothing to reconstruct."""
-    return np.flatnonzero(np.diff(X.indptr))

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from beekit.models.autoencoders.autoencoder import Autoencoder, users_with_items
+from beekit.matrices import rows_with_entries
+from beekit.models.autoencoders.autoencoder import Autoencoder
 from beekit.models.autoencoders.histories import FirstLayer, Histories, linear
 from beekit.models.factors.fold_in import distinct_histories, known_histories
 from beekit.models.factors.lookup import looked_up
@@ -96,7 +97,7 @@ class CDAE(Autoencoder):
         with torch.no_grad():
             output.weight.mul_(4)
         output = output.to(device)
-        histories = sp.csr_array(X[users_with_items(X)])
+        histories = sp.csr_array(X[rows_with_entries(X)])
         bound = float(first.weight.detach().abs().max())
         nodes = torch.empty(histories.shape[0], self.embedding_dim)
         nn.init.uniform_(nodes, -bound, bound, generator=generator)

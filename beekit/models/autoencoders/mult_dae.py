@@ -9,7 +9,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from beekit.models.autoencoders.autoencoder import Autoencoder, users_with_items
+from beekit.matrices import rows_with_entries
+from beekit.models.autoencoders.autoencoder import Autoencoder
 from beekit.models.autoencoders.histories import (
     FirstLayer,
     Histories,
@@ -48,7 +49,7 @@ class MultDAE(Autoencoder):
         encoder = self._encoder(X.shape[1], generator).to(device)
         output = linear(self.embedding_dim, X.shape[1], generator).to(device)
         weights = (encoder[0].weight, output.weight)  # type: ignore[index]
-        users = users_with_items(X)
+        users = rows_with_entries(X)
 
         def loss(batch: Tensor) -> Tensor:
             histories = Histories.of(X[users[batch.numpy()]], device)

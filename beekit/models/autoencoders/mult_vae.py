@@ -9,7 +9,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from beekit.models.autoencoders.autoencoder import Autoencoder, users_with_items
+from beekit.matrices import rows_with_entries
+from beekit.models.autoencoders.autoencoder import Autoencoder
 from beekit.models.autoencoders.histories import (
     FirstLayer,
     Histories,
@@ -70,7 +71,7 @@ class MultVAE(Autoencoder):
         generator = torch.Generator().manual_seed(self.seed)
         encoder = self._encoder(X.shape[1], generator).to(device)
         output = linear(self.hidden_dim, X.shape[1], generator).to(device)
-        X = sp.csr_array(X[users_with_items(X)])
+        X = sp.csr_array(X[rows_with_entries(X)])
         batches = Shuffled(X.shape[0], self.users_per_step, generator)
         return Network(encoder, output, X, batches, self.dropout, generator, device)
 

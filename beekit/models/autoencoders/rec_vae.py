@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from beekit.models.autoencoders.autoencoder import Autoencoder, users_with_items
+from beekit.matrices import rows_with_entries
+from beekit.models.autoencoders.autoencoder import Autoencoder
 from beekit.models.autoencoders.histories import (
     FirstLayer,
     Histories,
@@ -75,7 +76,7 @@ class RecVAE(Autoencoder):
         generator = torch.Generator().manual_seed(self.seed)
         encoder = self._encoder(X.shape[1], generator).to(device)
         output = linear(self.embedding_dim, X.shape[1], generator).to(device)
-        users = users_with_items(X)
+        users = rows_with_entries(X)
         before = deepcopy(encoder).requires_grad_(False)
 
         def encoder_loss(histories: Histories) -> Tensor:

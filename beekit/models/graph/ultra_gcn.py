@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from beekit.models.autoencoders.autoencoder import users_with_items
+from beekit.matrices import rows_with_entries
 from beekit.models.factors.fold_in import RemembersUsers
 from beekit.models.graph.constraints import Pairs, PairWeights, item_graph
 from beekit.models.graph.spectral_start import popular_start
@@ -90,7 +90,7 @@ class UltraGCN(RemembersUsers, VectorRecommender):
         tables = [torch.from_numpy(table).to(device) for table in start]
         users, items = tables
         optimizer = torch.optim.Adam(tables, lr=self.learning_rate, fused=True)
-        taught, lengths = users_with_items(X), np.diff(X.indptr)
+        taught, lengths = rows_with_entries(X), np.diff(X.indptr)
 
         def step(batch: Tensor) -> Tensor:
             chosen = taught[batch.numpy()]

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from beekit.models.autoencoders.autoencoder import users_with_items
+from beekit.matrices import rows_with_entries
 from beekit.models.autoencoders.histories import FirstLayer, Histories, linear
 from beekit.models.factors.lookup import looked_up
 from beekit.models.ratings.known_raters import KnownRaters, recalled, remember
@@ -94,7 +94,7 @@ class AutoRec(RatingNetwork):
         output.start_at(mean_of(X))
         output.to(device)
         weights = (encoder[0].weight, *output.penalised)  # type: ignore[index]
-        some = users_with_items(rows)
+        some = rows_with_entries(rows)
         in_a_step = rows.nnz * min(1.0, self.rows_per_step / max(1, len(some)))
 
         def loss(batch: Tensor) -> Tensor:

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from beekit.models.autoencoders.autoencoder import users_with_items
+from beekit.matrices import rows_with_entries
 from beekit.models.autoencoders.histories import FirstLayer, Histories, linear
+from beekit.models.cold.samples import dropped
 from beekit.models.ratings.networks import RatingNetwork, rated, squared_error
 from beekit.models.settings import Count, CountOrNone, HiddenDimsFromOne, Positive, ShareBelowOne
-from beekit.models.training_loop import Shuffled, Training, learnt_array, training_device
+from beekit.models.training_loop import Shuffled, Training, training_device
 
 _MOMENTUM = 0.9
 
@@ -67,7 +68,7 @@ class DeepRec(RatingNetwork):
         generator = torch.Generator().manual_seed(self.seed)
         encoder = self._encoder(X.shape[1], generator).to(device)
         output = linear(encoder.width, X.shape[1], generator).to(device)
-        users = users_with_items(X)
+        users = rows_with_entries(X)
         optimizer = torch.optim.SGD(
             [*encoder.parameters(), *output.parameters()], lr=self.learning_rate, momentum=_MOMENTUM
         )
@@ -78,30 +79,22 @@ class DeepRec(RatingNetwork):
             optimizer.step()
             return loss
 
-        def dropped(code: Tensor) -> Tensor:
-            if not self.dropout:
-                return code
-            kept = torch.rand(code.shape, generator=generator) >= self.dropout
-            return code * kept.to(code) / (1 - self.dropout)
-
         def step(batch: Tensor) -> Tensor:
             ratings = rated(X[users[batch.numpy()]], device)
-            every = functional.selu(output(encoder.decoded(dropped(encoder.code(ratings)))))
+            code = dropped(encoder.code(ratings), self.dropout, generator)
+            every = functional.selu(output(encoder.decoded(code)))
             rows = torch.repeat_interleave(ratings.lengths)
             predicted = every[rows, ratings.items]
             first = follow(squared_error(predicted, ratings) / len(ratings.items))
             for _ in range(self.refeeds):
                 dense = every.detach()
-                code = dropped(encoder.code_of_dense(dense))
+                code = dropped(encoder.code_of_dense(dense), self.dropout, generator)
                 every = functional.selu(output(encoder.decoded(code)))
                 follow((every - dense).square().mean())
             return first
 
         def keep() -> None:
-            with torch.no_grad():
-                item_vectors = torch.cat([output.weight, output.bias[:, None]], dim=1)
-                weights = nn.utils.parameters_to_vector(encoder.parameters())
-            self.item_vectors, self.encoder_weights = map(learnt_array, (item_vectors, weights))
+            self._keep_network(encoder, output)
 
         batches = Shuffled(len(users), self.rows_per_step, generator)
         state = {"encoder": encoder, "output": output, "optimizer": optimizer}

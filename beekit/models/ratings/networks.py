@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,18 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from beekit.models.autoencoders.histories import Histories
+from beekit.models.autoencoders.history_encoder import EncodesHistories
 from beekit.models.factors.lookup import looked_up
 from beekit.models.ratings.learns_ratings import LearnsRatings
 from beekit.models.settings import NOT_FITTED, Count, CountOrNone, Positive
 
-# Rows encoded at once when predicting.
-_ROWS = 4096
 # The most numbers of a mini-batch's predictions for all columns: 256 MB in float32.
 _DENSE_ELEMENTS = 2**26
 
 
 @dataclass(eq=False)
-class RatingNetwork(LearnsRatings):
+class RatingNetwork(EncodesHistories, LearnsRatings):
     """A rating model whose vector of a user is the last hidden layer of a network.
 
     Args (those of `LearnsRatings`, and):
@@ -46,25 +44,8 @@ class RatingNetwork(LearnsRatings):
     device: str | None = field(default=None, kw_only=True)
     encoder_weights: np.ndarray = field(default=NOT_FITTED, init=False, repr=False)
 
-    @abstractmethod
-    def _encoder(self, columns: int, generator: torch.Generator) -> nn.Module:
-        """A network from `Histories` over columns to (rows, dims), with first weights."""
-
-    def _own_user_vectors(self, histories: sp.csr_array) -> np.ndarray:
-        """Encoded in float64, so that a user's vector does not depend on who else is asked."""
-        encoder = self._kept("encoder", self._encoder_of, self.encoder_weights)
-        vectors = np.ones((histories.shape[0], self.item_vectors.shape[1]), dtype=np.float32)
-        with torch.no_grad():
-            for begin in range(0, histories.shape[0], _ROWS):
-                rows = slice(begin, begin + _ROWS)
-                vectors[rows, :-1] = encoder(rated(histories[rows])).numpy()
-        return vectors
-
-    def _encoder_of(self, weights: np.ndarray) -> nn.Module:
-        encoder = self._encoder(len(self.item_vectors), torch.Generator()).double().eval()
-        learnt = torch.from_numpy(weights.astype(np.float64))
-        nn.utils.vector_to_parameters(learnt, encoder.parameters())
-        return encoder
+    def _input(self, histories: sp.csr_array) -> Histories:
+        return rated(histories)
 
 
 def rated(X: sp.csr_array, device: torch.device | str = "cpu") -> Histories:

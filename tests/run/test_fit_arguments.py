@@ -14,7 +14,7 @@ import yaml
 from beekit.cli import main
 from beekit.models import MultDAE, fit_state
 from beekit.run import fit_process
-from beekit.run.learns import Learns
+from beekit.run.fit_arguments import FitArguments
 from beekit.split import HeldOut
 
 _COSTS = ("seconds", "fit_seconds", "fit_memory_mb")
@@ -90,12 +90,21 @@ def test_an_interrupted_fit_goes_on_from_its_last_epoch(configure, tmp_path, mon
     assert not list((tmp_path / "run").glob(".*"))
 
 
+def test_repeats_say_how_the_epochs_went_on_average(configure, tmp_path):
+    assert main(configure(repeats=2)) == 0
+    joint = results(tmp_path / "run")["rows"][0]["learning"]
+    each = [results(tmp_path / "run" / "repeats" / n)["rows"][0]["learning"] for n in "12"]
+    assert joint["best_epoch"] == np.mean([one["best_epoch"] for one in each])
+    assert joint["metric"] == "ndcg@100"
+    assert "curve" not in joint
+
+
 def test_the_test_part_teaches_nothing(shop_dataset, tmp_path):
     """Nothing of it is handed to `fit`: other test interactions give the same model."""
     from beekit import user_split
 
     split = user_split(shop_dataset.interactions, fraction=0.2, validation_fraction=0.2)
-    given = Learns.of(MultDAE, split.train, split.validation, tmp_path / "fit")
+    given = FitArguments.of(MultDAE, split.train, split.validation, tmp_path / "fit")
     assert given.train is split.train
     assert given.validation is split.validation
     for part in (given.train, given.validation.source, given.validation.target):
@@ -106,8 +115,8 @@ def test_what_it_learns_from_is_written_and_read(tmp_path, random_matrix):
     X, other = random_matrix(9, 7, 0.4, seed=1), random_matrix(9, 7, 0.4, seed=2)
     X.data[:] = np.arange(X.nnz) + 0.5
     for number, validation in enumerate([None, HeldOut(X, other, np.array([1, 4]))]):
-        Learns(X, validation, tmp_path / "fit").save(tmp_path / str(number))
-        read = Learns.load(tmp_path / str(number))
+        FitArguments(X, validation, tmp_path / "fit").save(tmp_path / str(number))
+        read = FitArguments.load(tmp_path / str(number))
         assert (read.train != X).nnz == 0
         assert read.keep_in == tmp_path / "fit"
         assert (read.validation is None) == (validation is None)

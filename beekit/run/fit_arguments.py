@@ -1,10 +1,8 @@
-"""What a model learns from: the training part and, if it stops early, the validation part."""
+"""What `fit` of a model gets: the training part and, if it stops early, the validation part."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,19 +10,15 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse as sp
 
-from beekit.data import Interactions
-from beekit.errors import DataError
-from beekit.matrices import Reads
-from beekit.models.early_stopping import Learning, StopsEarly
+from beekit.models.early_stopping import StopsEarly
 from beekit.ranking import Model
-from beekit.run.cost import Cost
 from beekit.split import HeldOut
 
 _MATRICES = ("train", "source", "target")
 
 
 @dataclass(frozen=True)
-class Learns:
+class FitArguments:
     """The arguments of `fit`.
 
     Attributes:
@@ -76,44 +70,3 @@ class Learns:
             validation.__dict__["users"] = np.load(folder / "users.npy")
         keep_in = json.loads((folder / "keep_in.json").read_text())
         return cls(train, validation, None if keep_in is None else Path(keep_in))
-
-
-def learnt(model: Any, cost: Cost) -> None:
-    """Write down what a fitted model learnt: how many numbers, how its epochs went, and the time
-    of runs that were interrupted."""
-    cost.seconds += getattr(model, "seconds_before", 0.0)
-    fields = dataclasses.fields(model) if dataclasses.is_dataclass(model) else ()
-    values = [getattr(model, field.name, None) for field in fields if not field.init]
-    arrays: list[Any] = [v for v in values if getattr(v, "dtype", np.dtype(int)).kind == "f"]
-    cost.parameters = sum(a.nnz if sp.issparse(a) else a.size for a in arrays) if fields else None
-    learning = getattr(model, "learning", None)
-    cost.learning = dataclasses.asdict(learning) if isinstance(learning, Learning) else None
-
-
-def said_of(learning: Mapping[str, Any]) -> str:
-    """How the epochs of a model went, in a sentence."""
-    return (
-        "epoch {best_epoch} of {epochs} trained ({of} at most) was the best on {validated_on}: "
-        "{metric} {value:.4f}, after {seconds_to_best:.0f} s of {seconds:.0f} s"
-    ).format(**learning)
-
-
-def reads_of(kind: type) -> Reads:
-    """What models of a class read from the numbers of X."""
-    reads: Reads = getattr(kind, "reads", "items")
-    return reads
-
-
-def require_readable(kinds: Mapping[str, type], interactions: Interactions) -> None:
-    """Refuse interactions without the numbers that a model reads; `kinds` are classes by label.
-
-    Raises:
-        DataError: if so.
-    """
-    for label, kind in kinds.items():
-        reads = reads_of(kind)
-        try:
-            interactions.valued(interactions.matrix, reads)
-        except DataError as error:
-            found = f"models.{label} ({kind.__name__}), which reads {reads}, and {error.found}"
-            raise DataError(found, expected=error.expected, remedy=error.remedy) from error
