@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import resource
 import signal
+from contextlib import contextmanager
 
 import faiss
 import numpy as np
@@ -45,23 +46,29 @@ WRITERS = {
 }
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """Files cannot grow beyond 20 kB: for every writer like a disk without room."""
+    """Within it files cannot grow beyond 20 kB: for every writer like a disk without room.
+
+    No fixture, within which pytest would write to its own output, which may be a larger file.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize("library", WRITERS)
-def test_every_writer_that_has_no_room_says_so_in_one_line(library, small_files, tmp_path, capfd):
+def test_every_writer_that_has_no_room_says_so_in_one_line(library, tmp_path, capfd):
     def work():
         WRITERS[library](str(tmp_path / "file.npz"))
 
-    assert exit_code("beekit", work, room="room for it. Free some.") == 2
+    with small_files():
+        assert exit_code("beekit", work, room="room for it. Free some.") == 2
     said = capfd.readouterr().err
     assert said.endswith("the disk is full; expected room for it. Free some.\n")
     assert said.count("\n") == 1

@@ -56,7 +56,6 @@ class ChatServer(ThreadingHTTPServer):
         self.plan = plan
         self.log: list[Asked] = []
         self.times: Counter[str] = Counter()
-        self.in_flight = self.most_in_flight = 0
         self.lock = threading.Lock()
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -87,13 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
             before = server.times[question]
             server.times[question] += 1
             server.log.append(Asked(self.path, question, body, self.headers.get("Authorization")))
-            server.in_flight += 1
-            server.most_in_flight = max(server.most_in_flight, server.in_flight)
-        try:
-            self._answer(server.plan(question, before), question)
-        finally:
-            with server.lock:
-                server.in_flight -= 1
+        self._answer(server.plan(question, before), question)
 
     def _answer(self, action: Say | Fail | Cut, question: str) -> None:
         if isinstance(action, Cut):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from email.utils import formatdate
 
@@ -38,9 +39,21 @@ def test_every_question_is_answered_once_with_its_own_answer():
 
 
 def test_as_many_questions_are_in_flight_as_asked_for():
-    with ChatServer(lambda *_: Say("a", after=0.2)) as server:
-        replies(server, [str(i) for i in range(24)], concurrency=8)
-        assert server.most_in_flight == 8
+    together = threading.Barrier(8)  # each waits for seven others, however busy the machine is
+    lock, in_flight, seen = threading.Lock(), [], []
+
+    def answer(question, _):
+        with lock:
+            in_flight.append(question)
+            seen.append(len(in_flight))
+        together.wait(timeout=20)
+        with lock:  # before the answer is sent, upon which the next question may come
+            in_flight.remove(question)
+        return Say("a")
+
+    with ChatServer(answer) as server:
+        replies(server, [str(i) for i in range(24)], concurrency=8, timeout=20.0)
+    assert max(seen) == 8
 
 
 def test_the_request_says_model_sampling_and_key():
