@@ -67,19 +67,19 @@ class RatingErrors:
 
 
 def rating_metrics(asked: Sequence[str]) -> tuple[str, ...]:
-    """The metrics asked for, each once; both if none is.
+    """The metrics asked for, each once; both if none is. One name alone is that metric.
 
     Raises:
         ConfigError: if one is no metric of ratings.
     """
-    for metric in [asked] if isinstance(asked, str) else asked:
+    asked = [asked] if isinstance(asked, str) else asked
+    for metric in asked:
         if metric not in RATING_METRICS:
             raise ConfigError(
                 f"metric {metric!r} of predicted ratings",
                 expected=f"one of {', '.join(RATING_METRICS)}",
                 remedy="Choose one of those, or set task: ranking.",
             )
-    asked = [asked] if isinstance(asked, str) else asked
     return tuple(dict.fromkeys(asked)) or RATING_METRICS
 
 

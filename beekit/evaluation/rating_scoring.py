@@ -100,8 +100,7 @@ def evaluate_ratings(
     Raises:
         ConfigError: if a metric is unknown.
         DataError: if there is no hidden rating, if the targets are the ones of a split that was not
-            asked for its ratings, or if the model does not return one finite number
-            for each.
+            asked for its ratings, or if the model does not return one finite number for each.
     """
     started = time.perf_counter()
     asked = rating_metrics(metrics)

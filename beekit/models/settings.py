@@ -50,6 +50,7 @@ def one_of(*names: str) -> Rule:
 
 def _metric(name: str, value: Any) -> str:
     """A metric with a cut."""
+    # Imported here, because settings are read before anything that takes long is imported.
     from beekit.evaluation.named_metrics import named_metric
 
     named_metric(str(value))

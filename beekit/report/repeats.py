@@ -36,7 +36,6 @@ def repeats_part(result: Mapping[str, Any], key: str) -> dict[str, Any]:
             if main is not None and part_of(scenario) == "test"
         ],
         "main": main,
-        "word_for_best": word_for_best(main or ""),
         "comparisons": result["comparisons"],
         "meaning": interval_meanings(result),
         "each": list(zip(repeats["folders"], repeats["seeds"], repeats["splits"], strict=True)),

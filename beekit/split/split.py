@@ -79,11 +79,6 @@ class HeldOut:
         """The indices of users with a source and a target, ascending: those that are evaluated."""
         return np.flatnonzero(_has_any(self.source) & _has_any(self.target))
 
-    @cached_property
-    def target_users(self) -> np.ndarray:
-        """The indices of users with a target, ascending, also those without a source."""
-        return np.flatnonzero(_has_any(self.target))
-
 
 @dataclass(frozen=True)
 class Split:
